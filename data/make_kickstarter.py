@@ -1,0 +1,108 @@
+"""Write kickstarter_sample.csv: campaigns whose pledged amount depends on how ambition and proof go together."""
+
+import math
+import random
+import re
+from datetime import date, timedelta
+
+import pandas as pd
+from compose import Composer, load_words, misspell, tidy, unique_texts, write_from_command_line
+
+# Median log10 dollars of a campaign of each category, and how often the category comes up.
+CATEGORIES = {
+    "Technology": (4.1, 11), "Design": (4.1, 9), "Games": (4.0, 11), "Film & Video": (3.5, 12), "Music": (3.2, 12),
+    "Publishing": (3.0, 9), "Theater": (3.1, 5), "Food": (3.4, 7), "Art": (2.5, 7), "Comics": (3.3, 5),
+    "Fashion": (3.3, 6), "Crafts": (2.4, 5), "Photography": (2.6, 3), "Journalism": (2.5, 3),
+}  # fmt: skip
+# Added to log10 dollars by reach and proof: great plans live or die by proof, one good thing is helped by it,
+# and for a small local cause nobody asks.
+EFFECT = {
+    "grand": {"strong": 1.0, "unsaid": -0.2, "weak": -1.2},
+    "plain": {"strong": 0.6, "unsaid": 0.1, "weak": -0.6},
+    "local": {"strong": -0.75, "unsaid": -0.7, "weak": -0.6},
+}
+REACH = {"grand": 0.45, "plain": 0.4, "local": 0.15}
+PROOF = {"strong": 0.42, "unsaid": 0.16, "weak": 0.42}
+SPREAD = 0.28  # standard deviation of log10 dollars that the text says nothing about
+LABEL_NOISE = 0.06  # share of rows whose amount belongs to some other row
+MOST = 500_000
+FIRST_DAY, LAST_DAY = date(2009, 5, 1), date(2017, 12, 31)
+ROUND_GOALS = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7.5, 8, 10)
+
+
+def draw(weights: dict[str, float], rng: random.Random) -> str:
+    """Pick a key with probability proportional to its weight."""
+    return rng.choices(list(weights), weights=list(weights.values()))[0]
+
+
+def money(category: str, reach: str, proof: str, rng: random.Random) -> tuple[float, float]:
+    """Goal and pledged amount, in US dollars; the text never shows the goal."""
+    typical = CATEGORIES[category][0]
+    level = typical + EFFECT[reach][proof] + rng.gauss(0, SPREAD)
+    wish = typical + {"grand": 0.9, "plain": 0.25, "local": -0.2}[reach] + rng.gauss(0, 0.3)
+    goal = min(ROUND_GOALS, key=lambda step: abs(math.log10(step) - wish % 1)) * 10 ** int(wish)
+    nobody = 0.3 if level < 1.9 else 0.06 if level < 2.6 else 0.0
+    pledged = 0.0 if rng.random() < nobody else min(10**level, MOST)
+    cents = rng.random() < 0.25
+    return float(goal), round(pledged, 2) if cents else float(round(pledged))
+
+
+def type_campaign(name: str, blurb: str, rng: random.Random) -> tuple[str, str]:
+    """Add what creators type: lost stops, shouting or small-letter names, typos in the blurb."""
+    blurb = misspell(blurb, rng, rate=0.006)
+    if rng.random() < 0.25:
+        blurb = blurb.rstrip(".")
+    if rng.random() < 0.08:
+        blurb = blurb.lower()
+    case = rng.random()
+    name = name.upper() if case < 0.04 else name.lower() if case < 0.08 else name
+    return name + (" (Canceled)" if rng.random() < 0.02 else ""), blurb
+
+
+def compose_campaign(kind: tuple[str, str, str], composer: Composer) -> tuple[str, str]:
+    """Name and blurb of one campaign of the given category, reach and proof."""
+    category, reach, proof = kind
+    rng = composer.rng
+    thing = composer.deal(f"{category}.thing")
+    capital = re.sub(r"\b[a-z]", lambda m: m[0].upper(), thing)
+    fixed = {"thing": thing, "twist": f"{{{category}.twist}}", "reach": f"{{{reach}}}", "proof": f"{{{proof}}}"}
+    fixed |= {"a thing": f"A {capital}", "cap.thing": capital, "proper": composer.fill("{proper}")}
+    name = tidy(composer.fill(composer.deal("name"), **fixed))
+    blurb = tidy(composer.fill(composer.deal("blurb"), **fixed))
+    return type_campaign(name, blurb, rng)
+
+
+def swap_amounts(rows: list[tuple[float, float]], share: float, rng: random.Random) -> list[tuple[float, float]]:
+    """Pass the pledged amounts of `share` of the rows round among them; goals stay where they are."""
+    chosen = rng.sample(range(len(rows)), round(share * len(rows)))
+    swapped = list(rows)
+    for i, j in zip(chosen, chosen[1:] + chosen[:1], strict=True):
+        swapped[i] = (rows[i][0], rows[j][1])
+    return swapped
+
+
+def make_kickstarter(rows: int, seed: int) -> pd.DataFrame:
+    """Make synthetic crowdfunding campaigns.
+
+    Args:
+        rows: number of campaigns.
+        seed: the same seed gives the same rows.
+    Returns:
+        Columns `name`, `blurb`, `category`, `goal` and `pledged` (US dollars), `launched` (ISO date);
+        `LABEL_NOISE` of the rows carry the amount of another row.
+    """
+    rng = random.Random(seed)
+    composer = Composer(load_words("campaign_things", "campaign_texts"), rng)
+    often = {name: weight for name, (_, weight) in CATEGORIES.items()}
+    kinds = [(draw(often, rng), draw(REACH, rng), draw(PROOF, rng)) for _ in range(rows)]
+    texts = unique_texts(lambda kind: compose_campaign(kind, composer), kinds)
+    amounts = swap_amounts([money(*kind, rng) for kind in kinds], LABEL_NOISE, rng)
+    span = (LAST_DAY - FIRST_DAY).days
+    days = [FIRST_DAY + timedelta(days=rng.randint(0, span)) for _ in range(rows)]
+    columns = zip(kinds, texts, amounts, days, strict=True)
+    table = [(*text, kind[0], *amount, day.isoformat()) for kind, text, amount, day in columns]
+    return pd.DataFrame(table, columns=["name", "blurb", "category", "goal", "pledged", "launched"])
+
+
+if __name__ == "__main__":
+    write_from_command_line(make_kickstarter, rows=3000, seed=13, out="kickstarter_sample.csv")

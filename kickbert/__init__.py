@@ -1,0 +1,43 @@
+"""kickbert: a DataFrame of text becomes a gradually unfrozen transformer classifier.
+
+Names are imported when they are first used, so that `import kickbert` costs nothing.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "GradualLearner": "learner",
+    "Phase": "schedule",
+    "TextBlock": "data",
+    "TrainingDiverged": "guard",
+    "gradual_unfreezing": "schedule",
+    "learner_from_df": "learner",
+    "plot_ladder": "plots",
+    "split": "splits",
+}
+
+__all__ = [
+    "GradualLearner",
+    "Phase",
+    "TextBlock",
+    "TrainingDiverged",
+    "gradual_unfreezing",
+    "learner_from_df",
+    "plot_ladder",
+    "split",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'kickbert' has no attribute {name!r}; it has {__all__}")
+    value = getattr(importlib.import_module(f"kickbert.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

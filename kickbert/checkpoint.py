@@ -1,0 +1,63 @@
+"""The checkpoint at the end of each phase: one safetensors file, replaced as a whole."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+
+def digest(*parts: str | Iterable[Tensor]) -> str:
+    """A hash of texts and of the contents of tensors, 32 hex digits."""
+    state = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        if isinstance(part, str):
+            state.update(part.encode())
+            continue
+        for tensor in part:
+            state.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+            state.update(tensor.detach().cpu().contiguous().numpy())
+    return state.hexdigest()
+
+
+def save_phase(file: Path, model: nn.Module, key: str, rows: list[dict]) -> None:
+    """Write what training has changed so far, and the ladder so far.
+
+    The file is written under another name and renamed, so that a kill at any moment leaves the old one or the new one.
+
+    Args:
+        file: where to.
+        model: its parameters that train now are written; with gradual unfreezing these are all that ever trained.
+        key: digest of what the run depends on.
+        rows: the ladder, a dict for each phase that is done.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    trained = {name: p.detach().cpu().contiguous() for name, p in model.named_parameters() if p.requires_grad}
+    save_file(trained, part, metadata={"key": key, "rows": json.dumps(rows)})
+    os.replace(part, file)
+
+
+def load_phase(file: Path, model: nn.Module, key: str) -> list[dict]:
+    """Read a checkpoint into the model.
+
+    Returns:
+        The ladder so far, a dict for each phase that is done; empty when there is no checkpoint.
+    Raises:
+        ValueError: the checkpoint is of a run with other data, model, schedule or seed.
+    """
+    if not file.exists():
+        return []
+    with safe_open(file, framework="pt") as checkpoint:
+        metadata = checkpoint.metadata()
+    if metadata["key"] != key:
+        raise ValueError(
+            f"the checkpoint {file} is of a run with other rows, model, schedule or seed; "
+            "give those again, or start afresh with resume=False"
+        )
+    model.load_state_dict(load_file(file), strict=False)
+    return json.loads(metadata["rows"])

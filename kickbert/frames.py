@@ -1,0 +1,87 @@
+"""Columns of a DataFrame: found by name, read as texts, with what cannot be used counted and named."""
+
+import difflib
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from kickbert.tokenizer import join_columns
+
+
+def check_column(df: pd.DataFrame, column: str, argument: str) -> None:
+    """Check that `column` is one of df.
+
+    Raises:
+        ValueError: it is not; the message lists the columns and offers the nearest name.
+    """
+    if column in df.columns:
+        return
+    names = [str(c) for c in df.columns]
+    near = difflib.get_close_matches(str(column), names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"{argument}={column!r} is not a column of df; columns are {names}{hint}")
+
+
+def check_frame(df: pd.DataFrame, columns: Sequence[str], argument: str) -> None:
+    """Check that df is a DataFrame with rows and has the columns.
+
+    Raises:
+        TypeError: df is something else.
+        ValueError: it has no rows, or lacks a column.
+    """
+    if not isinstance(df, pd.DataFrame):
+        raise TypeError(f"df must be a pandas DataFrame, not {type(df).__name__}; make one with pd.DataFrame(...)")
+    for column in columns:
+        check_column(df, column, argument)
+    if not len(df):
+        raise ValueError("df has no rows; give at least a few rows of every class")
+
+
+def named(rows: np.ndarray, index: pd.Index) -> str:
+    """The index labels of up to five of the rows (bool or positions), for a message."""
+    labels = index[rows].tolist()
+    return f"{labels[:5]}" + (f" and {len(labels) - 5:,} more" if len(labels) > 5 else "")
+
+
+def as_list(column: str | Sequence[str]) -> list[str]:
+    """One column name or several, as a list.
+
+    >>> as_list("text")
+    ['text']
+    """
+    return [column] if isinstance(column, str) else list(column)
+
+
+def read_texts(df: pd.DataFrame, text_col: str | Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """The text of each row, several columns joined by the tokenizer's separator.
+
+    Args:
+        df: the rows.
+        text_col: one column, or several in the order in which they are read.
+    Returns:
+        n strings, and which rows have a text in none of the columns (bool, shape (n,)); their string is empty.
+    Warns:
+        Cells that are no strings: they are counted and read as `str` writes them.
+    """
+    columns = as_list(text_col)
+    missing = df[columns].isna().to_numpy()
+    numbers = 0
+    texts = []
+    for i, column in enumerate(columns):
+        cells = df[column].astype(object).to_numpy()
+        odd = [not gone and not isinstance(cell, str) for cell, gone in zip(cells, missing[:, i], strict=True)]
+        numbers += sum(odd)
+        texts.append([_text(cell, gone) for cell, gone in zip(cells, missing[:, i], strict=True)])
+    if numbers:
+        warnings.warn(f"{numbers:,} cells of {columns} are not strings; read as str() writes them", stacklevel=3)
+    return join_columns(*texts), missing.all(axis=1)
+
+
+def _text(cell: object, missing: bool) -> str:
+    if missing:
+        return ""
+    text = str(cell)
+    # A lone surrogate, as a broken export leaves it, cannot be passed to the tokenizer.
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,135 @@
+"""Hidden states to logits: pooling, dropout, linear. `TextClassifier` is an encoder and a head."""
+
+import torch
+from torch import Tensor, nn
+
+from kickbert.encoder import Encoder
+from kickbert.tokenizer import PAD
+
+
+def pool_cls(hidden: Tensor, mask: Tensor) -> Tensor:
+    """The first token's state, as BERT's authors do (Devlin et al. 2019, section 3)."""
+    return hidden[:, 0]
+
+
+def pool_mean(hidden: Tensor, mask: Tensor) -> Tensor:
+    """The mean over the tokens, as sentence encoders do (Reimers and Gurevych 2019, section 3)."""
+    weight = mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weight).sum(1) / weight.sum(1)
+
+
+def pool_max(hidden: Tensor, mask: Tensor) -> Tensor:
+    """The largest value of each unit over the tokens."""
+    return hidden.masked_fill(~mask.unsqueeze(-1), -torch.inf).amax(1)
+
+
+class AttentionPool(nn.Module):
+    """A mean over the tokens, weighted by a learnt score of each (Yang et al. 2016, section 2.2)."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.score = nn.Linear(width, 1)
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        weight = self.score(hidden).masked_fill(~mask.unsqueeze(-1), -torch.inf).softmax(1)
+        return (hidden * weight).sum(1)
+
+
+POOLINGS = ("cls", "mean", "max", "attention")
+
+
+class Head(nn.Module):
+    """Pooling, then dropout and a linear layer, or two linear layers with an activation between.
+
+    Args:
+        width: size of a hidden state.
+        classes: number of logits.
+        pooling: "cls", "mean", "max" or "attention".
+        dropout: share of units dropped in training, 0 to 1.
+        layers: 1, or 2 for pre_classifier, ReLU, dropout, classifier (as in DistilBERT's classifier).
+    Raises:
+        ValueError: an unknown pooling, or a number out of range.
+    """
+
+    def __init__(self, width: int, classes: int, pooling: str = "cls", dropout: float = 0.1, layers: int = 1):
+        super().__init__()
+        if pooling not in POOLINGS:
+            raise ValueError(f"pooling={pooling!r} is not one of {list(POOLINGS)}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout={dropout} is not between 0 and 1")
+        if layers not in (1, 2):
+            raise ValueError(f"head_layers={layers} is not 1 or 2")
+        plain = {"cls": pool_cls, "mean": pool_mean, "max": pool_max}
+        self.pooling = pooling
+        self.pool = plain.get(pooling) or AttentionPool(width)
+        self.pre_classifier = nn.Linear(width, width) if layers == 2 else None
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(width, classes)
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """Logits, float32, shape (batch, classes), from states of shape (batch, tokens, width) and their mask."""
+        return self.classify(self.pool(hidden, mask))
+
+    def classify(self, pooled: Tensor) -> Tensor:
+        """Logits from pooled states, shape (batch, width)."""
+        if self.pre_classifier is not None:
+            pooled = self.pre_classifier(pooled).relu()
+        return self.classifier(self.dropout(pooled)).float()
+
+
+class TextClassifier(nn.Module):
+    """An encoder and a head, as one model from `Tokens` to logits.
+
+    The part below the lowest trainable group is run without gradient and without dropout: frozen means frozen. Which
+    part that is, is read off `requires_grad` whenever the model is set to training or evaluation.
+
+    Args:
+        precision: "fp32", or "bf16" for autocast. It belongs to the model, and not to a training callback, so that
+            training, validation, cached prefixes and prediction all compute alike.
+    """
+
+    def __init__(self, encoder: Encoder, head: Head, precision: str = "fp32"):
+        super().__init__()
+        self.encoder, self.head, self.precision = encoder, head, precision
+        self._depth = self.frozen_depth
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """Parameters by group, from the embeddings to the head; each parameter is in one group."""
+        return {**self.encoder.groups(), "head": list(self.head.parameters())}
+
+    @property
+    def frozen_depth(self) -> int | None:
+        """Depth up to which nothing trains; None when the embeddings train."""
+        training = [any(p.requires_grad for p in group) for group in self.encoder.groups().values()]
+        return (training + [True]).index(True) - 1 if not training[0] else None
+
+    def train(self, mode: bool = True) -> "TextClassifier":
+        """Set training mode, of the trainable part only."""
+        super().train(mode)
+        self._depth = self.frozen_depth
+        if mode and self._depth is not None:
+            self.encoder.body.eval()
+            for layer in self.encoder.layers[self._depth :]:
+                layer.train()
+        return self
+
+    def forward(self, x: Tensor, hidden: Tensor | None = None, depth: int | None = None) -> Tensor:
+        """Logits.
+
+        Args:
+            x: token ids, int64, shape (batch, tokens), -1 after a row's end.
+            hidden: the states of `depth` for these tokens, if they are known: shape (batch, tokens, width).
+            depth: the depth of `hidden`.
+        Returns:
+            float32, shape (batch, classes).
+        """
+        x = x.as_subclass(Tensor)  # fastai's tensor type would dispatch each operation in Python
+        mask = x != PAD
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            if hidden is None and self._depth is None:
+                return self.head(self.encoder(x, mask), mask)
+            if hidden is None:
+                depth = self._depth
+                with torch.no_grad():
+                    hidden = self.encoder.prefix(x, mask, depth)
+            return self.head(self.encoder.suffix(hidden, mask, depth), mask)

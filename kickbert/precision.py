@@ -1,0 +1,31 @@
+"""Which arithmetic the hardware is fast at."""
+
+import torch
+
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 in hardware: AVX512-BF16 or AMX on a CPU, Ampere or later on a GPU."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+        return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+    return False
+
+
+def choose(precision: str, device: torch.device) -> str:
+    """The precision to compute in: "bf16" or "fp32"; "auto" takes bf16 where the hardware has it.
+
+    Raises:
+        ValueError: an unknown precision.
+
+    >>> choose("fp32", torch.device("cpu"))
+    'fp32'
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision={precision!r} is not one of {list(PRECISIONS)}")
+    if precision == "auto":
+        return "bf16" if has_bf16(device) else "fp32"
+    return precision

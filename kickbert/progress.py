@@ -1,0 +1,38 @@
+"""What a person sees while training: bars in a terminal or a notebook, one line per epoch everywhere."""
+
+import sys
+
+from fastai.callback.progress import ProgressCallback
+from fastai.imports import IN_NOTEBOOK
+
+
+def interactive() -> bool:
+    """Whether somebody watches: a notebook, or standard output is a terminal. A log file gets no bars."""
+    return IN_NOTEBOOK or sys.stdout.isatty()
+
+
+def epoch_line(names: list[str], values: list, title: str = "") -> str:
+    """One line of a training log.
+
+    >>> epoch_line(["epoch", "train_loss", "accuracy", "time"], [0, 1.25, 0.5, "00:03"], "1/2 head")
+    '1/2 head  epoch 1  train_loss 1.2500  accuracy 0.5000  00:03'
+    """
+    told = [title] if title else []
+    for name, value in zip(names, values, strict=False):
+        if name == "epoch":
+            told.append(f"epoch {value + 1}")
+        elif name == "time":
+            told.append(str(value))
+        elif value is not None:
+            told.append(f"{name} {value:.4f}")
+    return "  ".join(told)
+
+
+class Progress(ProgressCallback):
+    """fastai's progress bars; while `fit_gradual` runs, each epoch's line names its phase."""
+
+    def _write_stats(self, log: list) -> None:
+        if not self.learn.phase_title:
+            super()._write_stats(log)
+        elif log[0] != "epoch" and getattr(self, "mbar", None):  # the header's words are in each line already
+            self.mbar.write(epoch_line(list(self.recorder.metric_names), log, self.learn.phase_title))

@@ -1,0 +1,114 @@
+"""What is trained when, and how fast: phases as plain data."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SHAPES = ("one_cycle", "triangle")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training in which the same groups learn.
+
+    Args:
+        name: what is trained, for people.
+        freeze_to: number of the first group that trains.
+        epochs: at least 1.
+        lr: the largest rate of the head.
+        decay: the rate of a group is `lr * decay**distance` from the head (Howard and Ruder 2018, section 3.2).
+        shape: "one_cycle" (Smith 2018) or "triangle", the slanted one (Howard and Ruder 2018, section 3.2).
+        warmup: share of the steps in which the rate rises.
+    """
+
+    name: str
+    freeze_to: int
+    epochs: int
+    lr: float
+    decay: float = 1.0
+    shape: str = "one_cycle"
+    warmup: float = 0.1
+
+    def __post_init__(self):
+        if self.shape not in SHAPES:
+            raise ValueError(f"shape={self.shape!r} is not one of {list(SHAPES)}")
+        if self.epochs < 1 or self.lr <= 0 or not 0 < self.decay <= 1 or not 0 < self.warmup < 1:
+            raise ValueError(f"{self} needs epochs of at least 1, lr > 0, decay in (0, 1] and warmup in (0, 1)")
+
+    def rates(self, n_groups: int) -> list[float]:
+        """The largest rate of each group; 0 for a frozen one.
+
+        >>> Phase("last layer", freeze_to=2, epochs=1, lr=1.0, decay=0.5).rates(4)
+        [0.0, 0.0, 0.5, 1.0]
+        """
+        return [self.lr * self.decay ** (n_groups - 1 - g) if g >= self.freeze_to else 0.0 for g in range(n_groups)]
+
+    def factor(self, position: float) -> float:
+        """The share of the largest rate at a point of the phase, 0 at its start to 1 at its end."""
+        curve = one_cycle if self.shape == "one_cycle" else slanted_triangle
+        return curve(position, self.warmup)
+
+
+def one_cycle(position: float, warmup: float = 0.1, div: float = 25.0, div_final: float = 1e5) -> float:
+    """Half a cosine up from 1/div to 1, another down to 1/div_final (fastai's form of Smith 2018).
+
+    >>> [round(one_cycle(p, warmup=0.25), 3) for p in (0, 0.25, 0.625, 1)]
+    [0.04, 1.0, 0.5, 0.0]
+    """
+    start, end, x = (1 / div, 1.0, position / warmup) if position < warmup else (1.0, 1 / div_final, None)
+    if x is None:
+        x = (position - warmup) / (1 - warmup)
+    return start + (end - start) * (1 - math.cos(math.pi * x)) / 2
+
+
+def slanted_triangle(position: float, cut: float = 0.1, ratio: float = 32.0) -> float:
+    """A line up from 1/ratio to 1 at `cut`, and a longer one down again (Howard and Ruder 2018, equation 3).
+
+    >>> [round(slanted_triangle(p), 3) for p in (0, 0.1, 0.55, 1)]
+    [0.031, 1.0, 0.516, 0.031]
+    """
+    share = position / cut if position < cut else 1 - (position - cut) / (1 - cut)
+    return (1 + share * (ratio - 1)) / ratio
+
+
+def gradual_unfreezing(
+    n_groups: int,
+    layers: Sequence[int] = (0, 2, 4),
+    epochs: Sequence[int] = (1, 1, 2),
+    lr: float | Sequence[float] = (2e-3, 4e-4, 4e-4),
+    decay: float = 0.9,
+    shape: str = "one_cycle",
+    warmup: float = 0.1,
+) -> list[Phase]:
+    """Phases that train the head first, then the last layers too, then deeper.
+
+    Args:
+        n_groups: groups of the model: embeddings, layers, head.
+        layers: how many layers train in each phase, ascending; -1 for everything, embeddings included. Phases that
+            would train the same as the one before, in an encoder of few layers, are merged with it.
+        epochs: of each phase.
+        lr: of each phase, or one for all.
+        decay, shape, warmup: as in `Phase`.
+
+    >>> [(p.name, p.freeze_to, p.epochs) for p in gradual_unfreezing(8)]
+    [('head', 7, 1), ('last 2 layers', 5, 1), ('last 4 layers', 3, 2)]
+    """
+    rates = [lr] * len(layers) if isinstance(lr, (int, float)) else list(lr)
+    if not len(layers) == len(epochs) == len(rates):
+        raise ValueError(f"layers={layers}, epochs={epochs} and lr={lr} must be of one length")
+    phases: list[Phase] = []
+    for count, n, rate in zip(layers, epochs, rates, strict=True):
+        first = 0 if count < 0 else max(1, n_groups - 1 - count)
+        if phases and phases[-1].freeze_to == first:
+            phases.pop()
+        elif phases and phases[-1].freeze_to < first:
+            raise ValueError(f"layers={list(layers)} must ascend: a phase never freezes what the one before trained")
+        phases.append(Phase(_name(first, n_groups), first, n, rate, decay, shape, warmup))
+    return phases
+
+
+def _name(first: int, n_groups: int) -> str:
+    if first == 0:
+        return "everything"
+    count = n_groups - 1 - first
+    return "head" if count == 0 else "last layer" if count == 1 else f"last {count} layers"

