@@ -1,6 +1,7 @@
 """The data sets that the benchmarks measure on: training, validation and test rows, drawn with a seed."""
 
 import os
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +19,9 @@ def _draw(df: pd.DataFrame, rows: int, seed: int) -> tuple[pd.DataFrame, pd.Data
     """Two disjoint parts of df: `rows` of it, stratified by label, and the rest."""
     if rows >= len(df):
         return df, df.iloc[:0]
-    chosen = stratified(df["label"].astype(str).to_numpy(), rows / len(df), seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class of one row stays on one side, which is well here
+        chosen = stratified(df["label"].astype(str).to_numpy(), rows / len(df), seed)
     return df[chosen], df[~chosen]
 
 

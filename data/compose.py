@@ -12,8 +12,9 @@ import pandas as pd
 T = TypeVar("T")
 HERE = Path(__file__).resolve().parent
 SLOT = re.compile(r"\{([^{}]*)\}")
-# "a" before a vowel letter becomes "an", except where the letter sounds like "you" or "won"
-ARTICLE = re.compile(r"\b([Aa]) (?=(?!(?:uni|use|usu|usb|uti|eu|one|once|ure|uk)\w*)[aeiou]|hour|honest|heir)", re.IGNORECASE)
+# "a" before a vowel letter becomes "an", except where it sounds like "you" or "won"; HDMI and MP3 are spelt out
+VOWEL = r"(?!uni|use|usu|usb|uti|eu|one\b|once|ure|uk)[aeiou]|hour|honest|heir|hdmi|mp3"
+ARTICLE = re.compile(rf"\b(a) (?=[\"(]?(?:{VOWEL}))", re.IGNORECASE)
 
 
 def load_words(*names: str) -> dict[str, list[str]]:
@@ -37,7 +38,7 @@ def load_words(*names: str) -> dict[str, list[str]]:
                 words[slot] = []
             elif line.strip() and not line.startswith("# "):
                 if slot is None:
-                    raise ValueError(f"{name}.txt: {line!r} comes before the first [slot] header; put a header above it")
+                    raise ValueError(f"{name}.txt: {line!r} stands before the first [slot] header")
                 words[slot] += [part.strip() for part in line.split("|") if part.strip()]
     return words
 
@@ -45,7 +46,7 @@ def load_words(*names: str) -> dict[str, list[str]]:
 class Composer:
     """Fill templates from a table of words; every filler of a slot is dealt once before any is dealt again.
 
-    Dealing from a shuffled deck, not drawing with replacement, keeps rows diverse and a word from meeting itself in a row.
+    Dealing from a shuffled deck, not drawing with replacement, keeps rows diverse and words from repeating in a row.
 
     Args:
         words: slot name to fillers, as `load_words` gives them.
@@ -90,7 +91,7 @@ def tidy(text: str) -> str:
 
 
 def typo(word: str, rng: random.Random) -> str:
-    """Swap, drop or double one inner letter of a word of five letters or more; other words are handed back as they are."""
+    """Swap, drop or double one inner letter of a word of five letters or more, leave others be."""
     if len(word) < 5 or not word.isalpha():
         return word
     i = rng.randrange(1, len(word) - 2)
@@ -128,12 +129,13 @@ def flip_labels(labels: list[str], share: float, rng: random.Random) -> list[str
 
 
 def write_from_command_line(make: Callable[[int, int], pd.DataFrame], *, rows: int, seed: int, out: str) -> None:
-    """Parse `--rows`, `--seed` and `--out`, call `make(rows, seed)`, and write the CSV with the same bytes on every system."""
+    """Parse `--rows`, `--seed` and `--out`, call `make(rows, seed)`, write the CSV."""
     parser = argparse.ArgumentParser(description=make.__doc__.splitlines()[0] if make.__doc__ else None)
     parser.add_argument("--rows", type=int, default=rows, help="number of rows (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=seed, help="seed of all randomness (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=HERE / out, help=f"where to write (default: {out} beside the script)")
+    parser.add_argument("--out", type=Path, default=HERE / out, help=f"default: {out} beside the script")
     args = parser.parse_args()
     df = make(args.rows, args.seed)
+    # the line end is spelled out so that every system writes the same bytes
     df.to_csv(args.out, index=False, lineterminator="\n", encoding="utf-8")
     print(f"{len(df)} rows -> {args.out}")

@@ -1,4 +1,4 @@
-"""Write ecommerce_sample.csv: product listings whose class is what the thing is, among mentions of things of other classes."""
+"""Write ecommerce_sample.csv: product listings whose class is what the thing is, among mentions of other classes."""
 
 import html
 import random

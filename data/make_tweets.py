@@ -24,8 +24,9 @@ def draw(weights: dict[str, float], rng: random.Random) -> str:
 
 
 def clauses(topic: str, label: str, rng: random.Random) -> dict[str, str]:
-    """Slots for one post: W and W2 decide its sentiment, L is overruled, X and Y are one clause of each kind in any order."""
-    good, bad = (f"{{{topic}.s}} {{{rng.choices((topic, 'any'), (1 - PLAIN_SHARE, PLAIN_SHARE))[0]}.{k}}}" for k in "gb")
+    """Slots for one post: W and W2 decide its sentiment, L is overruled, X and Y are one of each kind in any order."""
+    sources = rng.choices(("any", topic), (PLAIN_SHARE, 1 - PLAIN_SHARE), k=2)
+    good, bad = (f"{{{topic}.s}} {{{source}.{kind}}}" for source, kind in zip(sources, "gb", strict=True))
     win, lose = (good, bad) if label == "positive" else (bad, good)
     x, y = rng.sample([good, bad], 2)
     parts = {"G": good, "B": bad, "W": win, "W2": win, "L": lose, "X": x, "Y": y}

@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _HOME = {
     "GradualLearner": "learner",
     "Phase": "schedule",
+    "Stores": "store",
     "TextBlock": "data",
     "TrainingDiverged": "guard",
     "gradual_unfreezing": "schedule",
@@ -22,6 +23,7 @@ _HOME = {
 __all__ = [
     "GradualLearner",
     "Phase",
+    "Stores",
     "TextBlock",
     "TrainingDiverged",
     "gradual_unfreezing",

@@ -1,8 +1,10 @@
 """Rows packed without padding, and a DataLoader that gathers length-bucketed batches from them."""
 
+import hashlib
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -16,7 +18,7 @@ from kickbert.tokenizer import PAD, Tokens
 NOISE = 0.05  # lengths are blurred by 5 % before sorting, so that batches differ from epoch to epoch
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Packed:
     """Sequences of different lengths in one array.
 
@@ -38,10 +40,19 @@ class Packed:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    @property
+    @cached_property
     def lengths(self) -> np.ndarray:
         """Length of each sequence, int64, shape (rows,)."""
         return np.diff(self.offsets.numpy())
+
+    @cached_property
+    def keys(self) -> list[bytes]:
+        """A hash of each sequence, by which equal ones are found again."""
+        return [hashlib.blake2b(self.row(i), digest_size=16).digest() for i in range(len(self))]
+
+    def row(self, i: int) -> np.ndarray:
+        """One sequence, shape (length, ...)."""
+        return self.flat[self.offsets[i] : self.offsets[i + 1]].numpy()
 
     def gather(self, rows: Sequence[int], fill: float = 0) -> Tensor:
         """The given rows side by side, padded with `fill`: shape (len(rows), longest, ...)."""

@@ -162,7 +162,7 @@ def dataloaders_from_df(
     codes[train | held] = target.encode(values[train | held])
     if unknown := unknown_labels(target, values[held], codes[held]):
         warnings.warn(f"{unknown}; they are left out of validation", stacklevel=3)
-        held &= codes >= 0
+        held = held & (codes >= 0)
     loaders = _loaders(tokenizer, target, texts, codes, [np.flatnonzero(train), np.flatnonzero(held)], bs)
     return TextDataLoaders(*loaders, text_col=columns, label_col=label_col, target=target, path=path, device=device)
 

@@ -5,7 +5,7 @@ receives its input. The suffix is the model's own forward with its embeddings re
 of layers cut, so that masks, relative positions and rotary tables are made by the model itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -118,28 +118,41 @@ class Encoder(nn.Module):
     def prefix(self, ids: Tensor, mask: Tensor, depth: int) -> Tensor:
         """Hidden states after the embeddings and the first `depth` layers; arguments and result as in `forward`."""
         self._check(depth)
+        return self._until(depth, lambda: self(ids, mask), ids.shape[1])
+
+    def between(self, hidden: Tensor, mask: Tensor, depth: int, stop: int) -> Tensor:
+        """The hidden states of depth `stop`, computed from those of `depth`, both of shape (batch, tokens, width)."""
+        self._check(depth)
+        self._check(stop)
+        if depth >= stop:
+            return hidden
+
+        def run() -> Tensor:
+            with self._cut(hidden, depth):
+                return self._run(torch.zeros(mask.shape, dtype=torch.long, device=mask.device), mask)
+
+        return self._until(stop, run, mask.shape[1])
+
+    def suffix(self, hidden: Tensor, mask: Tensor, depth: int) -> Tensor:
+        """What `forward` returns, computed from the hidden states of `depth`."""
+        return self.between(hidden, mask, depth, self.n_layers)
+
+    def _until(self, depth: int, run: Callable[[], Tensor], tokens: int) -> Tensor:
+        """What the layer after `depth` receives while `run` runs; at the last depth, what it returns."""
         if depth == self.n_layers:
-            return self(ids, mask)
+            return run()
 
         def stop(module: nn.Module, args: tuple, kwargs: dict) -> None:
             raise _Reached(args[0] if args else kwargs["hidden_states"])
 
         hook = self.layers[depth].register_forward_pre_hook(stop, with_kwargs=True)
         try:
-            self(ids, mask)
+            run()
         except _Reached as reached:
-            return reached.hidden[:, : ids.shape[1]]
+            return reached.hidden[:, :tokens]
         finally:
             hook.remove()
         raise RuntimeError(f"layer {depth + 1} of {self.body.config.model_type} was never run")
-
-    def suffix(self, hidden: Tensor, mask: Tensor, depth: int) -> Tensor:
-        """What `forward` returns, computed from the hidden states of depth `depth`, shape (batch, tokens, width)."""
-        self._check(depth)
-        if depth == self.n_layers:
-            return hidden
-        with self._cut(hidden, depth):
-            return self._run(torch.zeros(mask.shape, dtype=torch.long, device=mask.device), mask)
 
     def _run(self, ids: Tensor, mask: Tensor) -> Tensor:
         return self.body(input_ids=ids, attention_mask=mask.long())[0][:, : ids.shape[1]]

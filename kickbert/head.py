@@ -113,23 +113,45 @@ class TextClassifier(nn.Module):
                 layer.train()
         return self
 
-    def forward(self, x: Tensor, hidden: Tensor | None = None, depth: int | None = None) -> Tensor:
+    def forward(self, x: Tensor, hidden: Tensor | None = None, depth: int = 0) -> Tensor:
         """Logits.
 
         Args:
             x: token ids, int64, shape (batch, tokens), -1 after a row's end.
-            hidden: the states of `depth` for these tokens, if they are known: shape (batch, tokens, width).
+            hidden: the states of `depth` for these tokens, if they are known: shape (batch, tokens, width), or
+                (batch, width) if they are pooled already.
             depth: the depth of `hidden`.
         Returns:
             float32, shape (batch, classes).
         """
         x = x.as_subclass(Tensor)  # fastai's tensor type would dispatch each operation in Python
         mask = x != PAD
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+        with self._autocast(x):
             if hidden is None and self._depth is None:
                 return self.head(self.encoder(x, mask), mask)
             if hidden is None:
-                depth = self._depth
-                with torch.no_grad():
-                    hidden = self.encoder.prefix(x, mask, depth)
+                hidden, depth = self.states(x, self._depth), self._depth
+            if hidden.dim() == 2:
+                return self.head.classify(hidden)
             return self.head(self.encoder.suffix(hidden, mask, depth), mask)
+
+    @torch.no_grad()
+    def states(
+        self, x: Tensor, depth: int, hidden: Tensor | None = None, start: int = 0, pooled: bool = False
+    ) -> Tensor:
+        """What the frozen prefix of `depth` gives, from the tokens or from the states of a shallower depth `start`.
+
+        Returns:
+            Shape (batch, tokens, width), or (batch, width) if it is to be pooled.
+        """
+        x = x.as_subclass(Tensor)
+        mask = x != PAD
+        with self._autocast(x):
+            if hidden is None:
+                hidden = self.encoder.prefix(x, mask, depth)
+            else:
+                hidden = self.encoder.between(hidden, mask, start, depth)
+            return self.head.pool(hidden, mask) if pooled else hidden
+
+    def _autocast(self, x: Tensor) -> torch.autocast:
+        return torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16")

@@ -20,6 +20,7 @@ from fastai.optimizer import OptimWrapper
 from fastai.torch_core import default_device, no_random, set_seed
 
 from kickbert import precision as arithmetic
+from kickbert.cache import Cache
 from kickbert.checkpoint import digest, load_phase, save_phase
 from kickbert.data import TextDataLoaders, dataloaders_from_df
 from kickbert.encoder import Encoder, load_encoder
@@ -29,6 +30,7 @@ from kickbert.head import Head, TextClassifier
 from kickbert.pretrained import sentence_pooling
 from kickbert.progress import Progress, epoch_line, interactive
 from kickbert.schedule import Phase, gradual_unfreezing
+from kickbert.store import Stores
 from kickbert.targets import Format
 from kickbert.tokenizer import TextTokenizer, load_tokenizer
 
@@ -45,6 +47,7 @@ class GradualLearner(Learner):
         dls: batches of `Tokens` and targets.
         model: encoder and head.
         seed: makes each phase of `fit_gradual` repeatable, whatever ran before it; None for chance.
+        cache: keep the states of the frozen part instead of computing them in each epoch; a `Stores` says where.
         lr: default rate of fastai's own fit methods.
         kwargs: as for `Learner`.
     """
@@ -56,6 +59,7 @@ class GradualLearner(Learner):
         loss_func: Callable | None = None,
         *,
         seed: int | None = 42,
+        cache: bool | Stores = True,
         lr: float = 1e-4,
         opt_func: Callable = adamw,
         wd: float = 0.01,
@@ -79,6 +83,8 @@ class GradualLearner(Learner):
         self.logger = self._print_epoch
         self.remove_cbs(ProgressCallback)
         self.add_cbs([Guard, Progress] if interactive() else [Guard])
+        if cache:
+            self.add_cb(Cache(cache) if isinstance(cache, Stores) else Cache())
 
     def _print_epoch(self, values: list) -> None:
         print(epoch_line(list(self.recorder.metric_names), values, self.phase_title), flush=True)
@@ -146,6 +152,8 @@ class GradualLearner(Learner):
         done = load_phase(file, self.model, key) if resume else []
         if resume:
             print(f"resuming after {len(done)} of {len(phases)} phases" if done else f"no checkpoint at {file}: starting")
+        if hasattr(self, "cache"):
+            self.cache.ahead = [p.freeze_to - 1 for p in phases[len(done) :] if p.freeze_to > 1]
         for i, phase in enumerate(phases[len(done) :], start=len(done)):
             self.phase_title = f"{i + 1}/{len(phases)} {phase.name}"
             try:
@@ -185,10 +193,11 @@ class GradualLearner(Learner):
         Returns:
             Indexed like df: `label`, `confidence`, and `prob_<class>` for each class. A row with no text gets none.
         """
-        texts, empty = self.dls.read(df)
+        dl = self.dls.test_dl(df)
+        empty = df[self.dls.text_col].isna().all(axis=1).to_numpy()
         if empty.any():
-            warnings.warn(f"{empty.sum():,} rows have no text and get no label: {named(empty, df.index)}", stacklevel=2)
-        probs = self.get_preds(dl=self.dls.test_dl(df))[0].numpy()
+            warnings.warn(f"{empty.sum():,} rows have no text and get no label: rows {named(empty, df.index)}", stacklevel=2)
+        probs = self.get_preds(dl=dl)[0].numpy()
         target = self.dls.target
         out = pd.DataFrame(probs, index=df.index, columns=[f"prob_{name}" for name in target.names])
         out.insert(0, "label", pd.Series(target.decode(probs.argmax(1)), index=df.index))
@@ -214,6 +223,7 @@ def learner_from_df(
     loss: Callable | None = None,
     seed: int | None = 42,
     precision: str = "auto",
+    cache: bool | Stores = True,
     metrics: Any = None,
     cbs: Any = None,
     path: str | Path = ".",
@@ -236,6 +246,8 @@ def learner_from_df(
         loss: of logits and targets; None for cross entropy.
         seed: makes two runs on one machine equal; it sets the seeds of Python, NumPy and torch. None leaves them alone.
         precision: "auto", "bf16" or "fp32".
+        cache: whether the frozen part of the encoder is computed once and kept; a `kickbert.Stores` says where and how
+            much of it.
         metrics: fastai metrics; None for accuracy and macro-F1, and quadratic kappa for bins.
         cbs: fastai callbacks.
         path: where checkpoints go, in a folder `models`.
@@ -267,7 +279,7 @@ def learner_from_df(
     if metrics is None:
         metrics = [accuracy, F1Score(average="macro")]
         metrics += [CohenKappa(weights="quadratic")] if dls.target.ordered else []
-    return GradualLearner(dls, classifier, loss, seed=seed, metrics=metrics, cbs=cbs, path=Path(path))
+    return GradualLearner(dls, classifier, loss, seed=seed, cache=cache, metrics=metrics, cbs=cbs, path=Path(path))
 
 
 def _limited(tokenizer: Any, encoder: Encoder) -> Any:

@@ -51,6 +51,9 @@ def test_suffix_of_prefix_is_the_full_forward_at_every_depth(kind, extra):
         for depth in range(encoder.n_layers + 1):
             split = encoder.suffix(encoder.prefix(ids, mask, depth), mask, depth)
             assert torch.equal(split[mask], full[mask]), f"depth {depth}"
+            for stop in range(depth, encoder.n_layers):
+                part = encoder.between(encoder.prefix(ids, mask, depth), mask, depth, stop)
+                assert torch.equal(part[mask], encoder.prefix(ids, mask, stop)[mask]), f"depth {depth} to {stop}"
     assert list(encoder.state_dict()) == names
 
 

@@ -142,7 +142,8 @@ def test_predict_df_keeps_every_row(make, reviews):
     df = pd.DataFrame({"text": ["fun", None, "bore", 7]}, index=[5, 5, 6, 7], dtype=object)
     with pytest.warns(UserWarning) as told:
         out = learn.predict_df(df)
-    assert any("1 rows have no text and get no label: rows [5]" in str(w.message) for w in told)
+    messages = [str(w.message) for w in told]
+    assert "1 rows have no text and get no label: rows [5]" in messages
     assert out.index.tolist() == [5, 5, 6, 7] and out["label"].isna().tolist() == [False, True, False, False]
     with pytest.raises(ValueError, match="text_col='text' is not a column of df; columns are"):
         learn.predict_df(pd.DataFrame({"txt": ["a"]}))
