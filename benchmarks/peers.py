@@ -43,7 +43,14 @@ class _Encoded(torch.utils.data.Dataset):
 
 
 def hf_trainer(
-    train: tuple, tests: list[tuple], *, lr: float = 5e-5, epochs: int = 3, bs: int = 32, seed: int = 0, tuned: bool = True
+    train: tuple,
+    tests: list[tuple],
+    *,
+    lr: float = 5e-5,
+    epochs: int = 3,
+    bs: int = 32,
+    seed: int = 0,
+    tuned: bool = True,
 ) -> tuple[list[tuple], float]:
     """Hugging Face's Trainer on `AutoModelForSequenceClassification`, every weight training.
 
@@ -85,7 +92,10 @@ def hf_trainer(
             **better,
         )
         trainer = Trainer(
-            model, arguments, train_dataset=_Encoded(tokenizer, *train), data_collator=DataCollatorWithPadding(tokenizer)
+            model,
+            arguments,
+            train_dataset=_Encoded(tokenizer, *train),
+            data_collator=DataCollatorWithPadding(tokenizer),
         )
         start = time.perf_counter()
         trainer.train()

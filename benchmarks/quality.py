@@ -1,10 +1,10 @@
 """Accuracy on real data: kickbert's default against TF-IDF and Hugging Face's Trainer, means over seeds.
 
-    python benchmarks/quality.py                       # everything; hours on a laptop, and it goes on where it was stopped
+    python benchmarks/quality.py        # everything: hours on a laptop; it goes on where it was stopped
     python benchmarks/quality.py --sets sst2 --models tfidf kickbert --seeds 1
 
-Each run is a line in `quality.jsonl`; runs that are there already are not made again. Test rows are only ever predicted:
-the Trainer's learning rate is chosen on the validation rows of a seed that is not reported.
+Each run is a line in `quality.jsonl`; runs that are there already are not made again. Test rows are only ever
+predicted: the Trainer's learning rate is chosen on the validation rows of a seed that is not reported.
 """
 
 import argparse
@@ -130,7 +130,9 @@ def main() -> None:
             works = {
                 "tfidf": lambda parts=parts, columns=columns, seed=seed: run_tfidf(parts, columns, seed),
                 "kickbert": lambda parts=parts, columns=columns, seed=seed: run_kickbert(parts, columns, seed),
-                "trainer": lambda parts=parts, columns=columns, seed=seed, lr=rate: run_trainer(parts, columns, seed, lr),
+                "trainer": lambda parts=parts, columns=columns, seed=seed, lr=rate: run_trainer(
+                    parts, columns, seed, lr
+                ),
             }
             for model in args.models:
                 _once(name, model, seed, works[model])

@@ -1,7 +1,7 @@
 """Which of four shelves does a product belong on? Two minutes on two cores.
 
-    python examples/ecommerce.py
-    python examples/ecommerce.py --csv mine.csv --text description --label category
+python examples/ecommerce.py
+python examples/ecommerce.py --csv mine.csv --text description --label category
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """How much will a campaign raise? Its text alone, in four buckets, beside two baselines. Three minutes on two cores.
 
-    python examples/kickstarter.py
-    python examples/kickstarter.py --csv mine.csv --text title --text story --target amount --bins 5
+python examples/kickstarter.py
+python examples/kickstarter.py --csv mine.csv --text title --text story --target amount --bins 5
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Is a tweet negative, neutral or positive? A fastai notebook's steps as a script. Two minutes on two cores.
 
-    python examples/sentiment.py
-    python examples/sentiment.py --csv mine.csv --text tweet --label mood
+python examples/sentiment.py
+python examples/sentiment.py --csv mine.csv --text tweet --label mood
 """
 
 import argparse

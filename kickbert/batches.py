@@ -86,7 +86,7 @@ def bucketed(lengths: np.ndarray, bs: int, rng: np.random.Generator) -> np.ndarr
 class BucketDL(TfmdDL):
     """A fastai DataLoader of `Tokens` whose batches hold rows of nearly the same length.
 
-    Each row is read once, through all of the dataset's transforms, and packed; batches are then gathered from the packed
+    Each row is read once, through all of the dataset's transforms, and packed; batches are gathered from the packed
     rows. Without `shuffle` rows come longest first, and `get_preds` puts them back in order. `batch_rows` holds the row
     numbers of the batch last given out.
 
@@ -138,4 +138,3 @@ class BucketDL(TfmdDL):
     def seed(self, seed: int) -> None:
         """Start the order of the batches anew, so that it depends on `seed` alone."""
         self.rng = random.Random(seed)
-

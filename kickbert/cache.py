@@ -3,8 +3,8 @@
     rows of the DataLoaders → missing ones through the frozen prefix → `Store` → batches of states → suffix and head
 
 What a store is found by is what it depends on: the weights of the prefix, its configuration, the depth, the precision;
-and each row by its token ids, which hold text, tokenizer and truncation. So folds, trials and further fits share it, and
-a stale one is never found.
+and each row by its token ids, which hold text, tokenizer and truncation. So folds, trials and further fits share it,
+and a stale one is never found.
 """
 
 import hashlib
@@ -68,11 +68,24 @@ class Cache(Callback):
         self._views: WeakKeyDictionary[Packed, View] = WeakKeyDictionary()
         self._seen: WeakKeyDictionary[Packed, bool] = WeakKeyDictionary()
 
+    def __getstate__(self) -> dict:
+        # An exported learner leaves the states behind: they are the training data in another form.
+        own = {"stores", "_views", "_seen"}
+        return {k: v for k, v in self.__dict__.items() if k not in own}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__init__()
+        self.__dict__.update(state)
+
     def info(self) -> pd.DataFrame:
-        """A row per store: depth, rows, tokens, bytes, where, seconds to build, and an estimate of the seconds saved."""
+        """A row per store: depth, rows, tokens, bytes, where, seconds to build, and an estimate of those saved."""
         rows = []
         for store in self.stores.by_key.values():
-            told = {"depth": "pooled" if store.pooled else store.depth, "rows": len(store.places), "tokens": store.tokens}
+            told = {
+                "depth": "pooled" if store.pooled else store.depth,
+                "rows": len(store.places),
+                "tokens": store.tokens,
+            }
             told |= {"bytes": store.nbytes(), "where": ", ".join(sorted(set(store.where)))}
             saved = store.seconds * (store.read / max(1, store.tokens) - 1)
             rows.append(told | {"seconds to build": store.seconds, "seconds saved": max(0.0, saved)})
@@ -123,7 +136,9 @@ class Cache(Callback):
         return depth or None  # the embeddings alone are cheaper to look up than to keep
 
     def _versions(self) -> tuple:
-        return tuple((id(p), p._version) for g in list(self.model.encoder.groups().values()) for p in g if not p.requires_grad)
+        return tuple(
+            (id(p), p._version) for g in list(self.model.encoder.groups().values()) for p in g if not p.requires_grad
+        )
 
     def _keys(self, upto: int) -> list[str]:
         self._stamp = self._versions()
@@ -137,7 +152,12 @@ class Cache(Callback):
 
 
 def build(
-    model: TextClassifier, parts: list[Packed], depth: int, keys: list[str], stores: Stores, keep: set[str] = frozenset()
+    model: TextClassifier,
+    parts: list[Packed],
+    depth: int,
+    keys: list[str],
+    stores: Stores,
+    keep: set[str] = frozenset(),
 ) -> None:
     """Compute what the store of `depth` lacks of the rows of `parts`, from a shallower store where there is one.
 
@@ -159,7 +179,9 @@ def build(
         print(f"cache: not at depth {depth}, the frozen part is computed each time: {where}")
         return
     if where == "file":
-        print(f"cache: {flat.nbytes / 1e9:.1f} GB at depth {depth} are over the memory budget and go to a temporary file")
+        print(
+            f"cache: {flat.nbytes / 1e9:.1f} GB at depth {depth} are over the memory budget and go to a temporary file"
+        )
     start = time.perf_counter()
     places = _fill(flat, model, ids, depth, pooled, _source(model, depth, keys, stores, list(rows)))
     store.places |= {key: (len(store.segments), *place) for key, place in zip(rows, places, strict=True)}
@@ -187,7 +209,9 @@ def _source(model: TextClassifier, depth: int, keys: list[str], stores: Stores, 
     return None
 
 
-def _fill(flat: Tensor, model: TextClassifier, ids: Packed, depth: int, pooled: bool, source: View | None) -> list[tuple]:
+def _fill(
+    flat: Tensor, model: TextClassifier, ids: Packed, depth: int, pooled: bool, source: View | None
+) -> list[tuple]:
     """Write the states of all rows into `flat`; the first place and the number of states of each row."""
     device = next(model.parameters()).device
     batches = list(batches_of(ids.lengths, TOKENS.get(device.type, TOKENS["cpu"])))

@@ -42,7 +42,7 @@ def TextBlock(  # noqa: N802 - fastai's blocks are named like classes
 ) -> TransformBlock:
     """A fastai block that reads strings as the tokens of a transformer, for use in any `DataBlock`.
 
-        DataBlock(blocks=(kickbert.TextBlock("minilm"), CategoryBlock), get_x=ColReader("text"), get_y=ColReader("label"))
+    DataBlock(blocks=(kickbert.TextBlock("minilm"), CategoryBlock), get_x=ColReader("text"), get_y=ColReader("label"))
     """
     return TransformBlock(type_tfms=TextTokenizer(model, max_length), dl_type=BucketDL)
 
@@ -92,7 +92,9 @@ class TextDataLoaders(DataLoaders):
             return [item[c] for c in self.text_col]
         cells = [item] if isinstance(item, str) or not isinstance(item, Sequence) else list(item)
         if len(cells) > len(self.text_col):
-            raise ValueError(f"the item has {len(cells)} texts; this learner reads {len(self.text_col)}: {self.text_col}")
+            raise ValueError(
+                f"the item has {len(cells)} texts; this learner reads {len(self.text_col)}: {self.text_col}"
+            )
         return cells + [""] * (len(self.text_col) - len(cells))
 
     def test_dl(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, PreTrainedModel
+from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from kickbert import pretrained
 
@@ -31,8 +31,18 @@ LAYERS = {
     "xlm-roberta": "encoder.layer",
 }
 
+# What architectures call the dropout of their layers.
+DROPOUTS = {
+    "attention_dropout",
+    "attention_probs_dropout_prob",
+    "dropout",
+    "embedding_dropout",
+    "hidden_dropout_prob",
+    "mlp_dropout",
+}
 
-class _Reached(Exception):  # noqa: N818 - not an error: it ends a forward at the depth wanted
+
+class _Reached(Exception):
     """Carries the hidden states out of a forward that need not go further."""
 
     def __init__(self, hidden: Tensor):
@@ -98,7 +108,7 @@ class Encoder(nn.Module):
         return self.body.config.max_position_embeddings
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        """Parameters by group: `embeddings` (all that is in no layer), then one group per layer, each parameter once."""
+        """Parameters by group: `embeddings` (all that is in no layer), then one per layer; each parameter once."""
         layers = {f"layer {i + 1}": list(layer.parameters()) for i, layer in enumerate(self.layers)}
         inside = {id(p) for group in layers.values() for p in group}
         return {"embeddings": [p for p in self.body.parameters() if id(p) not in inside], **layers}
@@ -181,12 +191,16 @@ class Encoder(nn.Module):
                 setattr(module, name, old)
 
 
-def load_encoder(model: str | Path = "roberta-base") -> Encoder:
+def load_encoder(model: str | Path = "roberta-base", dropout: float = 0.0) -> Encoder:
     """Load pretrained weights and wrap them.
 
     Args:
         model: hub id, folder written by `save_pretrained`, or "minilm".
+        dropout: share of units that the encoder's layers drop in training, wherever the architecture does.
     Raises:
         ValueError: the model cannot be found or its architecture is not supported.
     """
-    return Encoder(pretrained.load(AutoModel.from_pretrained, model, dtype=torch.float32))
+    config = pretrained.load(AutoConfig.from_pretrained, model)
+    for name in [n for n in config.to_dict() if n in DROPOUTS]:
+        setattr(config, name, dropout)
+    return Encoder(pretrained.load(AutoModel.from_pretrained, model, config=config, dtype=torch.float32))

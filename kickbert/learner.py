@@ -3,7 +3,6 @@
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +139,7 @@ class GradualLearner(Learner):
             resume: go on after the last phase that a killed run of the same data, model, schedule and seed finished.
             cbs: further fastai callbacks.
         Returns:
-            The ladder, a row per phase: phase, trainable parameters, epochs, lr, seconds, losses and metrics at its end.
+            The ladder, a row per phase: phase, trainable parameters, epochs, lr, seconds, last losses and metrics.
         Raises:
             ValueError: a checkpoint of another run, or a phase that freezes more groups than there are.
         """
@@ -151,7 +150,9 @@ class GradualLearner(Learner):
         file, key = Path(self.path) / self.model_dir / "gradual.safetensors", self._run_key(phases)
         done = load_phase(file, self.model, key) if resume else []
         if resume:
-            print(f"resuming after {len(done)} of {len(phases)} phases" if done else f"no checkpoint at {file}: starting")
+            print(
+                f"resuming after {len(done)} of {len(phases)} phases" if done else f"no checkpoint at {file}: starting"
+            )
         if hasattr(self, "cache"):
             self.cache.ahead = [p.freeze_to - 1 for p in phases[len(done) :] if p.freeze_to > 1]
         for i, phase in enumerate(phases[len(done) :], start=len(done)):
@@ -196,7 +197,9 @@ class GradualLearner(Learner):
         dl = self.dls.test_dl(df)
         empty = df[self.dls.text_col].isna().all(axis=1).to_numpy()
         if empty.any():
-            warnings.warn(f"{empty.sum():,} rows have no text and get no label: rows {named(empty, df.index)}", stacklevel=2)
+            warnings.warn(
+                f"{empty.sum():,} rows have no text and get no label: rows {named(empty, df.index)}", stacklevel=2
+            )
         probs = self.get_preds(dl=dl)[0].numpy()
         target = self.dls.target
         out = pd.DataFrame(probs, index=df.index, columns=[f"prob_{name}" for name in target.names])

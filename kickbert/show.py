@@ -4,9 +4,9 @@ import shutil
 from typing import Any
 
 import pandas as pd
-from fastai.data.core import show_batch, show_results  # noqa: F401 - plum adds the methods below to these functions
+from fastai.data.core import show_batch, show_results
 from fastai.imports import IN_NOTEBOOK
-from fastai.interpret import plot_top_losses  # noqa: F401
+from fastai.interpret import plot_top_losses
 from fastai.torch_core import TensorCategory
 from fastcore.foundation import L
 from plum import dispatch

@@ -73,7 +73,9 @@ class View:
             flat = self.store.segments[0]
             return flat[index.to(flat.device)]
         device = self.store.segments[0].device
-        out = torch.empty(*index.shape, self.store.segments[0].shape[1], dtype=self.store.segments[0].dtype, device=device)
+        out = torch.empty(
+            *index.shape, self.store.segments[0].shape[1], dtype=self.store.segments[0].dtype, device=device
+        )
         for number in segment.unique().tolist():
             here, flat = segment == number, self.store.segments[number]
             out[here.to(device)] = flat[index[here].to(flat.device)].to(device)
@@ -143,11 +145,10 @@ class Stores:
         number = len(store.segments) - 1
         rows = [(k, start, n) for k, (segment, start, n) in store.places.items() if segment == number]
         self.folder.mkdir(parents=True, exist_ok=True)
-        base = self.folder / f"{key}.{number}"
         states = store.segments[number].detach().cpu().contiguous().view(torch.uint8).numpy()
-        with _replacing(base.with_suffix(".states")) as part:
+        with _replacing(self.folder / f"{key}.{number}.states") as part:
             states.tofile(part)
-        with _replacing(base.with_suffix(".index")) as part:
+        with _replacing(self.folder / f"{key}.{number}.index") as part:
             index = np.array([(start, n) for _, start, n in rows], dtype=np.int64)
             with open(part, "wb") as file:
                 keys = np.frombuffer(b"".join(k for k, *_ in rows), dtype=np.uint8)

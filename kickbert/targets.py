@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,9 @@ def bin_edges(values: pd.Series, bins: int) -> np.ndarray:
         raise ValueError(f"{(~np.isfinite(numbers)).sum():,} of {len(numbers):,} values are not finite; leave them out")
     distinct, counts = np.unique(numbers, return_counts=True)
     if len(distinct) < bins:
-        raise ValueError(f"{len(distinct)} distinct values {distinct.tolist()} cannot fill bins={bins}; give fewer bins")
+        raise ValueError(
+            f"{len(distinct)} distinct values {distinct.tolist()} cannot fill bins={bins}; give fewer bins"
+        )
     below, cuts = np.cumsum(counts)[:-1], []  # below[i]: how many values lie under a cut after distinct value i
     for k in range(1, bins):
         first = cuts[-1] + 1 if cuts else 0
@@ -125,7 +128,7 @@ def range_names(edges: Sequence[float], form: Format = None) -> list[str]:
         if callable(form) or len(set(text)) == len(text):
             break
     unit = form if isinstance(form, str) else ""
-    inner = [f"{unit}{low}–{high}" for low, high in zip(text, text[1:], strict=False)]
+    inner = [f"{unit}{low}–{high}" for low, high in pairwise(text)]
     return [f"under {unit}{text[0]}", *inner, f"{unit}{text[-1]} and over"]
 
 
@@ -162,7 +165,9 @@ def fit_target(values: pd.Series, bins: int | Sequence[float] | None = None, for
     if bins is None:
         return _fit_labels(values)
     numbers = read_numbers(values)
-    edges = bin_edges(pd.Series(numbers), bins) if isinstance(bins, (int, np.integer)) else np.asarray(bins, dtype=float)
+    edges = (
+        bin_edges(pd.Series(numbers), bins) if isinstance(bins, (int, np.integer)) else np.asarray(bins, dtype=float)
+    )
     if edges.ndim != 1 or not len(edges) or (np.diff(edges) <= 0).any() or not np.isfinite(edges).all():
         raise ValueError(f"bins={bins!r} must be a number of buckets or ascending inner edges")
     target = Bins(tuple(edges.tolist()), range_names(edges.tolist(), form))

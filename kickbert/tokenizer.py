@@ -1,7 +1,7 @@
 """Text to token ids: a Hugging Face fast tokenizer as a fastai Transform.
 
-A row of several columns is one string with `SEP` between the texts. The pieces are tokenised without special tokens, cut
-so that all of them fit, and put together as the tokenizer itself puts a pair together. So truncation counts tokens, the
+A row of several columns is one string with `SEP` between the texts. The pieces are tokenised without special tokens,
+cut so that all of them fit, and put together as the tokenizer itself puts a pair together. So truncation counts tokens, the
 special tokens are always kept, and a user's "</s>" or "[SEP]" is read as text.
 """
 
@@ -77,7 +77,7 @@ class TextTokenizer(Transform):
 
     Args:
         hf: the tokenizer, or a model name for `load_tokenizer`.
-        max_length: most tokens a row may have, special tokens included; None for the tokenizer's own limit, at most 512.
+        max_length: most tokens a row may have, special ones included; None for the tokenizer's own limit, at most 512.
     Raises:
         ValueError: `max_length` is above the tokenizer's limit or leaves no room for text.
     """

@@ -17,7 +17,13 @@ warnings.filterwarnings("ignore", message=".*torch.jit.*")
 
 REPO = Path(__file__).resolve().parents[1]
 SHARED = REPO.parent / "shared"  # real data and tokenizers where they are at hand; never part of the repository
-GOOD = ["a bright, warm film", "wonderful and moving", "I loved this story", "great acting, great fun", "a real delight"]
+GOOD = [
+    "a bright, warm film",
+    "wonderful and moving",
+    "I loved this story",
+    "great acting, great fun",
+    "a real delight",
+]
 BAD = ["a dull, cold film", "boring and flat", "I hated this story", "bad acting, no fun", "a real bore"]
 
 
@@ -31,7 +37,9 @@ def tiny_tokenizer():
     bpe.decoder = decoders.ByteLevel()
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    bpe.train_from_iterator(GOOD + BAD, trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet))
+    bpe.train_from_iterator(
+        GOOD + BAD, trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet)
+    )
     bpe.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
     return RobertaTokenizerFast(tokenizer_object=bpe, model_max_length=64)
 

@@ -20,7 +20,9 @@ def test_another_run_is_refused_and_no_checkpoint_is_none(tmp_path):
     model = nn.Linear(1, 1)
     assert load_phase(tmp_path / "none", model, "key") == []
     save_phase(tmp_path / "a.safetensors", model, "key", [])
-    with pytest.raises(ValueError, match="of a run with other rows, model, schedule or seed; give those again, or start"):
+    with pytest.raises(
+        ValueError, match="of a run with other rows, model, schedule or seed; give those again, or start"
+    ):
         load_phase(tmp_path / "a.safetensors", model, "another")
 
 
@@ -35,5 +37,12 @@ def test_a_kill_while_writing_leaves_the_old_checkpoint(tmp_path, monkeypatch):
 
 def test_digest_sees_values_shapes_and_types():
     one = torch.ones(4)
-    seen = [digest("a"), digest("b"), digest([one]), digest([one * 2]), digest([one.reshape(2, 2)]), digest([one.long()])]
+    seen = [
+        digest("a"),
+        digest("b"),
+        digest([one]),
+        digest([one * 2]),
+        digest([one.reshape(2, 2)]),
+        digest([one.long()]),
+    ]
     assert len(set(seen)) == 6 and digest("a", [one]) == digest("a", [torch.ones(4)])

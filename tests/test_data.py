@@ -30,7 +30,9 @@ def test_batches_hold_the_rows_of_df_and_their_labels(reviews, tokens):
 
 
 def test_several_columns_are_joined(tokens):
-    df = pd.DataFrame({"name": ["great fun", "bad acting"] * 20, "blurb": ["loved", "hated"] * 20, "label": [1, 0] * 20})
+    df = pd.DataFrame(
+        {"name": ["great fun", "bad acting"] * 20, "blurb": ["loved", "hated"] * 20, "label": [1, 0] * 20}
+    )
     dls = build(df, tokens, text_col=["name", "blurb"])
     assert dls.train_ds.items[0].text.count(SEP) == 1
     assert dls.test_dl([("a", "b"), {"name": "a", "blurb": "b"}, "a"]).rows[0].lengths.tolist() == [6, 6, 5]
@@ -58,7 +60,9 @@ def test_missing_texts_and_labels_are_counted_and_named(reviews, tokens):
 def test_a_label_that_training_never_saw_is_left_out_of_validation(reviews, tokens):
     df = reviews.assign(split=["train"] * 100 + ["valid"] * 20)
     df.loc[110, "label"] = "new"
-    with pytest.warns(UserWarning, match=r"1 rows have a label that training never saw \(\['new'\]\): rows \[110\]; they"):
+    with pytest.warns(
+        UserWarning, match=r"1 rows have a label that training never saw \(\['new'\]\): rows \[110\]; they"
+    ):
         dls = build(df, tokens, valid="split")
     assert len(dls.valid_ds) == 19 and dls.c == 2
 
@@ -71,7 +75,9 @@ def test_a_class_with_a_single_row(reviews, tokens):
 
 
 def test_bins_come_from_the_training_rows_alone(tokens):
-    df = pd.DataFrame({"text": "x", "pledged": np.r_[np.arange(80.0), np.full(20, 1e6)], "split": ["train"] * 80 + ["valid"] * 20})
+    df = pd.DataFrame(
+        {"text": "x", "pledged": np.r_[np.arange(80.0), np.full(20, 1e6)], "split": ["train"] * 80 + ["valid"] * 20}
+    )
     dls = build(df, tokens, label_col="pledged", bins=4, valid="split", bin_format="$")
     assert dls.target.edges == (19.5, 39.5, 59.5)
     assert {row.target for row in dls.valid_ds.items} == {"$60 and over"}

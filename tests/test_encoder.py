@@ -30,7 +30,14 @@ ARCHITECTURES = [(kind, {}) for kind in LAYERS] + [("deberta-v2", {"conv_kernel_
 def random_encoder(kind: str, **extra) -> Encoder:
     torch.manual_seed(0)
     if kind == "distilbert":
-        size = {"vocab_size": 100, "dim": 32, "n_layers": 4, "n_heads": 4, "hidden_dim": 48, "max_position_embeddings": 64}
+        size = {
+            "vocab_size": 100,
+            "dim": 32,
+            "n_layers": 4,
+            "n_heads": 4,
+            "hidden_dim": 48,
+            "max_position_embeddings": 64,
+        }
     else:
         size = SIZE | OWN.get(kind, {}) | extra
     return Encoder(AutoModel.from_config(AutoConfig.for_model(kind, **size))).eval()
@@ -99,7 +106,9 @@ def test_albert_is_a_single_body_group():
 
 def test_roberta_base_gives_13_groups_and_512_tokens():
     with torch.device("meta"):
-        encoder = Encoder(AutoModel.from_config(AutoConfig.for_model("roberta", max_position_embeddings=514, pad_token_id=1)))
+        encoder = Encoder(
+            AutoModel.from_config(AutoConfig.for_model("roberta", max_position_embeddings=514, pad_token_id=1))
+        )
     assert len(encoder.groups()) == 13  # the head is the fourteenth
     assert encoder.max_length == 512
 

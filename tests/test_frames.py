@@ -8,7 +8,10 @@ from kickbert.tokenizer import SEP
 
 def test_a_missing_column_offers_the_nearest_name():
     df = pd.DataFrame({"text": ["a"], "label": ["b"]})
-    with pytest.raises(ValueError, match=r"text_col='txt' is not a column of df; columns are \['text', 'label'\]; did you mean 'text'\?"):
+    with pytest.raises(
+        ValueError,
+        match=r"text_col='txt' is not a column of df; columns are \['text', 'label'\]; did you mean 'text'\?",
+    ):
         check_frame(df, ["txt"], "text_col")
     with pytest.raises(ValueError, match=r"columns are \['text', 'label'\]$"):
         check_frame(df, ["zzz"], "text_col")

@@ -25,7 +25,9 @@ def test_what_stands_at_masked_places_does_not_matter(pooling, layers):
     hidden, mask = torch.randn(2, 5, 8), torch.tensor([[True] * 5, [True, True, False, False, False]])
     changed = hidden.masked_fill(~mask.unsqueeze(-1), 1e4)
     assert head(hidden, mask).shape == (2, 4)
-    assert torch.equal(head(hidden, mask), head(changed, mask)) or torch.allclose(head(hidden, mask), head(hidden * mask.unsqueeze(-1), mask))
+    assert torch.equal(head(hidden, mask), head(changed, mask)) or torch.allclose(
+        head(hidden, mask), head(hidden * mask.unsqueeze(-1), mask)
+    )
 
 
 def test_poolings_give_what_their_names_say():
@@ -66,17 +68,28 @@ def test_frozen_means_frozen(model, number, depth):
 @pytest.mark.parametrize("number", [0, 1, 2, 3])
 def test_freezing_changes_no_number(model, number):
     model.eval()
-    full = model(tokens())
-    freeze_to(model, number)
-    assert torch.equal(model.eval()(tokens()), full)
+    with torch.no_grad():
+        full = model(tokens())
+        freeze_to(model, number)
+        assert torch.equal(model.eval()(tokens()), full)
+
+
+def test_the_kernel_for_training_gives_the_same_numbers(model):
+    model.train()
+    model.head.dropout.p = 0.0
+    training = model(tokens())
+    with torch.no_grad():
+        assert torch.allclose(model.eval()(tokens()), training, atol=1e-5)
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2])
 def test_known_states_give_the_same_logits(model, depth):
     model.eval()
     x = tokens()
-    hidden = model.encoder.prefix(x, x != PAD, depth)
-    assert torch.equal(model(x, hidden, depth), model(x))
+    with torch.no_grad():
+        hidden = model.encoder.prefix(x, x != PAD, depth)
+        assert torch.equal(model(x, hidden, depth), model(x))
+        assert torch.equal(model.states(x, 2, hidden, depth), model.states(x, 2))
 
 
 def test_bf16_computes_in_bf16_and_answers_in_fp32(model):

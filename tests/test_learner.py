@@ -32,7 +32,12 @@ def test_it_learns(make, reviews):
 
 def test_groups_say_what_trains_at_what_rate(make, reviews):
     learn = make(reviews)
-    assert learn.groups["trainable"].all() and learn.groups["group"].tolist() == ["embeddings", "layer 1", "layer 2", "head"]
+    assert learn.groups["trainable"].all() and learn.groups["group"].tolist() == [
+        "embeddings",
+        "layer 1",
+        "layer 2",
+        "head",
+    ]
     learn.fit_gradual([Phase("last layer", 2, 1, 1e-3, decay=0.5)])
     groups = learn.groups
     assert groups["trainable"].tolist() == [False, False, True, True]
@@ -106,7 +111,9 @@ def test_a_killed_run_resumes_at_its_phase_and_ends_as_if_never_killed(tiny, rev
     assert killed.wait(60) == -signal.SIGKILL and not (tmp_path / "killed.csv").exists()
     resumed = run(tiny, csv, tmp_path / "killed", tmp_path / "killed.csv", "resume")
     told = resumed.communicate(timeout=120)[0]
-    assert told.startswith("resuming after 1 of 3 phases") and "1/3 head" not in told and "2/3 last layer  epoch 1" in told
+    assert (
+        told.startswith("resuming after 1 of 3 phases") and "1/3 head" not in told and "2/3 last layer  epoch 1" in told
+    )
     whole.communicate(timeout=120)
     assert (tmp_path / "whole.csv").read_text() == (tmp_path / "killed.csv").read_text()
     weights = [torch.load(tmp_path / f"{name}.csv.pt") for name in ("whole", "killed")]
@@ -262,7 +269,10 @@ def test_nothing_is_warned_of_on_good_data(tiny, reviews, tmp_path):
 @pytest.mark.slow
 def test_minilm_learns_a_sentiment_that_its_frozen_states_do_not_show(minilm, tmp_path):
     """Real weights, real tokenizer: unfreezing the last layers beats the head alone on negated praise."""
-    praise, scorn = ["lovely", "superb", "moving", "clever", "charming"], ["dreary", "clumsy", "stale", "hollow", "crude"]
+    praise, scorn = (
+        ["lovely", "superb", "moving", "clever", "charming"],
+        ["dreary", "clumsy", "stale", "hollow", "crude"],
+    )
     things = ["plot", "score", "cast", "ending", "script", "pace", "humour", "camera work"]
     rows = []
     for thing in things:

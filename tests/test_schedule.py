@@ -49,7 +49,7 @@ def test_one_cycle_is_fastais():
     "bad", [{"epochs": 0}, {"lr": 0.0}, {"decay": 1.5}, {"warmup": 0.0}, {"shape": "square"}, {"shape": None}]
 )
 def test_bad_phases(bad):
-    with pytest.raises(ValueError, match="shape=|needs epochs"):
+    with pytest.raises(ValueError, match=r"shape=|needs epochs"):
         Phase(**{"name": "x", "freeze_to": 0, "epochs": 1, "lr": 1e-3, **bad})
 
 

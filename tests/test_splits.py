@@ -66,7 +66,12 @@ def test_valid_by_column_leaves_test_rows_out():
 
 
 def test_valid_by_booleans_and_by_row_labels():
-    assert valid_rows(rows_of(held=[True, False, False, True]), "held", np.zeros(4), 0)[1].tolist() == [True, False, False, True]
+    assert valid_rows(rows_of(held=[True, False, False, True]), "held", np.zeros(4), 0)[1].tolist() == [
+        True,
+        False,
+        False,
+        True,
+    ]
     assert valid_rows(rows_of(), [11, 13], np.zeros(4), 0)[1].tolist() == [False, True, False, True]
 
 

@@ -1,11 +1,11 @@
 import pickle
 
 import pytest
+from conftest import SHARED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from conftest import SHARED
 from kickbert.tokenizer import SEP, TextTokenizer, join_columns, load_tokenizer, share_tokens
 
 
