@@ -14,33 +14,27 @@ import kickbert
 
 SAMPLE = Path(__file__).parents[1] / "data" / "ecommerce_sample.csv"
 
+parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser.add_argument("--csv", default=SAMPLE)
+parser.add_argument("--text", default="text")
+parser.add_argument("--label", default="label")
+parser.add_argument("--rows", type=int, help="use that many rows only")
+parser.add_argument("--model", default="minilm", help="hub id, folder, or minilm, which needs no network")
+args = parser.parse_args()
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--csv", default=SAMPLE)
-    parser.add_argument("--text", default="text")
-    parser.add_argument("--label", default="label")
-    parser.add_argument("--rows", type=int, help="use that many rows only")
-    parser.add_argument("--model", default="minilm", help="hub id, folder, or minilm, which needs no network")
-    args = parser.parse_args()
+df = pd.read_csv(args.csv)
+df = df.sample(min(args.rows or len(df), len(df)), random_state=42).reset_index(drop=True)
+df = kickbert.split(df, label_col=args.label)
+learn = kickbert.learner_from_df(df, text_col=args.text, label_col=args.label, valid="split", model=args.model)
+learn.dls.show_batch(max_n=4)
+ladder = learn.fit_gradual()
+print("\n" + ladder.round(3).to_string(index=False), "\n")
 
-    df = pd.read_csv(args.csv)
-    df = df.sample(min(args.rows or len(df), len(df)), random_state=42).reset_index(drop=True)
-    df = kickbert.split(df, label_col=args.label)
-    learn = kickbert.learner_from_df(df, text_col=args.text, label_col=args.label, valid="split", model=args.model)
-    learn.dls.show_batch(max_n=4)
-    ladder = learn.fit_gradual()
-    print("\n" + ladder.round(3).to_string(index=False), "\n")
-
-    test = df[df["split"] == "test"]
-    predicted = learn.predict_df(test)
-    print(f"On {len(test):,} test rows that nothing was fitted on:")
-    print(classification_report(test[args.label].astype(str), predicted["label"].astype(str), zero_division=0))
-    sure = predicted.nlargest(3, "confidence").join(test[args.text])
-    print("The surest three:")
-    for row in sure.itertuples():
-        print(f"  {row.label} ({row.confidence:.2f}): {getattr(row, args.text)[:80]}")
-
-
-if __name__ == "__main__":
-    main()
+test = df[df["split"] == "test"]
+predicted = learn.predict_df(test)
+print(f"On {len(test):,} test rows that nothing was fitted on:")
+print(classification_report(test[args.label].astype(str), predicted["label"].astype(str), zero_division=0))
+sure = predicted.nlargest(3, "confidence").join(test[args.text])
+print("The surest three:")
+for row in sure.itertuples():
+    print(f"  {row.label} ({row.confidence:.2f}): {getattr(row, args.text)[:80]}")

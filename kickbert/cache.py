@@ -126,7 +126,8 @@ class Cache(Callback):
         if isinstance(self.dl, BucketDL) and (view := self._views.get(self.dl.rows[0])) is not None:
             x, states = self.xb[0], view.gather(self.dl.batch_rows)
             states = states[:, 0] if view.store.pooled else states
-            self.learn.xb = (x, states.to(x.device), view.store.depth)
+            # In fp32, as a layer leaves them under autocast: the residual sums of the layers above stay exact.
+            self.learn.xb = (x, states.to(x.device).float(), view.store.depth)
 
     def after_pred(self):
         self.learn.xb = self.xb[:1]  # other callbacks see the batch as it was

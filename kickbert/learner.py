@@ -264,19 +264,8 @@ def learner_from_df(
     tokenizer, device = load_tokenizer(model), default_device()
     encoder = load_encoder(model)
     tokens = TextTokenizer(_limited(tokenizer, encoder), max_length)
-    dls = dataloaders_from_df(
-        df,
-        tokens,
-        text_col=text_col,
-        label_col=label_col,
-        bins=bins,
-        bin_format=bin_format,
-        valid=valid,
-        bs=bs,
-        seed=seed,
-        path=path,
-        device=device,
-    )
+    columns = {"text_col": text_col, "label_col": label_col, "bins": bins, "bin_format": bin_format}
+    dls = dataloaders_from_df(df, tokens, **columns, valid=valid, bs=bs, seed=seed, path=path, device=device)
     head = Head(encoder.width, len(dls.target.names), pooling or sentence_pooling(model) or "cls", dropout, head_layers)
     classifier = TextClassifier(encoder, head, arithmetic.choose(precision, device)).to(device)
     if metrics is None:

@@ -1,8 +1,8 @@
 """Text to token ids: a Hugging Face fast tokenizer as a fastai Transform.
 
 A row of several columns is one string with `SEP` between the texts. The pieces are tokenised without special tokens,
-cut so that all of them fit, and put together as the tokenizer itself puts a pair together. So truncation counts tokens, the
-special tokens are always kept, and a user's "</s>" or "[SEP]" is read as text.
+cut so that all of them fit, and put together as the tokenizer itself puts a pair together. So truncation counts
+tokens, the special tokens are always kept, and a user's "</s>" or "[SEP]" is read as text.
 """
 
 from collections.abc import Iterable, Sequence

@@ -19,9 +19,7 @@ def test_a_folder_that_is_not_there():
 
 
 def test_a_model_that_cannot_be_reached_says_the_three_things_to_do():
-    with pytest.raises(
-        ValueError, match=r"connect to huggingface.co, give a folder written by save_pretrained, or use"
-    ):
+    with pytest.raises(ValueError, match=r"connect to huggingface.co, give a folder written by save_pretrained, or"):
         load_encoder("roberta-base-that-is-not-in-the-cache")
 
 
