@@ -8,13 +8,14 @@ predicted: the Trainer's learning rate is chosen on the validation rows of a see
 """
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from answers import Answers
+from record import once, runs
 from sets import ROWS, joined, load
 from sklearn.metrics import accuracy_score, f1_score
 
@@ -43,7 +44,7 @@ def run_trainer(parts: list[pd.DataFrame], columns: list[str], seed: int, lr: fl
 
 
 def run_kickbert(parts: list[pd.DataFrame], columns: list[str], seed: int) -> dict:
-    """kickbert with all its defaults; the ladder's validation accuracies go along."""
+    """kickbert with all its defaults; the test accuracy after each phase goes along, and nothing is chosen by it."""
     import kickbert
 
     train, valid, test = parts
@@ -51,28 +52,13 @@ def run_kickbert(parts: list[pd.DataFrame], columns: list[str], seed: int) -> di
     with tempfile.TemporaryDirectory() as scratch:
         start = time.perf_counter()
         learn = kickbert.learner_from_df(df, text_col=columns, model="minilm", valid="split", seed=seed, path=scratch)
-        test_accuracy = []
-        ladder = learn.fit_gradual(cbs=[_TestEachPhase(test, test_accuracy)])
+        rungs = Answers(learn, test)
+        ladder = learn.fit_gradual(cbs=[rungs])
         seconds = time.perf_counter() - start
-        predicted = learn.predict_df(test)["label"]
-    steps = dict(zip(ladder["phase"], test_accuracy, strict=True))
-    return _scores(test["label"], predicted, seconds) | {"ladder": steps, "valid_accuracy": ladder["accuracy"].iloc[-1]}
-
-
-def _TestEachPhase(test: pd.DataFrame, into: list):  # noqa: N802 - stands for a class
-    from fastai.callback.core import Callback
-
-    class TestEachPhase(Callback):
-        """Reports test accuracy after each phase; nothing is chosen by it."""
-
-        order, run_valid = 100, False
-
-        def after_fit(self):
-            if not hasattr(self.learn, "gather_preds"):
-                with self.learn.removed_cbs([self]):
-                    into.append(accuracy_score(test["label"], self.learn.predict_df(test)["label"]))
-
-    return TestEachPhase()
+    truth = learn.dls.target.encode(test["label"])
+    steps = {name: accuracy_score(truth, given) for name, given in zip(ladder["phase"], rungs.given, strict=True)}
+    told = {"ladder": steps, "valid_accuracy": ladder["accuracy"].iloc[-1]}
+    return _scores(truth, rungs.given[-1], seconds) | told
 
 
 def _scores(truth: pd.Series, predicted: np.ndarray, seconds: float) -> dict:
@@ -83,36 +69,27 @@ def _scores(truth: pd.Series, predicted: np.ndarray, seconds: float) -> dict:
     }
 
 
-def _done() -> list[dict]:
-    return [json.loads(line) for line in RUNS.read_text().splitlines()] if RUNS.exists() else []
-
-
-def _once(name: str, model: str, seed: int, work) -> dict:
-    """The run of this name, made now unless it is on record."""
-    for row in _done():
-        if (row["set"], row["model"], row["seed"]) == (name, model, seed):
-            return row
-    row = {"set": name, "model": model, "seed": seed} | work()
-    with RUNS.open("a") as file:
-        file.write(json.dumps(row) + "\n")
-    print(json.dumps(row), flush=True)
-    return row
-
-
 def best_rate(name: str) -> float:
     """The Trainer's rate with the best validation accuracy, on rows drawn with a seed of their own."""
     *parts, columns = load(name, seed=100, rows=4_000)
-    found = {lr: _once(name, f"grid {lr:g}", 100, lambda lr=lr: run_trainer(parts, columns, 100, lr)) for lr in RATES}
-    return max(RATES, key=lambda lr: found[lr]["valid_accuracy"])
+    found = {}
+    for lr in RATES:
+        run = once(RUNS, lambda lr=lr: run_trainer(parts, columns, 100, lr), set=name, model=f"grid {lr:g}", seed=100)
+        found[lr] = run["valid_accuracy"]
+    return max(found, key=found.get)
 
 
 def table() -> str:
     """Means and spreads (standard deviation over seeds) as a Markdown table."""
-    df = pd.DataFrame([row for row in _done() if not row["model"].startswith("grid")])
+    df = pd.DataFrame([row for row in runs(RUNS) if not row["model"].startswith("grid")])
     lines = ["| set | model | seeds | accuracy | macro-F1 |", "|---|---|---|---|---|"]
     for (name, model), rows in df.groupby(["set", "model"], sort=False):
         told = [f"{100 * rows[c].mean():.1f} ± {100 * rows[c].std():.1f}" for c in ("accuracy", "macro_f1")]
         lines.append(f"| {name} | {model} | {len(rows)} | {told[0]} | {told[1]} |")
+    lines += ["", "| set | phase | test accuracy |", "|---|---|---|"]
+    for name, rows in df[df["model"] == "kickbert"].groupby("set", sort=False):
+        ladder = pd.DataFrame(rows["ladder"].tolist())
+        lines += [f"| {name} | {p} | {100 * ladder[p].mean():.1f} ± {100 * ladder[p].std():.1f} |" for p in ladder]
     return "\n".join(lines)
 
 
@@ -135,7 +112,7 @@ def main() -> None:
                 ),
             }
             for model in args.models:
-                _once(name, model, seed, works[model])
+                once(RUNS, works[model], set=name, model=model, seed=seed)
     print(table())
 
 

@@ -24,34 +24,37 @@ def digest(*parts: str | Iterable[Tensor]) -> str:
     return state.hexdigest()
 
 
-def save_phase(file: Path, model: nn.Module, key: str, rows: list[dict]) -> None:
-    """Write what training has changed so far, and the ladder so far.
+def save_phase(file: Path, parameters: dict[str, Tensor], key: str, rows: list[dict]) -> None:
+    """Write what the run trains, and the ladder so far.
 
     The file is written under another name and renamed, so that a kill at any moment leaves the old one or the new one.
 
     Args:
         file: where to.
-        model: its parameters that train now are written; with gradual unfreezing these are all that ever trained.
+        parameters: by name, all that any phase of the run trains, so that the whole run can be gone back to.
         key: digest of what the run depends on.
         rows: the ladder, a dict for each phase that is done.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(".part")
-    trained = {name: p.detach().cpu().contiguous() for name, p in model.named_parameters() if p.requires_grad}
-    save_file(trained, part, metadata={"key": key, "rows": json.dumps(rows)})
+    save_file(
+        {name: p.detach().cpu().contiguous() for name, p in parameters.items()},
+        part,
+        metadata={"key": key, "rows": json.dumps(rows)},
+    )
     os.replace(part, file)
 
 
-def load_phase(file: Path, model: nn.Module, key: str) -> list[dict]:
+def load_phase(file: Path, model: nn.Module, key: str) -> list[dict] | None:
     """Read a checkpoint into the model.
 
     Returns:
-        The ladder so far, a dict for each phase that is done; empty when there is no checkpoint.
+        The ladder so far, a dict for each phase that is done; None when there is no checkpoint.
     Raises:
         ValueError: the checkpoint is of a run with other data, model, schedule or seed.
     """
     if not file.exists():
-        return []
+        return None
     with safe_open(file, framework="pt") as checkpoint:
         metadata = checkpoint.metadata()
     if metadata["key"] != key:

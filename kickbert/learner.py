@@ -3,6 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from fastai.losses import CrossEntropyLossFlat
 from fastai.metrics import CohenKappa, F1Score, accuracy
 from fastai.optimizer import OptimWrapper
 from fastai.torch_core import default_device, no_random, set_seed
+from torch import Tensor
 
 from kickbert import precision as arithmetic
 from kickbert.cache import Cache
@@ -147,22 +149,20 @@ class GradualLearner(Learner):
         bad = [p for p in phases if not 0 <= p.freeze_to < len(self.model.groups())]
         if bad:
             raise ValueError(f"{bad[0]} must freeze to a group from 0 to {len(self.model.groups()) - 1}")
-        file, key = Path(self.path) / self.model_dir / "gradual.safetensors", self._run_key(phases)
-        done = load_phase(file, self.model, key) if resume else []
-        if resume:
-            print(
-                f"resuming after {len(done)} of {len(phases)} phases" if done else f"no checkpoint at {file}: starting"
-            )
+        file = Path(self.path) / self.model_dir / "gradual.safetensors"
+        key, trained = self._run_key(phases)
+        done = self._resumed(file, key, len(phases)) if resume else []
+        save_phase(file, trained, key, done)
         if hasattr(self, "cache"):
             self.cache.ahead = [p.freeze_to - 1 for p in phases[len(done) :] if p.freeze_to > 1]
         for i, phase in enumerate(phases[len(done) :], start=len(done)):
             self.phase_title = f"{i + 1}/{len(phases)} {phase.name}"
             try:
-                with no_random(self.seed + i) if self.seed is not None else warnings.catch_warnings():
+                with no_random(self.seed + i) if self.seed is not None else nullcontext():
                     done.append(self._run_phase(phase, i, cbs))
             finally:
                 self.phase_title = ""
-            save_phase(file, self.model, key, done)
+            save_phase(file, trained, key, done)
         return pd.DataFrame(done)
 
     def _run_phase(self, phase: Phase, number: int, cbs: Sequence[Callback] | None) -> dict:
@@ -181,10 +181,22 @@ class GradualLearner(Learner):
         row = {"phase": phase.name, "trainable": trainable, "epochs": phase.epochs, "lr": phase.lr, "seconds": seconds}
         return row | last
 
-    def _run_key(self, phases: Sequence[Phase]) -> str:
+    def _resumed(self, file: Path, key: str, phases: int) -> list[dict]:
+        done = load_phase(file, self.model, key)
+        print(
+            f"no checkpoint at {file}: starting" if done is None else f"resuming after {len(done)} of {phases} phases"
+        )
+        return done or []
+
+    def _run_key(self, phases: Sequence[Phase]) -> tuple[str, dict[str, Tensor]]:
+        """A hash of the rows, the plan and the weights that no phase changes; and the weights that some phase does."""
+        lowest = min((p.freeze_to for p in phases), default=len(self.model.groups()))
+        fixed = {id(p) for group in list(self.model.groups().values())[:lowest] for p in group}
+        parameters = dict(self.model.named_parameters())
         ids, *targets = self.dls.train.rows
-        config = self.model.encoder.body.config.to_json_string()
-        return digest(f"{phases}{self.seed}{self.model.head}{config}", [ids.flat, ids.offsets, *targets])
+        rows = [ids.flat, ids.offsets, *targets]
+        key = digest(f"{phases}{self.seed}{self.model}", rows, [p for p in parameters.values() if id(p) in fixed])
+        return key, {name: p for name, p in parameters.items() if id(p) not in fixed}
 
     def predict_df(self, df: pd.DataFrame) -> pd.DataFrame:
         """Predict the rows of df.

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from fastai.callback.core import Callback
 from fastai.callback.schedule import minimum, valley
 from fastai.callback.tracker import EarlyStoppingCallback, SaveModelCallback
 from fastai.callback.training import GradientAccumulation, GradientClip
@@ -129,6 +130,24 @@ def test_resuming_what_is_done_or_never_began(make, reviews, capsys):
     assert torch.equal(again.model.head.classifier.weight, learn.model.head.classifier.weight)
     with pytest.raises(ValueError, match="of a run with other rows"):
         make(reviews.iloc[:100]).fit_gradual(resume=True)
+
+
+def test_an_interrupted_cell_resumes_from_the_weights_of_its_last_phase(make, reviews):
+    """In a notebook the weights of the broken phase are still in memory; they must not leak into the resumed run."""
+
+    class Interrupt(Callback):
+        def after_epoch(self):
+            if self.learn.phase_title.startswith("2/2") and self.epoch == 1:
+                raise KeyboardInterrupt
+
+    phases = gradual_unfreezing(4, layers=(0, 2), epochs=(1, 3), lr=1e-3)
+    whole = make(reviews)
+    ladder = whole.fit_gradual(phases).drop(columns="seconds")
+    learn = make(reviews, path=whole.path / "other")
+    with pytest.raises(KeyboardInterrupt):
+        learn.fit_gradual(phases, cbs=[Interrupt()])
+    assert learn.fit_gradual(phases, resume=True).drop(columns="seconds").equals(ladder)
+    assert all(torch.equal(a, b) for a, b in zip(learn.model.parameters(), whole.model.parameters(), strict=True))
 
 
 def test_predict_df_is_indexed_like_df(make, reviews):
