@@ -75,12 +75,14 @@ def gradual_unfreezing(
     n_groups: int,
     layers: Sequence[int] = (0, 2, 4),
     epochs: Sequence[int] = (1, 1, 2),
-    lr: float | Sequence[float] = (2e-3, 4e-4, 4e-4),
+    lr: float | Sequence[float] = (2e-3, 2e-4, 4e-4),
     decay: float = 0.9,
     shape: str = "one_cycle",
     warmup: float = 0.1,
 ) -> list[Phase]:
-    """Phases that train the head first, then the last layers too, then deeper.
+    """Phases that train the head first, then the last layers too, then deeper (after Howard and Ruder 2018, section 3.3).
+
+    The defaults were chosen among ten schedules by validation accuracy on three data sets (benchmarks/schedules.py).
 
     Args:
         n_groups: groups of the model: embeddings, layers, head.

@@ -1,0 +1,79 @@
+"""Which schedule should be the default? Validation accuracy after each phase; test rows are never read.
+
+    python benchmarks/schedules.py --sets sst2 kickstarter --schedules "2-4, one epoch each" --seeds 2
+
+Each run is a line in `schedules.jsonl`; the rows are drawn with other seeds than those of `quality.py`.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from record import once, runs
+from sets import load
+
+RUNS = Path(__file__).with_name("schedules.jsonl")
+ROWS = {"kickstarter": 12_800, "sst2": 5_000, "huffpost": 5_000}
+HEAD = 2e-3
+# What `gradual_unfreezing` is given: how many layers train in each phase, for how long, at which rate.
+SCHEDULES = {
+    "2-4, last two epochs": {"epochs": (1, 1, 2), "lr": (HEAD, 4e-4, 4e-4)},
+    "2-4, one epoch each": {"epochs": (1, 1, 1), "lr": (HEAD, 4e-4, 4e-4)},
+    "2-4, one epoch each, 8e-4 last": {"epochs": (1, 1, 1), "lr": (HEAD, 4e-4, 8e-4)},
+    "2-4, last two epochs at 2e-4": {"epochs": (1, 1, 2), "lr": (HEAD, 4e-4, 2e-4)},
+    "2-4, last two epochs, 2e-4 before": {"epochs": (1, 1, 2), "lr": (HEAD, 2e-4, 4e-4)},
+    "2-4, head four epochs": {"epochs": (4, 1, 1), "lr": (2 * HEAD, 4e-4, 3e-4)},
+    "2-4, head four epochs, low": {"epochs": (4, 1, 2), "lr": (2 * HEAD, 3e-4, 2e-4)},
+    "4, two epochs": {"layers": (0, 4), "epochs": (4, 2), "lr": (2 * HEAD, 4e-4)},
+    "4, two epochs at 2e-4": {"layers": (0, 4), "epochs": (4, 2), "lr": (2 * HEAD, 2e-4)},
+    "2-4-6, one epoch each": {"layers": (0, 2, 4, 6), "epochs": (1, 1, 1, 1), "lr": (HEAD, 4e-4, 3e-4, 1e-4)},
+}
+
+
+def run(name: str, rows: int, schedule: str, seed: int) -> dict:
+    """Train by the schedule; validation accuracy and loss after each phase."""
+    import kickbert
+
+    train, valid, _, columns = load(name, 100 + seed, rows)
+    df = pd.concat([train.assign(split="train"), valid.assign(split="valid")], ignore_index=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        learn = kickbert.learner_from_df(df, text_col=columns, model="minilm", valid="split", seed=seed, path=scratch)
+        ladder = learn.fit_gradual(kickbert.gradual_unfreezing(len(learn.groups), **SCHEDULES[schedule]))
+    return {"accuracy": ladder["accuracy"].round(4).tolist(), "valid_loss": ladder["valid_loss"].round(4).tolist()}
+
+
+def table() -> str:
+    """Mean validation accuracy after the last phase, with the number of seeds, as a Markdown table."""
+    df = pd.DataFrame(runs(RUNS))
+    df["set"] = df["set"] + " " + df["rows"].map("{:,}".format)
+    df["last"] = df["accuracy"].str[-1]
+    names = list(df["set"].unique())
+    lines = ["| schedule | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
+    for schedule, found in df.groupby("schedule", sort=False):
+        cells = [found.loc[found["set"] == name, "last"] for name in names]
+        told = [f"{100 * np.mean(c):.1f} ({len(c)})" if len(c) else "" for c in cells]
+        lines.append(f"| {schedule} | " + " | ".join(told) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Make the runs asked for and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sets", nargs="*", default=list(ROWS), choices=list(ROWS))
+    parser.add_argument("--schedules", nargs="+", default=list(SCHEDULES), choices=list(SCHEDULES))
+    parser.add_argument("--rows", type=int, help="training rows")
+    parser.add_argument("--seeds", type=int, default=1)
+    args = parser.parse_args()
+    for schedule in args.schedules:
+        for name in args.sets:
+            rows = args.rows or ROWS[name]
+            for seed in range(args.seeds):
+                work = lambda: run(name, rows, schedule, seed)  # noqa: E731, B023 - called at once
+                once(RUNS, work, set=name, rows=rows, schedule=schedule, seed=seed)
+    print(table())
+
+
+if __name__ == "__main__":
+    main()
