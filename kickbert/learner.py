@@ -163,6 +163,8 @@ class GradualLearner(Learner):
             finally:
                 self.phase_title = ""
             save_phase(file, trained, key, done)
+        if hasattr(self, "cache"):
+            self.cache.ahead = []
         return pd.DataFrame(done)
 
     def _run_phase(self, phase: Phase, number: int, cbs: Sequence[Callback] | None) -> dict:

@@ -80,7 +80,7 @@ def gradual_unfreezing(
     shape: str = "one_cycle",
     warmup: float = 0.1,
 ) -> list[Phase]:
-    """Phases that train the head first, then the last layers too, then deeper (after Howard and Ruder 2018, section 3.3).
+    """Phases that train the head first, then the last layers too, then deeper (Howard and Ruder 2018, section 3.3).
 
     The defaults were chosen among ten schedules by validation accuracy on three data sets (benchmarks/schedules.py).
 
