@@ -42,6 +42,23 @@ class _Encoded(torch.utils.data.Dataset):
         return self.rows[i]
 
 
+def _arguments(tuned: bool, bs: int, **kwargs):
+    from transformers import TrainingArguments
+
+    better = {"bf16": True, "train_sampling_strategy": "group_by_length"} if tuned else {}
+    return TrainingArguments(
+        per_device_train_batch_size=bs,
+        per_device_eval_batch_size=64,
+        save_strategy="no",
+        report_to="none",
+        use_cpu=not torch.cuda.is_available(),
+        disable_tqdm=True,
+        logging_strategy="no",
+        **better,
+        **kwargs,
+    )
+
+
 def hf_trainer(
     train: tuple,
     tests: list[tuple],
@@ -67,7 +84,6 @@ def hf_trainer(
         AutoTokenizer,
         DataCollatorWithPadding,
         Trainer,
-        TrainingArguments,
         set_seed,
     )
 
@@ -75,22 +91,8 @@ def hf_trainer(
     folder = pretrained.minilm_folder()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=len(set(train[1])))
-    better = {"bf16": True, "train_sampling_strategy": "group_by_length"} if tuned else {}
     with tempfile.TemporaryDirectory() as scratch:
-        arguments = TrainingArguments(
-            output_dir=scratch,
-            num_train_epochs=epochs,
-            learning_rate=lr,
-            per_device_train_batch_size=bs,
-            per_device_eval_batch_size=64,
-            save_strategy="no",
-            report_to="none",
-            use_cpu=not torch.cuda.is_available(),
-            disable_tqdm=True,
-            logging_strategy="no",
-            seed=seed,
-            **better,
-        )
+        arguments = _arguments(tuned, output_dir=scratch, num_train_epochs=epochs, learning_rate=lr, seed=seed, bs=bs)
         trainer = Trainer(
             model,
             arguments,

@@ -84,6 +84,7 @@ def best_rate(name: str) -> float:
 def table() -> str:
     """Means and spreads (standard deviation over seeds) as a Markdown table."""
     df = pd.DataFrame([row for row in runs(RUNS) if not row["model"].startswith("grid")])
+    df = df.sort_values(["set", "model", "seed"])
     lines = ["| set | model | seeds | accuracy | macro-F1 |", "|---|---|---|---|---|"]
     for (name, model), rows in df.groupby(["set", "model"], sort=False):
         told = [f"{100 * rows[c].mean():.1f} ± {100 * rows[c].std():.1f}" for c in ("accuracy", "macro_f1")]

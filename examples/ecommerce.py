@@ -1,4 +1,4 @@
-"""Which of four shelves does a product belong on? Two minutes on two cores.
+"""Which of four shelves does a product belong on? Under a minute on two cores.
 
 python examples/ecommerce.py
 python examples/ecommerce.py --csv mine.csv --text description --label category
@@ -28,7 +28,7 @@ df = kickbert.split(df, label_col=args.label)
 learn = kickbert.learner_from_df(df, text_col=args.text, label_col=args.label, valid="split", model=args.model)
 learn.dls.show_batch(max_n=4)
 ladder = learn.fit_gradual()
-print("\n" + ladder.round(3).to_string(index=False), "\n")
+print("\n" + ladder.round(4).to_string(index=False), "\n")
 
 test = df[df["split"] == "test"]
 predicted = learn.predict_df(test)

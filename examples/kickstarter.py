@@ -1,4 +1,4 @@
-"""How much will a campaign raise? Its text alone, in four buckets, beside two baselines. Two minutes on two cores.
+"""How much will a campaign raise? Its text alone, in four buckets, beside two baselines. Under a minute on two cores.
 
 python examples/kickstarter.py
 python examples/kickstarter.py --csv mine.csv --text title --text story --target amount --bins 5
@@ -35,7 +35,7 @@ learn = kickbert.learner_from_df(
 )
 print(learn.groups.to_string(index=False), "\n")
 ladder = learn.fit_gradual()
-print("\n" + ladder.round(3).to_string(index=False), "\n")
+print("\n" + ladder.round(4).to_string(index=False), "\n")
 
 train, test = df[df["split"] == "train"], df[df["split"] == "test"]
 joined = [part[text_col].fillna("").astype(str).agg(" ".join, axis=1) for part in (train, test)]

@@ -1,4 +1,4 @@
-"""Is a tweet negative, neutral or positive? A fastai notebook's steps as a script. Two minutes on two cores.
+"""Is a tweet negative, neutral or positive? A fastai notebook's steps as a script. Under a minute on two cores.
 
 python examples/sentiment.py
 python examples/sentiment.py --csv mine.csv --text tweet --label mood
