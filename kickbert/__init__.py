@@ -4,6 +4,7 @@ Names are imported when they are first used, so that `import kickbert` costs not
 """
 
 import importlib
+import warnings
 from typing import Any
 
 __version__ = "0.1.0"
@@ -36,7 +37,11 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'kickbert' has no attribute {name!r}; it has {__all__}")
-    value = getattr(importlib.import_module(f"kickbert.{_HOME[name]}"), name)
+    with warnings.catch_warnings():
+        # What torch and fastai say of their own insides at import is nothing that a user of kickbert can act on.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        value = getattr(importlib.import_module(f"kickbert.{_HOME[name]}"), name)
     globals()[name] = value
     return value
 
