@@ -82,7 +82,7 @@ def gradual_unfreezing(
 ) -> list[Phase]:
     """Phases that train the head first, then the last layers too, then deeper (Howard and Ruder 2018, section 3.3).
 
-    The defaults were chosen among ten schedules by validation accuracy on three data sets (benchmarks/schedules.py).
+    The defaults were chosen among nine schedules by validation accuracy on three data sets (benchmarks/schedules.py).
 
     Args:
         n_groups: groups of the model: embeddings, layers, head.
