@@ -152,7 +152,8 @@ class GradualLearner(Learner):
         file = Path(self.path) / self.model_dir / "gradual.safetensors"
         key, trained = self._run_key(phases)
         done = self._resumed(file, key, len(phases)) if resume else []
-        save_phase(file, trained, key, done)
+        if not done:  # a run that is killed in its first phase goes back to this
+            save_phase(file, trained, key, done)
         if hasattr(self, "cache"):
             self.cache.ahead = [p.freeze_to - 1 for p in phases[len(done) :] if p.freeze_to > 1]
         for i, phase in enumerate(phases[len(done) :], start=len(done)):
