@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from kickbert import pretrained
+from kickbert.attention import use_attention
+from kickbert.dropout import use_dropout
 
 # Where an architecture keeps its layers. ALBERT runs one shared layer many times: its whole encoder is one layer here.
 LAYERS = {
@@ -80,6 +82,8 @@ class Encoder(nn.Module):
             raise ValueError(f"model type {kind!r} is not supported; supported are {sorted(LAYERS)}")
         if getattr(body, "pooler", None) is not None:
             body.pooler = None  # pooling is the head's; many checkpoints have no weights for this one
+        use_attention(body)
+        use_dropout(body)
         self.body = body
         self._parent, self._name = LAYERS[kind].rpartition(".")[::2]
 
@@ -198,8 +202,10 @@ def load_encoder(model: str | Path = "roberta-base", dropout: float = 0.0) -> En
         model: hub id, folder written by `save_pretrained`, or "minilm".
         dropout: share of units that the encoder's layers drop in training, wherever the architecture does.
     Raises:
-        ValueError: the model cannot be found or its architecture is not supported.
+        ValueError: the model cannot be found, its architecture is not supported, or dropout is not a share.
     """
+    if not 0 <= dropout < 1:
+        raise ValueError(f"encoder_dropout={dropout} is not between 0 and 1")
     config = pretrained.load(AutoConfig.from_pretrained, model)
     for name in [n for n in config.to_dict() if n in DROPOUTS]:
         setattr(config, name, dropout)

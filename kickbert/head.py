@@ -1,18 +1,10 @@
 """Hidden states to logits: pooling, dropout, linear. `TextClassifier` is an encoder and a head."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from kickbert.encoder import Encoder
 from kickbert.tokenizer import PAD
-
-# Up to so many tokens attention written out trains faster on a CPU than the fused kernel, whose backward is slow: a
-# step of two layers of minilm took 33 against 59 ms at 16 tokens, 153 against 187 at 128, but 199 against 179 at 256.
-SHORT = 128
 
 
 def pool_cls(hidden: Tensor, mask: Tensor) -> Tensor:
@@ -161,11 +153,5 @@ class TextClassifier(nn.Module):
                 hidden = self.encoder.between(hidden, mask, start, depth)
             return self.head.pool(hidden, mask) if pooled else hidden
 
-    @contextmanager
-    def _arithmetic(self, x: Tensor) -> Iterator[None]:
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            if x.device.type == "cpu" and torch.is_grad_enabled() and x.shape[1] <= SHORT:
-                with sdpa_kernel(SDPBackend.MATH):
-                    yield
-            else:
-                yield
+    def _arithmetic(self, x: Tensor) -> torch.autocast:
+        return torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16")

@@ -28,6 +28,7 @@ from kickbert.encoder import Encoder, load_encoder
 from kickbert.frames import named
 from kickbert.guard import Guard
 from kickbert.head import Head, TextClassifier
+from kickbert.memory import keep_freed
 from kickbert.pretrained import sentence_pooling
 from kickbert.progress import Progress, epoch_line, interactive
 from kickbert.schedule import Phase, gradual_unfreezing
@@ -107,6 +108,7 @@ class GradualLearner(Learner):
         Raises:
             TrainingDiverged: the loss was NaN or infinite; the weights are those of the last good epoch.
         """
+        keep_freed()
         super().fit(n_epoch, *args, **kwargs)
         if self.guard.error is not None:
             raise self.guard.error
@@ -237,6 +239,7 @@ def learner_from_df(
     bs: int = 32,
     pooling: str | None = None,
     dropout: float = 0.1,
+    encoder_dropout: float = 0.0,
     head_layers: int = 1,
     loss: Callable | None = None,
     seed: int | None = 42,
@@ -259,7 +262,7 @@ def learner_from_df(
         max_length: most tokens a row may have; None for the model's limit, at most 512.
         bs: rows a training batch; validation takes twice as many.
         pooling: "cls", "mean", "max" or "attention"; None for the one a sentence encoder was trained with, else "cls".
-        dropout: of the head.
+        dropout, encoder_dropout: share of units dropped in training, in the head and in the layers that train.
         head_layers: 1, or 2 for a hidden layer.
         loss: of logits and targets; None for cross entropy.
         seed: makes two runs on one machine equal; it sets the seeds of Python, NumPy and torch. None leaves them alone.
@@ -277,7 +280,7 @@ def learner_from_df(
     if seed is not None:
         set_seed(seed)  # the order of the batches, the head's first weights, and what fastai's own fit methods draw
     tokenizer, device = load_tokenizer(model), default_device()
-    encoder = load_encoder(model)
+    encoder = load_encoder(model, encoder_dropout)
     tokens = TextTokenizer(_limited(tokenizer, encoder), max_length)
     columns = {"text_col": text_col, "label_col": label_col, "bins": bins, "bin_format": bin_format}
     dls = dataloaders_from_df(df, tokens, **columns, valid=valid, bs=bs, seed=seed, path=path, device=device)
