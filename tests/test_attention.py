@@ -1,4 +1,3 @@
-import json
 from itertools import pairwise
 
 import pytest
@@ -102,9 +101,7 @@ def test_an_encoder_made_for_looking_at_attentions_stays_so(tiny):
 
 def test_a_saved_model_loads_anywhere(tiny, tmp_path):
     Encoder(AutoModel.from_pretrained(tiny)).body.save_pretrained(tmp_path)
-    assert attention.NAME not in json.dumps(
-        json.loads((tmp_path / "config.json").read_text()).get("attn_implementation")
-    )
+    assert attention.NAME not in (tmp_path / "config.json").read_text()
     assert AutoModel.from_pretrained(tmp_path).config._attn_implementation == "sdpa"
     assert AutoConfig.from_pretrained(tmp_path).num_hidden_layers == 2
 
