@@ -9,14 +9,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import ParamScheduler
 from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat
 from fastai.metrics import CohenKappa, F1Score, accuracy
-from fastai.optimizer import OptimWrapper
 from fastai.torch_core import default_device, no_random, set_seed
 from torch import Tensor
 
@@ -29,17 +27,13 @@ from kickbert.frames import named
 from kickbert.guard import Guard
 from kickbert.head import Head, TextClassifier
 from kickbert.memory import keep_freed
+from kickbert.optimizers import adamw
 from kickbert.pretrained import sentence_pooling
 from kickbert.progress import Progress, epoch_line, interactive
 from kickbert.schedule import Phase, gradual_unfreezing
 from kickbert.store import Stores
 from kickbert.targets import Format
 from kickbert.tokenizer import TextTokenizer, load_tokenizer
-
-
-def adamw(groups: Sequence, lr: float, **kwargs: Any) -> OptimWrapper:
-    """torch's fused AdamW (Loshchilov and Hutter 2019), for fastai: one call a step, not one per parameter."""
-    return OptimWrapper(groups, opt=torch.optim.AdamW, lr=lr, fused=True, **kwargs)
 
 
 class GradualLearner(Learner):

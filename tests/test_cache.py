@@ -30,6 +30,11 @@ def losses(learn) -> torch.Tensor:
     return torch.stack([torch.as_tensor(x) for x in learn.recorder.losses])
 
 
+@pytest.fixture
+def eight_rows(monkeypatch):
+    monkeypatch.setitem(TOKENS, "cpu", 8 * 12)
+
+
 def both(make, df, work, **kwargs):
     """The losses of the same work without and with the cache, and the cached learner."""
     told = []
@@ -76,6 +81,37 @@ def test_batches_of_one_shape_give_bitwise_equal_losses(make, tiny_tok, monkeypa
     monkeypatch.setitem(TOKENS, "cpu", 16 * usual)
     plain, cached, _ = both(make, df, WORKS["gradual"], valid=range(16))
     assert torch.equal(plain, cached)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_losses_of_every_architecture_are_bitwise_equal(kind, stores, eight_rows):
+    """Three steps at every depth, in fp32, with batches of the store's shape."""
+    rng = np.random.default_rng(0)
+    rows = Packed.of([rng.integers(5, 100, 12).astype(np.int32) for _ in range(24)])
+    y = torch.from_numpy(rng.integers(0, 3, 24))
+    batches = list(batches_of(rows.lengths, TOKENS["cpu"]))  # as a store is filled
+    for depth in range(1, random_encoder(kind).n_layers + 1):
+        told = []
+        for cached in (False, True):
+            torch.manual_seed(1)
+            model = TextClassifier(random_encoder(kind), Head(32, 3, "attention", dropout=0.0))
+            for group in list(model.groups().values())[: depth + 1]:
+                for parameter in group:
+                    parameter.requires_grad_(False)
+            model.train()
+            if cached:
+                keys = prefix_keys(model, depth)
+                build(model, [rows], depth, keys, stores)
+                view = stores.by_key[keys[depth]].view(rows.keys)
+            opt = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.05)
+            for chosen in batches:
+                states = (view.gather(chosen), depth) if cached else ()
+                loss = torch.nn.functional.cross_entropy(model(rows.gather(chosen).long(), *states), y[chosen])
+                opt.zero_grad()
+                loss.backward()
+                opt.step()
+                told.append(loss.item())
+        assert told[:3] == told[3:], f"depth {depth}"
 
 
 def test_bf16_differs_by_rounding_only(make, reviews):
