@@ -1,0 +1,123 @@
+"""Seconds and peak memory from 1,000 to 200,000 rows, also past the memory budget.
+
+    python benchmarks/scaling.py                        # 1k, 10k, 100k, 200k rows; then 100k with little memory
+    python benchmarks/scaling.py --rows 1000 10000
+
+The head and the last two layers of minilm train for an epoch each, from the DataFrame on, each size in a process of its
+own. Memory is what is the process's own (anonymous pages), sampled ten times a second, less what it had before the
+first row; pages of the store's temporary file are the system's, which takes them back when others need room.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import pandas as pd
+from record import once, runs
+from sets import load
+
+RUNS = Path(__file__).with_name("scaling.jsonl")
+LITTLE = 200  # MB, the small memory budget
+
+
+def frame(rows: int) -> pd.DataFrame:
+    """sst2's sentences over and over, each with a number, so that no two rows are alike."""
+    df = load("sst2", seed=0)[0]
+    df = pd.concat([df] * (rows // len(df) + 1), ignore_index=True)[:rows]
+    return pd.DataFrame({"text": df["text"] + " " + df.index.astype(str), "label": df["label"]})
+
+
+def own_memory() -> int:
+    """Bytes of anonymous memory of this process."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon"):
+            return int(line.split()[1]) * 1024
+    raise OSError("/proc/self/status has no RssAnon: this benchmark needs Linux")
+
+
+class Peak(threading.Thread):
+    """Samples memory until it is told to stop."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.before = self.peak = own_memory()
+        self.done = threading.Event()
+
+    def run(self):
+        while not self.done.wait(0.1):
+            self.peak = max(self.peak, own_memory())
+
+
+def fit(rows: int, memory: int | None) -> dict:
+    """Train; seconds, and bytes at the peak beyond those of the start."""
+    from kickbert import Stores, gradual_unfreezing, learner_from_df
+
+    df, stores = frame(rows), Stores(memory=memory * 10**6 if memory else None)
+    warm = frame(64)
+    with tempfile.TemporaryDirectory() as scratch:
+        learner_from_df(warm, model="minilm", path=scratch).fit_gradual()  # libraries loaded, kernels made
+        peak = Peak()
+        peak.start()
+        start = time.perf_counter()
+        learn = learner_from_df(df, model="minilm", cache=stores, path=scratch)
+        read = time.perf_counter() - start
+        learn.fit_gradual(gradual_unfreezing(len(learn.groups), (0, 2), (1, 1), (2e-3, 2e-4)))
+        seconds = time.perf_counter() - start
+        peak.done.set()
+    where = sorted(set(", ".join(learn.cache.info()["where"]).split(", ")))
+    told = {"seconds": seconds, "reading": read, "peak": peak.peak - peak.before, "where": " and ".join(where)}
+    return told | {"bytes": int(learn.cache.info()["bytes"].sum())}
+
+
+def measure(rows: int, memory: int | None) -> dict:
+    """`fit` in a process of its own."""
+    call = [sys.executable, __file__, "--fit", str(rows), *(["--memory", str(memory)] if memory else [])]
+    return json.loads(subprocess.run(call, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+
+
+def table() -> str:
+    """The runs as a Markdown table; each is held against the one above it."""
+    lines = [
+        "| rows | memory budget | seconds | per 1,000 rows | peak memory, MB | of it stores | where | "
+        "seconds for 10 times the rows |",
+        "|---" * 8 + "|",
+    ]
+    found = sorted(runs(RUNS), key=lambda row: (row["memory"] or 0, row["rows"]))
+    for row in found:
+        tenth = [r for r in found if r["rows"] * 10 == row["rows"] and r["memory"] == row["memory"]]
+        times = f"{row['seconds'] / tenth[0]['seconds']:.2f} times" if tenth else ""
+        budget = f"{row['memory']} MB" if row["memory"] else "half of what is free"
+        lines.append(
+            f"| {row['rows']:,} | {budget} | {row['seconds']:.1f} | {1000 * row['seconds'] / row['rows']:.2f} "
+            f"| {row['peak'] / 1e6:.0f} | {row['bytes'] / 1e6:.0f} | {row['where']} | {times} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure each size in turn and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, nargs="*", default=[1_000, 10_000, 100_000, 200_000])
+    parser.add_argument("--memory", type=int, help="MB of the budget")
+    parser.add_argument("--fit", type=int, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    if args.fit:
+        print(json.dumps(fit(args.fit, args.memory)))
+        return
+    wanted = [(rows, args.memory) for rows in args.rows]
+    if args.memory is None and 100_000 in args.rows:
+        wanted += [(10_000, LITTLE // 10), (100_000, LITTLE)]
+    for rows, memory in wanted:
+        once(RUNS, lambda: measure(rows, memory), rows=rows, memory=memory)  # noqa: B023 - called at once
+    print(table())
+
+
+if __name__ == "__main__":
+    main()
