@@ -20,6 +20,7 @@ from fastprogress.fastprogress import progress_bar
 from torch import Tensor, nn
 
 from kickbert.batches import BucketDL, Packed
+from kickbert.checkpoint import feed
 from kickbert.head import TextClassifier
 from kickbert.progress import interactive
 from kickbert.store import SHARED, Stores, View
@@ -34,9 +35,7 @@ def prefix_keys(model: TextClassifier, upto: int) -> list[str]:
     state = hashlib.sha256(f"{model.encoder.body.config.to_json_string()}{model.precision}".encode())
     keys = []
     for group in groups[: upto + 1]:
-        for parameter in group:
-            state.update(f"{tuple(parameter.shape)}{parameter.dtype}".encode())
-            state.update(parameter.detach().cpu().contiguous().numpy())
+        feed(state, group)
         keys.append(state.hexdigest()[:32])
     return keys
 
@@ -146,7 +145,7 @@ class Cache(Callback):
         return prefix_keys(self.model, upto)
 
     def _look_up(self, depth: int, parts: list[Packed], keys: list[str]) -> None:
-        store = self.stores.by_key.get(store_name(self.model, depth, keys)[0])
+        store = self.stores.find(store_name(self.model, depth, keys)[0])
         for rows in parts:
             if store is not None and all(k in store.places for k in rows.keys):
                 self._views[rows] = store.view(rows.keys)
@@ -204,7 +203,7 @@ def store_name(model: TextClassifier, depth: int, keys: list[str]) -> tuple[str,
 def _source(model: TextClassifier, depth: int, keys: list[str], stores: Stores, rows: list[bytes]) -> View | None:
     """The rows in the deepest store below `depth` that has them all."""
     for below in range(depth - 1, 0, -1):
-        store = stores.by_key.get(keys[below])
+        store = stores.find(keys[below])
         if store is not None and all(row in store.places for row in rows):
             return store.view(rows)
     return None

@@ -2,13 +2,22 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from kickbert.files import replacing
+
+
+def feed(state: Any, tensors: Iterable[Tensor]) -> None:
+    """Add types, shapes and contents of tensors to a hash of hashlib."""
+    for tensor in tensors:
+        state.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        state.update(tensor.detach().cpu().contiguous().numpy())
 
 
 def digest(*parts: str | Iterable[Tensor]) -> str:
@@ -17,17 +26,13 @@ def digest(*parts: str | Iterable[Tensor]) -> str:
     for part in parts:
         if isinstance(part, str):
             state.update(part.encode())
-            continue
-        for tensor in part:
-            state.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-            state.update(tensor.detach().cpu().contiguous().numpy())
+        else:
+            feed(state, part)
     return state.hexdigest()
 
 
 def save_phase(file: Path, parameters: dict[str, Tensor], key: str, rows: list[dict]) -> None:
     """Write what the run trains, and the ladder so far.
-
-    The file is written under another name and renamed, so that a kill at any moment leaves the old one or the new one.
 
     Args:
         file: where to.
@@ -35,14 +40,12 @@ def save_phase(file: Path, parameters: dict[str, Tensor], key: str, rows: list[d
         key: digest of what the run depends on.
         rows: the ladder, a dict for each phase that is done.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    save_file(
-        {name: p.detach().cpu().contiguous() for name, p in parameters.items()},
-        part,
-        metadata={"key": key, "rows": json.dumps(rows)},
-    )
-    os.replace(part, file)
+    with replacing(file) as part:
+        save_file(
+            {name: p.detach().cpu().contiguous() for name, p in parameters.items()},
+            part,
+            metadata={"key": key, "rows": json.dumps(rows)},
+        )
 
 
 def load_phase(file: Path, model: nn.Module, key: str) -> list[dict] | None:

@@ -12,6 +12,8 @@ import psutil
 import torch
 from torch import Tensor
 
+from kickbert.files import replacing
+
 SHARE = 0.5  # of the memory, and of the disk, that is free: the rest is for the training itself and for others
 
 
@@ -96,11 +98,18 @@ class Stores:
         self.folder = Path(folder) if folder is not None else None
         self.by_key: dict[str, Store] = {}  # in the order of their last use
 
+    def find(self, key: str) -> Store | None:
+        """The store of this key, which is the one last used from now on; None if there is none."""
+        if key not in self.by_key:
+            return None
+        self.by_key[key] = self.by_key.pop(key)
+        return self.by_key[key]
+
     def get(self, key: str, depth: int, pooled: bool) -> Store:
         """The store of this key, an empty one if it is new."""
-        store = self.by_key.pop(key, None) or self._opened(key, depth, pooled)
-        self.by_key[key] = store
-        return store
+        if key not in self.by_key:
+            self.by_key[key] = self._opened(key, depth, pooled)
+        return self.find(key)
 
     def used(self, where: str) -> int:
         """Bytes held there by all stores."""
@@ -117,18 +126,23 @@ class Stores:
         size = shape[0] * shape[1] * dtype.itemsize
         if device.type == "cuda" and size <= SHARE * torch.cuda.mem_get_info(device)[0]:
             return torch.empty(shape, dtype=dtype, device=device), "gpu"
-        for key in [k for k in self.by_key if k not in keep]:
-            if size <= self._room("memory"):
-                break
-            del self.by_key[key]
-        if size <= self._room("memory"):
+        if self._make_room(size, "memory", keep):
             return torch.empty(shape, dtype=dtype), "memory"
-        if size > self._room("file"):
+        if not self._make_room(size, "file", keep):
             return None, f"{size / 1e9:.1f} GB are over the budgets of memory and disk"
         try:
             return _file_tensor(shape, dtype), "file"
         except OSError as err:  # a full disk, or a folder that may not be written to
             return None, f"no temporary file in {tempfile.gettempdir()}: {err.strerror}"
+
+    def _make_room(self, size: int, where: str, keep: set[str]) -> bool:
+        """Let go of stores that lie there, those first that were not used for longest, if that is of use at all."""
+        old = [key for key, store in self.by_key.items() if key not in keep and store.nbytes(where)]
+        if size > self._room(where) + sum(self.by_key[key].nbytes(where) for key in old):
+            return False
+        while old and size > self._room(where):
+            del self.by_key[old.pop(0)]
+        return True
 
     def _room(self, where: str) -> int:
         budget, used = (self.memory if where == "memory" else self.disk), self.used(where)
@@ -144,11 +158,10 @@ class Stores:
             return
         number = len(store.segments) - 1
         rows = [(k, start, n) for k, (segment, start, n) in store.places.items() if segment == number]
-        self.folder.mkdir(parents=True, exist_ok=True)
         states = store.segments[number].detach().cpu().contiguous().view(torch.uint8).numpy()
-        with _replacing(self.folder / f"{key}.{number}.states") as part:
+        with replacing(self.folder / f"{key}.{number}.states") as part:
             states.tofile(part)
-        with _replacing(self.folder / f"{key}.{number}.index") as part:
+        with replacing(self.folder / f"{key}.{number}.index") as part:
             index = np.array([(start, n) for _, start, n in rows], dtype=np.int64)
             with open(part, "wb") as file:
                 keys = np.frombuffer(b"".join(k for k, *_ in rows), dtype=np.uint8)
@@ -170,22 +183,6 @@ class Stores:
             store.segments.append(flat.view(tokens, -1))
             store.where.append("file")
         return store
-
-
-class _replacing:  # noqa: N801 - a context manager, used like a function
-    """Write under another name; take the real one only when all is written."""
-
-    def __init__(self, file: Path):
-        self.file, self.part = file, file.with_suffix(file.suffix + f".{os.getpid()}.part")
-
-    def __enter__(self) -> Path:
-        return self.part
-
-    def __exit__(self, kind, *rest) -> None:
-        if kind is None:
-            os.replace(self.part, self.file)
-        else:
-            self.part.unlink(missing_ok=True)
 
 
 def _file_tensor(shape: tuple[int, int], dtype: torch.dtype) -> Tensor:

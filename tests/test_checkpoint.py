@@ -28,7 +28,7 @@ def test_another_run_is_refused_and_no_checkpoint_is_none(tmp_path):
 def test_a_kill_while_writing_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     model, file = nn.Linear(1, 1), tmp_path / "a.safetensors"
     save_phase(file, {"weight": model.weight}, "key", [{"phase": "head"}])
-    monkeypatch.setattr("kickbert.checkpoint.os.replace", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("kickbert.files.os.replace", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         save_phase(file, {"weight": model.weight}, "key", [{"phase": "head"}, {"phase": "last layer"}])
     assert load_phase(file, model, "key") == [{"phase": "head"}]

@@ -71,6 +71,21 @@ def test_stores_of_earlier_use_make_way():
     assert stores.allocate((20, 10), torch.float32, CPU, set())[1] == "memory" and "old" not in stores.by_key
 
 
+@pytest.mark.parametrize("where", ["memory", "file"])
+def test_the_longest_unused_goes_first_and_none_goes_in_vain(where):
+    stores = Stores(memory=2000 if where == "memory" else 0, disk=2000 if where == "file" else 0)
+    for key in ("first", "second"):
+        flat, there = stores.allocate((20, 10), torch.float32, CPU, set())
+        stores.get(key, 1, False).segments.append(flat), stores.by_key[key].where.append(there)
+    assert stores.used(where) == 1600
+    assert stores.allocate((60, 10), torch.float32, CPU, set())[0] is None  # more than both: both stay
+    assert list(stores.by_key) == ["first", "second"]
+    stores.find("first")
+    assert stores.allocate((20, 10), torch.float32, CPU, set())[1] == where
+    assert list(stores.by_key) == ["first"]
+    assert stores.find("second") is None
+
+
 def test_a_full_disk_or_a_forbidden_folder_means_no_store(make, reviews, monkeypatch, capsys):
     def full(*args):
         raise OSError(28, "No space left on device")
