@@ -10,8 +10,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-COLOURS = {"kickbert": "#d55e00", "tuned": "#0072b2", "documented": "#56b4e9"}  # Okabe and Ito 2008
-COLOURS |= {"simpletransformers": "#009e73", "setfit": "#cc79a7"}
+COLOURS = {"kickbert": "#d55e00", "short": "#e69f00", "tuned": "#0072b2"}  # Okabe and Ito 2008
+COLOURS |= {"documented": "#56b4e9", "simpletransformers": "#009e73", "setfit": "#cc79a7"}
 
 
 def tables(found: list[dict], names: dict[str, str]) -> str:
@@ -39,7 +39,7 @@ def tables(found: list[dict], names: dict[str, str]) -> str:
             for model in ("documented", "tuned")
             if model in set(rows["model"])
         ]
-    return "\n".join([*lines, *_summary(df)])
+    return "\n".join([*lines, *_summary(df, names)])
 
 
 def mean_curve(rows: pd.DataFrame) -> np.ndarray:
@@ -63,18 +63,21 @@ def _reached(name: str, rows: pd.DataFrame, model: str, title: str) -> str:
     return f"| {name} | {title} ({len(rival)}) | {100 * target:.1f} | {seconds:.0f} s | {told} |"
 
 
-def _summary(df: pd.DataFrame) -> list[str]:
-    pair = df[df["model"].isin(["kickbert", "tuned"])].pivot(index=["set", "seed"], columns="model")
-    if "tuned" not in pair["seconds"]:
-        return []
-    pair = pair.dropna()
-    ratio = (pair["seconds"]["tuned"] / pair["seconds"]["kickbert"]).groupby("set").mean()
-    points = 100 * (pair["accuracy"]["kickbert"] - pair["accuracy"]["tuned"]).groupby("set").mean()
-    return [
-        "",
-        f"Whole runs against the tuned Trainer, mean over {len(ratio)} sets: {ratio.mean():.2f} times faster, "
-        f"{points.mean():+.2f} points.",
-    ]
+def _summary(df: pd.DataFrame, names: dict[str, str]) -> list[str]:
+    """Whole runs, of the seeds that both have run."""
+    by, lines = df.pivot(index=["set", "seed"], columns="model", values=["seconds", "accuracy"]), []
+    for own in ("kickbert", "short"):
+        if not {own, "tuned"} <= set(df["model"]):
+            continue
+        pair = by.swaplevel(axis=1)[[own, "tuned"]].dropna()
+        ratio = (pair["tuned"]["seconds"] / pair[own]["seconds"]).groupby("set").mean()
+        points = 100 * (pair[own]["accuracy"] - pair["tuned"]["accuracy"]).groupby("set").mean()
+        lines += [
+            "",
+            f"Whole runs of {names[own]}, against the tuned Trainer, mean over {len(ratio)} sets and "
+            f"{len(pair)} runs: {ratio.mean():.2f} times faster, {points.mean():+.2f} points.",
+        ]
+    return lines
 
 
 def draw(found: list[dict], names: dict[str, str], file: Path) -> None:

@@ -23,15 +23,18 @@ from sets import joined, load
 from watch import Watch
 
 import kickbert
+from kickbert import gradual_unfreezing
 
 HERE = Path(__file__).parent
 RUNS = HERE / "time_to_accuracy.jsonl"
 ROWS = {"sst2": 7_000, "kickstarter": 12_800, "ag_news": 10_000}
 LENGTH = {"sst2": 64, "kickstarter": 128, "ag_news": 128}  # what simpletransformers pads to
 GRID = [(5e-5, 2), (5e-5, 3), (2e-4, 2), (2e-4, 3)]  # the tuned Trainer's rate and epochs, chosen on validation rows
+SHORT = {"layers": (0, 4), "epochs": (1, 2), "lr": (2e-3, 4e-4)}
 PAIRS = 4_000  # SetFit's; it is made for few rows, and one pass over pairs of all would take longest of all
 NAMES = {
     "kickbert": "kickbert",
+    "short": "kickbert, without the last two layers' own epoch",
     "tuned": "Trainer, bf16, grouped, tuned",
     "documented": "Trainer as documented",
     "simpletransformers": "simpletransformers",
@@ -55,8 +58,8 @@ class OffTheClock(Callback):
         self.pause.__exit__(None, None, None)
 
 
-def run_kickbert(parts: list[pd.DataFrame], columns: list[str], seed: int, every: int) -> Watch:
-    """kickbert with all its defaults, and stores of its own, so that nothing is there from an earlier run."""
+def run_kickbert(parts: list[pd.DataFrame], columns: list[str], seed: int, every: int, short: bool) -> Watch:
+    """kickbert with its defaults, or the short schedule; stores of its own, so that none is there from another run."""
     train, valid, test = parts
     df = pd.concat([train.assign(split="train"), valid.assign(split="valid")], ignore_index=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -67,7 +70,8 @@ def run_kickbert(parts: list[pd.DataFrame], columns: list[str], seed: int, every
         with watch.stopped():
             ids = learn.dls.test_dl(test).rows[0]
         with watch.over(learn.model, learn.model, [ids.row(i) for i in range(len(ids))]):
-            learn.fit_gradual(cbs=[OffTheClock(watch)])
+            phases = gradual_unfreezing(len(learn.groups), **(SHORT if short else {}))
+            learn.fit_gradual(phases, cbs=[OffTheClock(watch)])
     return watch
 
 
@@ -92,8 +96,8 @@ def run(model: str, name: str, seed: int) -> dict:
     *parts, columns = load(name, seed, ROWS[name])
     every = -(-len(parts[0]) // 64)  # half an epoch in batches of 32
     rate = product_rate(512, 384, 1536)
-    if model == "kickbert":
-        watch = run_kickbert(parts, columns, seed, every)
+    if model in ("kickbert", "short"):
+        watch = run_kickbert(parts, columns, seed, every, model == "short")
     else:
         watch = run_peer(model, parts, columns, seed, name, every)
     seconds, accuracy = watch.curve[-1]
@@ -136,7 +140,7 @@ def main() -> None:
     for seed in range(args.seeds):
         for name in args.sets:
             for model in args.models:
-                if seed == 0 or model in ("kickbert", "tuned"):
+                if seed == 0 or model in ("kickbert", "short", "tuned"):
                     work = lambda: run(model, name, seed)  # noqa: B023, E731 - called at once
                     once(RUNS, work, set=name, model=model, seed=seed)
     found = [row for row in runs(RUNS) if "model" in row]

@@ -16,13 +16,12 @@ import numpy as np
 import pandas as pd
 import torch
 from fastai.callback.core import Callback
-from fastprogress.fastprogress import progress_bar
 from torch import Tensor, nn
 
 from kickbert.batches import BucketDL, Packed
 from kickbert.checkpoint import feed
 from kickbert.head import TextClassifier
-from kickbert.progress import interactive
+from kickbert.progress import bar
 from kickbert.store import SHARED, Stores, View
 from kickbert.tokenizer import PAD
 
@@ -216,8 +215,7 @@ def _fill(
     device = next(model.parameters()).device
     batches = list(batches_of(ids.lengths, TOKENS.get(device.type, TOKENS["cpu"])))
     places, at = [(0, 0)] * len(ids), 0
-    told = progress_bar(batches, leave=False) if interactive() and len(batches) > 50 else batches
-    for chosen in told:
+    for chosen in bar(batches, f"computing depth {depth} once"):
         x = ids.gather(chosen, fill=PAD).long().to(device)
         given = source.gather(chosen).to(device).float() if source else None
         states = model.states(x, depth, given, source.store.depth if source else 0, pooled)
