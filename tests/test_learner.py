@@ -304,3 +304,15 @@ def test_minilm_learns_a_sentiment_that_its_frozen_states_do_not_show(minilm, tm
     ladder = learn.fit_gradual(gradual_unfreezing(8, layers=(0, 4), epochs=(1, 6), lr=(2e-3, 1e-3)))
     assert learn.model.head.pooling == "mean" and len(learn.groups) == 8
     assert ladder["accuracy"].iloc[-1] >= ladder["accuracy"].iloc[0] + 0.1 and time.perf_counter() - start < 200
+
+
+def test_only_what_trains_has_gradients_and_optimizer_state(make, reviews):
+    learn = make(reviews)
+    for phase in gradual_unfreezing(4, layers=(0, 1, -1), epochs=(1, 1, 1)):
+        learn.fit_gradual([phase])
+        training = {id(p) for p in learn.model.parameters() if p.requires_grad}
+        assert {id(p) for p in learn.opt.opt.state} == training
+    table = learn.model.encoder.body.embeddings.word_embeddings.weight
+    assert table in learn.opt.opt.state  # the last phase trained everything
+    learn.fit_gradual([Phase("head", 3, 1, 1e-3)])
+    assert table not in learn.opt.opt.state and table.grad is None
