@@ -1,5 +1,7 @@
 """A loss that turns NaN stops the training and costs nothing that was learnt before."""
 
+import math
+
 import torch
 from fastai.callback.core import Callback, CancelFitException
 
@@ -25,7 +27,7 @@ class Guard(Callback):
             self.good = {p: p.detach().clone() for p in self.model.parameters() if p.requires_grad}
 
     def after_loss(self):
-        if self.idle or not self.training or torch.isfinite(self.loss_grad):
+        if self.idle or not self.training or math.isfinite(self.loss_grad.item()):
             return
         with torch.no_grad():
             for parameter, value in self.good.items():

@@ -96,6 +96,11 @@ class GradualLearner(Learner):
         ]
         return pd.DataFrame(rows).assign(lr=np.where([r["trainable"] for r in rows], rates, 0.0))
 
+    def _split(self, b: tuple) -> None:
+        super()._split(b)
+        if self.training:  # fastai's tensor type would pass through Python in each operation on the loss
+            self.yb = tuple(y.as_subclass(Tensor) if isinstance(y, Tensor) else y for y in self.yb)
+
     def fit(self, n_epoch: int, *args: Any, **kwargs: Any) -> None:
         """fastai's `fit`.
 
