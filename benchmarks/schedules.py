@@ -27,6 +27,7 @@ SCHEDULES = {
     "2-4, head four epochs": {"epochs": (4, 1, 1), "lr": (2 * HEAD, 4e-4, 3e-4)},
     "2-4, head four epochs, low": {"epochs": (4, 1, 2), "lr": (2 * HEAD, 3e-4, 2e-4)},
     "4, two epochs": {"layers": (0, 4), "epochs": (4, 2), "lr": (2 * HEAD, 4e-4)},
+    "4, two epochs, head one epoch": {"layers": (0, 4), "epochs": (1, 2), "lr": (HEAD, 4e-4)},
     "4, two epochs at 2e-4": {"layers": (0, 4), "epochs": (4, 2), "lr": (2 * HEAD, 2e-4)},
 }
 
