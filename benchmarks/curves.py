@@ -30,15 +30,12 @@ def tables(found: list[dict], names: dict[str, str]) -> str:
             )
     lines += [
         "",
-        "| set | rival | ends with | after | kickbert is there after | times faster |",
-        "|---|---|---|---|---|---|",
+        "| set | rival (seeds) | ends with | after | kickbert is there after | times faster |",
+        "|---" * 6 + "|",
     ]
     for name, rows in df.groupby("set", sort=False):
-        lines += [
-            _reached(name, rows, model, names[model])
-            for model in ("documented", "tuned")
-            if model in set(rows["model"])
-        ]
+        rivals = [m for m in ("documented", "tuned") if m in set(rows["model"])]
+        lines += [_reached(name, rows, model, names[model]) for model in rivals]
     return "\n".join([*lines, *_summary(df, names)])
 
 
@@ -55,11 +52,9 @@ def _reached(name: str, rows: pd.DataFrame, model: str, title: str) -> str:
     target, seconds = rival["accuracy"].mean(), rival["seconds"].mean()
     curve = mean_curve(own)
     there = curve[curve[:, 1] >= target]
-    told = (
-        f"{there[0, 0]:.0f} s | {seconds / there[0, 0]:.1f}"
-        if len(there)
-        else f"not (best {100 * curve[:, 1].max():.1f}) | "
-    )
+    told = f"not (best {100 * curve[:, 1].max():.1f}) | "
+    if len(there):
+        told = f"{there[0, 0]:.0f} s | {seconds / there[0, 0]:.1f}"
     return f"| {name} | {title} ({len(rival)}) | {100 * target:.1f} | {seconds:.0f} s | {told} |"
 
 

@@ -127,9 +127,8 @@ def table() -> str:
             plain, kept = by[False], by.get(True, by[False])
             told = f"{plain['seconds']:.2f} | {kept['seconds']:.3f} | {plain['seconds'] / kept['seconds']:.1f}"
             rival = f"{full.iloc[0] / kept['seconds']:.1f}" if len(full) else ""
-            lines.append(
-                f"| {name}, {tokens} | {phase} | {told} | {rival} | {kept['built']:.1f} | {kept['share']:.0%} |"
-            )
+            share = f"{kept['share']:.0%}" if PHASES[phase] else ""  # the head multiplies next to nothing
+            lines.append(f"| {name}, {tokens} | {phase} | {told} | {rival} | {kept['built']:.1f} | {share} |")
         lines += [f"| {name}, {tokens} | Trainer, everything | {s:.2f} | | | | | |" for s in full]
     return "\n".join(lines)
 

@@ -2,8 +2,9 @@
 
     scores = query @ key^T * scale, masked → probabilities (float32, kept in bfloat16) → probabilities @ value
 
-torch's fused kernel takes 10 times as long to train at 16 tokens, and twice as long at 512; its "math" kernel 1.4 to 3
-times (benchmarks/RESULTS.md). Everywhere else (a GPU, float32, very many scores) torch's own choice runs.
+torch's fused kernel was seen to take 10 times as long to train at 14 tokens and twice as long at 512, its "math" kernel
+1.4 to 3 times (benchmarks/step.py sets them side by side in a whole step). Everywhere else (a GPU, float32, very many
+scores) torch's own choice runs.
 """
 
 import torch

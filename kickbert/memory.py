@@ -13,7 +13,7 @@ def keep_freed() -> bool:
     """Tell glibc's malloc to keep up to 1 GB of freed memory, for the life of the process.
 
     A step frees its activations, and by default glibc returns them to the system, which must then hand each page out
-    again, zeroed: a tenth of a step at 30 tokens, half of it at 512. Blocks of 64 MB and more, such as a store, still
+    again, zeroed (benchmarks/step.py shows what that costs). Blocks of 64 MB and more, such as a store, still
     come and go by themselves. What the user has set for malloc stands.
 
     Returns:
