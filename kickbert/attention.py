@@ -13,7 +13,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from kickbert.dropout import keep_mask
+from kickbert.dropout import drop, keep_mask
 
 NAME = "kickbert"
 SCORES = 2**25  # of a layer and batch, kept for the backward pass (64 MB); with more, the fused kernel keeps none
@@ -35,21 +35,16 @@ class _Attention(torch.autograd.Function):
             per_batch = scores.view(bias.shape[0], -1, *scores.shape[1:])
             scores = torch.add(bias, per_batch, alpha=scale).view(scores.shape)
         probs = torch.softmax(scores, -1).to(value.dtype)
-        dropped = probs if keep is None else probs.mul(keep).div_(kept_share)
         ctx.save_for_backward(query, key, value, probs, keep)
         ctx.scale, ctx.kept_share = scale, kept_share
-        return torch.bmm(dropped, value)
+        return torch.bmm(drop(probs, keep, kept_share), value)
 
     @staticmethod
     def backward(ctx, grad):
         query, key, value, probs, keep = ctx.saved_tensors
         grad = grad.contiguous()
-        grad_probs = torch.bmm(grad, value.transpose(1, 2))
-        dropped = probs
-        if keep is not None:
-            dropped = probs.mul(keep).div_(ctx.kept_share)
-            grad_probs = grad_probs.mul_(keep).div_(ctx.kept_share)
-        grad_value = torch.bmm(dropped.transpose(1, 2), grad)
+        grad_value = torch.bmm(drop(probs, keep, ctx.kept_share).transpose(1, 2), grad)
+        grad_probs = drop(torch.bmm(grad, value.transpose(1, 2)), keep, ctx.kept_share)
         grad_scores = torch._softmax_backward_data(grad_probs, probs, -1, probs.dtype)
         grad_query = torch.bmm(grad_scores, key).mul_(ctx.scale)
         grad_key = torch.bmm(grad_scores.transpose(1, 2), query).mul_(ctx.scale)

@@ -20,14 +20,18 @@ def keep_mask(shape: tuple[int, ...], p: float) -> tuple[Tensor, float]:
     return (words.view(torch.uint8)[:size] >= low).view(shape), 1 - low / 256
 
 
+def drop(x: Tensor, keep: Tensor | None, share: float) -> Tensor:
+    """x where the mask keeps it, scaled so that its mean stays; x itself when there is no mask."""
+    return x if keep is None else x.mul(keep).div_(share)
+
+
 class Dropout(nn.Dropout):
     """`torch.nn.Dropout` (Srivastava et al. 2014) with a cheap mask on a CPU."""
 
     def forward(self, x: Tensor) -> Tensor:
         if x.device.type != "cpu" or not self.training or self.p == 0:
             return super().forward(x)
-        keep, share = keep_mask(tuple(x.shape), self.p)
-        return x * keep / share
+        return drop(x, *keep_mask(tuple(x.shape), self.p))
 
 
 def use_dropout(module: nn.Module) -> None:
