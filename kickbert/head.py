@@ -71,10 +71,12 @@ class Head(nn.Module):
         return self.classify(self.pool(hidden, mask))
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """Logits from pooled states, shape (batch, width)."""
-        if self.pre_classifier is not None:
-            pooled = self.pre_classifier(pooled).relu()
-        return self.classifier(self.dropout(pooled)).float()
+        """Logits from pooled states, shape (batch, width): in fp32, for little work and no rounding of the logits."""
+        with torch.autocast(pooled.device.type, enabled=False):
+            pooled = pooled.float()
+            if self.pre_classifier is not None:
+                pooled = self.pre_classifier(pooled).relu()
+            return self.classifier(self.dropout(pooled))
 
 
 class TextClassifier(nn.Module):

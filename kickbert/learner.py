@@ -12,8 +12,6 @@ import pandas as pd
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import ParamScheduler
-from fastai.learner import Learner
-from fastai.losses import CrossEntropyLossFlat
 from fastai.metrics import CohenKappa, F1Score, accuracy
 from fastai.torch_core import default_device, no_random, set_seed
 from torch import Tensor
@@ -26,6 +24,8 @@ from kickbert.encoder import Encoder, load_encoder
 from kickbert.frames import named
 from kickbert.guard import Guard
 from kickbert.head import Head, TextClassifier
+from kickbert.loop import Loop
+from kickbert.losses import CrossEntropy
 from kickbert.memory import keep_freed
 from kickbert.optimizers import adamw
 from kickbert.pretrained import sentence_pooling
@@ -36,7 +36,7 @@ from kickbert.targets import Format
 from kickbert.tokenizer import TextTokenizer, load_tokenizer
 
 
-class GradualLearner(Learner):
+class GradualLearner(Loop):
     """A fastai Learner over the named groups of a `TextClassifier`. All of fastai's own methods work on it.
 
     Args:
@@ -66,7 +66,7 @@ class GradualLearner(Learner):
         super().__init__(
             dls,
             model,
-            loss_func or CrossEntropyLossFlat(),
+            loss_func or CrossEntropy(),
             opt_func=opt_func,
             lr=lr,
             splitter=lambda m: list(m.groups().values()),
@@ -95,11 +95,6 @@ class GradualLearner(Learner):
             for name, ps in groups.items()
         ]
         return pd.DataFrame(rows).assign(lr=np.where([r["trainable"] for r in rows], rates, 0.0))
-
-    def _split(self, b: tuple) -> None:
-        super()._split(b)
-        if self.training:  # fastai's tensor type would pass through Python in each operation on the loss
-            self.yb = tuple(y.as_subclass(Tensor) if isinstance(y, Tensor) else y for y in self.yb)
 
     def fit(self, n_epoch: int, *args: Any, **kwargs: Any) -> None:
         """fastai's `fit`.
