@@ -15,7 +15,7 @@ from record import once, runs
 from sets import load
 
 RUNS = Path(__file__).with_name("schedules.jsonl")
-ROWS = {"kickstarter": 12_800, "sst2": 5_000, "huffpost": 5_000}
+ROWS = {"kickstarter": 12_800, "sst2": 5_000, "huffpost": 5_000, "ag_news": 10_000}
 HEAD = 2e-3
 # What `gradual_unfreezing` is given: how many layers train in each phase, for how long, at which rate.
 SCHEDULES = {
