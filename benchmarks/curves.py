@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-COLOURS = {"kickbert": "#d55e00", "short": "#e69f00", "tuned": "#0072b2"}  # Okabe and Ito 2008
+COLOURS = {"kickbert": "#d55e00", "phased": "#e69f00", "tuned": "#0072b2"}  # Okabe and Ito 2008
 COLOURS |= {"documented": "#56b4e9", "simpletransformers": "#009e73", "setfit": "#cc79a7"}
 
 
@@ -61,7 +61,7 @@ def _reached(name: str, rows: pd.DataFrame, model: str, title: str) -> str:
 def _summary(df: pd.DataFrame, names: dict[str, str]) -> list[str]:
     """Whole runs, of the seeds that both have run."""
     by, lines = df.pivot(index=["set", "seed"], columns="model", values=["seconds", "accuracy"]), []
-    for own in ("kickbert", "short"):
+    for own in ("kickbert", "phased"):
         if not {own, "tuned"} <= set(df["model"]):
             continue
         pair = by.swaplevel(axis=1)[[own, "tuned"]].dropna()

@@ -73,16 +73,16 @@ def slanted_triangle(position: float, cut: float = 0.1, ratio: float = 32.0) -> 
 
 def gradual_unfreezing(
     n_groups: int,
-    layers: Sequence[int] = (0, 2, 4),
-    epochs: Sequence[int] = (1, 1, 2),
-    lr: float | Sequence[float] = (2e-3, 2e-4, 4e-4),
+    layers: Sequence[int] = (0, 4),
+    epochs: Sequence[int] = (1, 2),
+    lr: float | Sequence[float] = (2e-3, 4e-4),
     decay: float = 0.9,
     shape: str = "one_cycle",
     warmup: float = 0.1,
 ) -> list[Phase]:
     """Phases that train the head first, then the last layers too, then deeper (Howard and Ruder 2018, section 3.3).
 
-    The defaults were chosen among nine schedules by validation accuracy on three data sets (benchmarks/schedules.py).
+    The defaults were chosen among ten schedules by validation accuracy on four data sets (benchmarks/schedules.py).
 
     Args:
         n_groups: groups of the model: embeddings, layers, head.
@@ -93,7 +93,7 @@ def gradual_unfreezing(
         decay, shape, warmup: as in `Phase`.
 
     >>> [(p.name, p.freeze_to, p.epochs) for p in gradual_unfreezing(8)]
-    [('head', 7, 1), ('last 2 layers', 5, 1), ('last 4 layers', 3, 2)]
+    [('head', 7, 1), ('last 4 layers', 3, 2)]
     """
     rates = [lr] * len(layers) if isinstance(lr, (int, float)) else list(lr)
     if not len(layers) == len(epochs) == len(rates):
