@@ -308,7 +308,7 @@ def test_minilm_learns_a_sentiment_that_its_frozen_states_do_not_show(minilm, tm
 
 def test_only_what_trains_has_gradients_and_optimizer_state(make, reviews):
     learn = make(reviews)
-    for phase in gradual_unfreezing(4, layers=(0, 1, -1), epochs=(1, 1, 1)):
+    for phase in gradual_unfreezing(4, layers=(0, 1, -1), epochs=(1, 1, 1), lr=1e-3):
         learn.fit_gradual([phase])
         training = {id(p) for p in learn.model.parameters() if p.requires_grad}
         assert {id(p) for p in learn.opt.opt.state} == training
