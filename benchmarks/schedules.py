@@ -17,15 +17,16 @@ from sets import load
 RUNS = Path(__file__).with_name("schedules.jsonl")
 ROWS = {"kickstarter": 12_800, "sst2": 5_000, "huffpost": 5_000, "ag_news": 10_000}
 HEAD = 2e-3
+STEPS = {"layers": (0, 2, 4)}
 # What `gradual_unfreezing` is given: how many layers train in each phase, for how long, at which rate.
 SCHEDULES = {
-    "2-4, last two epochs": {"epochs": (1, 1, 2), "lr": (HEAD, 4e-4, 4e-4)},
-    "2-4, one epoch each": {"epochs": (1, 1, 1), "lr": (HEAD, 4e-4, 4e-4)},
-    "2-4, one epoch each, 8e-4 last": {"epochs": (1, 1, 1), "lr": (HEAD, 4e-4, 8e-4)},
-    "2-4, last two epochs at 2e-4": {"epochs": (1, 1, 2), "lr": (HEAD, 4e-4, 2e-4)},
-    "2-4, last two epochs, 2e-4 before": {"epochs": (1, 1, 2), "lr": (HEAD, 2e-4, 4e-4)},
-    "2-4, head four epochs": {"epochs": (4, 1, 1), "lr": (2 * HEAD, 4e-4, 3e-4)},
-    "2-4, head four epochs, low": {"epochs": (4, 1, 2), "lr": (2 * HEAD, 3e-4, 2e-4)},
+    "2-4, last two epochs": STEPS | {"epochs": (1, 1, 2), "lr": (HEAD, 4e-4, 4e-4)},
+    "2-4, one epoch each": STEPS | {"epochs": (1, 1, 1), "lr": (HEAD, 4e-4, 4e-4)},
+    "2-4, one epoch each, 8e-4 last": STEPS | {"epochs": (1, 1, 1), "lr": (HEAD, 4e-4, 8e-4)},
+    "2-4, last two epochs at 2e-4": STEPS | {"epochs": (1, 1, 2), "lr": (HEAD, 4e-4, 2e-4)},
+    "2-4, last two epochs, 2e-4 before": STEPS | {"epochs": (1, 1, 2), "lr": (HEAD, 2e-4, 4e-4)},
+    "2-4, head four epochs": STEPS | {"epochs": (4, 1, 1), "lr": (2 * HEAD, 4e-4, 3e-4)},
+    "2-4, head four epochs, low": STEPS | {"epochs": (4, 1, 2), "lr": (2 * HEAD, 3e-4, 2e-4)},
     "4, two epochs": {"layers": (0, 4), "epochs": (4, 2), "lr": (2 * HEAD, 4e-4)},
     "4, two epochs, head one epoch": {"layers": (0, 4), "epochs": (1, 2), "lr": (HEAD, 4e-4)},
     "4, two epochs at 2e-4": {"layers": (0, 4), "epochs": (4, 2), "lr": (2 * HEAD, 2e-4)},

@@ -2,11 +2,12 @@
 
     python benchmarks/time_to_accuracy.py                       # hours; it goes on where it was stopped
     python benchmarks/time_to_accuracy.py --sets sst2 --models kickbert tuned --seeds 1
+    python benchmarks/time_to_accuracy.py --models kickbert documented setfit --seeds 1 --runs slow_rivals.jsonl
 
 Same encoder (minilm), rows, test rows and machine for all; a seed after another, a set after another, and within them
 the models by turns. The clock starts at the texts (loading the weights and tokenising count) and stands still while
-anybody looks at test or validation rows. Each run is a line in `time_to_accuracy.jsonl`, with the machine's rate of
-bf16 matrix products just before it; runs that are there already are not made again.
+anybody looks at test or validation rows. Each run is a line in `time_to_accuracy.jsonl`, or the file that `--runs`
+names, with the machine's rate of bf16 matrix products just before it; runs that are there already are not made again.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import pandas as pd
 from fastai.callback.core import Callback
 from rates import product_rate
 from record import once, runs
+from schedules import SCHEDULES
 from sets import joined, load
 from watch import Watch
 
@@ -30,7 +32,7 @@ RUNS = HERE / "time_to_accuracy.jsonl"
 ROWS = {"sst2": 7_000, "kickstarter": 12_800, "ag_news": 10_000}
 LENGTH = {"sst2": 64, "kickstarter": 128, "ag_news": 128}  # what simpletransformers pads to
 GRID = [(5e-5, 2), (5e-5, 3), (2e-4, 2), (2e-4, 3)]  # the tuned Trainer's rate and epochs, chosen on validation rows
-PHASED = {"layers": (0, 2, 4), "epochs": (1, 1, 2), "lr": (2e-3, 2e-4, 4e-4)}
+PHASED = SCHEDULES["2-4, last two epochs, 2e-4 before"]
 PAIRS = 4_000  # SetFit's; it is made for few rows, and one pass over pairs of all would take longest of all
 NAMES = {
     "kickbert": "kickbert",
@@ -132,7 +134,9 @@ def main() -> None:
     parser.add_argument("--sets", nargs="*", default=list(ROWS), choices=list(ROWS))
     parser.add_argument("--models", nargs="+", default=list(NAMES), choices=list(NAMES))
     parser.add_argument("--seeds", type=int, default=3, help="of kickbert and the tuned Trainer; the others run once")
+    parser.add_argument("--runs", default=RUNS.name, help="file of the runs, here; its picture lies beside it")
     args = parser.parse_args()
+    file = HERE / args.runs
     warnings.filterwarnings("ignore", category=FutureWarning)
     for name in args.sets:
         if "tuned" in args.models:
@@ -142,10 +146,10 @@ def main() -> None:
             for model in args.models:
                 if seed == 0 or model in ("kickbert", "phased", "tuned"):
                     work = lambda: run(model, name, seed)  # noqa: B023, E731 - called at once
-                    once(RUNS, work, set=name, model=model, seed=seed)
-    found = [row for row in runs(RUNS) if "model" in row]
+                    once(file, work, set=name, model=model, seed=seed)
+    found = [row for row in runs(file) if "model" in row]
     print(tables(found, NAMES))
-    draw(found, NAMES, HERE / "time_to_accuracy.png")
+    draw(found, NAMES, file.with_suffix(".png"))
 
 
 if __name__ == "__main__":

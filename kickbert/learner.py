@@ -128,7 +128,7 @@ class GradualLearner(Loop):
     def fit_gradual(
         self, phases: Sequence[Phase] | None = None, *, resume: bool = False, cbs: Sequence[Callback] | None = None
     ) -> pd.DataFrame:
-        """Train phase by phase: the head, then the last layers, then deeper.
+        """Train phase by phase: by default the head, then the last four layers.
 
         Each phase ends with a checkpoint under `path/model_dir/gradual.safetensors`.
 

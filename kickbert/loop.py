@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from fastai.callback.core import event
 from fastai.learner import Learner
 
 
@@ -13,7 +14,8 @@ class Loop(Learner):
             self._call_one(name)
 
     def _call_one(self, event_name: str) -> None:
-        if event_name == "after_fit":  # after which each callback, with or without it, is to run again
+        # After the fit each callback, with or without the event, is to run again; and fastai knows what is no event.
+        if event_name == "after_fit" or not hasattr(event, event_name):
             return super()._call_one(event_name)
         # A callback without the event would look for it through the learner and the model: 10 to 20 µs each time.
         concerned = [cb for cb in self.cbs if event_name in vars(cb) or hasattr(type(cb), event_name)]

@@ -1,5 +1,6 @@
 """What happens in a step is what fastai's Learner does, in its order."""
 
+import pytest
 import torch
 from fastai.callback.core import Callback
 from fastai.data.core import DataLoaders
@@ -57,3 +58,9 @@ def test_several_events_at_once():
     learn = Loop(DataLoaders([], []), nn.Linear(1, 1), nn.functional.mse_loss, cbs=[Last(told)])
     learn(["before_fit", "after_fit"])
     assert told == ["last before_fit", "last after_fit"]
+
+
+def test_an_event_that_is_none_is_told_as_fastai_tells_it():
+    learn = Loop(DataLoaders([], []), nn.Linear(1, 1), nn.functional.mse_loss)
+    with pytest.raises(Exception, match="missing after_bath"):
+        learn("after_bath")
