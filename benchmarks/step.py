@@ -29,7 +29,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from kickbert.batches import Packed, bucketed
 from kickbert.encoder import load_encoder
 from kickbert.head import Head, TextClassifier
-from kickbert.memory import keep_freed
 from kickbert.tokenizer import PAD, TextTokenizer
 
 RUNS = Path(__file__).with_name("step.jsonl")
@@ -39,7 +38,6 @@ TRIES = {
     "fused attention": "torch's fused attention instead of kickbert's",
     "math attention": "torch's attention written out instead of kickbert's",
     "packed": "no padding: all rows of a batch as one sequence, attention masked to blocks",
-    "freed memory": "glibc's own handling of freed memory",
     "batch 64": "batches of 64 rows",
     "batch 128": "batches of 128 rows",
     "accumulated": "buckets of 128 rows by length, gradients of four batches of 32 summed for a step",
@@ -132,8 +130,6 @@ def states(model: TextClassifier, rows: Packed) -> Packed:
 
 def steps(what: str, name: str, count: int) -> dict:
     """Microseconds of training per token, after as many steps to warm up; and the share of padding."""
-    if what != "freed memory":
-        keep_freed()
     df, _, _, columns = load(name, 0, 3_200)
     rows = Packed.of(TextTokenizer("minilm").encode_batch(joined(df, columns))[0])
     labels = torch.arange(len(rows)) % 2

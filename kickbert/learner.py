@@ -26,7 +26,6 @@ from kickbert.guard import Guard
 from kickbert.head import Head, TextClassifier
 from kickbert.loop import Loop
 from kickbert.losses import CrossEntropy
-from kickbert.memory import keep_freed
 from kickbert.optimizers import adamw
 from kickbert.pretrained import sentence_pooling
 from kickbert.progress import Progress, epoch_line, interactive
@@ -102,7 +101,6 @@ class GradualLearner(Loop):
         Raises:
             TrainingDiverged: the loss was NaN or infinite; the weights are those of the last good epoch.
         """
-        keep_freed()
         super().fit(n_epoch, *args, **kwargs)
         if self.guard.error is not None:
             raise self.guard.error
