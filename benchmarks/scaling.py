@@ -10,8 +10,6 @@ first row; pages of the store's temporary file are the system's, which takes the
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -19,7 +17,7 @@ import warnings
 from pathlib import Path
 
 import pandas as pd
-from record import once, runs
+from record import alone, once, runs
 from sets import load
 
 RUNS = Path(__file__).with_name("scaling.jsonl")
@@ -77,8 +75,7 @@ def fit(rows: int, memory: int | None) -> dict:
 
 def measure(rows: int, memory: int | None) -> dict:
     """`fit` in a process of its own."""
-    call = [sys.executable, __file__, "--fit", str(rows), *(["--memory", str(memory)] if memory else [])]
-    return json.loads(subprocess.run(call, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    return alone(__file__, "--fit", rows, *(["--memory", memory] if memory else []))
 
 
 def table() -> str:

@@ -10,9 +10,6 @@ is the time per token that is no padding.
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -22,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from record import once, runs
+from record import alone, once, runs
 from sets import joined, load
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -54,13 +51,15 @@ BATCH = {"batch 64": 64, "batch 128": 128}
 
 
 class Masters:
-    """AdamW on fp32 copies of bf16 matrices (Micikevicius et al. 2018, section 3.1), and on the rest as it is."""
+    """AdamW on fp32 copies of the layers' matrices, which become bf16 (Micikevicius et al. 2018, section 3.1)."""
 
-    def __init__(self, matrices: list[torch.nn.Parameter], rest: list[torch.nn.Parameter]):
-        self.live, self.masters = matrices, [p.detach().clone().requires_grad_() for p in matrices]
+    def __init__(self, layers: list[torch.nn.Parameter], head: list[torch.nn.Parameter]):
+        self.live = [p for p in layers if p.dim() == 2]
+        self.masters = [p.detach().clone().requires_grad_() for p in self.live]
         for p in self.live:
             p.data = p.data.bfloat16()
-        self.opt = torch.optim.AdamW([*self.masters, *rest], lr=1e-4, fused=True)
+        rest = [p for p in layers if p.dim() != 2]
+        self.opt = torch.optim.AdamW([*self.masters, *rest, *head], lr=1e-4, fused=True)
 
     def step(self) -> None:
         for p, master in zip(self.live, self.masters, strict=True):
@@ -110,12 +109,9 @@ def prepare(what: str) -> tuple[TextClassifier, Callable, torch.optim.Optimizer 
         torch._dynamo.config.cache_size_limit = 64
         for layer in encoder.layers:
             layer.forward = torch.compile(layer.forward, dynamic=True)
-    training = [p for p in model.train().parameters() if p.requires_grad]
-    if what == "bf16 weights":  # of the layers; the head computes in fp32
-        matrices = {p: None for p in encoder.parameters() if p.requires_grad and p.dim() == 2}
-        opt = Masters(list(matrices), [p for p in training if p not in matrices])
-    else:
-        opt = torch.optim.AdamW(training, lr=1e-4, fused=True)
+    model.train()
+    layers, head = [p for p in encoder.parameters() if p.requires_grad], list(model.head.parameters())
+    opt = Masters(layers, head) if what == "bf16 weights" else torch.optim.AdamW([*layers, *head], lr=1e-4, fused=True)
     return model, packed_logits(model) if what == "packed" else model, opt
 
 
@@ -158,11 +154,7 @@ def steps(what: str, name: str, count: int) -> dict:
 
 def measure(what: str, name: str, count: int) -> dict:
     """`steps` in a process of its own."""
-    call = [sys.executable, __file__, "--one", what, "--sets", name, "--steps", str(count)]
-    done = subprocess.run(call, capture_output=True, text=True, env=os.environ | ENVIRONMENT.get(what, {}))
-    if done.returncode:
-        raise RuntimeError(f"{what!r} on {name} failed: {done.stderr[-1000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return alone(__file__, "--one", what, "--sets", name, "--steps", count, env=ENVIRONMENT.get(what))
 
 
 def table() -> str:
