@@ -1,0 +1,101 @@
+"""One self-contained HTML page of sections: no script, no font, no picture that a network would have to bring."""
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de; --back: #fff; --band: #f6f8fa; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6edf3; --soft: #9198a1; --line: #3d444d; --back: #0d1117; --band: #151b23; }
+}
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 60rem; color: var(--ink); background: var(--back);
+  font: 16px/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 .3rem; }
+h2 { font-size: 1.15rem; margin: 2.2rem 0 .4rem; padding-top: .8rem; border-top: 1px solid var(--line); }
+p { margin: .3rem 0 .8rem; color: var(--soft); }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .875rem; margin: .5rem 0; }
+th, td { text-align: left; vertical-align: top; padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line); }
+th { color: var(--soft); font-weight: 600; white-space: nowrap; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+figure { margin: .8rem 0; }
+figure img { max-width: 100%; height: auto; background: #fff; border-radius: 6px; }
+@media print { body { max-width: none; padding: 0; } h2 { break-after: avoid; } table, figure { break-inside: avoid; } }
+"""
+
+
+@dataclass
+class Section:
+    """A heading, a sentence, a table, a figure; what is None is left out.
+
+    Args:
+        figure: of matplotlib.
+        most: rows of the table that are shown.
+    """
+
+    title: str
+    text: str = ""
+    table: pd.DataFrame | None = None
+    figure: Any = None
+    most: int = 30
+
+
+def page(title: str, lead: str, sections: Sequence[Section]) -> str:
+    """The page as HTML."""
+    body = "\n".join(map(_section, sections))
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{html.escape(title)}</title>\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
+        f"<style>{STYLE}</style>\n</head>\n<body>\n<h1>{html.escape(title)}</h1>\n<p>{html.escape(lead)}</p>\n{body}\n"
+        "</body>\n</html>\n"
+    )
+
+
+def _section(section: Section) -> str:
+    parts = [f"<section>\n<h2>{html.escape(section.title)}</h2>"]
+    if section.text:
+        parts.append(f"<p>{html.escape(section.text)}</p>")
+    if section.figure is not None:
+        parts.append(f'<figure><img alt="{html.escape(section.title)}" src="{_picture(section.figure)}"></figure>')
+    if section.table is not None:
+        parts.append(_table(section.table, section.most))
+    return "\n".join([*parts, "</section>"])
+
+
+def _table(frame: pd.DataFrame, most: int) -> str:
+    kind = {c: ' class="number"' if pd.api.types.is_numeric_dtype(frame[c]) else "" for c in frame.columns}
+    head = "".join(f"<th{kind[c]}>{html.escape(str(c))}</th>" for c in frame.columns)
+    rows = [
+        "<tr>"
+        + "".join(f"<td{k}>{html.escape(cell(v))}</td>" for k, v in zip(kind.values(), row, strict=True))
+        + "</tr>"
+        for row in frame.head(most).itertuples(index=False, name=None)
+    ]
+    more = f"<p>{len(frame) - most:,} more rows</p>" if len(frame) > most else ""
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>{more}'
+
+
+def cell(value: Any) -> str:
+    """A value as people read it.
+
+    >>> cell(0.5), cell(1234567), cell(float("nan")), cell("text")
+    ('0.500', '1,234,567', '', 'text')
+    """
+    if isinstance(value, float) or (hasattr(value, "dtype") and getattr(value.dtype, "kind", "") == "f"):
+        return "" if value != value else f"{float(value):,.3f}" if abs(value) < 1000 else f"{float(value):,.0f}"
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        return str(value)
+    return f"{int(value):,}"
+
+
+def _picture(figure: Any) -> str:
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=130, bbox_inches="tight")
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
