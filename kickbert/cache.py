@@ -96,7 +96,9 @@ class Cache(Callback):
         self._stamp = None
 
     def before_train(self):
-        loaders = [dl for dl in self.dls.loaders if isinstance(dl, BucketDL)]
+        loaders = [dl for dl in self.dls.loaders if isinstance(dl, BucketDL) and dl.renew is None]
+        if self._stamp is None and getattr(self.dls.train, "renew", None) is not None:
+            print("cache: training texts change from epoch to epoch, so the frozen part is computed each time for them")
         for dl in loaders:
             self._seen[dl.rows[0]] = True
         if self._stamp is not None and self._stamp == self._versions():

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,30 +11,33 @@ import pandas as pd
 import torch
 from fastai.data.block import TransformBlock
 from fastai.data.core import DataLoaders, Datasets
-from fastai.data.transforms import Categorize
-from fastai.torch_core import TensorCategory
 from transformers import PreTrainedTokenizerBase
 
 from kickbert import show  # noqa: F401 - teaches fastai's show_batch, show_results and plot_top_losses about Tokens
+from kickbert.augment import Augmenter, augment_texts
 from kickbert.batches import BucketDL, Packed
+from kickbert.bins import Format
+from kickbert.cleaner import Cleaner
 from kickbert.frames import as_list, check_frame, named, read_texts
 from kickbert.splits import strata_of, valid_rows
-from kickbert.targets import Format, Target, fit_target, unknown_labels
-from kickbert.tokenizer import TextTokenizer
+from kickbert.targets import MULTI, Target
+from kickbert.tasks import fit_target, guess_task
+from kickbert.tokenizer import SEP, TextTokenizer
+from kickbert.weights import row_weights
 
 
 class Row(NamedTuple):
-    """What the datasets hold: a text, and the name of its class where it is known."""
+    """What the datasets hold: a text, and its target as people read it, where it is known."""
 
     text: str
-    target: str | None = None
+    target: Any = None
 
 
 def _text_of(row: Row) -> str:
     return row.text
 
 
-def _target_of(row: Row) -> str:
+def _target_of(row: Row) -> Any:
     return row.target
 
 
@@ -53,19 +57,30 @@ class TextDataLoaders(DataLoaders):
     Args:
         train, valid: the loaders.
         text_col: the columns that were read.
-        label_col: the target's column.
+        label_col: the target's column, or columns of zeros and ones.
         target: how the target is encoded.
+        cleaner: what is done to texts before they are tokenised; None for nothing.
     """
 
-    def __init__(self, train: BucketDL, valid: BucketDL, *, text_col: Any, label_col: str, target: Target, **kwargs):
+    def __init__(
+        self,
+        train: BucketDL,
+        valid: BucketDL,
+        *,
+        text_col: Any,
+        label_col: str | Sequence[str],
+        target: Target,
+        cleaner: Cleaner | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(train, valid, **kwargs)
-        self.text_col, self.label_col, self.target = as_list(text_col), label_col, target
+        self.text_col, self.label_col, self.target, self.cleaner = as_list(text_col), label_col, target, cleaner
 
     def new_empty(self) -> "TextDataLoaders":
         """The same without its rows, as an exported learner keeps it."""
         loaders = [dl.new(dl.dataset.new_empty()) for dl in self.loaders]
-        kept = {"text_col": self.text_col, "label_col": self.label_col, "target": self.target}
-        return type(self)(*loaders, **kept, path=self.path, device=self.device)
+        kept = {name: getattr(self, name) for name in ("text_col", "label_col", "target", "cleaner", "path", "device")}
+        return type(self)(*loaders, **kept)
 
     @property
     def tokenizer(self) -> TextTokenizer:
@@ -80,9 +95,9 @@ class TextDataLoaders(DataLoaders):
         """
         if isinstance(items, pd.DataFrame):
             check_frame(items, self.text_col, "text_col")
-            return read_texts(items, self.text_col)
+            return read_texts(items, self.text_col, self.cleaner)
         rows = [self._cells(item) for item in items]
-        return read_texts(pd.DataFrame(rows, columns=self.text_col, dtype=object), self.text_col)
+        return read_texts(pd.DataFrame(rows, columns=self.text_col, dtype=object), self.text_col, self.cleaner)
 
     def _cells(self, item: Any) -> list:
         if isinstance(item, (Mapping, pd.Series)):
@@ -107,25 +122,30 @@ class TextDataLoaders(DataLoaders):
             rm_type_tfms, process: fastai's, not needed here.
         """
         if len(test_items) and isinstance(test_items[0] if isinstance(test_items, Sequence) else None, Row):
-            rows = list(test_items)
+            rows, codes = list(test_items), None
             # fastai's Interpretation asks for chosen rows again and takes them to come as it named them, in one piece.
             kwargs |= {"bs": len(rows), "get_idxs": lambda: list(range(len(rows)))}
-        elif with_labels:
-            rows = self._labelled(test_items)
         else:
-            rows = [Row(text) for text in self.read(test_items)[0]]
-        packed = [Packed.of(self.tokenizer.encode_batch([row.text for row in rows])[0])]
+            codes = self._codes(test_items) if with_labels else None
+            shown = map(self.target.shown, codes) if with_labels else [None] * len(test_items)
+            rows = [Row(*pair) for pair in zip(self.read(test_items)[0], shown, strict=True)]
+        packed = [Packed.of(*self.tokenizer.encode_documents([row.text for row in rows])[:2])]
         tls = [tl._new(rows, split_idx=1) for tl in self.valid_ds.tls[: 2 if with_labels else 1]]
         if with_labels:
-            packed.append(TensorCategory(torch.tensor([self.target.names.index(row.target) for row in rows])))
+            packed.append(torch.stack(list(tls[1])) if codes is None else self.target.tensor(codes))
         return self.valid.new(Datasets(tls=tls, n_inp=1), rows=tuple(packed), **kwargs)
 
-    def _labelled(self, df: pd.DataFrame) -> list[Row]:
-        check_frame(df, [self.label_col], "label_col")
-        codes = self.target.encode(df[self.label_col])
-        if unknown := unknown_labels(self.target, df[self.label_col], codes):
-            raise ValueError(f"{unknown}; leave them out")
-        return [Row(text, self.target.names[i]) for text, i in zip(self.read(df)[0], codes, strict=True)]
+    def _codes(self, df: pd.DataFrame) -> np.ndarray:
+        """The targets of further rows."""
+        check_frame(df, as_list(self.label_col), "label_col")
+        values = df[self.label_col if isinstance(self.label_col, str) else list(self.label_col)]
+        bad, strange = self.target.unknown(values)
+        if bad.any():
+            raise ValueError(
+                f"{bad.sum():,} rows have a label that training never saw ({strange[:5]}): rows "
+                f"{named(bad, values.index)}; leave them out"
+            )
+        return self.target.encode(values)
 
 
 def dataloaders_from_df(
@@ -133,10 +153,15 @@ def dataloaders_from_df(
     tokenizer: TextTokenizer,
     *,
     text_col: str | Sequence[str] = "text",
-    label_col: str = "label",
+    label_col: str | Sequence[str] = "label",
     bins: int | Sequence[float] | None = None,
     bin_format: Format = None,
+    label_delim: str | None = None,
+    task: str | None = None,
+    cleaning: str | Sequence | Cleaner | None = None,
     valid: float | str | Sequence = 0.15,
+    sampling: str | None = None,
+    augment: Augmenter | None = None,
     bs: int = 32,
     seed: int | None = 42,
     path: str | Path = ".",
@@ -150,23 +175,53 @@ def dataloaders_from_df(
     """
     columns = as_list(text_col)
     check_frame(df, columns, "text_col")
-    check_frame(df, [label_col], "label_col")
-    texts, empty = read_texts(df, columns)
-    usable = ~empty & _drop("label", df[label_col].isna().to_numpy(), df.index)
+    check_frame(df, as_list(label_col), "label_col")
+    if augment is not None and not isinstance(augment, Augmenter):
+        raise TypeError(f"augment={augment!r} is no Augmenter; pass kickbert.EDA(), or one of your own")
+    cleaner = cleaning if isinstance(cleaning, Cleaner) or cleaning is None else Cleaner(cleaning)
+    texts, empty = read_texts(df, columns, cleaner)
+    values = df[label_col if isinstance(label_col, str) else list(label_col)]
+    task = task or guess_task(values.dropna(), bins, label_delim)
+    usable = ~empty
+    if task != MULTI:  # there a missing cell is a row of no label
+        usable &= _drop("label", values.isna().to_numpy().reshape(len(df), -1).any(1), df.index)
     _drop("text", empty, df.index)
     if not usable.any():
         raise ValueError(f"no row of df has both a text in {columns} and a {label_col!r}")
-    df, texts = df[usable], [t for t, keep in zip(texts, usable, strict=True) if keep]
-    values = df[label_col]
-    train, held = valid_rows(df, valid, strata_of(values, bins), seed)
-    target = fit_target(values[train], bins, bin_format)
-    codes = np.full(len(df), -1)
-    codes[train | held] = target.encode(values[train | held])
-    if unknown := unknown_labels(target, values[held], codes[held]):
-        warnings.warn(f"{unknown}; they are left out of validation", stacklevel=3)
-        held = held & (codes >= 0)
-    loaders = _loaders(tokenizer, target, texts, codes, [np.flatnonzero(train), np.flatnonzero(held)], bs)
-    return TextDataLoaders(*loaders, text_col=columns, label_col=label_col, target=target, path=path, device=device)
+    df, values, texts = df[usable], values[usable], [t for t, keep in zip(texts, usable, strict=True) if keep]
+    train, held = valid_rows(df, valid, strata_of(values, task, bins, label_delim), seed)
+    target = fit_target(values[train], bins, bin_format, delim=label_delim, task=task)
+    bad, strange = target.unknown(values[held])
+    if bad.any():
+        kept = "those labels are" if task == MULTI else "they are"
+        told = f"{bad.sum():,} rows have a label that training never saw ({strange[:5]})"
+        warnings.warn(f"{told}: rows {named(bad, df.index[held])}; {kept} left out of validation", stacklevel=3)
+        if task != MULTI:
+            held = held.copy()  # what pandas gives may be read-only
+            held[np.flatnonzero(held)[bad]] = False
+    parts = [np.flatnonzero(train), np.flatnonzero(held)]
+    codes = [target.encode(values.iloc[part]) for part in parts]
+    texts = [[texts[i] for i in part] for part in parts]
+    rng = np.random.default_rng(seed)
+    if augment and not augment.each_epoch:
+        added = augment_texts(texts[0], augment, augment.variants, rng, SEP)
+        codes[0] = np.concatenate([codes[0], np.repeat(codes[0], list(map(len, added)), axis=0)])
+        texts[0] = [*texts[0], *(variant for found in added for variant in found)]
+    loaders = _loaders(tokenizer, target, texts, codes, bs)
+    loaders[0].weights = row_weights(sampling, target, codes[0])
+    if augment and augment.each_epoch:
+        loaders[0].renew = partial(_varied, texts[0], augment, rng, tokenizer)
+    kept = {"text_col": columns, "label_col": label_col, "target": target, "cleaner": cleaner}
+    return TextDataLoaders(*loaders, **kept, path=path, device=device)
+
+
+def _varied(texts: list[str], augment: Augmenter, rng: np.random.Generator, tokenizer: TextTokenizer) -> Packed:
+    """The texts, some as they are and the others varied, as if drawn from each and its variants."""
+    chosen = np.flatnonzero(rng.random(len(texts)) < augment.variants / (augment.variants + 1))
+    texts = list(texts)
+    for i, found in zip(chosen, augment_texts([texts[i] for i in chosen], augment, 1, rng, SEP), strict=True):
+        texts[i] = found[0] if found else texts[i]
+    return Packed.of(*tokenizer.encode_documents(texts)[:2])
 
 
 def _drop(what: str, bad: np.ndarray, index: pd.Index) -> np.ndarray:
@@ -177,29 +232,29 @@ def _drop(what: str, bad: np.ndarray, index: pd.Index) -> np.ndarray:
 
 
 def _loaders(
-    tokenizer: TextTokenizer, target: Target, texts: list[str], codes: np.ndarray, parts: list[np.ndarray], bs: int
+    tokenizer: TextTokenizer, target: Target, texts: list[list[str]], codes: list[np.ndarray], bs: int
 ) -> list[BucketDL]:
-    names = [*target.names, None]  # code -1: a row of neither part, which no loader holds
-    items = [Row(text, names[code]) for text, code in zip(texts, codes, strict=True)]
-    category = Categorize(vocab=target.names, sort=False)
-    category.setups(None)  # fastai sets the number of classes there
+    """Training and validation batches of the texts and codes of both."""
+    items = [
+        Row(t, target.shown(c)) for part, of in zip(texts, codes, strict=True) for t, c in zip(part, of, strict=True)
+    ]
     datasets = Datasets(
         items,
-        [[_text_of, tokenizer], [_target_of, category]],
-        splits=[part.tolist() for part in parts],
+        [[_text_of, tokenizer], [_target_of, *target.transforms()]],
+        splits=[list(range(len(texts[0]))), list(range(len(texts[0]), len(items)))],
         n_inp=1,
         do_setup=False,  # it would tokenise the training rows once more
         types=[Row],
     )
     loaders = []
-    for i, part in enumerate(parts):
-        ids, cut = tokenizer.encode_batch([texts[j] for j in part])
+    for i, part in enumerate(texts):
+        ids, first, cut = tokenizer.encode_documents(part)
         if i == 0 and cut.any():
             warnings.warn(
                 f"{cut.sum():,} of {len(cut):,} training texts ({cut.mean():.1%}) are longer than "
                 f"max_length={tokenizer.max_length} tokens and were cut",
                 stacklevel=4,
             )
-        rows = (Packed.of(ids), TensorCategory(torch.from_numpy(codes[part])))
+        rows = (Packed.of(ids, first), target.tensor(codes[i]))
         loaders.append(BucketDL(datasets.subset(i), bs=bs if i == 0 else 2 * bs, shuffle=i == 0, rows=rows))
     return loaders

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from kickbert.cleaner import Cleaner
 from kickbert.tokenizer import join_columns
 
 
@@ -54,16 +55,20 @@ def as_list(column: str | Sequence[str]) -> list[str]:
     return [column] if isinstance(column, str) else list(column)
 
 
-def read_texts(df: pd.DataFrame, text_col: str | Sequence[str]) -> tuple[list[str], np.ndarray]:
+def read_texts(
+    df: pd.DataFrame, text_col: str | Sequence[str], cleaner: Cleaner | None = None
+) -> tuple[list[str], np.ndarray]:
     """The text of each row, several columns joined by the tokenizer's separator.
 
     Args:
         df: the rows.
         text_col: one column, or several in the order in which they are read.
+        cleaner: applied to each column before they are joined.
     Returns:
         n strings, and which rows have a text in none of the columns (bool, shape (n,)); their string is empty.
     Warns:
-        Cells that are no strings: they are counted and read as `str` writes them.
+        Cells that are no strings: they are counted and read as `str` writes them, bytes as UTF-8. Rows that cleaning
+        leaves without text: counted, and kept as an empty text.
     """
     columns = as_list(text_col)
     missing = df[columns].isna().to_numpy()
@@ -76,12 +81,21 @@ def read_texts(df: pd.DataFrame, text_col: str | Sequence[str]) -> tuple[list[st
         texts.append([_text(cell, gone) for cell, gone in zip(cells, missing[:, i], strict=True)])
     if numbers:
         warnings.warn(f"{numbers:,} cells of {columns} are not strings; read as str() writes them", stacklevel=3)
-    return join_columns(*texts), missing.all(axis=1)
+    return join_columns(*(_cleaned(texts, cleaner) if cleaner else texts)), missing.all(axis=1)
+
+
+def _cleaned(texts: list[list[str]], cleaner: Cleaner) -> list[list[str]]:
+    cleaned = [cleaner.apply(column) for column in texts]
+    before, after = (np.array(["".join(row).strip() == "" for row in zip(*t, strict=True)]) for t in (texts, cleaned))
+    emptied = (after & ~before).sum()
+    if emptied:
+        warnings.warn(f"{emptied:,} rows have no text left after {cleaner}; they are kept as empty", stacklevel=4)
+    return cleaned
 
 
 def _text(cell: object, missing: bool) -> str:
     if missing:
         return ""
-    text = str(cell)
+    text = cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell)
     # A lone surrogate, as a broken export leaves it, cannot be passed to the tokenizer.
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

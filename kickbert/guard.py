@@ -1,9 +1,11 @@
-"""A loss that turns NaN stops the training and costs nothing that was learnt before."""
+"""What goes wrong in training: a loss that turns NaN, and a model that says the same of every row."""
 
 import math
 
 import torch
 from fastai.callback.core import Callback, CancelFitException
+
+from kickbert.targets import Target
 
 
 class TrainingDiverged(ArithmeticError):
@@ -45,3 +47,31 @@ class Guard(Callback):
 
     def after_fit(self):
         self.good = {}
+
+
+class Collapse(Callback):
+    """Notices when all validation rows get one and the same answer; `told` says so once the last phase is over."""
+
+    run_train = False
+    LEAST = 20  # fewer rows may well be of one class
+
+    def before_validate(self):
+        self.rows, self.answers = 0, None
+
+    def after_pred(self):
+        loss = self.loss_func
+        if not hasattr(loss, "decodes"):
+            return
+        answers = loss.decodes(loss.activation(self.pred.detach().as_subclass(torch.Tensor)))
+        self.rows += len(answers)
+        self.answers = torch.cat([answers[:0] if self.answers is None else self.answers, answers]).unique(dim=0)[:2]
+
+    def told(self, target: Target) -> str | None:
+        """A sentence about a model that has one answer only, or None."""
+        if getattr(self, "answers", None) is None or len(self.answers) > 1 or self.rows < self.LEAST:
+            return None
+        answer = target.shown(self.answers[0].numpy())
+        return (
+            f"the model says {answer!r} of all {self.rows:,} validation rows: it has learnt nothing but the most usual "
+            "answer; train longer or deeper, with another rate, or with class_weights='balanced'"
+        )

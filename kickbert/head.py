@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - as torch's own documentation writes it
 
 from kickbert.encoder import Encoder
 from kickbert.tokenizer import PAD
@@ -38,6 +39,22 @@ class AttentionPool(nn.Module):
 POOLINGS = ("cls", "mean", "max", "attention")
 
 
+class Corn(nn.Module):
+    """CORN (Shi, Cao and Raschka 2021, section 3.3): K - 1 answers to "is it above this rank, if it reaches it?".
+
+    It gives the log-probabilities of the K ranks, so cross entropy of them is CORN's loss, and everything that takes
+    logits of classes takes these.
+
+    >>> Corn()(torch.zeros(1, 2)).exp()
+    tensor([[0.5000, 0.2500, 0.2500]])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        above = F.logsigmoid(x).cumsum(-1)
+        here = F.logsigmoid(-x)
+        return torch.cat([here[..., :1], above[..., :-1] + here[..., 1:], above[..., -1:]], -1)
+
+
 class Head(nn.Module):
     """Pooling, then dropout and a linear layer, or two linear layers with an activation between.
 
@@ -47,11 +64,20 @@ class Head(nn.Module):
         pooling: "cls", "mean", "max" or "attention".
         dropout: share of units dropped in training, 0 to 1.
         layers: 1, or 2 for pre_classifier, ReLU, dropout, classifier (as in DistilBERT's classifier).
+        ordinal: whether the classes are ranks, and `Corn` tells them apart.
     Raises:
         ValueError: an unknown pooling, or a number out of range.
     """
 
-    def __init__(self, width: int, classes: int, pooling: str = "cls", dropout: float = 0.1, layers: int = 1):
+    def __init__(
+        self,
+        width: int,
+        classes: int,
+        pooling: str = "cls",
+        dropout: float = 0.1,
+        layers: int = 1,
+        ordinal: bool = False,
+    ):
         super().__init__()
         if pooling not in POOLINGS:
             raise ValueError(f"pooling={pooling!r} is not one of {list(POOLINGS)}")
@@ -64,7 +90,8 @@ class Head(nn.Module):
         self.pool = plain.get(pooling) or AttentionPool(width)
         self.pre_classifier = nn.Linear(width, width) if layers == 2 else None
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(width, classes)
+        self.classifier = nn.Linear(width, classes - ordinal)
+        self.link = Corn() if ordinal else nn.Identity()
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """Logits, float32, shape (batch, classes), from states of shape (batch, tokens, width) and their mask."""
@@ -76,7 +103,7 @@ class Head(nn.Module):
             pooled = pooled.float()
             if self.pre_classifier is not None:
                 pooled = self.pre_classifier(pooled).relu()
-            return self.classifier(self.dropout(pooled))
+            return self.link(self.classifier(self.dropout(pooled)))
 
 
 class TextClassifier(nn.Module):
@@ -119,23 +146,32 @@ class TextClassifier(nn.Module):
         """Logits.
 
         Args:
-            x: token ids, int64, shape (batch, tokens), -1 after a row's end.
+            x: token ids, int64, shape (batch, tokens), -1 after a row's end; or (batch, windows, tokens), all -1 for a
+                window that a document has not: the pooled windows of a document are averaged.
             hidden: the states of `depth` for these tokens, if they are known: shape (batch, tokens, width), or
-                (batch, width) if they are pooled already.
+                (batch, width) if they are pooled already; for windows, those that there are, one after another.
             depth: the depth of `hidden`.
         Returns:
             float32, shape (batch, classes).
         """
         x = x.as_subclass(Tensor)  # fastai's tensor type would dispatch each operation in Python
+        if x.dim() == 2:
+            return self.head.classify(self._pooled(x, hidden, depth))
+        real = (x != PAD).any(-1)
+        windows = self._pooled(x[real], hidden, depth)
+        parts = windows.new_zeros(*real.shape, windows.shape[-1]).masked_scatter(real.unsqueeze(-1), windows)
+        return self.head.classify(parts.sum(1) / real.sum(1, keepdim=True))
+
+    def _pooled(self, x: Tensor, hidden: Tensor | None, depth: int) -> Tensor:
         mask = x != PAD
         if hidden is None and self._depth is not None:
             hidden, depth = self.states(x, self._depth), self._depth
         with self._arithmetic(x):
             if hidden is None:
-                return self.head(self.encoder(x, mask), mask)
+                return self.head.pool(self.encoder(x, mask), mask)
             if hidden.dim() == 2:
-                return self.head.classify(hidden)
-            return self.head(self.encoder.suffix(hidden, mask, depth), mask)
+                return hidden
+            return self.head.pool(self.encoder.suffix(hidden, mask, depth), mask)
 
     @torch.no_grad()
     def states(

@@ -1,4 +1,4 @@
-"""DataFrame to `GradualLearner`: a fastai Learner that unfreezes an encoder's last layers step by step."""
+"""A fastai Learner that unfreezes an encoder's last layers step by step."""
 
 import time
 import warnings
@@ -12,27 +12,23 @@ import pandas as pd
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import ParamScheduler
-from fastai.metrics import CohenKappa, F1Score, accuracy
-from fastai.torch_core import default_device, no_random, set_seed
-from torch import Tensor
+from fastai.torch_core import no_random
+from torch import Tensor, tensor
 
-from kickbert import precision as arithmetic
 from kickbert.cache import Cache
 from kickbert.checkpoint import digest, load_phase, save_phase
-from kickbert.data import TextDataLoaders, dataloaders_from_df
-from kickbert.encoder import Encoder, load_encoder
+from kickbert.data import TextDataLoaders
 from kickbert.frames import named
-from kickbert.guard import Guard
-from kickbert.head import Head, TextClassifier
+from kickbert.guard import Collapse, Guard
+from kickbert.head import TextClassifier
 from kickbert.loop import Loop
-from kickbert.losses import CrossEntropy
+from kickbert.losses import loss_for
+from kickbert.metrics import best_thresholds
 from kickbert.optimizers import adamw
-from kickbert.pretrained import sentence_pooling
 from kickbert.progress import Progress, epoch_line, interactive
 from kickbert.schedule import Phase, gradual_unfreezing
 from kickbert.store import Stores
-from kickbert.targets import Format
-from kickbert.tokenizer import TextTokenizer, load_tokenizer
+from kickbert.targets import MULTI, SINGLE
 
 
 class GradualLearner(Loop):
@@ -62,10 +58,11 @@ class GradualLearner(Loop):
         **kwargs: Any,
     ):
         self.seed, self.phase_title = seed, ""
+        target = dls.target if isinstance(dls, TextDataLoaders) else None  # none where a DataBlock made them
         super().__init__(
             dls,
             model,
-            loss_func or CrossEntropy(),
+            loss_func or loss_for(target.task if target else SINGLE),
             opt_func=opt_func,
             lr=lr,
             splitter=lambda m: list(m.groups().values()),
@@ -77,7 +74,7 @@ class GradualLearner(Loop):
         )
         self.logger = self._print_epoch
         self.remove_cbs(ProgressCallback)
-        self.add_cbs([Guard, Progress] if interactive() else [Guard])
+        self.add_cbs([Guard, Collapse, Progress] if interactive() else [Guard, Collapse])
         if cache:
             self.add_cb(Cache(cache) if isinstance(cache, Stores) else Cache())
 
@@ -104,6 +101,30 @@ class GradualLearner(Loop):
         super().fit(n_epoch, *args, **kwargs)
         if self.guard.error is not None:
             raise self.guard.error
+        if not self.phase_title:
+            self._settle()
+
+    def _settle(self) -> None:
+        """What is to be done once training is over."""
+        if not isinstance(self.dls, TextDataLoaders):
+            return
+        if told := self.collapse.told(self.dls.target):
+            warnings.warn(told, stacklevel=3)
+        if self.dls.target.task == MULTI and hasattr(self.loss_func, "thresh"):
+            self.tune_thresholds()
+
+    def tune_thresholds(self) -> pd.Series:
+        """Choose for each of several labels the probability from which it counts, by F1 on the validation rows.
+
+        It is done after every fit. `predict_df` and the metrics then decide by these thresholds.
+
+        Returns:
+            The thresholds, by label.
+        """
+        with self.no_bar():
+            probs, truth = self.get_preds(ds_idx=1)
+        self.loss_func.thresh = best_thresholds(probs.numpy(), truth.numpy())
+        return pd.Series(self.loss_func.thresh, index=self.dls.target.names, name="threshold")
 
     def fine_tune(
         self, epochs: int, base_lr: float = 1e-4, freeze_epochs: int = 1, decay: float = 0.9, **kwargs: Any
@@ -160,6 +181,7 @@ class GradualLearner(Loop):
             save_phase(file, trained, key, done)
         if hasattr(self, "cache"):
             self.cache.ahead = []
+        self._settle()
         return pd.DataFrame(done)
 
     def _run_phase(self, phase: Phase, number: int, cbs: Sequence[Callback] | None) -> dict:
@@ -191,7 +213,7 @@ class GradualLearner(Loop):
         fixed = {id(p) for group in list(self.model.groups().values())[:lowest] for p in group}
         parameters = dict(self.model.named_parameters())
         ids, *targets = self.dls.train.rows
-        rows = [ids.flat, ids.offsets, *targets]
+        rows = [ids.flat, ids.offsets, *targets, *([] if ids.first is None else [tensor(ids.first)])]
         key = digest(f"{phases}{self.seed}{self.model}", rows, [p for p in parameters.values() if id(p) in fixed])
         return key, {name: p for name, p in parameters.items() if id(p) not in fixed}
 
@@ -201,7 +223,9 @@ class GradualLearner(Loop):
         Args:
             df: has the text columns that the learner was made with.
         Returns:
-            Indexed like df: `label`, `confidence`, and `prob_<class>` for each class. A row with no text gets none.
+            Indexed like df: `label`, `confidence`, and `prob_<class>` for each class; for bins also `expected`, in the
+            target's own unit; for several labels a list `labels` and the probabilities; for a number `value`. A row
+            with no text gets none.
         """
         dl = self.dls.test_dl(df)
         empty = df[self.dls.text_col].isna().all(axis=1).to_numpy()
@@ -209,82 +233,7 @@ class GradualLearner(Loop):
             warnings.warn(
                 f"{empty.sum():,} rows have no text and get no label: rows {named(empty, df.index)}", stacklevel=2
             )
-        probs = self.get_preds(dl=dl)[0].numpy()
-        target = self.dls.target
-        out = pd.DataFrame(probs, index=df.index, columns=[f"prob_{name}" for name in target.names])
-        out.insert(0, "label", pd.Series(target.decode(probs.argmax(1)), index=df.index))
-        out.insert(1, "confidence", probs.max(1))
+        probs, _, decided = self.get_preds(dl=dl, with_decoded=True)
+        out = self.dls.target.frame(probs.numpy(), decided.numpy(), df.index)
         out[empty] = None
         return out
-
-
-def learner_from_df(
-    df: pd.DataFrame,
-    *,
-    text_col: str | Sequence[str] = "text",
-    label_col: str = "label",
-    model: str | Path = "roberta-base",
-    bins: int | Sequence[float] | None = None,
-    bin_format: Format = None,
-    valid: float | str | Sequence = 0.15,
-    max_length: int | None = None,
-    bs: int = 32,
-    pooling: str | None = None,
-    dropout: float = 0.1,
-    encoder_dropout: float = 0.0,
-    head_layers: int = 1,
-    loss: Callable | None = None,
-    seed: int | None = 42,
-    precision: str = "auto",
-    cache: bool | Stores = True,
-    metrics: Any = None,
-    cbs: Any = None,
-    path: str | Path = ".",
-) -> GradualLearner:
-    """A learner that classifies the texts of a DataFrame.
-
-    Args:
-        df: the rows; never changed.
-        text_col: the text column, or several, which are joined with the tokenizer's separator.
-        label_col: the target.
-        model: hub id, folder written by `save_pretrained`, or "minilm", which needs no network.
-        bins: for a numeric target: a number of quantile buckets, found on the training rows, or the inner edges.
-        bin_format: how edges are written in class names: a unit such as "$", or a function of the number.
-        valid: share of the rows to validate on (stratified), a column, or row labels (see `kickbert.split`).
-        max_length: most tokens a row may have; None for the model's limit, at most 512.
-        bs: rows a training batch; validation takes twice as many.
-        pooling: "cls", "mean", "max" or "attention"; None for the one a sentence encoder was trained with, else "cls".
-        dropout, encoder_dropout: share of units dropped in training, in the head and in the layers that train.
-        head_layers: 1, or 2 for a hidden layer.
-        loss: of logits and targets; None for cross entropy.
-        seed: makes two runs on one machine equal; it sets the seeds of Python, NumPy and torch. None leaves them alone.
-        precision: "auto", "bf16" or "fp32".
-        cache: whether the frozen part of the encoder is computed once and kept; a `kickbert.Stores` says where and how
-            much of it.
-        metrics: fastai metrics; None for accuracy and macro-F1, and quadratic kappa for bins.
-        cbs: fastai callbacks.
-        path: where checkpoints go, in a folder `models`.
-    Returns:
-        A fastai Learner with everything trainable; `fit_gradual()` is the way to train it.
-    Raises:
-        ValueError, TypeError: what cannot be used, with what is there and what to do.
-    """
-    if seed is not None:
-        set_seed(seed)  # the order of the batches, the head's first weights, and what fastai's own fit methods draw
-    tokenizer, device = load_tokenizer(model), default_device()
-    encoder = load_encoder(model, encoder_dropout)
-    tokens = TextTokenizer(_limited(tokenizer, encoder), max_length)
-    columns = {"text_col": text_col, "label_col": label_col, "bins": bins, "bin_format": bin_format}
-    dls = dataloaders_from_df(df, tokens, **columns, valid=valid, bs=bs, seed=seed, path=path, device=device)
-    head = Head(encoder.width, len(dls.target.names), pooling or sentence_pooling(model) or "cls", dropout, head_layers)
-    classifier = TextClassifier(encoder, head, arithmetic.choose(precision, device)).to(device)
-    if metrics is None:
-        metrics = [accuracy, F1Score(average="macro")]
-        metrics += [CohenKappa(weights="quadratic")] if dls.target.ordered else []
-    return GradualLearner(dls, classifier, loss, seed=seed, cache=cache, metrics=metrics, cbs=cbs, path=Path(path))
-
-
-def _limited(tokenizer: Any, encoder: Encoder) -> Any:
-    """The tokenizer with the encoder's limit on tokens, where its own is larger or unknown."""
-    tokenizer.model_max_length = min(tokenizer.model_max_length, encoder.max_length)
-    return tokenizer

@@ -1,10 +1,12 @@
 """Optimizers for fastai whose step costs little Python."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
-from fastai.optimizer import OptimWrapper
+from fastai.optimizer import Lamb, OptimWrapper
 
 
 class FusedAdamW(OptimWrapper):
@@ -29,3 +31,40 @@ def adamw(groups: Sequence, lr: float, **kwargs: Any) -> FusedAdamW:
         kwargs: as for `torch.optim.AdamW`.
     """
     return FusedAdamW(groups, opt=torch.optim.AdamW, lr=lr, fused=True, **kwargs)
+
+
+class WithoutMomentum(OptimWrapper):
+    """An optimizer of torch that has no momentum, which fastai's schedules set all the same."""
+
+    @property
+    def hypers(self) -> list[dict[str, float]]:
+        """Hyperparameters of each group by fastai's names."""
+        return [{"mom": 0.0, **own} for own in super().hypers]
+
+    def set_hyper(self, name: str, value: Any) -> None:
+        """Set one of them for all groups."""
+        if name != "mom":
+            super().set_hyper(name, value)
+
+
+OPTIMIZERS: dict[str, Callable] = {
+    "adamw": adamw,
+    "lamb": Lamb,  # You et al. 2020
+    "adafactor": partial(WithoutMomentum, opt=torch.optim.Adafactor),  # Shazeer and Stern 2018
+    "radam": partial(OptimWrapper, opt=torch.optim.RAdam, decoupled_weight_decay=True),  # Liu et al. 2020
+}
+
+
+def named(optimizer: str | Callable) -> Callable:
+    """A fastai `opt_func` by its name; a function is given back as it is.
+
+    Raises:
+        ValueError: an unknown name; the nearest is offered.
+    """
+    if callable(optimizer):
+        return optimizer
+    if optimizer not in OPTIMIZERS:
+        near = difflib.get_close_matches(str(optimizer), OPTIMIZERS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"optimizer={optimizer!r} is not one of {list(OPTIMIZERS)}, nor a fastai opt_func{hint}")
+    return OPTIMIZERS[optimizer]

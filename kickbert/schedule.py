@@ -1,52 +1,8 @@
 """What is trained when, and how fast: phases as plain data."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-SHAPES = ("one_cycle", "triangle")
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A stretch of training in which the same groups learn.
-
-    Args:
-        name: what is trained, for people.
-        freeze_to: number of the first group that trains.
-        epochs: at least 1.
-        lr: the largest rate of the head.
-        decay: the rate of a group is `lr * decay**distance` from the head (Howard and Ruder 2018, section 3.2).
-        shape: "one_cycle" (Smith 2018) or "triangle", the slanted one (Howard and Ruder 2018, section 3.2).
-        warmup: share of the steps in which the rate rises.
-    """
-
-    name: str
-    freeze_to: int
-    epochs: int
-    lr: float
-    decay: float = 1.0
-    shape: str = "one_cycle"
-    warmup: float = 0.1
-
-    def __post_init__(self):
-        if self.shape not in SHAPES:
-            raise ValueError(f"shape={self.shape!r} is not one of {list(SHAPES)}")
-        if self.epochs < 1 or self.lr <= 0 or not 0 < self.decay <= 1 or not 0 < self.warmup < 1:
-            raise ValueError(f"{self} needs epochs of at least 1, lr > 0, decay in (0, 1] and warmup in (0, 1)")
-
-    def rates(self, n_groups: int) -> list[float]:
-        """The largest rate of each group; 0 for a frozen one.
-
-        >>> Phase("last layer", freeze_to=2, epochs=1, lr=1.0, decay=0.5).rates(4)
-        [0.0, 0.0, 0.5, 1.0]
-        """
-        return [self.lr * self.decay ** (n_groups - 1 - g) if g >= self.freeze_to else 0.0 for g in range(n_groups)]
-
-    def factor(self, position: float) -> float:
-        """The share of the largest rate at a point of the phase, 0 at its start to 1 at its end."""
-        curve = one_cycle if self.shape == "one_cycle" else slanted_triangle
-        return curve(position, self.warmup)
 
 
 def one_cycle(position: float, warmup: float = 0.1, div: float = 25.0, div_final: float = 1e5) -> float:
@@ -71,13 +27,91 @@ def slanted_triangle(position: float, cut: float = 0.1, ratio: float = 32.0) -> 
     return (1 + share * (ratio - 1)) / ratio
 
 
+def linear(position: float, warmup: float = 0.1) -> float:
+    """A line up from 0 to 1, and one down to 0, as BERT was trained (Devlin et al. 2019, appendix A.2).
+
+    >>> [linear(p, warmup=0.5) for p in (0, 0.25, 0.5, 0.75, 1)]
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    return position / warmup if position < warmup else (1 - position) / (1 - warmup)
+
+
+def cosine(position: float, warmup: float = 0.1) -> float:
+    """A line up from 0 to 1, and half a cosine down to 0 (Loshchilov and Hutter 2017, equation 5).
+
+    >>> [round(cosine(p, warmup=0.5), 3) for p in (0, 0.25, 0.5, 0.75, 1)]
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    if position < warmup:
+        return position / warmup
+    return (1 + math.cos(math.pi * (position - warmup) / (1 - warmup))) / 2
+
+
+def constant(position: float, warmup: float = 0.1) -> float:
+    """A line up from 0 to 1, and 1 from there."""
+    return min(1.0, position / warmup)
+
+
+Curve = Callable[[float], float]
+SHAPES = {
+    "one_cycle": one_cycle,
+    "triangle": slanted_triangle,
+    "linear": linear,
+    "cosine": cosine,
+    "constant": constant,
+}
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training in which the same groups learn.
+
+    Args:
+        name: what is trained, for people.
+        freeze_to: number of the first group that trains.
+        epochs: at least 1.
+        lr: the largest rate of the head.
+        decay: the rate of a group is `lr * decay**distance` from the head (Howard and Ruder 2018, section 3.2).
+        shape: of the rate over the phase: "one_cycle" (Smith 2018), "triangle", the slanted one (Howard and Ruder 2018,
+            section 3.2), "linear", "cosine" or "constant"; or a function from 0 to 1 to a share of the rate, such as
+            any of fastai's schedulers.
+        warmup: share of the steps in which the rate rises; a function of your own has its own.
+    """
+
+    name: str
+    freeze_to: int
+    epochs: int
+    lr: float
+    decay: float = 1.0
+    shape: str | Curve = "one_cycle"
+    warmup: float = 0.1
+
+    def __post_init__(self):
+        if not callable(self.shape) and self.shape not in SHAPES:
+            raise ValueError(f"shape={self.shape!r} is not one of {list(SHAPES)}, nor a function of the position")
+        if self.epochs < 1 or self.lr <= 0 or not 0 < self.decay <= 1 or not 0 < self.warmup < 1:
+            raise ValueError(f"{self} needs epochs of at least 1, lr > 0, decay in (0, 1] and warmup in (0, 1)")
+
+    def rates(self, n_groups: int) -> list[float]:
+        """The largest rate of each group; 0 for a frozen one.
+
+        >>> Phase("last layer", freeze_to=2, epochs=1, lr=1.0, decay=0.5).rates(4)
+        [0.0, 0.0, 0.5, 1.0]
+        """
+        return [self.lr * self.decay ** (n_groups - 1 - g) if g >= self.freeze_to else 0.0 for g in range(n_groups)]
+
+    def factor(self, position: float) -> float:
+        """The share of the largest rate at a point of the phase, 0 at its start to 1 at its end."""
+        return self.shape(position) if callable(self.shape) else SHAPES[self.shape](position, self.warmup)
+
+
 def gradual_unfreezing(
     n_groups: int,
     layers: Sequence[int] = (0, 4),
     epochs: Sequence[int] = (1, 2),
     lr: float | Sequence[float] = (2e-3, 4e-4),
     decay: float = 0.9,
-    shape: str = "one_cycle",
+    shape: str | Curve = "one_cycle",
     warmup: float = 0.1,
 ) -> list[Phase]:
     """Phases that train the head first, then the last layers too, then deeper (Howard and Ruder 2018, section 3.3).

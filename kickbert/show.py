@@ -55,8 +55,9 @@ def show_results(x: Tokens, y, samples, outs, ctxs=None, max_n=10, trunc_at=150,
 
 
 @dispatch
-def plot_top_losses(x: Tokens, y: TensorCategory, samples, outs, raws, losses, trunc_at=150, **kwargs):  # noqa: F811
-    """Show the texts with the largest losses."""
-    numbers = {"probability": [f"{float(r.max()):.3f}" for r in raws], "loss": [f"{float(v):.3f}" for v in losses]}
+def plot_top_losses(x: Tokens, y, samples, outs, raws, losses, trunc_at=150, **kwargs):  # noqa: F811
+    """Show the texts with the largest losses; of one class of several, its probability too."""
+    sure = {"probability": [f"{float(r.max()):.3f}" for r in raws]} if type(y) is TensorCategory else {}
+    numbers = sure | {"loss": [f"{float(v):.3f}" for v in losses]}
     n = len(samples)
     show_table(_frame(samples, n, trunc_at, target=samples.itemgot(1), predicted=outs.itemgot(0), **numbers))

@@ -5,8 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from sklearn.preprocessing import MultiLabelBinarizer
 
-from kickbert.frames import check_column, check_frame
+from kickbert.frames import as_list, check_column, check_frame
+from kickbert.labels import from_columns, label_lists
+from kickbert.targets import MULTI, REGRESSION
+from kickbert.tasks import guess_task
 
 TRAIN, VALID, TEST = "train", "valid", "test"
 
@@ -17,13 +21,16 @@ def stratified(strata: np.ndarray, share: float, seed: int | None) -> np.ndarray
     A stratum of a single row cannot be on both sides: it stays with the rows not chosen, and is counted in a warning.
 
     Args:
-        strata: stratum of each row, shape (n,).
+        strata: stratum of each row, shape (n,); or zeros and ones, shape (n, labels), of which each label then gives
+            its share (Sechidis, Tsoumakas and Vlahavas 2011, by iterative-stratification).
         share: between 0 and 1.
     Returns:
         True for the rows chosen, bool, shape (n,); `round(n * share)` of them, but for single rows.
     """
     if not 0 < share < 1:
         raise ValueError(f"a share of {share} of the rows cannot be held out; give one between 0 and 1, such as 0.15")
+    if strata.ndim == 2:
+        return _iterative(strata, share, seed)
     rng = np.random.default_rng(seed)
     names, inverse, counts = np.unique(strata, return_inverse=True, return_counts=True)
     if (counts == 1).any():
@@ -40,12 +47,37 @@ def stratified(strata: np.ndarray, share: float, seed: int | None) -> np.ndarray
     return chosen
 
 
-def strata_of(values: pd.Series, bins: int | Sequence[float] | None = None) -> np.ndarray:
-    """What a split is stratified by: the label, or ten quantiles of a numeric target that is binned."""
+def _iterative(strata: np.ndarray, share: float, seed: int | None) -> np.ndarray:
+    from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
+
+    none = strata.sum(1, keepdims=True) == 0  # rows of no label are spread as those of any other
+    splitter = MultilabelStratifiedShuffleSplit(1, test_size=share, random_state=seed)
+    _, held = next(splitter.split(strata, np.concatenate([strata, none], axis=1)))
+    chosen = np.zeros(len(strata), dtype=bool)
+    chosen[held] = True
+    return chosen
+
+
+def strata_of(
+    values: pd.Series | pd.DataFrame, task: str, bins: int | Sequence[float] | None = None, delim: str | None = None
+) -> np.ndarray:
+    """What a split is stratified by: the label, each of several labels, or ten quantiles of a number.
+
+    Returns:
+        Shape (n,); or (n, labels) of zeros and ones for several labels.
+    """
+    if task == MULTI:
+        return _indicators(values, delim)
     numbers = pd.to_numeric(values, errors="coerce")
-    if bins is not None and numbers.notna().all():
+    if (bins is not None or task == REGRESSION) and numbers.notna().all():
         return (numbers.rank(method="first").to_numpy() * 10 // (len(values) + 1)).astype(int)
     return values.astype(str).to_numpy()
+
+
+def _indicators(values: pd.Series | pd.DataFrame, delim: str | None) -> np.ndarray:
+    if isinstance(values, pd.DataFrame):
+        return from_columns(values)
+    return MultiLabelBinarizer().fit_transform([map(str, labels) for labels in label_lists(values, delim)])
 
 
 def split(
@@ -53,7 +85,8 @@ def split(
     valid: float = 0.15,
     test: float = 0.15,
     seed: int | None = 42,
-    label_col: str | None = None,
+    label_col: str | Sequence[str] | None = None,
+    label_delim: str | None = None,
 ) -> pd.DataFrame:
     """Add a column `split` that says train, valid or test: 70/15/15 by default.
 
@@ -62,7 +95,8 @@ def split(
         valid: share of validation rows, 0 for none.
         test: share of test rows, 0 for none.
         label_col: column to stratify by; by default "label" where there is one. A numeric column of many values is
-            stratified by its quantiles.
+            stratified by its quantiles; for several labels, the column of lists, or columns of zeros and ones.
+        label_delim: what stands between the labels of a cell.
     Returns:
         A copy of df with the column `split`.
 
@@ -71,14 +105,14 @@ def split(
     """
     if label_col is None and isinstance(df, pd.DataFrame) and "label" in df.columns:
         label_col = "label"
-    check_frame(df, [label_col] if label_col else [], "label_col")
+    check_frame(df, as_list(label_col) if label_col else [], "label_col")
     if valid < 0 or test < 0 or valid + test >= 1:
         raise ValueError(f"valid={valid} and test={test} leave no training rows; their sum must be under 1")
     if label_col is None:
         strata = np.zeros(len(df), dtype=int)
     else:
-        many = pd.api.types.is_numeric_dtype(df[label_col]) and df[label_col].nunique() > 50
-        strata = strata_of(df[label_col], bins=10 if many else None)
+        values = df[label_col if isinstance(label_col, str) else list(label_col)]
+        strata = strata_of(values, guess_task(values.dropna(), delim=label_delim), delim=label_delim)
     parts = np.full(len(df), TRAIN, dtype=object)
     if test:
         parts[stratified(strata, test, seed)] = TEST

@@ -1,29 +1,37 @@
-"""A DataFrame column becomes classes: labels of any type, or numbers in ordered buckets."""
+"""What is predicted: one label, several labels, an ordered bucket, or a number.
 
-import warnings
-from collections.abc import Callable, Sequence
+cells → `encode` → codes → the model → probabilities → `frame` → a DataFrame of predictions
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+import torch
+from fastai.data.transforms import Categorize, MultiCategorize, OneHotEncode
+from fastai.torch_core import TensorBase, TensorCategory, TensorMultiCategory, TitledFloat
+from fasttransform import Transform
+from torch import Tensor
 
-from kickbert.frames import named
+from kickbert.bins import read_numbers
+from kickbert.labels import from_columns, label_lists
 
-Format = str | Callable[[float], str] | None
+SINGLE, MULTI, ORDINAL, REGRESSION = TASKS = ("single label", "multi-label", "ordinal", "regression")
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Classes that are given by name: strings, ints, bools or categories.
+    """One of several classes that are given by name: strings, ints, bools or categories.
 
     Args:
         classes: the values as they stand in the column, in order.
+        task: "single label", or "ordinal" if their order counts.
     """
 
     classes: tuple[Any, ...]
-    ordered = False
+    task: str = SINGLE
 
     @property
     def names(self) -> list[str]:
@@ -34,172 +42,184 @@ class Labels:
         """Class numbers, int64, shape (n,); -1 for a value that is no class."""
         return pd.Index(self.classes, dtype=object).get_indexer(values.astype(object)).astype(np.int64)
 
+    def unknown(self, values: pd.Series) -> tuple[np.ndarray, list[str]]:
+        """Which rows hold something that is no class (bool, shape (n,)), and what."""
+        bad = self.encode(values) < 0
+        return bad, sorted({str(v) for v in values[bad]})
+
     def decode(self, codes: Sequence[int]) -> list[Any]:
         """The classes of the given numbers, as they stood in the column."""
         return [self.classes[int(i)] for i in codes]
 
+    def shown(self, code: int) -> str:
+        """A class as fastai's datasets hold it."""
+        return self.names[code]
+
+    def tensor(self, codes: np.ndarray) -> Tensor:
+        """The codes as fastai's type."""
+        return TensorCategory(torch.from_numpy(codes))
+
+    def transforms(self) -> list[Transform]:
+        """From `shown` to the code, and back."""
+        category = Categorize(vocab=self.names, sort=False)
+        category.setups(None)  # fastai sets the number of classes there
+        return [category]
+
+    def frame(self, probs: np.ndarray, codes: np.ndarray, index: pd.Index) -> pd.DataFrame:
+        """Predictions: label, confidence, and a probability for each class.
+
+        Args:
+            probs: shape (n, classes).
+            codes: what was decided, shape (n,).
+        """
+        out = pd.DataFrame({"label": pd.Series(self.decode(codes), index=index)}, index=index)
+        out["confidence"] = probs[np.arange(len(probs)), codes]
+        return pd.concat([out, _probabilities(probs, self.names, index)], axis=1)
+
 
 @dataclass(frozen=True)
-class Bins:
+class Bins(Labels):
     """Ordered buckets of a number.
 
     Args:
         edges: inner edges, ascending; a value equal to an edge falls in the upper bucket.
-        names: one a bucket, `len(edges) + 1` of them.
+        classes: their names, `len(edges) + 1` of them.
+        centers: mean of the training values of each bucket, in their own unit.
     """
 
-    edges: tuple[float, ...]
-    names: list[str]
-    ordered = True
+    edges: tuple[float, ...] = ()
+    centers: tuple[float, ...] = ()
 
     def encode(self, values: pd.Series) -> np.ndarray:
-        """Bucket numbers, int64, shape (n,)."""
+        """Bucket numbers, int64, shape (n,); values beyond the outer edges fall in the outer buckets."""
         return np.digitize(read_numbers(values), self.edges).astype(np.int64)
 
-    def decode(self, codes: Sequence[int]) -> list[str]:
-        """The names of the buckets."""
-        return [self.names[int(i)] for i in codes]
+    def encode_names(self, names: pd.Series) -> np.ndarray:
+        """Bucket numbers of buckets by name, int64, shape (n,)."""
+        return super().encode(names)
+
+    def frame(self, probs: np.ndarray, codes: np.ndarray, index: pd.Index) -> pd.DataFrame:
+        """Predictions: label, confidence, expected value in the target's own unit, a probability for each bucket."""
+        out = super().frame(probs, codes, index)
+        out.insert(2, "expected", probs @ np.array(self.centers))
+        return out
 
 
-Target = Labels | Bins
-
-
-def bin_edges(values: pd.Series, bins: int) -> np.ndarray:
-    """Cut points that put as nearly as possible equal numbers of `values` in each of `bins` ordered buckets.
-
-    Equal values stay together, so many ties (a heap of zeros) make buckets uneven, but never empty.
-
-    Args:
-        values: numeric, shape (n,), in the target's own unit; NaN is refused.
-        bins: at least 2.
-    Returns:
-        Inner edges, shape (bins - 1,), ascending, halfway between two values.
-    Raises:
-        ValueError: fewer than `bins` distinct values, or NaN.
-
-    >>> bin_edges(pd.Series([1, 2, 3, 4]), 2)
-    array([2.5])
-    >>> bin_edges(pd.Series([0, 0, 0, 0, 0, 5, 9]), 3)
-    array([2.5, 7. ])
-    """
-    numbers = np.asarray(values, dtype=float)
-    if bins < 2:
-        raise ValueError(f"bins={bins} is too few; give at least 2")
-    if not np.isfinite(numbers).all():
-        raise ValueError(f"{(~np.isfinite(numbers)).sum():,} of {len(numbers):,} values are not finite; leave them out")
-    distinct, counts = np.unique(numbers, return_counts=True)
-    if len(distinct) < bins:
-        raise ValueError(
-            f"{len(distinct)} distinct values {distinct.tolist()} cannot fill bins={bins}; give fewer bins"
-        )
-    below, cuts = np.cumsum(counts)[:-1], []  # below[i]: how many values lie under a cut after distinct value i
-    for k in range(1, bins):
-        first = cuts[-1] + 1 if cuts else 0
-        last = len(below) - (bins - 1 - k)  # leaves a distinct value for each bucket to come
-        cuts.append(first + int(np.abs(below[first:last] - len(numbers) * k / bins).argmin()))
-    return (distinct[cuts] + distinct[np.add(cuts, 1)]) / 2
-
-
-def short_number(value: float, digits: int = 2) -> str:
-    """A number in a few characters.
-
-    >>> [short_number(v) for v in (0, 7.5, 1432, 5300, 2_000_000)]
-    ['0', '7.5', '1.4K', '5.3K', '2M']
-    """
-    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "K"), (1, "")):
-        if abs(value) >= size * (1 - 0.5 * 10.0**-digits):
-            return f"{float(f'{value / size:.{max(digits, len(str(int(abs(value / size)))))}g}'):g}{unit}"
-    return f"{float(f'{value:.{digits}g}'):g}"
-
-
-def range_names(edges: Sequence[float], form: Format = None) -> list[str]:
-    """Names of the buckets between `edges`, read as ranges.
+@dataclass(frozen=True)
+class MultiLabels(Labels):
+    """Any number of classes for each row, none included.
 
     Args:
-        edges: inner edges, ascending.
-        form: how a number is written: a function, or a unit such as "$" to stand before short numbers.
-
-    >>> range_names([1432, 5300], "$")
-    ['under $1.4K', '$1.4K–5.3K', '$5.3K and over']
+        classes: in order.
+        delim: what stands between the labels of a cell; None for lists, or a column for each class.
+        columns: whether each class is a column of zeros and ones.
     """
-    for digits in range(2, 18):  # as many digits as it takes to tell the edges apart
-        write = form if callable(form) else lambda v, d=digits: short_number(v, d)
-        text = [write(edge) for edge in edges]
-        if callable(form) or len(set(text)) == len(text):
-            break
-    unit = form if isinstance(form, str) else ""
-    inner = [f"{unit}{low}–{high}" for low, high in pairwise(text)]
-    return [f"under {unit}{text[0]}", *inner, f"{unit}{text[-1]} and over"]
+
+    task: str = MULTI
+    delim: str | None = None
+    columns: bool = False
+
+    def encode(self, values: pd.Series | pd.DataFrame) -> np.ndarray:
+        """Zeros and ones, float32, shape (n, classes); a label that is no class is left out."""
+        if self.columns:
+            return from_columns(values[list(self.classes)])
+        place = {c: i for i, c in enumerate(self.classes)}
+        out = np.zeros((len(values), len(self.classes)), dtype=np.float32)
+        for row, labels in enumerate(label_lists(values, self.delim)):
+            out[row, [place[label] for label in labels if label in place]] = 1
+        return out
+
+    def unknown(self, values: pd.Series | pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+        if self.columns:
+            return np.zeros(len(values), dtype=bool), []
+        known = set(self.classes)
+        strange = [set(labels) - known for labels in label_lists(values, self.delim)]
+        return np.array([bool(s) for s in strange]), sorted({str(label) for s in strange for label in s})
+
+    def shown(self, code: np.ndarray) -> list[str]:
+        return [self.names[i] for i in np.flatnonzero(code)]
+
+    def tensor(self, codes: np.ndarray) -> Tensor:
+        return TensorMultiCategory(torch.from_numpy(codes))
+
+    def transforms(self) -> list[Transform]:
+        return [MultiCategorize(vocab=self.names), OneHotEncode(c=len(self.classes))]
+
+    def frame(self, probs: np.ndarray, codes: np.ndarray, index: pd.Index) -> pd.DataFrame:
+        """Predictions: the list of labels over their thresholds, and a probability for each class."""
+        labels = pd.Series([self.decode(np.flatnonzero(row)) for row in codes], index=index, dtype=object)
+        return pd.concat([labels.rename("labels"), _probabilities(probs, self.names, index)], axis=1)
 
 
-def read_numbers(values: pd.Series) -> np.ndarray:
-    """Numbers of a column, float64; numbers kept as text ("1,200", "$35") are read, with a warning.
+class Scaled(Transform):
+    """A fastai Transform of a number to what the model learns, and back."""
 
-    Raises:
-        ValueError: some cells are no numbers.
-    """
-    if pd.api.types.is_numeric_dtype(values):
-        return values.to_numpy(dtype=float)
-    text = values.astype(str).str.strip()
-    numbers = pd.to_numeric(text.str.replace(r"[,$€£\s]", "", regex=True), errors="coerce").to_numpy(dtype=float)
-    bad = ~np.isfinite(numbers)
-    if bad.any():
-        raise ValueError(
-            f"{bad.sum():,} of {len(values):,} cells of {values.name!r} are no numbers, such as {text[bad].iloc[0]!r}; "
-            "bins need a numeric column: leave bins out if these are class names, or mend or drop those rows"
-        )
-    warnings.warn(f"column {values.name!r} holds numbers as text; they are read as numbers", stacklevel=4)
-    return numbers
+    def __init__(self, target: "Numbers"):
+        super().__init__()
+        self.target = target
+
+    def encodes(self, x):
+        return self.target.tensor(self.target.scaled(np.array([x])))[0]
+
+    def decodes(self, x):
+        return TitledFloat(self.target.unscaled(np.asarray(x, dtype=float)).reshape(-1)[0])
 
 
-def fit_target(values: pd.Series, bins: int | Sequence[float] | None = None, form: Format = None) -> Target:
-    """Learn the classes from the training rows alone.
+@dataclass(frozen=True)
+class Numbers:
+    """A number, in its own unit outside and standardised for the model.
 
     Args:
-        values: the target column of the training rows, nothing missing.
-        bins: None for labels; a number of quantile buckets; or the inner edges.
-        form: how bucket edges are written, as in `range_names`.
-    Raises:
-        ValueError: one class only, or a column that cannot be read so.
+        name: of the column.
+        mean, std: of the training values, after the logarithm if there is one.
+        log: whether the model learns log(1 + x); then no number is below zero, and one that is counts as zero.
     """
-    if bins is None:
-        return _fit_labels(values)
-    numbers = read_numbers(values)
-    edges = (
-        bin_edges(pd.Series(numbers), bins) if isinstance(bins, (int, np.integer)) else np.asarray(bins, dtype=float)
-    )
-    if edges.ndim != 1 or not len(edges) or (np.diff(edges) <= 0).any() or not np.isfinite(edges).all():
-        raise ValueError(f"bins={bins!r} must be a number of buckets or ascending inner edges")
-    target = Bins(tuple(edges.tolist()), range_names(edges.tolist(), form))
-    counts = np.bincount(np.digitize(numbers, edges), minlength=len(target.names))
-    if counts.min() < len(numbers) / len(counts) / 2:
-        sizes = ", ".join(f"{name}: {n:,}" for name, n in zip(target.names, counts, strict=True))
-        warnings.warn(f"the bins of {values.name!r} are uneven ({sizes})", stacklevel=3)
-    return target
+
+    name: str
+    mean: float
+    std: float
+    log: bool = False
+    task: ClassVar[str] = REGRESSION
+
+    @property
+    def names(self) -> list[str]:
+        """One output."""
+        return [self.name]
+
+    def scaled(self, numbers: np.ndarray) -> np.ndarray:
+        """From the target's unit to what the model learns, float32."""
+        shown = np.log1p(np.maximum(numbers, 0)) if self.log else numbers
+        return ((shown - self.mean) / self.std).astype(np.float32)
+
+    def unscaled(self, numbers: np.ndarray) -> np.ndarray:
+        """From what the model says to the target's unit."""
+        numbers = numbers * self.std + self.mean
+        return np.maximum(np.expm1(numbers), 0) if self.log else numbers
+
+    def encode(self, values: pd.Series) -> np.ndarray:
+        """Standardised numbers, float32, shape (n,)."""
+        return self.scaled(read_numbers(values))
+
+    def unknown(self, values: pd.Series) -> tuple[np.ndarray, list[str]]:
+        """No number is unknown."""
+        return np.zeros(len(values), dtype=bool), []
+
+    def shown(self, code: float) -> float:
+        return float(self.unscaled(np.asarray(code, dtype=float)))
+
+    def tensor(self, codes: np.ndarray) -> Tensor:
+        return TensorBase(torch.from_numpy(codes))
+
+    def transforms(self) -> list[Transform]:
+        return [Scaled(self)]
+
+    def frame(self, probs: np.ndarray, codes: np.ndarray, index: pd.Index) -> pd.DataFrame:
+        """Predictions: the value, in the target's own unit."""
+        return pd.DataFrame({"value": self.unscaled(probs.reshape(-1).astype(float))}, index=index)
 
 
-def _fit_labels(values: pd.Series) -> Labels:
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        present = set(values)
-        classes = [c for c in values.cat.categories if c in present]
-    else:
-        classes = values.unique().tolist()
-        classes = sorted(classes, key=None if len({type(c) for c in classes}) == 1 else str)
-    if len(classes) < 2:
-        raise ValueError(f"column {values.name!r} holds one class only, {classes}; a classifier needs at least two")
-    if len(classes) == len(values) or (pd.api.types.is_float_dtype(values) and len(classes) > 100):
-        example = values.iloc[0]
-        raise ValueError(
-            f"column {values.name!r} holds {len(classes):,} different values in {len(values):,} rows, such as "
-            f"{example!r}: no classes; give the label column, or bins=4 for a numeric target"
-        )
-    return Labels(tuple(classes))
+Target = Labels | Numbers
 
 
-def unknown_labels(target: Target, values: pd.Series, codes: np.ndarray) -> str | None:
-    """A sentence about rows whose label is no class, or None."""
-    bad = codes < 0
-    if not bad.any():
-        return None
-    labels = sorted({str(v) for v in values[bad]})
-    return f"{bad.sum():,} rows have a label that training never saw ({labels[:5]}): rows {named(bad, values.index)}"
+def _probabilities(probs: np.ndarray, names: list[str], index: pd.Index) -> pd.DataFrame:
+    return pd.DataFrame(probs, index=index, columns=[f"prob_{name}" for name in names])

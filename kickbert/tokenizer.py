@@ -5,7 +5,7 @@ cut so that all of them fit, and put together as the tokenizer itself puts a pai
 tokens, the special tokens are always kept, and a user's "</s>" or "[SEP]" is read as text.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from kickbert import pretrained
 
 SEP = "\x1e"  # ASCII's record separator, which no spreadsheet cell contains
 PAD = -1  # marks places after a row's end, so that masks do not depend on what a tokenizer calls padding
+LONG = ("truncate", "tail", "head+tail", "windows")
 LONGEST = 512  # the default `max_length` where a model allows more: attention's cost grows with the square
 
 
@@ -72,18 +73,44 @@ def share_tokens(lengths: Sequence[int], room: int) -> list[int]:
     return kept
 
 
+def shortened(ids: list[int], count: int, long: str) -> list[int]:
+    """The tokens of a text that are kept: its head, its tail, or a quarter from the head and the rest from the tail.
+
+    The quarter is that of Sun et al. (2019, section 5.3.1), who kept 128 tokens and 382.
+
+    >>> shortened([1, 2, 3, 4, 5, 6], 4, "head+tail")
+    [1, 4, 5, 6]
+    """
+    if len(ids) <= count:
+        return ids
+    head = {"tail": 0, "head+tail": count // 4}.get(long, count)
+    return ids[:head] + ids[len(ids) - (count - head) :]
+
+
 class TextTokenizer(Transform):
     """A fastai Transform from text to `Tokens`, by a Hugging Face fast tokenizer.
 
     Args:
         hf: the tokenizer, or a model name for `load_tokenizer`.
         max_length: most tokens a row may have, special ones included; None for the tokenizer's own limit, at most 512.
+        long: what becomes of a longer text: "truncate" keeps its head, "tail" its end, "head+tail" some of both;
+            "windows" makes it several rows of `max_length` tokens each.
+        stride: tokens that two windows next to one another share, as in Hugging Face's tokenizers.
     Raises:
-        ValueError: `max_length` is above the tokenizer's limit or leaves no room for text.
+        ValueError: `max_length` is above the tokenizer's limit or leaves no room for text; an unknown way.
     """
 
-    def __init__(self, hf: PreTrainedTokenizerBase | str | Path = "roberta-base", max_length: int | None = None):
+    def __init__(
+        self,
+        hf: PreTrainedTokenizerBase | str | Path = "roberta-base",
+        max_length: int | None = None,
+        long: str = "truncate",
+        stride: int = 32,
+    ):
         super().__init__()
+        if long not in LONG:
+            raise ValueError(f"long={long!r} is not one of {list(LONG)}")
+        self.long, self.stride = long, stride
         self.hf = load_tokenizer(hf) if isinstance(hf, (str, Path)) else hf
         one = self._ids(["a"])[0]
         single, pair = self.hf("a")["input_ids"], self.hf("a", "a")["input_ids"]
@@ -92,6 +119,9 @@ class TextTokenizer(Transform):
         self._start, self._end = single[:start], single[start + len(one) :]
         self._between = pair[start + len(one) : len(pair) - len(self._end) - len(one)]
         self.max_length = self._checked(max_length)
+        room = self.max_length - len(self._start) - len(self._end)
+        if long == "windows" and not 0 <= stride < room:
+            raise ValueError(f"stride={stride} must be less than the {room} tokens of text that a window holds")
         self._known: dict[str, Tokens] = {}
 
     def _checked(self, max_length: int | None) -> int:
@@ -120,11 +150,20 @@ class TextTokenizer(Transform):
         room = self.max_length - len(self._start) - len(self._end) - len(self._between) * (len(pieces) - 1)
         cut = sum(lengths) > room
         if cut:
-            pieces = [p[:k] for p, k in zip(pieces, share_tokens(lengths, max(room, 0)), strict=True)]
-        ids = list(self._start)
+            kept = share_tokens(lengths, max(room, 0))
+            pieces = [shortened(p, k, self.long) for p, k in zip(pieces, kept, strict=True)]
+        return self._start + self._body(pieces) + self._end, cut
+
+    def _body(self, pieces: list[list[int]]) -> list[int]:
+        ids: list[int] = []
         for i, piece in enumerate(pieces):
             ids += (self._between if i else []) + piece
-        return ids + self._end, cut
+        return ids
+
+    def _windows(self, pieces: list[list[int]]) -> list[list[int]]:
+        body, room = self._body(pieces), self.max_length - len(self._start) - len(self._end)
+        starts = range(0, max(1, len(body) - self.stride), room - self.stride)
+        return [self._start + body[at : at + room] + self._end for at in starts]
 
     def encode_batch(self, texts: Sequence[str]) -> tuple[list[np.ndarray], np.ndarray]:
         """Tokenise many texts at once, on all cores.
@@ -134,15 +173,37 @@ class TextTokenizer(Transform):
         Returns:
             n arrays of token ids (int32), and which rows had to be cut, bool, shape (n,).
         """
-        rows: list[np.ndarray] = []
-        cut = np.zeros(len(texts), dtype=bool)
+        framed = [self._frame(pieces) for pieces in self._pieces(texts)]
+        return [np.asarray(ids, dtype=np.int32) for ids, _ in framed], np.array([cut for _, cut in framed], dtype=bool)
+
+    def count(self, texts: Sequence[str]) -> np.ndarray:
+        """How many tokens each text has before any is cut, special ones included, int64, shape (n,)."""
+        around = len(self._start) + len(self._end)
+        return np.array([around + len(self._body(pieces)) for pieces in self._pieces(texts)], dtype=np.int64)
+
+    def encode_documents(self, texts: Sequence[str]) -> tuple[list[np.ndarray], np.ndarray | None, np.ndarray]:
+        """Tokenise many texts, long ones as `long` says.
+
+        Returns:
+            Arrays of token ids (int32), one for each text or window; for windows the first of each text and the end,
+            shape (n + 1,), else None; and which texts were cut, bool, shape (n,).
+        """
+        if self.long != "windows":
+            rows, cut = self.encode_batch(texts)
+            return rows, None, cut
+        rows, first = [], [0]
+        for pieces in self._pieces(texts):
+            rows += [np.asarray(ids, dtype=np.int32) for ids in self._windows(pieces)]
+            first.append(len(rows))
+        return rows, np.array(first), np.zeros(len(texts), dtype=bool)
+
+    def _pieces(self, texts: Sequence[str]) -> Iterator[list[list[int]]]:
+        """The token ids of each column of each text."""
         for at in range(0, len(texts), 4096):  # bounds what the lists of Python ints take
             split = [text.split(SEP) for text in texts[at : at + 4096]]
             ids = iter(self._ids([piece for pieces in split for piece in pieces]))
             for pieces in split:
-                row, cut[len(rows)] = self._frame([next(ids) for _ in pieces])
-                rows.append(np.asarray(row, dtype=np.int32))
-        return rows, cut
+                yield [next(ids) for _ in pieces]
 
     def setups(self, items: Iterable[str]) -> None:
         """Tokenise the items in one batch, so that reading them one by one is a look-up."""
@@ -153,6 +214,8 @@ class TextTokenizer(Transform):
         return self._known[x] if x in self._known else _tokens(self.encode_batch([x])[0][0])
 
     def decodes(self, x: Tokens) -> TitledStr:
+        if x.dim() == 2:  # the windows of a text
+            return TitledStr(" … ".join(self.decodes(window) for window in x if (window != PAD).any()))
         ids = [i for i in x.tolist() if i != PAD]
         inner = ids[len(self._start) : len(ids) - len(self._end)]
         text = self.hf.decode(inner, skip_special_tokens=False)

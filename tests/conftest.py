@@ -11,8 +11,11 @@ import matplotlib
 import pandas as pd
 import pytest
 import torch
+from hypothesis import settings
 
 matplotlib.use("Agg")
+settings.register_profile("kickbert", deadline=None)  # the first call of a step loads its library
+settings.load_profile("kickbert")
 warnings.filterwarnings("ignore", message=".*torch.jit.*")
 
 REPO = Path(__file__).resolve().parents[1]

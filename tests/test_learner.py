@@ -113,7 +113,9 @@ def test_a_killed_run_resumes_at_its_phase_and_ends_as_if_never_killed(tiny, rev
     resumed = run(tiny, csv, tmp_path / "killed", tmp_path / "killed.csv", "resume")
     told = resumed.communicate(timeout=120)[0]
     assert (
-        told.startswith("resuming after 1 of 3 phases") and "1/3 head" not in told and "2/3 last layer  epoch 1" in told
+        told.splitlines()[1] == "resuming after 1 of 3 phases"
+        and "1/3 head" not in told
+        and "2/3 last layer  epoch 1" in told
     )
     whole.communicate(timeout=120)
     assert (tmp_path / "whole.csv").read_text() == (tmp_path / "killed.csv").read_text()

@@ -54,12 +54,13 @@ def test_files_and_functions_are_short():
         text = file.read_text(encoding="utf-8")
         assert text.count("\n") < 300, file.name
         for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.FunctionDef) and (doc := ast.get_docstring(node) or "") is not None:
-                assert node.end_lineno - node.lineno + 1 - len(doc.splitlines()) <= 42, f"{file.name}: {node.name}"
+            if isinstance(node, ast.FunctionDef):  # without its signature, which has a line for each argument
+                first = node.body[1 if ast.get_docstring(node) and len(node.body) > 1 else 0]
+                assert node.end_lineno - first.lineno < 40, f"{file.name}: {node.name}"
 
 
 def test_the_samples_are_what_their_scripts_make(tmp_path):
-    for name in ("kickstarter", "ecommerce", "tweets"):
+    for name in ("kickstarter", "ecommerce", "tweets", "tickets", "letters"):
         out = tmp_path / f"{name}.csv"
         subprocess.run(
             [sys.executable, REPO / "data" / f"make_{name}.py", "--out", out], check=True, capture_output=True

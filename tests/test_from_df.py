@@ -1,0 +1,190 @@
+"""From a DataFrame to predictions, for every kind of target; what goes wrong is told."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from fastai.callback.schedule import SchedCos
+from fastai.interpret import Interpretation
+from fastai.learner import load_learner
+
+from kickbert import Phase, gradual_unfreezing
+
+PHASES = [Phase("everything", 0, 12, 4e-3)]
+
+
+@pytest.fixture
+def amounts(reviews) -> pd.DataFrame:
+    """Good reviews raise more, on a scale of money."""
+    rng = np.random.default_rng(0)
+    raised = np.where(reviews["label"] == "good", 8, 4) + rng.normal(0, 0.3, len(reviews))
+    return reviews.assign(amount=np.exp(raised).round(2))
+
+
+def test_buckets_are_ordered_and_have_an_expected_value(make, amounts, capsys):
+    learn = make(amounts, label_col="amount", bins=2, bin_format="$")
+    assert capsys.readouterr().out.startswith("ordinal: 2 buckets (under $")
+    ladder = learn.fit_gradual(PHASES)
+    assert ladder["cohen_kappa_score"].iloc[-1] > 0.8
+    out = learn.predict_df(amounts)
+    assert out.columns[:3].tolist() == ["label", "confidence", "expected"]
+    good = out["expected"][amounts["label"] == "good"].median()
+    assert good > 5 * out["expected"][amounts["label"] == "bad"].median()
+    assert np.allclose(out.filter(like="prob_").sum(axis=1), 1, atol=1e-5)
+    plain = make(amounts, label_col="amount", bins=2, task="single label")
+    assert plain.dls.target.task == "single label" and plain.model.head.classifier.out_features == 2
+
+
+def test_a_number(make, amounts, capsys):
+    learn = make(amounts, label_col="amount", task="regression")
+    assert "regression: 'amount'" in capsys.readouterr().out
+    ladder = learn.fit_gradual(PHASES)
+    assert ladder["r2"].iloc[-1] > 0 and ladder["mae"].iloc[-1] < amounts["amount"].std()
+    out = learn.predict_df(amounts)
+    assert out.columns.tolist() == ["value"] and out.index.equals(amounts.index)
+    assert out["value"][amounts["label"] == "good"].median() > 5 * out["value"][amounts["label"] == "bad"].median()
+    learn.show_results(max_n=2)
+    assert learn.predict("a bright, warm film")[0] == pytest.approx(
+        learn.predict_df(pd.DataFrame({"text": ["a bright, warm film"]}))["value"][0], rel=1e-4
+    )
+
+
+@pytest.fixture
+def several(reviews) -> pd.DataFrame:
+    """Two labels: the opinion, and whether the number is even; none for some rows."""
+    labels = [
+        [*(["good"] if label == "good" else []), *(["story"] if "story" in text else [])]
+        for text, label in zip(reviews["text"], reviews["label"], strict=True)
+    ]
+    return reviews.assign(label=labels)
+
+
+def test_several_labels_as_lists_strings_and_columns(make, several):
+    as_text = several.assign(label=several["label"].map("|".join))
+    as_columns = several.assign(**{n: [int(n in found) for found in several["label"]] for n in ("good", "story")})
+    ways = [(several, {}), (as_text, {"label_delim": "|"}), (as_columns, {"label_col": ["good", "story"]})]
+    targets = []
+    for df, how in ways:
+        learn = make(df, **how)
+        assert learn.dls.target.names == ["good", "story"]
+        targets.append(learn.dls.target.encode(df[how.get("label_col", "label")]))
+        assert len(learn.dls.train_ds) + len(learn.dls.valid_ds) == len(df)  # rows of no label count
+    assert (targets[0] == targets[1]).all() and (targets[0] == targets[2]).all()
+
+
+def test_several_labels_are_learnt_and_their_thresholds_tuned(make, several, tmp_path, capsys):
+    learn = make(several)
+    ladder = learn.fit_gradual(PHASES)
+    assert ladder["f1_macro"].iloc[-1] > 0.8
+    thresholds = learn.loss_func.thresh
+    assert thresholds.shape == (2,) and learn.tune_thresholds().index.tolist() == ["good", "story"]
+    out = learn.predict_df(several)
+    probs = out.filter(like="prob_").to_numpy()
+    assert out["labels"].tolist() == [
+        [n for n, yes in zip(["good", "story"], row, strict=True) if yes] for row in probs >= thresholds
+    ]
+    learn.show_results(max_n=3)
+    learn.export(tmp_path / "learn.pkl")
+    again = load_learner(tmp_path / "learn.pkl")
+    assert again.predict_df(several)["labels"].tolist() == out["labels"].tolist()
+    assert learn.predict("I loved this story")[0] is not None
+
+
+def test_a_label_that_training_never_saw_is_left_out(make, several):
+    df = several.assign(part=["train"] * 80 + ["valid"] * 40)
+    df.at[100, "label"] = ["good", "new"]
+    with pytest.warns(
+        UserWarning, match=r"1 rows have a label that training never saw \(\['new'\]\): rows \[100\]; those"
+    ):
+        learn = make(df, valid="part")
+    assert len(learn.dls.valid_ds) == 40
+
+
+def test_splits_give_each_label_its_share(make):
+    rng = np.random.default_rng(0)
+    labels = [[n for n, p in (("often", 0.5), ("seldom", 0.06)) if rng.random() < p] for _ in range(400)]
+    df = pd.DataFrame({"text": [f"a film no {i}" for i in range(400)], "label": labels})
+    learn = make(df, valid=0.25)
+    train, valid = (dl.rows[1].float().mean(0) for dl in learn.dls.loaders)
+    assert torch.allclose(train.as_subclass(torch.Tensor), valid.as_subclass(torch.Tensor), atol=0.02)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "label_smoothing", "focal"])
+def test_losses_weights_and_sampling(make, reviews, loss):
+    df = reviews.drop(reviews.index[reviews["label"] == "bad"][:48])
+    learn = make(df, loss=loss, class_weights="balanced", sampling="balanced")
+    weight = learn.loss_func.func.weight
+    assert weight[learn.dls.target.names.index("bad")] > 2 * weight[learn.dls.target.names.index("good")]
+    drawn = torch.cat([y for _ in range(6) for _, y in learn.dls.train]).float().mean()
+    assert 0.35 < drawn < 0.65
+    learn.fit_gradual()
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "lamb", "adafactor", "radam"])
+@pytest.mark.parametrize("shape", ["linear", "cosine", "constant", SchedCos(1.0, 0.1)])
+def test_optimizers_and_schedules(make, reviews, optimizer, shape):
+    learn = make(reviews, optimizer=optimizer)
+    ladder = learn.fit_gradual(gradual_unfreezing(4, layers=(0, 2), epochs=(1, 1), lr=1e-3, shape=shape))
+    assert np.isfinite(ladder["train_loss"]).all()
+    learn.fit_one_cycle(1, 1e-3)
+
+
+def test_one_answer_for_all_rows_is_told(make, reviews):
+    df = pd.concat([reviews[reviews["label"] == "good"], reviews[reviews["label"] == "bad"].head(12)])
+    learn = make(df, valid=0.4)
+    with pytest.warns(UserWarning, match=r"the model says '(good|bad)' of all \d+ validation rows.*class_weights"):
+        learn.fit_gradual([Phase("head", 3, 1, 1e-5)])
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"optimizer": "adam_w"}, "did you mean 'adamw'"),
+        ({"loss": "bce"}, "those of a single label task"),
+        ({"task": "regresion"}, "task='regresion' is not one of"),
+        ({"class_weights": {"ugly": 2}}, "which is no class"),
+        ({"cleaning": "atuo"}, "did you mean 'auto'"),
+        ({"long": "split"}, "long='split'"),
+        ({"label_col": ["label", "text"]}, "each must hold 0 and 1"),
+        ({"sampling": "even"}, "sampling='even' must be None or 'balanced'"),
+    ],
+)
+def test_bad_arguments(make, reviews, how, message):
+    with pytest.raises(ValueError, match=message):
+        make(reviews, **how)
+
+
+def test_bad_augmenter(make, reviews):
+    with pytest.raises(TypeError, match=r"augment='eda' is no Augmenter; pass kickbert.EDA\(\)"):
+        make(reviews, augment="eda")
+
+
+@pytest.mark.parametrize("how", [{"bins": 2}, {"task": "regression"}])
+def test_amounts_that_training_did_not_know(make, amounts, how):
+    learn = make(amounts, label_col="amount", **how)
+    later = amounts.head(3).assign(amount=[-5.0, 0.0, 1e12])
+    dl = learn.dls.test_dl(later, with_labels=True)
+    assert torch.isfinite(learn.get_preds(dl=dl, with_loss=True)[-1]).all()
+    with pytest.raises(ValueError, match="1 of 3 cells of 'amount' are not finite"):
+        learn.dls.test_dl(later.assign(amount=[1.0, np.inf, 2.0]), with_labels=True)
+
+
+@pytest.mark.parametrize("task", ["multi-label", "regression"])
+def test_the_largest_losses(make, amounts, several, task, capsys):
+    how = {"label_col": "amount", "task": task} if task == "regression" else {}
+    learn = make(amounts if task == "regression" else several, **how)
+    capsys.readouterr()
+    Interpretation.from_learner(learn).plot_top_losses(3)
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) == 4 and "loss" in shown[0] and "probability" not in shown[0]
+    losses = [float(line.split()[-1]) for line in shown[1:]]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_cleaning_is_replayed_when_predicting(make, reviews):
+    messy = reviews.assign(text=["<p>" + t.upper() + "</p>" for t in reviews["text"]])
+    steps = ["remove_html", "convert_to_lowercase"]
+    learn, plain = make(messy, cleaning=steps), make(reviews.assign(text=reviews["text"].str.lower()))
+    assert (learn.dls.train.rows[0].flat == plain.dls.train.rows[0].flat).all()
+    a, b = learn.predict_df(messy), learn.predict_df(reviews)
+    assert np.allclose(a.filter(like="prob_"), b.filter(like="prob_"))
