@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from kickbert.splits import stratified
-from kickbert.targets import fit_target
+from kickbert.splits import split, stratified
+from kickbert.tasks import fit_target
 
 # Not part of the repository: data/README.md says where each set is published.
 FOLDER = Path(os.environ.get("KICKBERT_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
@@ -50,6 +50,30 @@ def load(name: str, seed: int, rows: int | None = None) -> tuple[pd.DataFrame, p
         valid, pool = _draw(df[df["split"] == "train"], 1_000, seed)
         parts = [_draw(pool, rows, seed)[0], valid, df[df["split"] == "test"]]
     return *(part.reset_index(drop=True) for part in parts), TEXT.get(name, ["text"])
+
+
+def study_parts(
+    name: str, seed: int, rows: int | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, list[str]]:
+    """As `load`, with the columns as published: also sets of several labels (`labels`), and uneven or long ones."""
+    if name in ROWS:
+        return load(name, seed, rows)
+    df = pd.read_csv(FOLDER / f"{name}.csv.gz")
+    if name == "smile":  # 13 classes without `nocode`; no publisher's test set
+        df = df[df["label"] != "nocode"]
+        test, pool = _draw(df, len(df) // 4, seed)
+        valid, pool = _draw(pool, len(pool) // 10, seed)
+    elif name == "imdb":  # all of its training rows train
+        pool, (valid, test) = df[df["split"] == "train"], _draw(df[df["split"] == "test"], 1_000, seed)
+    else:
+        df = df.rename(columns={"topics": "labels"})
+        test, pool = df[df["split"] == "test"], df[df["split"] == "train"]
+        valid = df[~df["split"].isin(["train", "test"])]
+        if not len(valid):
+            parts = split(pool, valid=0.1, test=0, seed=seed, label_col="labels", label_delim="|")["split"]
+            valid, pool = pool[parts == "valid"], pool[parts == "train"]
+    train = pool if rows is None else _draw(pool, rows, seed)[0]
+    return *(part.reset_index(drop=True) for part in (train, valid, test)), ["text"]
 
 
 def joined(df: pd.DataFrame, columns: list[str]) -> list[str]:

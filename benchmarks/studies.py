@@ -1,0 +1,156 @@
+"""What helps? Ways to handle text, targets, uneven classes and long documents, side by side, means over seeds.
+
+    python benchmarks/studies.py                          # hours; it goes on where it was stopped
+    python benchmarks/studies.py --studies uneven --seeds 1
+
+Each study takes sets of rows and ways, which are arguments of `learner_from_df`; all else is alike. minilm, the default
+schedule unless a study says otherwise. Each run is a line in `studies.jsonl`; thresholds are tuned on validation rows,
+and test rows are only ever predicted.
+"""
+
+import argparse
+import tempfile
+import time
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from record import once, runs
+from scores import scores, svm
+from sets import study_parts
+
+RUNS = Path(__file__).with_name("studies.jsonl")
+
+
+@dataclass
+class Study:
+    """A question.
+
+    Args:
+        sets: the rows, and how many of them train; None for all.
+        ways: arguments of `learner_from_df`, by name; None for TF-IDF and a linear SVM.
+        common: arguments that all ways share.
+        schedule: arguments of `gradual_unfreezing`.
+        shown: the scores of the table.
+    """
+
+    sets: dict[str, int | None]
+    ways: dict[str, dict[str, Any] | None]
+    common: dict[str, Any] = field(default_factory=dict)
+    schedule: dict[str, Any] = field(default_factory=dict)
+    shown: tuple[str, ...] = ("accuracy", "macro_f1")
+
+
+def _eda() -> Any:
+    import kickbert
+
+    return kickbert.EDA()
+
+
+SEVERAL = {"epochs": (3, 4), "lr": (5e-3, 4e-4)}  # a sigmoid for each label needs more steps than one softmax
+BINS = {"label_col": "pledged", "bins": 4, "bin_format": "$"}
+STUDIES = {
+    "cleaning": Study(
+        {"smile": None, "sst2": 7_000},
+        {"none": {}, "auto": {"cleaning": "auto"}, "heavy": {"cleaning": "heavy"}},
+    ),
+    "ordinal": Study(
+        {"kickstarter": 12_800},
+        {
+            "ordinal": BINS,
+            "classes": BINS | {"task": "single label"},
+            "number, then bins": {"label_col": "pledged", "task": "regression"},
+        },
+        shown=("kappa", "mae", "mae of the bucket's median", "accuracy"),
+    ),
+    "several labels": Study(
+        {"reuters": None, "goemotions": None},
+        {"kickbert": {}, "TF-IDF, linear SVM": None},
+        {"label_col": "labels", "label_delim": "|"},
+        SEVERAL,
+        ("micro_f1", "macro_f1", "macro_f1 at 0.5"),
+    ),
+    "uneven": Study(
+        {"smile": None},
+        {
+            "plain": {},
+            "balanced weights": {"class_weights": "balanced"},
+            "focal": {"loss": "focal"},
+            "balanced sampling": {"sampling": "balanced"},
+        },
+    ),
+    "long": Study(
+        {"imdb": 5_000},
+        {
+            "256 tokens": {"max_length": 256},
+            "512 tokens": {"max_length": 512},
+            "windows of 256": {"max_length": 256, "long": "windows", "stride": 64},
+        },
+    ),
+    "augmentation": Study(
+        {"sst2 200": 200, "sst2 1000": 1_000},
+        {"none": {}, "EDA, 4 variants": {"augment": _eda}},
+    ),
+}
+
+
+def run(study: Study, name: str, way: str, seed: int) -> dict:
+    """Train one way on one draw of rows; the scores on test rows, and the seconds of training."""
+    import kickbert
+
+    train, valid, test, columns = study_parts(name.split()[0], seed, study.sets[name])
+    if study.ways[way] is None:
+        return svm(train, test, columns, **study.common)
+    df = pd.concat([train.assign(split="train"), valid.assign(split="valid")], ignore_index=True)
+    how = {key: value() if callable(value) else value for key, value in study.ways[way].items()}
+    with tempfile.TemporaryDirectory() as scratch:
+        start = time.perf_counter()
+        learn = kickbert.learner_from_df(
+            df, text_col=columns, model="minilm", valid="split", seed=seed, path=scratch, **study.common | how
+        )
+        learn.fit_gradual(kickbert.gradual_unfreezing(len(learn.groups), **study.schedule))
+        seconds = time.perf_counter() - start
+        found = scores(learn, test, train)
+    return found | {"seconds": seconds}
+
+
+def table(name: str) -> str:
+    """A study's means and standard deviations over seeds, in Markdown."""
+    study, df = STUDIES[name], pd.DataFrame([row for row in runs(RUNS) if row["study"] == name])
+    lines = ["| set | way | seeds | " + " | ".join(study.shown) + " |", "|---" * (3 + len(study.shown)) + "|"]
+    for where in study.sets:
+        for way in study.ways:
+            found = df[(df["set"] == where) & (df["way"] == way)]
+            cells = [_cell(found.get(score)) for score in study.shown]
+            lines.append(f"| {where} | {way} | {len(found)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(values: pd.Series | None) -> str:
+    if values is None or values.isna().all():
+        return ""
+    mean, spread = values.mean(), values.std() if len(values) > 1 else 0.0
+    return f"{mean:,.0f} ± {spread:,.0f}" if abs(mean) > 10 else f"{mean:.3f} ± {spread:.3f}"
+
+
+def main() -> None:
+    """Make the runs asked for and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--studies", nargs="+", default=list(STUDIES), choices=list(STUDIES))
+    parser.add_argument("--seeds", type=int, default=3)
+    args = parser.parse_args()
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    for name in args.studies:
+        study = STUDIES[name]
+        for seed in range(args.seeds):
+            for where in study.sets:
+                for way in study.ways:
+                    work = lambda: run(study, where, way, seed)  # noqa: B023, E731 - called at once
+                    once(RUNS, work, study=name, set=where, way=way, seed=seed)
+        print(f"\n{name}\n\n{table(name)}")
+
+
+if __name__ == "__main__":
+    main()
