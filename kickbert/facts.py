@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kickbert._extras import require
+from kickbert.baselines import word_counts
 from kickbert.labels import from_columns, label_lists
 from kickbert.progress import bar
 from kickbert.show import shorten
@@ -113,13 +114,17 @@ def truncated(lengths: np.ndarray, at: Sequence[int]) -> pd.DataFrame:
     )
 
 
-def languages(texts: Sequence[str]) -> pd.DataFrame:
-    """How many texts are in which language, by py3langid."""
+def language_of(texts: Sequence[str]) -> list[str]:
+    """The language of each text as its ISO 639-1 code, by py3langid; empty for a text without letters."""
     require("py3langid", extra="report")
     from py3langid import classify
 
-    counts = Counter(classify(text)[0] for text in bar(texts, "telling languages") if text.strip())
-    rows = counts.most_common()
+    return [classify(text)[0] if text.strip() else "" for text in bar(texts, "telling languages")]
+
+
+def languages(texts: Sequence[str]) -> pd.DataFrame:
+    """How many texts are in which language."""
+    rows = Counter(found for found in language_of(texts) if found).most_common()
     return pd.DataFrame({"language": [r[0] for r in rows], "rows": [r[1] for r in rows]}).assign(
         share=lambda t: t["rows"] / max(1, t["rows"].sum())
     )
@@ -188,10 +193,8 @@ def suspicious(index: pd.Index, texts: Sequence[str], labels: pd.Series) -> pd.D
     """
     require("cleanlab", extra="report")
     from cleanlab.filter import find_label_issues
-    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_predict
-    from sklearn.pipeline import make_pipeline
 
     columns = ["row", "label", "rather", "probability of label", "text"]
     named = labels.astype(str).where(labels.notna())
@@ -200,9 +203,7 @@ def suspicious(index: pd.Index, texts: Sequence[str], labels: pd.Series) -> pd.D
         return pd.DataFrame(columns=columns)
     rows = np.flatnonzero(usable)
     names, codes = np.unique(named[usable], return_inverse=True)
-    model = make_pipeline(
-        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2), LogisticRegression(C=10, max_iter=1000)
-    )
+    model = word_counts(LogisticRegression(C=10, max_iter=1000), len(rows))
     probs = cross_val_predict(model, [texts[i] for i in rows], codes, cv=5, method="predict_proba")
     worst = find_label_issues(codes, probs, return_indices_ranked_by="self_confidence", n_jobs=1)
     told = [

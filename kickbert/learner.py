@@ -21,6 +21,7 @@ from kickbert.data import TextDataLoaders
 from kickbert.frames import named
 from kickbert.guard import Collapse, Guard
 from kickbert.head import TextClassifier
+from kickbert.history import History
 from kickbert.loop import Loop
 from kickbert.losses import loss_for
 from kickbert.metrics import best_thresholds
@@ -57,7 +58,7 @@ class GradualLearner(Loop):
         cbs: Any = None,
         **kwargs: Any,
     ):
-        self.seed, self.phase_title = seed, ""
+        self.seed, self.phase_title, self.history = seed, "", []
         target = dls.target if isinstance(dls, TextDataLoaders) else None  # none where a DataBlock made them
         super().__init__(
             dls,
@@ -74,7 +75,7 @@ class GradualLearner(Loop):
         )
         self.logger = self._print_epoch
         self.remove_cbs(ProgressCallback)
-        self.add_cbs([Guard, Collapse, Progress] if interactive() else [Guard, Collapse])
+        self.add_cbs([Guard, Collapse, History, *([Progress] if interactive() else [])])
         if cache:
             self.add_cb(Cache(cache) if isinstance(cache, Stores) else Cache())
 
@@ -217,11 +218,12 @@ class GradualLearner(Loop):
         key = digest(f"{phases}{self.seed}{self.model}", rows, [p for p in parameters.values() if id(p) in fixed])
         return key, {name: p for name, p in parameters.items() if id(p) not in fixed}
 
-    def predict_df(self, df: pd.DataFrame) -> pd.DataFrame:
+    def predict_df(self, df: pd.DataFrame, min_confidence: float | None = None) -> pd.DataFrame:
         """Predict the rows of df.
 
         Args:
             df: has the text columns that the learner was made with.
+            min_confidence: below which a row gets no label (`kickbert.threshold_for` finds one); None for always.
         Returns:
             Indexed like df: `label`, `confidence`, and `prob_<class>` for each class; for bins also `expected`, in the
             target's own unit; for several labels a list `labels` and the probabilities; for a number `value`. A row
@@ -236,4 +238,8 @@ class GradualLearner(Loop):
         probs, _, decided = self.get_preds(dl=dl, with_decoded=True)
         out = self.dls.target.frame(probs.numpy(), decided.numpy(), df.index)
         out[empty] = None
+        if min_confidence is not None:
+            if "confidence" not in out:
+                raise ValueError(f"min_confidence={min_confidence} needs one label a row; the task is {self.dls.target.task}")
+            out["label"] = out["label"].where(out["confidence"] >= min_confidence, None)
         return out

@@ -1,6 +1,7 @@
 """Losses: what the model says and what is true to a number; how raw outputs become probabilities, and those decisions.
 
-Each is a fastai loss: `activation` gives probabilities, `decodes` what is decided by them.
+Each is a fastai loss: `activation` gives probabilities, `decodes` what is decided by them. `temperature`, which raw
+outputs are divided by before they become probabilities, is 1 until `kickbert.calibrate` has fitted it.
 """
 
 import difflib
@@ -122,13 +123,13 @@ class Softmax(BaseLoss):
 
     def __init__(self, loss_cls: Callable, *args: Any, ordered: bool = False, **kwargs: Any):
         super().__init__(loss_cls, *args, **kwargs)
-        self.ordered = ordered
+        self.ordered, self.temperature = ordered, 1.0
 
     def __call__(self, inp: Tensor, targ: Tensor, **kwargs: Any) -> Tensor:
         return self.func(inp.as_subclass(Tensor), targ.as_subclass(Tensor), **kwargs)
 
     def activation(self, x: Tensor) -> Tensor:
-        return x.softmax(-1)
+        return (x / self.temperature).softmax(-1)
 
     def decodes(self, x: Tensor) -> Tensor:
         return median_class(x) if self.ordered else x.argmax(-1)
@@ -144,13 +145,13 @@ class Sigmoid(BaseLoss):
 
     def __init__(self, loss_cls: Callable, *args: Any, thresh: float | np.ndarray = 0.5, **kwargs: Any):
         super().__init__(loss_cls, *args, **kwargs)
-        self.thresh = thresh
+        self.thresh, self.temperature = thresh, 1.0
 
     def __call__(self, inp: Tensor, targ: Tensor, **kwargs: Any) -> Tensor:
         return self.func(inp.as_subclass(Tensor), targ.as_subclass(Tensor).float(), **kwargs)
 
     def activation(self, x: Tensor) -> Tensor:
-        return x.sigmoid()
+        return (x / self.temperature).sigmoid()
 
     def decodes(self, x: Tensor) -> Tensor:
         return x >= torch.as_tensor(self.thresh, dtype=x.dtype, device=x.device)

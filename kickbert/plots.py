@@ -8,6 +8,18 @@ from matplotlib.ticker import PercentFormatter
 
 # Okabe and Ito's palette, which colour-blind people can tell apart.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#595959"
+COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", GREY)
+# A line has a style besides its colour, for those who print in black.
+LINES = tuple(zip(COLOURS, ("-", "--", "-.", ":") * 2, strict=True))
+
+
+def shortened(name: str, most: int = 22) -> str:
+    """A class name that fits beside an axis.
+
+    >>> shortened("a very long name of some class")
+    'a very long name of s…'
+    """
+    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def plot_ladder(

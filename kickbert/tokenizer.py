@@ -5,7 +5,9 @@ cut so that all of them fit, and put together as the tokenizer itself puts a pai
 tokens, the special tokens are always kept, and a user's "</s>" or "[SEP]" is read as text.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from kickbert import pretrained
 SEP = "\x1e"  # ASCII's record separator, which no spreadsheet cell contains
 PAD = -1  # marks places after a row's end, so that masks do not depend on what a tokenizer calls padding
 LONG = ("truncate", "tail", "head+tail", "windows")
+_WORD = re.compile(r"\S+")
 LONGEST = 512  # the default `max_length` where a model allows more: attention's cost grows with the square
 
 
@@ -85,6 +88,13 @@ def shortened(ids: list[int], count: int, long: str) -> list[int]:
         return ids
     head = {"tail": 0, "head+tail": count // 4}.get(long, count)
     return ids[:head] + ids[len(ids) - (count - head) :]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Stands for a token of a word while a row is put together."""
+
+    word: int
 
 
 class TextTokenizer(Transform):
@@ -196,6 +206,25 @@ class TextTokenizer(Transform):
             rows += [np.asarray(ids, dtype=np.int32) for ids in self._windows(pieces)]
             first.append(len(rows))
         return rows, np.array(first), np.zeros(len(texts), dtype=bool)
+
+    def words(self, text: str) -> tuple[list[str], np.ndarray]:
+        """The words of a text as the model gets them, up to `max_length`, and to which of them each token belongs.
+
+        Returns:
+            Words, parted by white space; and for each token of the encoded row its word, -1 for a special token,
+            int64, shape (tokens,).
+        """
+        words, pieces = [], []
+        for piece in text.split(SEP):
+            spans = [(found.start(), found.end()) for found in _WORD.finditer(piece)]
+            ends = np.array([end for _, end in spans])
+            offsets = self.hf(piece, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
+            # A token may begin with the space before its word, so its last character says where it belongs.
+            at = [int(np.searchsorted(ends, end)) for _, end in offsets["offset_mapping"]]
+            pieces.append([_Place(len(words) + min(i, max(len(spans) - 1, 0))) for i in at])
+            words += [piece[start:end] for start, end in spans]
+        row, _ = self._frame(pieces)
+        return words, np.array([x.word if isinstance(x, _Place) else -1 for x in row], dtype=np.int64)
 
     def _pieces(self, texts: Sequence[str]) -> Iterator[list[list[int]]]:
         """The token ids of each column of each text."""

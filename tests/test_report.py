@@ -1,0 +1,61 @@
+"""The report: one page, no network, every task; and a real browser finds nothing to complain of."""
+
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from kickbert import report
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def sections(page: str) -> list[str]:
+    return re.findall(r"<h2>(.*?)</h2>", page)
+
+
+def test_a_page_of_everything(make, reviews, tmp_path):
+    learn = make(reviews)
+    ladder = learn.fit_gradual()
+    page = report(learn, tmp_path / "r.html", reviews, ladder=ladder, seconds=0.05).read_text(encoding="utf-8")
+    found = sections(page)
+    assert found[0] == "In short" and found[-1] == "The model"
+    assert {"What is taken for what", "Is it as sure as it is right?", "Training", "Speed", "All scores"} <= set(found)
+    assert "It is right about" in page and "a linear model of word counts has" in page
+    assert not re.search(r"(src|href)=\"?(https?:)?//", page) and "<script" not in page
+
+
+@pytest.mark.parametrize("how", ["bins", "number", "several", "no labels"])
+def test_every_task(make, reviews, tmp_path, how):
+    rng = np.random.default_rng(0)
+    df = reviews.assign(amount=rng.lognormal(3, 1, len(reviews)), tags=[["x", label] for label in reviews["label"]])
+    kinds = {
+        "bins": {"label_col": "amount", "bins": 3},
+        "number": {"label_col": "amount", "task": "regression"},
+        "several": {"label_col": "tags"},
+        "no labels": {},
+    }
+    learn = make(df, **kinds[how])
+    learn.fit_one_cycle(1, 4e-3)
+    page = report(learn, tmp_path / "r.html", df[["text"]] if how == "no labels" else df, seconds=0).read_text()
+    assert ("The rows have no labels" in page) == (how == "no labels")
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed; .ci/run installs it")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_renders_it(make, reviews, tmp_path, width):
+    learn = make(reviews)
+    ladder = learn.fit_gradual()
+    file = report(learn, tmp_path / "r.html", reviews, ladder=ladder, seconds=0.05)
+    picture = tmp_path / "r.png"
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--enable-logging=stderr"]
+    call = [BROWSER, *flags, f"--window-size={width},1600", f"--screenshot={picture}", f"--user-data-dir={tmp_path / 'u'}"]
+    done = subprocess.run([*call, file.as_uri()], capture_output=True, text=True, timeout=120, check=True)
+    assert picture.stat().st_size > 20_000
+    assert "CONSOLE" not in done.stderr, done.stderr
+    import matplotlib.image
+
+    pixels = matplotlib.image.imread(picture)
+    assert pixels.shape[1] == width and pixels[..., :3].std() > 0.02
