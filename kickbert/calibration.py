@@ -1,6 +1,6 @@
 """Probabilities that mean what they say, and when to say nothing.
 
-    raw outputs of the validation rows → a temperature, kept in the loss → probabilities → a threshold → answers or none
+raw outputs of the validation rows → a temperature, kept in the loss → probabilities → a threshold → answers or none
 """
 
 import warnings
@@ -60,7 +60,9 @@ def calibrate(learn: Any) -> Calibrated:
     found = minimize_scalar(lambda log: _log_loss(probs(np.exp(log)), truth), bounds=np.log(RANGE), method="bounded")
     temperature = float(np.exp(found.x))
     if not RANGE[0] * 1.01 < temperature < RANGE[1] / 1.01:
-        warnings.warn(f"the temperature {temperature:.2g} is at the end of its range: too few rows tell it", stacklevel=2)
+        warnings.warn(
+            f"the temperature {temperature:.2g} is at the end of its range: too few rows tell it", stacklevel=2
+        )
     before, after = probs(1.0), probs(temperature)
     loss.temperature = temperature
     if several:

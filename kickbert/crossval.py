@@ -1,6 +1,6 @@
 """k-fold cross-validation of a whole recipe.
 
-    df, recipe → folds → a learner for each, all reading one cache → each row judged by a model that never saw it
+df, recipe → folds → a learner for each, all reading one cache → each row judged by a model that never saw it
 """
 
 import hashlib

@@ -84,7 +84,15 @@ def slices(found: Predictions, columns: Sequence[str] | None = None, languages: 
             inside[places] = True
             if LEAST <= inside.sum() <= len(found) - LEAST:
                 table = [[right[m].sum(), (~right[m]).sum()] for m in (inside, ~inside)]
-                rows.append((f"{name}: {value}", inside.sum(), right[inside].mean(), right[~inside].mean(), fisher_exact(table).pvalue))
+                rows.append(
+                    (
+                        f"{name}: {value}",
+                        inside.sum(),
+                        right[inside].mean(),
+                        right[~inside].mean(),
+                        fisher_exact(table).pvalue,
+                    )
+                )
     out = pd.DataFrame(rows, columns=["slice", "rows", "accuracy", "others", "p"])
     out["p"] = holm(out["p"].tolist())
     return out.sort_values(["accuracy", "slice"], ignore_index=True)
@@ -121,7 +129,9 @@ def _parts(values: pd.Series) -> np.ndarray:
 def _numbers(values: pd.Series) -> np.ndarray:
     """Numbers as one of five ranges of like size."""
     ranges = pd.qcut(values.astype(float), 5, duplicates="drop", precision=0)
-    return np.array([f"{max(i.left, values.min()):g} to {i.right:g}" if pd.notna(i) else "missing" for i in ranges], dtype=object)
+    return np.array(
+        [f"{max(i.left, values.min()):g} to {i.right:g}" if pd.notna(i) else "missing" for i in ranges], dtype=object
+    )
 
 
 def label_errors(found: Predictions) -> pd.DataFrame:

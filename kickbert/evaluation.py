@@ -1,6 +1,6 @@
 """How good a model is: scores with intervals, beside what has to be beaten.
 
-    learner, df → `Predictions` → `evaluate` → `Evaluation`: a table, JSON, a table of classes
+learner, df → `Predictions` → `evaluate` → `Evaluation`: a table, JSON, a table of classes
 """
 
 import json
@@ -68,7 +68,9 @@ class Evaluation:
         """Scores and classes as JSON, null for what is undefined; written to `file` as well if one is given."""
         tables = {"scores": self.scores, "classes": self.classes}
         content = {
-            name: json.loads(t.to_json(orient="records", double_precision=15)) for name, t in tables.items() if t is not None
+            name: json.loads(t.to_json(orient="records", double_precision=15))
+            for name, t in tables.items()
+            if t is not None
         }
         text = json.dumps({"rows": self.rows, "notes": list(self.predictions.notes), **content}, indent=1)
         if file is not None:

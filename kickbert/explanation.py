@@ -1,6 +1,6 @@
 """Why a model says what it says of one text: a score for each word.
 
-    learner, text → tokens → a score for each token → words → `Explanation`: a table, a line in a terminal, HTML
+learner, text → tokens → a score for each token → words → `Explanation`: a table, a line in a terminal, HTML
 """
 
 import html
@@ -212,7 +212,11 @@ def attention_maps(model: Any, ids: Tensor) -> Tensor:
     before = body.config._attn_implementation
     try:
         body.set_attn_implementation("eager")
-        out = body(input_ids=ids.masked_fill(~mask, body.config.pad_token_id or 0), attention_mask=mask.long(), output_attentions=True)
+        out = body(
+            input_ids=ids.masked_fill(~mask, body.config.pad_token_id or 0),
+            attention_mask=mask.long(),
+            output_attentions=True,
+        )
     finally:
         body.set_attn_implementation(before)
     maps = out.attentions

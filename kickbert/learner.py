@@ -240,6 +240,8 @@ class GradualLearner(Loop):
         out[empty] = None
         if min_confidence is not None:
             if "confidence" not in out:
-                raise ValueError(f"min_confidence={min_confidence} needs one label a row; the task is {self.dls.target.task}")
+                raise ValueError(
+                    f"min_confidence={min_confidence} needs one label a row; the task is {self.dls.target.task}"
+                )
             out["label"] = out["label"].where(out["confidence"] >= min_confidence, None)
         return out

@@ -1,6 +1,6 @@
 """One page about a model: what a manager asks on top, what an engineer asks at the bottom.
 
-    learner, df → `Evaluation` → sections → HTML that needs no network
+learner, df → `Evaluation` → sections → HTML that needs no network
 """
 
 import importlib.metadata
@@ -50,7 +50,13 @@ def report(
     """
     found = evaluate(learn, df)
     title = title or f"Predicting {learn.dls.label_col if isinstance(learn.dls.label_col, str) else 'labels'}"
-    sections = [*_short(found), *_scores(found), *_mistakes(found), *_training(learn, ladder), *_engine(learn, found, seconds)]
+    sections = [
+        *_short(found),
+        *_scores(found),
+        *_mistakes(found),
+        *_training(learn, ladder),
+        *_engine(learn, found, seconds),
+    ]
     file = Path(file)
     with replacing(file) as part:
         part.write_text(page(title, f"{found.rows:,} rows judged", sections), encoding="utf-8")
@@ -65,13 +71,20 @@ def _short(found: Evaluation) -> Iterator[Section]:
     """What it is worth, in sentences."""
     task = found.predictions.target.task
     if not _judged(found):
-        yield Section("In short", "The rows have no labels: there are answers and their confidence, but nothing says how good they are.")
+        yield Section(
+            "In short",
+            "The rows have no labels: there are answers and their confidence, but nothing says how good they are.",
+        )
         yield Section("Answers", table=found.predictions.frame().head(20))
         return
     main = MAIN.get(task, "accuracy")
     row = found.scores.set_index("score").loc[main]
     write = (lambda v: f"{v:,.3g}") if task == REGRESSION else (lambda v: f"{100 * v:.1f} %")
-    told = {"accuracy": "It is right about", "F1, micro": "The F1 of its labels is", "mean absolute error": "It misses on average by"}
+    told = {
+        "accuracy": "It is right about",
+        "F1, micro": "The F1 of its labels is",
+        "mean absolute error": "It misses on average by",
+    }
     said = f"{told[main]} {write(row['model'])} (95 % sure: {write(row['low'])} to {write(row['high'])})"
     others = {baselines.MAJORITY: "the most usual answer", baselines.LINEAR: "a linear model of word counts"}
     beside = [f"{name} has {write(row[key])}" for key, name in others.items() if key in row and row[key] == row[key]]
@@ -110,10 +123,19 @@ def _mistakes(found: Evaluation) -> Iterator[Section]:
     if not _judged(found) or p.target.task == REGRESSION or not p.texts:
         return
     tables = {
-        "Mistakes that it was surest of": ("Wrong labels, rare cases, or something not understood.", errors.confident_mistakes(p)),
+        "Mistakes that it was surest of": (
+            "Wrong labels, rare cases, or something not understood.",
+            errors.confident_mistakes(p),
+        ),
         "Most confused": ("", errors.confused_pairs(p)),
-        "Where it is weak": ("p tells whether a part of the rows differs from the others by more than chance.", errors.slices(p)),
-        "Words that mislead it": ("They stand in its mistakes more than in its right answers.", errors.telling_words(p)),
+        "Where it is weak": (
+            "p tells whether a part of the rows differs from the others by more than chance.",
+            errors.slices(p),
+        ),
+        "Words that mislead it": (
+            "They stand in its mistakes more than in its right answers.",
+            errors.telling_words(p),
+        ),
     }
     for title, (text, table) in tables.items():
         if len(table):
@@ -123,7 +145,9 @@ def _mistakes(found: Evaluation) -> Iterator[Section]:
 def _training(learn: Any, ladder: pd.DataFrame | None) -> Iterator[Section]:
     if ladder is not None:
         metric = next((m for m in ladder.columns[::-1] if ladder[m].between(0, 1).all()), None)
-        yield Section("What each phase brought", table=ladder, figure=plot_ladder(ladder, metric=metric) if metric else None)
+        yield Section(
+            "What each phase brought", table=ladder, figure=plot_ladder(ladder, metric=metric) if metric else None
+        )
     if getattr(learn, "history", None):
         yield Section("Training", figure=training_plots.plot_learning_curves(learn))
 

@@ -56,7 +56,11 @@ def plot_confusion(found: Predictions, rates: bool = False, ax: Axes | None = No
 
 
 def _hot(found: Predictions) -> np.ndarray:
-    return found.truth.astype(bool) if found.target.task == MULTI else found.truth[:, None] == np.arange(len(found.target.names))
+    return (
+        found.truth.astype(bool)
+        if found.target.task == MULTI
+        else found.truth[:, None] == np.arange(len(found.target.names))
+    )
 
 
 def _curves(found: Predictions, ax: Axes, curve, score, told: str) -> None:
@@ -70,10 +74,21 @@ def _curves(found: Predictions, ax: Axes, curve, score, told: str) -> None:
     for i in both if len(both) > MANY else ():
         ax.plot(*curve(truth[:, i], probs[:, i]), color=GREY, alpha=0.25, linewidth=0.8)
     for i, (colour, style) in zip(named, LINES, strict=False):
-        ax.plot(*curve(truth[:, i], probs[:, i]), color=colour, linestyle=style, label=f"{shortened(names[i])} {values[i]:.2f}")
+        ax.plot(
+            *curve(truth[:, i], probs[:, i]),
+            color=colour,
+            linestyle=style,
+            label=f"{shortened(names[i])} {values[i]:.2f}",
+        )
     if named:
         more = "" if len(both) <= MANY else f", best and worst of {len(both)}"
-        ax.legend(title=f"{told}{more}", fontsize=8, title_fontsize=8, frameon=False, loc="lower left" if told == "AP" else "lower right")
+        ax.legend(
+            title=f"{told}{more}",
+            fontsize=8,
+            title_fontsize=8,
+            frameon=False,
+            loc="lower left" if told == "AP" else "lower right",
+        )
     ax.set(xlim=(0, 1), ylim=(0, 1.02))
     ax.spines[["top", "right"]].set_visible(False)
 
@@ -114,7 +129,14 @@ def plot_calibration(found: Predictions, ax: Axes | None = None) -> Figure:
     share = np.bincount(place, weights=right, minlength=BINS)[there] / counts[there]
     spread = 1.96 * np.sqrt(share * (1 - share) / counts[there])
     ax.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1, label="says what is so")
-    ax.bar((np.arange(BINS) + 0.5) / BINS, 0.25 * counts / counts.max(), width=0.9 / BINS, color=GREY, alpha=0.25, label="rows")
+    ax.bar(
+        (np.arange(BINS) + 0.5) / BINS,
+        0.25 * counts / counts.max(),
+        width=0.9 / BINS,
+        color=GREY,
+        alpha=0.25,
+        label="rows",
+    )
     ax.errorbar(middle, share, yerr=spread, color=BLUE, marker="o", ms=4, capsize=2, label="model, 95 %")
     ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="share that is right")
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -130,7 +152,13 @@ def plot_coverage(table, ax: Axes | None = None) -> Figure:
     ax = _axes(ax)
     ax.plot(table["coverage"], table["accuracy"], color=BLUE, marker="o", ms=3)
     for row in table.iloc[:: max(1, len(table) // 5)].itertuples():
-        ax.annotate(f"from {row.threshold:.2f}", (row.coverage, row.accuracy), xytext=(4, 4), textcoords="offset points", fontsize=7)
+        ax.annotate(
+            f"from {row.threshold:.2f}",
+            (row.coverage, row.accuracy),
+            xytext=(4, 4),
+            textcoords="offset points",
+            fontsize=7,
+        )
     ax.set(xlabel="share of rows that get an answer", ylabel="accuracy of the answers", xlim=(0, 1.02))
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

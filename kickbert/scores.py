@@ -100,9 +100,7 @@ def _decisions(truth: np.ndarray, decided: np.ndarray, weight: np.ndarray, order
 def _precision_recall(truth: np.ndarray, decided: np.ndarray, weight: np.ndarray) -> dict[str, float]:
     out = {}
     for how in AVERAGES:
-        found = skm.precision_recall_fscore_support(
-            truth, decided, average=how, zero_division=0, sample_weight=weight
-        )
+        found = skm.precision_recall_fscore_support(truth, decided, average=how, zero_division=0, sample_weight=weight)
         out |= {f"{name}, {how}": v for name, v in zip(("precision", "recall", "F1"), found[:3], strict=True)}
     return out
 

@@ -33,7 +33,9 @@ def benchmark(
     """
     texts = list(texts)
     if not texts or min(batch_sizes) < 1:
-        raise ValueError(f"{len(texts)} texts and batch_sizes={list(batch_sizes)}: give at least one text, sizes from 1")
+        raise ValueError(
+            f"{len(texts)} texts and batch_sizes={list(batch_sizes)}: give at least one text, sizes from 1"
+        )
     call = _call(model)
     return pd.DataFrame([_measured(call, texts, size, seconds) for size in batch_sizes])
 

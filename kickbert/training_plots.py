@@ -131,5 +131,7 @@ def plot_attention(learn: Any, text: Any, layer: int = -1, head: int | None = No
     ax.set_xticks(range(n), tokens, rotation=90, fontsize=8)
     ax.set_yticks(range(n), tokens, fontsize=8)
     ax.set(xlabel="looked at", ylabel="token")
-    ax.set_title(f"Attention of layer {layer % len(maps) + 1}" + ("" if head is None else f", head {head + 1}"), loc="left")
+    ax.set_title(
+        f"Attention of layer {layer % len(maps) + 1}" + ("" if head is None else f", head {head + 1}"), loc="left"
+    )
     return ax.figure

@@ -102,7 +102,9 @@ def test_better_is_said_only_where_it_is(reviews, recipe):
     with pytest.raises(ValueError, match="at least two"):
         compare({"one": {}}, reviews, **recipe)
     with pytest.raises(ValueError, match="different things"):
-        compare({"a": {}, "b": {"label_col": "other"}}, reviews.assign(other=reviews["label"][::-1].to_numpy()), **recipe)
+        compare(
+            {"a": {}, "b": {"label_col": "other"}}, reviews.assign(other=reviews["label"][::-1].to_numpy()), **recipe
+        )
 
 
 def test_the_paired_test_is_mcnemars():

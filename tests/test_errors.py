@@ -58,7 +58,11 @@ def test_the_weak_slice_is_named(found):
 
 def test_words_of_mistakes(found):
     table = errors.telling_words(found)
-    assert len(table) == 3 and table["words"].str.contains("urgent").all() and not table["words"].str.contains("calm").any()
+    assert (
+        len(table) == 3
+        and table["words"].str.contains("urgent").all()
+        and not table["words"].str.contains("calm").any()
+    )
 
 
 def test_wrong_labels_are_suspected():

@@ -50,8 +50,20 @@ def test_a_browser_renders_it(make, reviews, tmp_path, width):
     ladder = learn.fit_gradual()
     file = report(learn, tmp_path / "r.html", reviews, ladder=ladder, seconds=0.05)
     picture = tmp_path / "r.png"
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--enable-logging=stderr"]
-    call = [BROWSER, *flags, f"--window-size={width},1600", f"--screenshot={picture}", f"--user-data-dir={tmp_path / 'u'}"]
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--enable-logging=stderr",
+    ]
+    call = [
+        BROWSER,
+        *flags,
+        f"--window-size={width},1600",
+        f"--screenshot={picture}",
+        f"--user-data-dir={tmp_path / 'u'}",
+    ]
     done = subprocess.run([*call, file.as_uri()], capture_output=True, text=True, timeout=120, check=True)
     assert picture.stat().st_size > 20_000
     assert "CONSOLE" not in done.stderr, done.stderr

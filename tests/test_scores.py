@@ -83,15 +83,19 @@ def test_scores_of_labels(n, k, seed, levels):
     logs = [skm.log_loss(truth[:, c], probs[:, c], labels=[0, 1]) for c in range(k)]
     assert found["log loss"] == pytest.approx(np.mean(logs))
     table = per_class(truth, probs, decided, [f"label {i}" for i in range(k)])
-    assert table["F1"].tolist() == pytest.approx(skm.f1_score(truth, decided, average=None, zero_division=0).tolist() if k > 1 else [
-        skm.f1_score(truth[:, 0], decided[:, 0], zero_division=0)
-    ])
+    assert table["F1"].tolist() == pytest.approx(
+        skm.f1_score(truth, decided, average=None, zero_division=0).tolist()
+        if k > 1
+        else [skm.f1_score(truth[:, 0], decided[:, 0], zero_division=0)]
+    )
 
 
 def test_scores_of_numbers():
     truth, value = np.array([1.0, 2.0, 3.0]), np.array([1.5, 2.0, 2.0])
     found = number_scores(truth, value)(np.ones(3))
-    assert found["mean absolute error"] == pytest.approx(0.5) and found["R2"] == pytest.approx(skm.r2_score(truth, value))
+    assert found["mean absolute error"] == pytest.approx(0.5) and found["R2"] == pytest.approx(
+        skm.r2_score(truth, value)
+    )
     assert np.isnan(number_scores(truth[:1], value[:1])(np.ones(1))["R2"])
 
 
