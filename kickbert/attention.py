@@ -2,10 +2,13 @@
 
     scores = query @ key^T * scale, masked → probabilities (float32, kept in bfloat16) → probabilities @ value
 
-torch's fused kernel was seen to take 10 times as long to train at 14 tokens and twice as long at 512, its "math" kernel
-1.4 to 3 times (benchmarks/step.py sets them side by side in a whole step). Everywhere else (a GPU, float32, very many
-scores) torch's own choice runs.
+Heads are taken a few at a time, so that their scores stay in a core's cache: whole, those of long texts are written to
+fresh memory again and again, which takes many times as long as reckoning them. Of several pieces the backward pass
+reckons the scores anew (as Dao et al. 2022 do on a GPU), so that they are not kept. benchmarks/attention.py and step.py
+measure it against torch's kernels. Everywhere else (a GPU, float32) torch's own choice runs.
 """
+
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +19,44 @@ from transformers.masking_utils import sdpa_mask
 from kickbert.dropout import drop, keep_mask
 
 NAME = "kickbert"
-SCORES = 2**25  # of a layer and batch, kept for the backward pass (64 MB); with more, the fused kernel keeps none
+CACHED = 2**19  # scores at a time: 2 MB in float32, a usual second-level cache
+
+
+def _pieces(heads: int, per_head: int, bias: Tensor | None) -> Iterator[tuple[slice, Tensor | None]]:
+    """Which heads of all rows of a batch go together, and their part of the bias.
+
+    Args:
+        heads: of all rows together.
+        per_head: scores of one.
+        bias: shape (batch, 1, ...); the heads of a piece are of one row, or of several whole rows.
+    """
+    many = max(1, CACHED // per_head)
+    rows = 1 if bias is None else len(bias)
+    own = heads // rows
+    if bias is None:
+        yield from ((slice(at, at + many), None) for at in range(0, heads, many))
+    elif many >= own:
+        many //= own
+        yield from ((slice(at * own, (at + many) * own), bias[at : at + many]) for at in range(0, rows, many))
+    else:
+        for row in range(rows):
+            for at in range(0, own, many):
+                yield slice(row * own + at, row * own + min(at + many, own)), bias[row : row + 1]
+
+
+def _probabilities(query: Tensor, key: Tensor, bias: Tensor | None, scale: float) -> Tensor:
+    """Of some heads: float32 within, in the type of the query."""
+    scores = torch.bmm(query, key.transpose(1, 2))
+    if bias is None:
+        scores = scores.float().mul_(scale)
+    else:  # torch.add makes float32 of both in the same pass
+        per_row = scores.view(len(bias), -1, *scores.shape[1:])
+        scores = torch.add(bias, per_row, alpha=scale).view(scores.shape)
+    return torch.softmax(scores, -1).to(query.dtype)
 
 
 class _Attention(torch.autograd.Function):
-    """Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1), each step one kernel over all heads.
+    """Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1), each step one kernel over some heads.
 
     Shapes: query, key, value (batch * heads, tokens, size); bias float32, (batch, 1, 1 or tokens, tokens), or None;
     keep bool, (batch * heads, tokens, tokens), or None.
@@ -28,27 +64,28 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, query, key, value, bias, keep, scale, kept_share):
-        scores = torch.bmm(query, key.transpose(1, 2))
-        if bias is None:
-            scores = scores.float().mul_(scale)
-        else:  # torch.add makes float32 of both in the same pass
-            per_batch = scores.view(bias.shape[0], -1, *scores.shape[1:])
-            scores = torch.add(bias, per_batch, alpha=scale).view(scores.shape)
-        probs = torch.softmax(scores, -1).to(value.dtype)
-        ctx.save_for_backward(query, key, value, probs, keep)
-        ctx.scale, ctx.kept_share = scale, kept_share
-        return torch.bmm(drop(probs, keep, kept_share), value)
+        ctx.scale, ctx.kept_share, probs = scale, kept_share, None
+        out = value.new_empty(len(query), query.shape[1], value.shape[2])
+        for part, own in _pieces(len(query), query.shape[1] * key.shape[1], bias):
+            probs = _probabilities(query[part], key[part], own, scale)
+            torch.bmm(drop(probs, None if keep is None else keep[part], kept_share), value[part], out=out[part])
+        single = probs is not None and len(probs) == len(query)
+        ctx.save_for_backward(query, key, value, bias, keep, probs if single else None)
+        return out
 
     @staticmethod
     def backward(ctx, grad):
-        query, key, value, probs, keep = ctx.saved_tensors
-        grad = grad.contiguous()
-        grad_value = torch.bmm(drop(probs, keep, ctx.kept_share).transpose(1, 2), grad)
-        grad_probs = drop(torch.bmm(grad, value.transpose(1, 2)), keep, ctx.kept_share)
-        grad_scores = torch._softmax_backward_data(grad_probs, probs, -1, probs.dtype)
-        grad_query = torch.bmm(grad_scores, key).mul_(ctx.scale)
-        grad_key = torch.bmm(grad_scores.transpose(1, 2), query).mul_(ctx.scale)
-        return grad_query, grad_key, grad_value, None, None, None, None
+        query, key, value, bias, keep, known = ctx.saved_tensors
+        grad, found = grad.contiguous(), [torch.empty_like(t) for t in (query, key, value)]
+        for part, own in _pieces(len(query), query.shape[1] * key.shape[1], bias):
+            probs = _probabilities(query[part], key[part], own, ctx.scale) if known is None else known
+            kept = None if keep is None else keep[part]
+            torch.bmm(drop(probs, kept, ctx.kept_share).transpose(1, 2), grad[part], out=found[2][part])
+            slopes = drop(torch.bmm(grad[part], value[part].transpose(1, 2)), kept, ctx.kept_share)
+            slopes = torch._softmax_backward_data(slopes, probs, -1, probs.dtype)
+            torch.bmm(slopes, key[part], out=found[0][part])
+            torch.bmm(slopes.transpose(1, 2), query[part], out=found[1][part])
+        return found[0].mul_(ctx.scale), found[1].mul_(ctx.scale), found[2], None, None, None, None
 
 
 def attention(
@@ -73,8 +110,7 @@ def attention(
         Shape (batch, tokens, heads, size), and None in place of the probabilities.
     """
     batch, heads, tokens, size = query.shape
-    fits = batch * heads * tokens * key.shape[2] <= SCORES and key.shape[1] == heads
-    if query.device.type != "cpu" or value.dtype != torch.bfloat16 or not fits:
+    if query.device.type != "cpu" or value.dtype != torch.bfloat16 or key.shape[1] != heads:
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
         )

@@ -75,16 +75,31 @@ def test_architectures_train_through_it_in_bf16(kind, monkeypatch):
     assert torch.nn.functional.cosine_similarity(*slopes, dim=0) > 0.99
 
 
-def test_very_many_scores_are_left_to_torch(monkeypatch):
-    called = runs_own(monkeypatch)
-    q, k, v = states(torch.bfloat16)
-    own = attention.attention(torch.nn.Module(), q, k, v, padding())[0]
-    monkeypatch.setattr(attention, "SCORES", 1)
-    module = torch.nn.Module()
-    module.is_causal = False
-    fused = attention.attention(module, q, k, v, padding())[0]
-    assert len(called) == 1 and own.shape == fused.shape == (3, 7, 2, 4)
-    assert torch.allclose(own.float(), fused.float(), atol=0.03)
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("cached", [1, 49, 100, 220])  # a head, two, the heads of two rows, of more than two
+def test_in_pieces_it_is_the_same(masked, cached, monkeypatch):
+    inputs = states()
+    flat, mask = [t.reshape(6, 7, 4) for t in inputs], padding()
+    bias = torch.where(mask, 0.0, torch.finfo(torch.float32).min) if masked else None
+    keep = torch.rand(6, 7, 7, generator=torch.Generator().manual_seed(2)) < 0.6
+    found = []
+    for limit in (10**6, cached):
+        monkeypatch.setattr(attention, "CACHED", limit)
+        out = attention._Attention.apply(*flat, bias, keep, 0.5, 0.6)
+        found.append([out, *gradients(out, inputs)])
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*found, strict=True))
+
+
+def test_pieces_hold_every_head_once(monkeypatch):
+    bias = torch.arange(5.0)[:, None, None, None].expand(5, 1, 7, 7)
+    for limit in (1, 49, 100, 150, 400, 10**6):
+        monkeypatch.setattr(attention, "CACHED", limit)
+        heads = []
+        for part, own in attention._pieces(15, 49, bias):
+            inside, rows = range(15)[part], own[:, 0, 0, 0].tolist()
+            heads += zip(inside, [row for row in rows for _ in range(len(inside) // len(rows))], strict=True)
+        assert heads == [(head, head // 3) for head in range(15)]
+        assert [h for part, _ in attention._pieces(15, 49, None) for h in range(15)[part]] == list(range(15))
 
 
 def test_a_row_that_may_look_nowhere_is_not_nan():
