@@ -92,7 +92,7 @@ def compare(recipes: Mapping[str, dict], df: pd.DataFrame, **how: Any) -> Compar
     p = holm([paired_test(losses[order[0]], losses[name]) for name in order[1:]])
     rows = []
     for name, value in zip(order, [np.nan, *p], strict=True):
-        told = {s: v for s, v in runs[name].summary().set_index("score")["mean"].items()}
+        told = runs[name].summary().set_index("score")["mean"].to_dict()
         rows.append({"recipe": name, "loss per row": losses[name].mean(), "p against the best": value} | told)
     return Comparison(pd.DataFrame(rows), _told(order, p), runs)
 

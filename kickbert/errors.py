@@ -138,7 +138,7 @@ def label_errors(found: Predictions) -> pd.DataFrame:
     """Rows whose label is likely wrong: confident learning (Northcutt, Jiang and Chuang 2021), by cleanlab.
 
     Args:
-        found: out-of-fold predictions (`cross_validate(...).predictions`): a model agrees with labels it was trained on.
+        found: out-of-fold predictions (`cross_validate(...).predictions`): a model agrees with what it was trained on.
     Returns:
         row, label, rather, quality (0 to 1), text; the most suspicious first.
     """

@@ -5,7 +5,6 @@ learner, text → tokens → a score for each token → words → `Explanation`:
 
 import html
 import sys
-from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor
 
 from kickbert._extras import require
-from kickbert.targets import MULTI, REGRESSION
+from kickbert.targets import REGRESSION
 from kickbert.tokenizer import PAD
 
 FOR, AGAINST = (213, 94, 0), (0, 114, 178)  # Okabe and Ito's vermilion and blue

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -19,7 +18,6 @@ from kickbert.evaluation import Evaluation, evaluate
 from kickbert.files import replacing
 from kickbert.page import Section, page
 from kickbert.plots import plot_ladder
-from kickbert.predictions import Predictions
 from kickbert.speed import benchmark
 from kickbert.targets import MULTI, REGRESSION
 
@@ -108,7 +106,7 @@ def _scores(found: Evaluation) -> Iterator[Section]:
         )  # fmt: skip
         yield Section(
             "Is it as sure as it is right?",
-            "On the dotted line 80 % confidence means right four times in five; kickbert.calibrate(learn) brings it there.",
+            "On the dotted line 80 % sure means right four times in five; kickbert.calibrate(learn) brings it there.",
             figure=score_plots.plot_calibration(p),
         )
         if p.target.task != MULTI:

@@ -33,23 +33,13 @@ def plot_learning_curves(learn: Any, metric: str | None = None, ax: Sequence[Axe
     metric = metric or next((n for n in names if n not in ("train_loss", "valid_loss")), None)
     if metric not in names:
         raise ValueError(f"metric={metric!r} is not among {names}")
-    top, low = ax if ax is not None else plt.subplots(2, 1, figsize=(7.5, 5.6), layout="constrained", sharex=True,
-                                                      height_ratios=(2, 1))[1]  # fmt: skip
-    right, at, seen = top.twinx(), 0, {}
+    if ax is None:
+        _, ax = plt.subplots(2, 1, figsize=(7.5, 5.6), layout="constrained", sharex=True, height_ratios=(2, 1))
+    (top, low), at = ax, 0
+    right = top.twinx()
     for i, fit in enumerate(history):
-        steps = at + np.arange(1, len(fit.losses) + 1)
-        top.plot(steps, smoothed(fit.losses), color=BLUE, linewidth=1, label="training loss" if not i else None)
-        ends = at + np.linspace(0, len(fit.losses), len(fit.values) + 1)[1:]
-        for name, axes, colour, marker in (("valid_loss", top, BLUE, "o"), (metric, right, ORANGE, "s")):
-            if name in fit.names:
-                told = {"valid_loss": "validation loss"}.get(name, name.replace("_", " "))
-                seen.setdefault(name, axes.plot(ends, [v[fit.names.index(name)] for v in fit.values], color=colour,
-                                                marker=marker, ms=5, linestyle="none", label=told if not i else None))  # fmt: skip
-        for share, (colour, style) in zip(sorted(set(fit.shares), reverse=True), LINES, strict=False):
-            groups = [g for g, s in zip(fit.groups, fit.shares, strict=True) if s == share]
-            told = groups[0] if len(groups) == 1 else f"{groups[0]} to {groups[-1]}"
-            low.plot(steps, np.array(fit.rates) * share, color=colour, linestyle=style, linewidth=1.2,
-                     label=told if told not in low.get_legend_handles_labels()[1] else None)  # fmt: skip
+        _losses(fit, at, top, right, metric, named=i == 0)
+        _rates(fit, at, low)
         top.text(at + 0.5, 1.01, fit.title, transform=top.get_xaxis_transform(), fontsize=8, color=GREY)
         at += len(fit.losses)
         for axes in (top, low):
@@ -61,6 +51,28 @@ def plot_learning_curves(learn: Any, metric: str | None = None, ax: Sequence[Axe
     top.legend(handles=handles, frameon=False, fontsize=8, loc="center right")
     low.legend(frameon=False, fontsize=8)
     return top.figure
+
+
+def _losses(fit: Any, at: int, top: Axes, right: Axes, metric: str, named: bool) -> None:
+    """Training loss of each step; validation loss and the metric at the end of each epoch."""
+    steps = at + np.arange(1, len(fit.losses) + 1)
+    top.plot(steps, smoothed(fit.losses), color=BLUE, linewidth=1, label="training loss" if named else None)
+    ends = at + np.linspace(0, len(fit.losses), len(fit.values) + 1)[1:]
+    for name, axes, colour, marker in (("valid_loss", top, BLUE, "o"), (metric, right, ORANGE, "s")):
+        if name in fit.names:
+            told = "validation loss" if name == "valid_loss" else name.replace("_", " ")
+            values = [v[fit.names.index(name)] for v in fit.values]
+            axes.plot(ends, values, marker, color=colour, ms=5, label=told if named else None)
+
+
+def _rates(fit: Any, at: int, low: Axes) -> None:
+    """A line for each learning rate, named by the groups that have it."""
+    steps = at + np.arange(1, len(fit.losses) + 1)
+    for share, (colour, style) in zip(sorted(set(fit.shares), reverse=True), LINES, strict=False):
+        groups = [g for g, s in zip(fit.groups, fit.shares, strict=True) if s == share]
+        told = groups[0] if len(groups) == 1 else f"{groups[0]} to {groups[-1]}"
+        new = told not in low.get_legend_handles_labels()[1]
+        low.plot(steps, np.array(fit.rates) * share, style, color=colour, linewidth=1.2, label=told if new else None)
 
 
 def smoothed(losses: Sequence[float], share: float = 0.05) -> np.ndarray:

@@ -76,10 +76,10 @@ def test_words_know_their_tokens(tiny_tok):
     tokens = TextTokenizer(tiny_tok, 20)
     text = SEP.join(["a bright, warm film", "I loved this story"])
     words, place = tokens.words(text)
-    assert words == "a bright, warm film I loved this story".split()
+    assert words == ["a", "bright,", "warm", "film", "I", "loved", "this", "story"]
     (row,), _ = tokens.encode_batch([text])
     assert len(row) == len(place) and (place[[0, -1]] == -1).all()
-    spelled = {w: "" for w in range(len(words))}
+    spelled = dict.fromkeys(range(len(words)), "")
     for i, w in zip(row, place, strict=True):
         if w >= 0:
             spelled[w] += tiny_tok.decode([i])

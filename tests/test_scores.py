@@ -52,9 +52,11 @@ def test_scores_of_classes(rows):
     found, truth = class_scores(*rows, ordered=True)(np.ones(len(rows[0]))), expected(*rows)
     for name, value in truth.items():
         assert found[name] == pytest.approx(value, abs=1e-9, nan_ok=True), name
-    given_, ids = torch.from_numpy(rows[1]), torch.from_numpy(rows[0])
-    torchs = multiclass_calibration_error(given_, ids, num_classes=rows[1].shape[1], n_bins=15, norm="l1")
-    assert found["calibration error"] == pytest.approx(float(torchs), abs=1e-6)
+    places = 15 * rows[1].max(1)
+    if (abs(places - places.round()) > 1e-4).all():  # torchmetrics rounds to float32, which side of a bin's edge it is
+        given_, ids = torch.from_numpy(rows[1]), torch.from_numpy(rows[0])
+        torchs = multiclass_calibration_error(given_, ids, num_classes=rows[1].shape[1], n_bins=15, norm="l1")
+        assert found["calibration error"] == pytest.approx(float(torchs), abs=1e-6)
 
 
 @given(classes(), st.integers(0, 1000))
