@@ -1,13 +1,10 @@
 """What a model has to beat: the most usual answer, and a linear model of word counts."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.multiclass import OneVsRestClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
 
 from kickbert.targets import MULTI, REGRESSION, Target
 
@@ -16,9 +13,9 @@ MAJORITY = "majority"
 FEW = 100  # rows below which every word counts, and not only those of two rows
 
 
-def word_counts(model: Any, rows: int) -> Pipeline:
-    """TF-IDF of words and word pairs, then the model."""
-    return make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2 if rows >= FEW else 1), model)
+def word_counts(rows: int) -> TfidfVectorizer:
+    """TF-IDF of words and word pairs, for so many training rows."""
+    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2 if rows >= FEW else 1)
 
 
 def majority(target: Target, codes: np.ndarray, rows: int) -> np.ndarray:
@@ -41,19 +38,21 @@ def linear(target: Target, codes: np.ndarray, texts: Sequence[str], asked: Seque
     Returns:
         Shape (rows, outputs); None where there is not one word, or one class, to learn from.
     """
-    out = np.zeros((len(asked), len(target.names)))
+    words = word_counts(len(texts))
     try:
-        if target.task == REGRESSION:
-            return word_counts(Ridge(), len(texts)).fit(texts, codes).predict(asked).reshape(-1, 1)
-        model = LogisticRegression(C=10, max_iter=1000)
-        if target.task == MULTI:
-            there = np.flatnonzero((codes.min(0) == 0) & (codes.max(0) == 1))  # labels with rows of both kinds
-            out[:, codes.min(0) == 1] = 1
-            fitted = word_counts(OneVsRestClassifier(model), len(texts)).fit(texts, codes[:, there].astype(int))
-            out[:, there] = fitted.predict_proba(asked)
-            return out
-        fitted = word_counts(model, len(texts)).fit(texts, codes)
-    except ValueError:  # scikit-learn's word for an empty vocabulary or a single class
+        known = words.fit_transform(texts)
+    except ValueError:  # scikit-learn's word for an empty vocabulary
         return None
-    out[:, fitted.classes_] = fitted.predict_proba(asked)
+    new, model = words.transform(asked), LogisticRegression(C=10, max_iter=1000)
+    if target.task == REGRESSION:
+        return Ridge().fit(known, codes).predict(new).reshape(-1, 1)
+    out = np.zeros((len(asked), len(target.names)))
+    if target.task == MULTI:
+        out[:] = codes.min(0)  # labels that each row has, or none
+        for label in np.flatnonzero(codes.min(0) < codes.max(0)):
+            out[:, label] = model.fit(known, codes[:, label]).predict_proba(new)[:, 1]
+        return out
+    if codes.min() == codes.max():
+        return None
+    out[:, np.unique(codes)] = model.fit(known, codes).predict_proba(new)
     return out

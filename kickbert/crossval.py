@@ -142,7 +142,7 @@ def deal(
     task = recipe.get("task") or guess_task(values.dropna(), bins, delim)
     usable = df[texts].notna().any(axis=1).to_numpy()
     if task != MULTI:
-        usable &= values.notna().to_numpy()
+        usable = usable & values.notna().to_numpy()
     rows, values = df[usable].reset_index(drop=True), values[usable].reset_index(drop=True)
     target = fit_target(values, bins, recipe.get("bin_format"), delim=delim, task=task)
     if hasattr(target, "edges"):

@@ -106,8 +106,8 @@ def explain(learn: Any, text: Any, label: Any = None, method: str = "gradients",
     device = next(learn.model.parameters()).device
     ids = torch.from_numpy(tokenizer.encode_batch([read])[0][0].astype(np.int64))[None].to(device)
     with _evaluating(learn.model):
-        out = _logits(learn.model, ids)
-        probs = learn.loss_func.activation(out)[0]
+        with torch.no_grad():
+            probs = learn.loss_func.activation(_logits(learn.model, ids))[0]
         which = _class(target, label, probs)
         scores, gap = methods[method](learn, ids, place, which, steps)
     summed = np.bincount(place[place >= 0], weights=scores[place >= 0], minlength=len(words))

@@ -195,6 +195,7 @@ def suspicious(index: pd.Index, texts: Sequence[str], labels: pd.Series) -> pd.D
     from cleanlab.filter import find_label_issues
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_predict
+    from sklearn.pipeline import make_pipeline
 
     columns = ["row", "label", "rather", "probability of label", "text"]
     named = labels.astype(str).where(labels.notna())
@@ -203,7 +204,7 @@ def suspicious(index: pd.Index, texts: Sequence[str], labels: pd.Series) -> pd.D
         return pd.DataFrame(columns=columns)
     rows = np.flatnonzero(usable)
     names, codes = np.unique(named[usable], return_inverse=True)
-    model = word_counts(LogisticRegression(C=10, max_iter=1000), len(rows))
+    model = make_pipeline(word_counts(len(rows)), LogisticRegression(C=10, max_iter=1000))
     probs = cross_val_predict(model, [texts[i] for i in rows], codes, cv=5, method="predict_proba")
     worst = find_label_issues(codes, probs, return_indices_ranked_by="self_confidence", n_jobs=1)
     told = [

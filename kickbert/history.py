@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from fastai.callback.core import Callback
 from fastai.learner import Recorder
 
@@ -30,9 +31,13 @@ class Fit:
 
 
 class History(Callback):
-    """Adds each fit to `learn.history`."""
+    """Keeps each fit: `learn.history.fits`."""
 
     order = Recorder.order + 1
+
+    def __init__(self):
+        super().__init__()
+        self.fits: list[Fit] = []
 
     def after_fit(self):
         recorder = self.learn.recorder
@@ -41,7 +46,7 @@ class History(Callback):
         table: Any = self.learn.groups
         table = table[table["trainable"]]
         last = float(table["lr"].iloc[-1]) or 1.0
-        self.learn.history.append(
+        self.fits.append(
             Fit(
                 self.learn.phase_title,
                 [float(loss) for loss in recorder.losses],
@@ -49,6 +54,6 @@ class History(Callback):
                 table["group"].tolist(),
                 [round(float(rate) / last, 6) for rate in table["lr"]],
                 list(recorder.metric_names[1:-1]),
-                [[float(v) for v in row] for row in recorder.values],
+                [[np.nan if v is None else float(v) for v in row] for row in recorder.values],
             )
         )

@@ -58,7 +58,7 @@ class GradualLearner(Loop):
         cbs: Any = None,
         **kwargs: Any,
     ):
-        self.seed, self.phase_title, self.history = seed, "", []
+        self.seed, self.phase_title = seed, ""
         target = dls.target if isinstance(dls, TextDataLoaders) else None  # none where a DataBlock made them
         super().__init__(
             dls,

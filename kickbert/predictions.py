@@ -136,7 +136,7 @@ class Predictions:
         target = Labels(tuple(names), SINGLE)
         codes = target.encode(pd.Series(truth))
         if (codes < 0).any():
-            raise ValueError(f"truth holds {truth[codes < 0][0]!r}, which is no class; classes are {names}")
+            raise ValueError(f"truth holds {truth[codes < 0].tolist()[0]!r}, which is no class; classes are {names}")
         return cls(target, probs, probs.argmax(1), codes)
 
 

@@ -146,7 +146,7 @@ def _training(learn: Any, ladder: pd.DataFrame | None) -> Iterator[Section]:
         yield Section(
             "What each phase brought", table=ladder, figure=plot_ladder(ladder, metric=metric) if metric else None
         )
-    if getattr(learn, "history", None):
+    if hasattr(learn, "history") and learn.history.fits:
         yield Section("Training", figure=training_plots.plot_learning_curves(learn))
 
 

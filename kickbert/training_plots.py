@@ -26,7 +26,7 @@ def plot_learning_curves(learn: Any, metric: str | None = None, ax: Sequence[Axe
     Raises:
         ValueError: nothing was trained, or an unknown metric.
     """
-    history = learn.history
+    history = learn.history.fits
     if not history:
         raise ValueError("the learner was not trained yet; fit_gradual() or any of fastai's fits does it")
     names = history[-1].names

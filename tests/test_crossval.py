@@ -96,7 +96,11 @@ def test_better_is_said_only_where_it_is(reviews, recipe):
     def untrained(learn):
         pass
 
-    found = compare({"trained": {}, "not trained": {"fit": untrained}, "twin": {}}, reviews, **recipe)
+    def whole(learn):
+        learn.fit_one_cycle(6, 4e-3)
+
+    recipes = {"trained": {"fit": whole}, "not trained": {"fit": untrained}, "twin": {"fit": whole}}
+    found = compare(recipes, reviews, **recipe)
     assert "'not trained'" in found.told.split(";")[0] and "is better than" in found.told
     assert "cannot be told" in found.told and found.table["recipe"].iloc[-1] == "not trained"
     with pytest.raises(ValueError, match="at least two"):

@@ -107,7 +107,7 @@ def test_baselines_where_there_is_little_to_learn():
     codes = np.array([0, 1, 1])
     assert majority(target, codes, 2).tolist()[0] == pytest.approx([1 / 3, 2 / 3])
     assert linear(target, codes, ["", "", ""], ["x"]) is None
-    assert linear(target, codes, ["x y", "z w", "z v"], ["z", "x"]).argmax(1).tolist() == [1, 0]
+    assert linear(target, codes, ["warm day", "cold night", "cold rain"], ["cold", "warm"]).argmax(1).tolist() == [1, 0]
     several = fit_target(pd.Series([["p", "q"], ["p"], ["p"]]))
     hot = several.encode(pd.Series([["p", "q"], ["p"], ["p"]]))
-    assert (linear(several, hot, ["x y", "z w", "z v"], ["z"])[:, 0] == 1).all()  # each row has it
+    assert (linear(several, hot, ["warm day", "cold night", "cold rain"], ["cold"])[:, 0] == 1).all()  # each row has it

@@ -29,7 +29,8 @@ def one_word(make, reviews):
         model.encoder.body.embeddings.position_embeddings.weight.zero_()
         table.add_(0.1 * torch.randn(table.shape, generator=torch.Generator().manual_seed(0)))
         table -= table @ direction[:, None] / len(direction) * direction
-        for i in set(tokens.hf(" wonderful", add_special_tokens=False)["input_ids"]):
+        others = {i for w in (" a", " bright", " film", " no", " 3") for i in tokens.hf(w)["input_ids"]}
+        for i in set(tokens.hf(" wonderful")["input_ids"]) - others:
             table[i] = 3 * direction
         model.head.classifier.weight.zero_()
         model.head.classifier.weight[1] = direction

@@ -89,12 +89,12 @@ def test_learning_curves_of_all_fits(make, reviews):
         tp.plot_learning_curves(learn)
     learn.fit_gradual()
     figure = tp.plot_learning_curves(learn)
-    steps = sum(len(fit.losses) for fit in learn.history)
+    steps = sum(len(fit.losses) for fit in learn.history.fits)
     assert steps == sum(len(line.get_xdata()) for line in figure.axes[0].lines if line.get_linestyle() == "-")
     titles = [t.get_text() for t in figure.axes[0].texts]
     assert titles[0].startswith("1/2 head") and len(titles) == 2
     learn.lr_find(show_plot=False)
-    assert len(learn.history) == 2
+    assert len(learn.history.fits) == 2
     with pytest.raises(ValueError, match="metric='f2' is not among"):
         tp.plot_learning_curves(learn, "f2")
 
