@@ -41,7 +41,8 @@ class History(Callback):
 
     def after_fit(self):
         recorder = self.learn.recorder
-        if hasattr(self.learn, "lr_finder") or not recorder.values:
+        # fastai calls this after validation too, when no step was taken
+        if hasattr(self.learn, "lr_finder") or not recorder.values or not recorder.losses:
             return
         table: Any = self.learn.groups
         table = table[table["trainable"]]

@@ -98,12 +98,11 @@ def _scores(found: Evaluation) -> Iterator[Section]:
     if p.target.task == REGRESSION:
         yield Section("Predicted against true", figure=score_plots.plot_values(p))
     else:
-        table = coverage(p)
         yield Section(
             "When it may stay silent",
             "Answering only the rows it is sure of makes the answers better; the others go to a person.",
-            table, score_plots.plot_coverage(table), most=20,
-        )  # fmt: skip
+            figure=score_plots.plot_coverage(coverage(p)),
+        )
         yield Section(
             "Is it as sure as it is right?",
             "On the dotted line 80 % sure means right four times in five; kickbert.calibrate(learn) brings it there.",

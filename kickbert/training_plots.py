@@ -48,7 +48,7 @@ def plot_learning_curves(learn: Any, metric: str | None = None, ax: Sequence[Axe
     right.set_ylabel(metric.replace("_", " "), color=ORANGE)
     low.set(xlabel="steps", ylabel="learning rate", yscale="log")
     handles = [*top.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
-    top.legend(handles=handles, frameon=False, fontsize=8, loc="center right")
+    top.legend(handles=handles, frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.05), ncols=3)
     low.legend(frameon=False, fontsize=8)
     return top.figure
 

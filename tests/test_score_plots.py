@@ -94,6 +94,8 @@ def test_learning_curves_of_all_fits(make, reviews):
     titles = [t.get_text() for t in figure.axes[0].texts]
     assert titles[0].startswith("1/2 head") and len(titles) == 2
     learn.lr_find(show_plot=False)
+    learn.validate()
+    learn.predict_df(reviews)
     assert len(learn.history.fits) == 2
     with pytest.raises(ValueError, match="metric='f2' is not among"):
         tp.plot_learning_curves(learn, "f2")

@@ -1,0 +1,139 @@
+"""Is what kickbert says of a model true, and what does it cost to ask?
+
+    python benchmarks/trust.py                       # three seeds; it goes on where it was stopped
+    python benchmarks/trust.py --parts labels --seeds 1
+
+*folds*: five folds of 5,000 Kickstarter rows by `cross_validate`, against five fits by hand that share nothing.
+*labels*: 5 % of 2,000 ag_news labels are changed; how many of them are found, and how much of what is flagged is wrong.
+*calibration*: the calibration error on test rows before and after `calibrate`, which sees the validation rows only.
+*judging*: seconds and memory of `evaluate` and `report` by the number of rows judged, each in a process of its own.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from record import alone, once, runs
+from sets import load
+from sklearn.model_selection import StratifiedKFold
+
+import kickbert
+from kickbert.errors import label_errors
+from kickbert.speed import peak_memory
+
+RUNS = Path(__file__).with_name("trust.jsonl")
+FOLDS, WRONG = 5, 0.05
+MODEL = {"model": "minilm", "path": tempfile.gettempdir()}
+
+
+def folds(seed: int) -> dict:
+    """Seconds of five folds in one call, and of five fits apart."""
+    df, _, _, columns = load("kickstarter", seed, 5_000)
+    start = time.perf_counter()
+    found = kickbert.cross_validate(df, text_col=columns, folds=FOLDS, seed=seed, **MODEL)
+    together = time.perf_counter() - start
+    apart, right = time.perf_counter(), []
+    for train, test in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(df, df["label"]):
+        learn = kickbert.learner_from_df(df.iloc[train], text_col=columns, valid=0.1, seed=seed, **MODEL)
+        learn.fit_gradual()
+        right.append((learn.predict_df(df.iloc[test])["label"] == df["label"].iloc[test]).mean())
+    accuracy = found.folds["accuracy"].mean()
+    return {"together": together, "apart": time.perf_counter() - apart, "accuracy": accuracy, "by hand": np.mean(right)}
+
+
+def labels(seed: int) -> dict:
+    """Precision and recall of the rows flagged, and precision where half of the wrong ones are found."""
+    df, _, _, columns = load("ag_news", seed, 2_000)
+    rng, given = np.random.default_rng(seed), df["label"].copy()
+    wrong = rng.choice(len(df), int(WRONG * len(df)), replace=False)
+    classes = sorted(df["label"].unique())
+    for row in wrong:
+        given[row] = rng.choice([c for c in classes if c != df["label"][row]])
+    found = kickbert.cross_validate(df.assign(label=given), text_col=columns, folds=FOLDS, seed=seed, **MODEL)
+    flagged = label_errors(found.predictions)["row"].to_numpy()
+    hits = np.isin(flagged, wrong).cumsum()
+    half = int((hits >= len(wrong) / 2).argmax())
+    at_half = hits[half] / (half + 1) if hits[-1] >= len(wrong) / 2 else np.nan
+    return {"flagged": len(flagged), "precision": hits[-1] / len(flagged), "recall": hits[-1] / len(wrong),
+            "precision at half": at_half}  # fmt: skip
+
+
+def calibration(seed: int, name: str) -> dict:
+    """Calibration error and log loss on test rows, before and after."""
+    train, valid, test, columns = load(name, seed)
+    df = pd.concat([train.assign(split="train"), valid.assign(split="valid")], ignore_index=True)
+    learn = kickbert.learner_from_df(df, text_col=columns, valid="split", seed=seed, **MODEL)
+    learn.fit_gradual()
+    before = kickbert.evaluate(learn, test, compare=False, rounds=2)
+    done = kickbert.calibrate(learn)
+    after = kickbert.evaluate(learn, test, compare=False, rounds=2)
+    told = {f"{score} {when}": found[score] for score in ("calibration error", "log loss")
+            for when, found in (("before", before), ("after", after))}  # fmt: skip
+    return told | {"temperature": done.temperature}
+
+
+def judging(seed: int, rows: int) -> dict:
+    """Seconds and memory of `evaluate` and `report` on so many rows, in this process."""
+    train, _, _, columns = load("kickstarter", seed, 12_000)
+    learn = kickbert.learner_from_df(train[:2_000], text_col=columns, seed=seed, **MODEL)
+    ladder, judged = learn.fit_gradual(), train[2_000 : 2_000 + rows]
+    held, start = peak_memory(), time.perf_counter()
+    kickbert.evaluate(learn, judged)
+    evaluated = time.perf_counter() - start
+    with tempfile.TemporaryDirectory() as folder:
+        file = kickbert.report(learn, Path(folder) / "report.html", judged, ladder=ladder)
+        size = file.stat().st_size
+    reported = time.perf_counter() - start - evaluated
+    return {"evaluate": evaluated, "report": reported, "before MB": held / 1e6, "peak MB": peak_memory() / 1e6,
+            "page MB": size / 1e6}  # fmt: skip
+
+
+# What is measured of each part, and by which function.
+PARTS: dict[str, list[tuple[dict, Callable[..., dict]]]] = {
+    "folds": [({}, folds)],
+    "labels": [({}, labels)],
+    "calibration": [({"name": name}, calibration) for name in ("kickstarter", "sst2")],
+    "judging": [
+        ({"rows": rows}, lambda **how: alone(__file__, "--judge", json.dumps(how))) for rows in (2_500, 10_000)
+    ],
+}
+
+
+def table(part: str) -> str:
+    """Means and standard deviations over seeds, in Markdown."""
+    df = pd.DataFrame([row for row in runs(RUNS) if row["part"] == part]).drop(columns="part")
+    by = [c for c in ("name", "rows") if c in df]
+    shown = [c for c in df.columns if c not in (*by, "seed")]
+    lines = ["| " + " | ".join([*by, "seeds", *shown]) + " |", "|---" * (len(by) + 1 + len(shown)) + "|"]
+    for name, found in df.groupby(by, sort=False) if by else [((), df)]:
+        cells = [f"{found[c].mean():,.3f} ± {found[c].std() if len(found) > 1 else 0:,.3f}" for c in shown]
+        lines.append("| " + " | ".join([*map(str, name), str(len(found)), *cells]) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Make the runs asked for and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--judge", help="used by the benchmark itself")
+    args = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    if args.judge:
+        print(json.dumps(judging(**json.loads(args.judge))))
+        return
+    for part in args.parts:
+        for seed in range(args.seeds):
+            for how, measure in PARTS[part]:
+                once(RUNS, lambda: measure(seed=seed, **how), part=part, seed=seed, **how)  # noqa: B023 - called at once
+        print(f"\n{part}\n\n{table(part)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The pictures of the README's gallery.
+
+    python docs/gallery.py            # five minutes on two cores; KICKBERT_DATA names the folder of the data sets
+
+`probe.png` needs sst2 and Kickstarter (data/README.md says where they are published); the others are made from the
+project's own synthetic data.
+"""
+
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import pandas as pd
+from matplotlib import pyplot as plt
+
+import kickbert
+
+HERE = Path(__file__).parent
+sys.path.append(str(HERE.parent / "benchmarks"))
+SEED = 42
+
+
+def learner(df: pd.DataFrame, **columns) -> kickbert.GradualLearner:
+    """A learner of the small encoder."""
+    return kickbert.learner_from_df(df, model="minilm", seed=SEED, path=tempfile.mkdtemp(), **columns)
+
+
+def probes() -> None:
+    """How much each depth of the untrained encoder knows of two tasks."""
+    from sets import load
+
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    for ax, name in zip(axes, ("sst2", "kickstarter"), strict=True):
+        train, valid, _, columns = load(name, SEED, 5_000)
+        df = pd.concat([train.assign(split="train"), valid.assign(split="valid")], ignore_index=True)
+        kickbert.plot_probe(kickbert.probe(learner(df, text_col=columns, valid="split")), ax=ax)
+        ax.set_title(name, loc="left")
+    save(figure, "probe")
+
+
+def tweets() -> None:
+    """What a report shows of a model of the synthetic tweets."""
+    df = kickbert.split(pd.read_csv(HERE.parent / "data" / "tweets_sample.csv"), seed=SEED)
+    learn = learner(df[df["split"] != "test"], valid="split")
+    learn.fit_gradual()
+    found = kickbert.evaluate(learn, df[df["split"] == "test"])
+    save(kickbert.plot_learning_curves(learn), "learning_curves")
+    figure, axes = plt.subplots(1, 2, figsize=(9.6, 4), layout="constrained")
+    kickbert.plot_confusion(found.predictions, rates=True, ax=axes[0])
+    kickbert.plot_calibration(found.predictions, ax=axes[1])
+    save(figure, "judged")
+
+
+def save(figure: plt.Figure, name: str) -> None:
+    """Write a picture beside this script."""
+    figure.savefig(HERE / f"{name}.png", dpi=110)
+    print(HERE / f"{name}.png")
+
+
+if __name__ == "__main__":
+    warnings.filterwarnings("ignore")
+    probes()
+    tweets()
