@@ -30,7 +30,7 @@ class Study:
 
     Args:
         sets: the rows, and how many of them train; None for all.
-        ways: arguments of `learner_from_df`, and a schedule if it has its own, by name; None for TF-IDF and a linear SVM.
+        ways: by name, arguments of `learner_from_df`, and a `schedule` of its own; None for TF-IDF and a linear SVM.
         common: arguments that all ways share.
         schedule: arguments of `gradual_unfreezing`.
         shown: the scores of the table.
