@@ -134,6 +134,23 @@ def _numbers(values: pd.Series) -> np.ndarray:
     )
 
 
+def leaks(found: Predictions, training: Sequence[str], similar: float = 0.8) -> pd.DataFrame:
+    """Judged rows whose text stands in training too, word for word or nearly: the model has seen the answer.
+
+    Args:
+        training: texts that the model was trained on.
+        similar: Jaccard similarity of character five-grams from which two texts are nearly the same.
+    Returns:
+        row, training row (its number), how, text.
+    """
+    texts = [*training, *found.texts]
+    held = pd.Series(np.arange(len(texts)) >= len(training))
+    frame = pd.DataFrame(index=[*range(len(training)), *_index(found)])
+    table = facts.leaks(frame, texts, facts.near_duplicates(texts, similar), held)
+    shown = [text.replace(SEP, " | ") for text in table["text"]]
+    return table.rename(columns={"test row": "row"}).assign(text=shown)
+
+
 def label_errors(found: Predictions) -> pd.DataFrame:
     """Rows whose label is likely wrong: confident learning (Northcutt, Jiang and Chuang 2021), by cleanlab.
 

@@ -33,10 +33,11 @@ figure img { max-width: 100%; height: auto; background: #fff; border-radius: 6px
 
 @dataclass
 class Section:
-    """A heading, a sentence, a table, a figure; what is None is left out.
+    """A heading, a sentence, a table, a figure, some HTML; what is None is left out.
 
     Args:
         figure: of matplotlib.
+        markup: HTML, its text escaped already.
         most: rows of the table that are shown.
     """
 
@@ -45,6 +46,7 @@ class Section:
     table: pd.DataFrame | None = None
     figure: Any = None
     most: int = 30
+    markup: str = ""
 
 
 def page(title: str, lead: str, sections: Sequence[Section]) -> str:
@@ -66,6 +68,8 @@ def _section(section: Section) -> str:
         parts.append(f'<figure><img alt="{html.escape(section.title)}" src="{_picture(section.figure)}"></figure>')
     if section.table is not None:
         parts.append(_table(section.table, section.most))
+    if section.markup:
+        parts.append(section.markup)
     return "\n".join([*parts, "</section>"])
 
 

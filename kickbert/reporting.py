@@ -9,19 +9,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
 from kickbert import baselines, errors, score_plots, training_plots
 from kickbert.calibration import coverage
 from kickbert.evaluation import Evaluation, evaluate
+from kickbert.explanation import explain
 from kickbert.files import replacing
 from kickbert.page import Section, page
 from kickbert.plots import plot_ladder
 from kickbert.speed import benchmark
 from kickbert.targets import MULTI, REGRESSION
+from kickbert.tokenizer import SEP
 
 MAIN = {MULTI: "F1, micro", REGRESSION: "mean absolute error"}  # the score that the page begins with; else accuracy
+EXPLAINED = 3  # mistakes that are shown word by word
 PACKAGES = ("kickbert", "torch", "transformers", "fastai", "scikit-learn")
 
 
@@ -52,6 +56,7 @@ def report(
         *_short(found),
         *_scores(found),
         *_mistakes(found),
+        *_reasons(learn, found),
         *_training(learn, ladder),
         *_engine(learn, found, seconds),
     ]
@@ -137,6 +142,22 @@ def _mistakes(found: Evaluation) -> Iterator[Section]:
     for title, (text, table) in tables.items():
         if len(table):
             yield Section(title, text, table, most=20)
+
+
+def _reasons(learn: Any, found: Evaluation) -> Iterator[Section]:
+    """What the surest mistakes were read from, and rows that training had too."""
+    p = found.predictions
+    if not _judged(found) or not p.texts or p.target.task == REGRESSION:
+        return
+    worst = np.flatnonzero(p.wrong)[np.argsort(-p.confidence[p.wrong], kind="stable")][:EXPLAINED]
+    told = [explain(learn, tuple(p.texts[i].split(SEP)), method="occlusion").to_html() for i in worst]
+    if told:
+        text = "What is lost when a word is hidden, in the mistakes it was surest of: orange speaks for the answer, "
+        yield Section("Why it said so", f"{text}blue against it.", markup="\n".join(told))
+    if len(learn.dls.train_ds):
+        table = errors.leaks(p, [row.text for row in learn.dls.train_ds.tls[0].items])
+        if len(table):
+            yield Section("Rows that training had too", "They flatter the scores; drop them.", table, most=20)
 
 
 def _training(learn: Any, ladder: pd.DataFrame | None) -> Iterator[Section]:

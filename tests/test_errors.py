@@ -86,3 +86,12 @@ def test_numbers_have_no_wrong_labels():
     target = fit_target(pd.Series([1.0, 2.0], name="x"), task="regression")
     with pytest.raises(ValueError, match="cannot be suspected"):
         errors.label_errors(Predictions(target, np.zeros((2, 1)), np.zeros((2, 1)), np.zeros(2)))
+
+
+def test_rows_that_training_had_are_named():
+    texts = ["A lamp that  never goes out", "something else altogether", "a  lamp that never goes out!"]
+    truth = np.array([0, 1, 0])
+    found = Predictions(fit_target(pd.Series(["a", "b", "a"])), np.eye(2)[truth], truth, truth, texts)
+    table = errors.leaks(found, ["unrelated words of training", "a lamp that never goes out"])
+    assert table["row"].tolist() == [0, 2] and table["training row"].tolist() == [1, 1]
+    assert table["how"].tolist() == ["the same", "nearly the same"]

@@ -23,6 +23,7 @@ def test_a_page_of_everything(make, reviews, tmp_path):
     found = sections(page)
     assert found[0] == "In short" and found[-1] == "The model"
     assert {"What is taken for what", "Is it as sure as it is right?", "Training", "Speed", "All scores"} <= set(found)
+    assert ("Why it said so" in found) == ("Mistakes that it was surest of" in found)
     assert "It is right about" in page and "a linear model of word counts has" in page
     assert not re.search(r"(src|href)=\"?(https?:)?//", page) and "<script" not in page
 
