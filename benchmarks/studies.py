@@ -68,7 +68,7 @@ STUDIES = {
     "several labels": Study(
         {"reuters": None, "goemotions": None},
         {"kickbert": {}, "TF-IDF, linear SVM": None},
-        {"label_col": "labels", "label_delim": "|"},
+        {"label_col": "labels", "label_delim": "|", "max_length": 256},
         SEVERAL,
         ("micro_f1", "macro_f1", "macro_f1 at 0.5"),
     ),
@@ -106,7 +106,7 @@ def run(study: Study, name: str, way: str, seed: int) -> dict:
 
     train, valid, test, columns = study_parts(name.split()[0], seed, study.sets[name])
     if study.ways[way] is None:
-        return svm(train, test, columns, **study.common)
+        return svm(train, test, columns, study.common["label_col"], study.common["label_delim"])
     df = pd.concat([train.assign(split="train"), valid.assign(split="valid")], ignore_index=True)
     how = {key: value() if callable(value) else value for key, value in study.ways[way].items()}
     schedule = study.schedule | how.pop("schedule", {})

@@ -6,7 +6,9 @@ from typing import Any
 
 import pandas as pd
 import torch
+from fastai.callback.training import GradientClip
 from fastai.torch_core import default_device, set_seed
+from fastcore.foundation import L
 
 from kickbert import precision as arithmetic
 from kickbert.augment import Augmenter
@@ -21,10 +23,12 @@ from kickbert.metrics import metrics_for
 from kickbert.optimizers import named as optimizer_named
 from kickbert.pretrained import sentence_pooling
 from kickbert.store import Stores
-from kickbert.targets import ORDINAL
+from kickbert.targets import MULTI, ORDINAL
 from kickbert.tasks import described
 from kickbert.tokenizer import TextTokenizer, load_tokenizer
 from kickbert.weights import class_weights as class_weights_of
+
+LARGEST = 1.0  # norm of the gradient of several labels
 
 
 def learner_from_df(
@@ -91,7 +95,7 @@ def learner_from_df(
         cache: whether the frozen part of the encoder is computed once and kept; a `kickbert.Stores` says where and how
             much of it.
         metrics: fastai metrics; None for accuracy and macro-F1, and quadratic kappa for bins.
-        cbs: fastai callbacks.
+        cbs: fastai callbacks; for several labels gradients are clipped to a norm of 1 as well.
         path: where checkpoints go, in a folder `models`.
     Returns:
         A fastai Learner with everything trainable; `fit_gradual()` is the way to train it.
@@ -120,6 +124,8 @@ def learner_from_df(
         ordinal=target.task == ORDINAL,
     )
     classifier = TextClassifier(encoder, head, arithmetic.choose(precision, device)).to(device)
+    if target.task == MULTI:  # a batch with a label that hardly any has pulls hard enough to undo an epoch
+        cbs = [*L(cbs), GradientClip(LARGEST)]
     return GradualLearner(
         dls,
         classifier,

@@ -74,6 +74,7 @@ def test_several_labels_as_lists_strings_and_columns(make, several):
 
 def test_several_labels_are_learnt_and_their_thresholds_tuned(make, several, tmp_path, capsys):
     learn = make(several)
+    assert learn.gradient_clip.max_norm == 1
     ladder = learn.fit_gradual(PHASES)
     assert ladder["f1_macro"].iloc[-1] > 0.8
     thresholds = learn.loss_func.thresh
