@@ -1,4 +1,4 @@
-"""Write letters_sample.csv: long letters of a jury in which one sentence, seldom an early one, holds the decision."""
+"""Write letters_sample.csv: long letters of a jury in which three sentences, no early ones, hold the decision."""
 
 import random
 
@@ -9,7 +9,8 @@ LABELS = {"accepted": 0.35, "revise": 0.3, "rejected": 0.35}
 LABEL_NOISE = 0.03
 SENTENCES = (22, 38)  # of a letter, least and most
 KINDS = {"summary": 8, "praise": 5, "complaint": 5, "aside": 6}
-EARLIEST = 0.4  # share of the letter before which the decision never stands
+DECIDING = 3  # sentences of the decision
+EARLIEST = 0.4  # share of the letter before which none of them stands
 
 
 def compose_letter(label: str, composer: Composer) -> str:
@@ -18,7 +19,8 @@ def compose_letter(label: str, composer: Composer) -> str:
     count = rng.randint(*SENTENCES)
     kinds = rng.choices(list(KINDS), weights=list(KINDS.values()), k=count)
     parts = [f"{{{kind}}}" for kind in kinds]
-    parts.insert(rng.randint(round(EARLIEST * count), count), f"{{{label}}}")
+    for _ in range(DECIDING):
+        parts.insert(rng.randint(round(EARLIEST * count), count), f"{{{label}}}")
     text = " ".join(["{salutation}", "{opening}", *parts, "{closing}"])
     return misspell(tidy(composer.fill(text)), rng, rate=0.005)
 
@@ -40,4 +42,4 @@ def make_letters(rows: int, seed: int) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    write_from_command_line(make_letters, rows=600, seed=3, out="letters_sample.csv")
+    write_from_command_line(make_letters, rows=900, seed=3, out="letters_sample.csv")

@@ -1,4 +1,4 @@
-"""Does a letter accept, put off or reject? Texts far over max_length, read in windows. Two minutes on two cores.
+"""Does a letter accept, put off or reject? Texts far over max_length, read in windows. Four minutes on two cores.
 
 python examples/long_documents.py
 python examples/long_documents.py --csv mine.csv --text body --label kind --max-length 256
