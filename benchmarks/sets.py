@@ -59,7 +59,7 @@ def study_parts(
     if name in ROWS:
         return load(name, seed, rows)
     df = pd.read_csv(FOLDER / f"{name}.csv.gz")
-    if name == "smile":  # 13 classes without `nocode`; no publisher's test set
+    if name == "smile":  # 12 classes without `nocode`; no publisher's test set
         df = df[df["label"] != "nocode"]
         test, pool = _draw(df, len(df) // 4, seed)
         valid, pool = _draw(pool, len(pool) // 10, seed)

@@ -21,6 +21,8 @@ from record import once, runs
 from scores import scores, svm
 from sets import study_parts
 
+import kickbert
+
 RUNS = Path(__file__).with_name("studies.jsonl")
 
 
@@ -41,12 +43,6 @@ class Study:
     common: dict[str, Any] = field(default_factory=dict)
     schedule: dict[str, Any] = field(default_factory=dict)
     shown: tuple[str, ...] = ("accuracy", "macro_f1")
-
-
-def _eda() -> Any:
-    import kickbert
-
-    return kickbert.EDA()
 
 
 SEVERAL = {"epochs": (3, 4), "lr": (5e-3, 4e-4)}  # a sigmoid for each label needs more steps than one softmax
@@ -94,7 +90,7 @@ STUDIES = {
         {
             "none": {},
             "none, as many steps": {"schedule": {"epochs": (5, 10)}},  # variants make an epoch five times as long
-            "EDA, 4 variants": {"augment": _eda},
+            "EDA, 4 variants": {"augment": kickbert.EDA()},
         },
     ),
 }
@@ -102,13 +98,11 @@ STUDIES = {
 
 def run(study: Study, name: str, way: str, seed: int) -> dict:
     """Train one way on one draw of rows; the scores on test rows, and the seconds of training."""
-    import kickbert
-
     train, valid, test, columns = study_parts(name.split()[0], seed, study.sets[name])
     if study.ways[way] is None:
         return svm(train, test, columns, study.common["label_col"], study.common["label_delim"])
     df = pd.concat([train.assign(split="train"), valid.assign(split="valid")], ignore_index=True)
-    how = {key: value() if callable(value) else value for key, value in study.ways[way].items()}
+    how = dict(study.ways[way])
     schedule = study.schedule | how.pop("schedule", {})
     with tempfile.TemporaryDirectory() as scratch:
         start = time.perf_counter()

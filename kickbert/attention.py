@@ -30,18 +30,13 @@ def _pieces(heads: int, per_head: int, bias: Tensor | None) -> Iterator[tuple[sl
         per_head: scores of one.
         bias: shape (batch, 1, ...); the heads of a piece are of one row, or of several whole rows.
     """
-    many = max(1, CACHED // per_head)
-    rows = 1 if bias is None else len(bias)
-    own = heads // rows
-    if bias is None:
-        yield from ((slice(at, at + many), None) for at in range(0, heads, many))
-    elif many >= own:
-        many //= own
-        yield from ((slice(at * own, (at + many) * own), bias[at : at + many]) for at in range(0, rows, many))
-    else:
-        for row in range(rows):
-            for at in range(0, own, many):
-                yield slice(row * own + at, row * own + min(at + many, own)), bias[row : row + 1]
+    rows = heads if bias is None else len(bias)  # without a bias each head may as well be a row
+    own, many = heads // rows, max(1, CACHED // per_head)
+    together = max(1, many // own)
+    for row in range(0, rows, together):
+        end = min(row + together, rows)
+        for at in range(row * own, end * own, min(many, together * own)):
+            yield slice(at, min(at + many, end * own)), None if bias is None else bias[row:end]
 
 
 def _probabilities(query: Tensor, key: Tensor, bias: Tensor | None, scale: float) -> Tensor:

@@ -44,7 +44,6 @@ _EMOJI = regex.compile(rf"(?V1)^(?:{_RUN} ?)+| ?{_RUN}")
 _PUNCTUATION = regex.compile(r"(?V1)(?<![\p{L}\p{M}])['’]|['’](?!\p{L})|[[\p{P}$+<=>^`|~]--['’]]")
 _WORD = regex.compile(r"(?<!\w)[\p{L}\p{M}]+(?:['’][\p{L}\p{M}]+)*(?!\w)")
 _CONTRACTION = re.compile(r"(.+?)(n't|'(?:s|m|d|re|ve|ll))$")
-_SPACES = re.compile(r"\s+")
 _PLAIN = re.compile(r"[\t\n -~]*")  # what ftfy leaves as it is: ASCII without control characters
 
 

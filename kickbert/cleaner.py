@@ -1,10 +1,10 @@
 """Cleaning steps in a row: chosen by name, saved as JSON, replayed when predicting."""
 
-import difflib
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from kickbert._names import nearest
 from kickbert.clean import (
     Step,
     convert_to_lowercase,
@@ -97,8 +97,7 @@ class Cleaner:
 
 
 def _unknown(name: Any, known: Iterable[str] = STEPS, argument: str = "step", what: str = "cleaning step") -> Any:
-    near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.4)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
+    hint = nearest(name, known, cutoff=0.4) or "."
     raise ValueError(
         f"{argument}={name!r} is no {what}; there are {list(known)}{hint} A function of your own is passed as it is"
     )

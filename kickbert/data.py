@@ -18,7 +18,7 @@ from kickbert.augment import Augmenter, augment_texts
 from kickbert.batches import BucketDL, Packed
 from kickbert.bins import Format
 from kickbert.cleaner import Cleaner
-from kickbert.frames import as_list, check_frame, named, read_texts
+from kickbert.frames import as_list, check_frame, named, pick, read_texts
 from kickbert.splits import strata_of, valid_rows
 from kickbert.targets import MULTI, Target
 from kickbert.tasks import fit_target, guess_task
@@ -138,13 +138,10 @@ class TextDataLoaders(DataLoaders):
     def _codes(self, df: pd.DataFrame) -> np.ndarray:
         """The targets of further rows."""
         check_frame(df, as_list(self.label_col), "label_col")
-        values = df[self.label_col if isinstance(self.label_col, str) else list(self.label_col)]
-        bad, strange = self.target.unknown(values)
+        values = pick(df, self.label_col)
+        bad, told = _unseen(self.target, values)
         if bad.any():
-            raise ValueError(
-                f"{bad.sum():,} rows have a label that training never saw ({strange[:5]}): rows "
-                f"{named(bad, values.index)}; leave them out"
-            )
+            raise ValueError(f"{told}; leave them out")
         return self.target.encode(values)
 
 
@@ -180,7 +177,7 @@ def dataloaders_from_df(
         raise TypeError(f"augment={augment!r} is no Augmenter; pass kickbert.EDA(), or one of your own")
     cleaner = cleaning if isinstance(cleaning, Cleaner) or cleaning is None else Cleaner(cleaning)
     texts, empty = read_texts(df, columns, cleaner)
-    values = df[label_col if isinstance(label_col, str) else list(label_col)]
+    values = pick(df, label_col)
     task = task or guess_task(values.dropna(), bins, label_delim)
     usable = ~empty
     if task != MULTI:  # there a missing cell is a row of no label
@@ -191,11 +188,10 @@ def dataloaders_from_df(
     df, values, texts = df[usable], values[usable], [t for t, keep in zip(texts, usable, strict=True) if keep]
     train, held = valid_rows(df, valid, strata_of(values, task, bins, label_delim), seed)
     target = fit_target(values[train], bins, bin_format, delim=label_delim, task=task)
-    bad, strange = target.unknown(values[held])
+    bad, told = _unseen(target, values[held])
     if bad.any():
         kept = "those labels are" if task == MULTI else "they are"
-        told = f"{bad.sum():,} rows have a label that training never saw ({strange[:5]})"
-        warnings.warn(f"{told}: rows {named(bad, df.index[held])}; {kept} left out of validation", stacklevel=3)
+        warnings.warn(f"{told}; {kept} left out of validation", stacklevel=3)
         if task != MULTI:
             held = held.copy()  # what pandas gives may be read-only
             held[np.flatnonzero(held)[bad]] = False
@@ -213,6 +209,13 @@ def dataloaders_from_df(
         loaders[0].renew = partial(_varied, texts[0], augment, rng, tokenizer)
     kept = {"text_col": columns, "label_col": label_col, "target": target, "cleaner": cleaner}
     return TextDataLoaders(*loaders, **kept, path=path, device=device)
+
+
+def _unseen(target: Target, values: pd.Series | pd.DataFrame) -> tuple[np.ndarray, str]:
+    """Which rows have a label that training never saw (bool, shape (n,)), and a sentence about them."""
+    bad, strange = target.unknown(values)
+    told = f"{bad.sum():,} rows have a label that training never saw ({strange[:5]}): rows {named(bad, values.index)}"
+    return bad, told
 
 
 def _varied(texts: list[str], augment: Augmenter, rng: np.random.Generator, tokenizer: TextTokenizer) -> Packed:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from kickbert import exploration_page, facts
-from kickbert.frames import as_list, check_column, check_frame, read_texts
+from kickbert.frames import as_list, check_column, check_frame, pick, read_texts
 from kickbert.splits import TEST
 from kickbert.targets import MULTI, SINGLE
 from kickbert.tasks import guess_task
@@ -109,7 +109,7 @@ def _present(df: pd.DataFrame, column: Any, default: str, argument: str) -> Any:
 def _labels(
     df: pd.DataFrame, texts: list[str], label_col: Any, delim: str | None, sample: np.ndarray
 ) -> dict[str, pd.DataFrame]:
-    values = df[label_col]
+    values = pick(df, label_col)
     task = guess_task(values.dropna(), delim=delim)
     names = facts.label_names(values, task, delim)
     tables = {"classes": facts.class_counts(names)}

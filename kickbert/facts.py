@@ -124,10 +124,8 @@ def language_of(texts: Sequence[str]) -> list[str]:
 
 def languages(texts: Sequence[str]) -> pd.DataFrame:
     """How many texts are in which language."""
-    rows = Counter(found for found in language_of(texts) if found).most_common()
-    return pd.DataFrame({"language": [r[0] for r in rows], "rows": [r[1] for r in rows]}).assign(
-        share=lambda t: t["rows"] / max(1, t["rows"].sum())
-    )
+    counts = Counter(found for found in language_of(texts) if found)
+    return _counted("language", counts, counts.total())
 
 
 def label_names(values: pd.Series | pd.DataFrame, task: str, delim: str | None) -> list[list[str]]:
@@ -142,11 +140,14 @@ def label_names(values: pd.Series | pd.DataFrame, task: str, delim: str | None) 
 
 def class_counts(names: list[list[str]]) -> pd.DataFrame:
     """Rows of each class, the largest first."""
-    counts = Counter(name for row in names for name in row)
+    return _counted("class", Counter(name for row in names for name in row), len(names))
+
+
+def _counted(what: str, counts: Counter, total: int) -> pd.DataFrame:
+    """Names, rows and shares, the largest first."""
     rows = counts.most_common()
-    return pd.DataFrame({"class": [r[0] for r in rows], "rows": [r[1] for r in rows]}).assign(
-        share=lambda t: t["rows"] / max(1, len(names))
-    )
+    table = pd.DataFrame({what: [r[0] for r in rows], "rows": [r[1] for r in rows]})
+    return table.assign(share=table["rows"] / max(1, total))
 
 
 def telling_words(texts: Sequence[str], names: list[list[str]], top: int = 8) -> pd.DataFrame:

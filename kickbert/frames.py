@@ -1,12 +1,12 @@
 """Columns of a DataFrame: found by name, read as texts, with what cannot be used counted and named."""
 
-import difflib
 import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
+from kickbert._names import nearest
 from kickbert.cleaner import Cleaner
 from kickbert.tokenizer import join_columns
 
@@ -20,9 +20,7 @@ def check_column(df: pd.DataFrame, column: str, argument: str) -> None:
     if column in df.columns:
         return
     names = [str(c) for c in df.columns]
-    near = difflib.get_close_matches(str(column), names, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"{argument}={column!r} is not a column of df; columns are {names}{hint}")
+    raise ValueError(f"{argument}={column!r} is not a column of df; columns are {names}{nearest(column, names)}")
 
 
 def check_frame(df: pd.DataFrame, columns: Sequence[str], argument: str) -> None:
@@ -53,6 +51,11 @@ def as_list(column: str | Sequence[str]) -> list[str]:
     ['text']
     """
     return [column] if isinstance(column, str) else list(column)
+
+
+def pick(df: pd.DataFrame, column: str | Sequence[str]) -> pd.Series | pd.DataFrame:
+    """One column as a Series, several as a DataFrame."""
+    return df[column if isinstance(column, str) else list(column)]
 
 
 def read_texts(

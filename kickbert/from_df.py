@@ -6,9 +6,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from fastai.callback.training import GradientClip
 from fastai.torch_core import default_device, set_seed
-from fastcore.foundation import L
 
 from kickbert import precision as arithmetic
 from kickbert.augment import Augmenter
@@ -23,12 +21,10 @@ from kickbert.metrics import metrics_for
 from kickbert.optimizers import named as optimizer_named
 from kickbert.pretrained import sentence_pooling
 from kickbert.store import Stores
-from kickbert.targets import MULTI, ORDINAL
+from kickbert.targets import ORDINAL
 from kickbert.tasks import described
 from kickbert.tokenizer import TextTokenizer, load_tokenizer
 from kickbert.weights import class_weights as class_weights_of
-
-LARGEST = 1.0  # norm of the gradient of several labels
 
 
 def learner_from_df(
@@ -109,8 +105,7 @@ def learner_from_df(
     tokens = TextTokenizer(_limited(tokenizer, encoder), max_length, long, stride)
     columns = {"text_col": text_col, "label_col": label_col, "label_delim": label_delim, "cleaning": cleaning}
     columns |= {"bins": bins, "bin_format": bin_format, "task": task, "valid": valid, "sampling": sampling}
-    columns |= {"augment": augment}
-    dls = dataloaders_from_df(df, tokens, **columns, bs=bs, seed=seed, path=path, device=device)
+    dls = dataloaders_from_df(df, tokens, **columns, augment=augment, bs=bs, seed=seed, path=path, device=device)
     target = dls.target
     print(described(target))
     weights = class_weights_of(class_weights, target, dls.train.rows[1].numpy())
@@ -124,8 +119,6 @@ def learner_from_df(
         ordinal=target.task == ORDINAL,
     )
     classifier = TextClassifier(encoder, head, arithmetic.choose(precision, device)).to(device)
-    if target.task == MULTI:  # a batch with a label that hardly any has pulls hard enough to undo an epoch
-        cbs = [*L(cbs), GradientClip(LARGEST)]
     return GradualLearner(
         dls,
         classifier,

@@ -12,6 +12,7 @@ import pandas as pd
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import ParamScheduler
+from fastai.callback.training import GradientClip
 from fastai.torch_core import no_random
 from torch import Tensor, tensor
 
@@ -30,6 +31,8 @@ from kickbert.progress import Progress, epoch_line, interactive
 from kickbert.schedule import Phase, gradual_unfreezing
 from kickbert.store import Stores
 from kickbert.targets import MULTI, SINGLE
+
+LARGEST = 1.0  # norm of the gradient of several labels
 
 
 class GradualLearner(Loop):
@@ -76,6 +79,8 @@ class GradualLearner(Loop):
         self.logger = self._print_epoch
         self.remove_cbs(ProgressCallback)
         self.add_cbs([Guard, Collapse, History, *([Progress] if interactive() else [])])
+        if target and target.task == MULTI:  # a batch with a rare label pulls hard enough to undo an epoch
+            self.add_cb(GradientClip(LARGEST))
         if cache:
             self.add_cb(Cache(cache) if isinstance(cache, Stores) else Cache())
 

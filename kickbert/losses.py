@@ -4,7 +4,6 @@ Each is a fastai loss: `activation` gives probabilities, `decodes` what is decid
 outputs are divided by before they become probabilities, is 1 until `kickbert.calibrate` has fitted it.
 """
 
-import difflib
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from fastai.losses import BaseLoss
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as torch's own documentation writes it
 
+from kickbert._names import nearest
 from kickbert.targets import MULTI, ORDINAL, REGRESSION, SINGLE
 
 
@@ -218,9 +218,7 @@ def loss_for(task: str, loss: str | Callable | None = None, weight: Tensor | Non
         return loss if hasattr(loss, "decodes") else _dressed(task, loss)
     name = loss or next(iter(named))
     if name not in named:
-        near = difflib.get_close_matches(str(name), named, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"loss={loss!r} is not one of {list(named)}, those of a {task} task{hint}")
+        raise ValueError(f"loss={loss!r} is not one of {list(named)}, those of a {task} task{nearest(name, named)}")
     return named[name](weight)
 
 

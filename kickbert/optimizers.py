@@ -1,12 +1,13 @@
 """Optimizers for fastai whose step costs little Python."""
 
-import difflib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from fastai.optimizer import Lamb, OptimWrapper
+
+from kickbert._names import nearest
 
 
 class FusedAdamW(OptimWrapper):
@@ -64,7 +65,6 @@ def named(optimizer: str | Callable) -> Callable:
     if callable(optimizer):
         return optimizer
     if optimizer not in OPTIMIZERS:
-        near = difflib.get_close_matches(str(optimizer), OPTIMIZERS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = nearest(optimizer, OPTIMIZERS)
         raise ValueError(f"optimizer={optimizer!r} is not one of {list(OPTIMIZERS)}, nor a fastai opt_func{hint}")
     return OPTIMIZERS[optimizer]

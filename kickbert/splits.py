@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from kickbert.frames import as_list, check_column, check_frame
+from kickbert.frames import as_list, check_column, check_frame, pick
 from kickbert.labels import from_columns, label_lists
 from kickbert.targets import MULTI, REGRESSION
 from kickbert.tasks import guess_task
@@ -111,7 +111,7 @@ def split(
     if label_col is None:
         strata = np.zeros(len(df), dtype=int)
     else:
-        values = df[label_col if isinstance(label_col, str) else list(label_col)]
+        values = pick(df, label_col)
         strata = strata_of(values, guess_task(values.dropna(), delim=label_delim), delim=label_delim)
     parts = np.full(len(df), TRAIN, dtype=object)
     if test:

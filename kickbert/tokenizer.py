@@ -129,13 +129,22 @@ class TextTokenizer(Transform):
         self._start, self._end = single[:start], single[start + len(one) :]
         self._between = pair[start + len(one) : len(pair) - len(self._end) - len(one)]
         self.max_length = self._checked(max_length)
-        room = self.max_length - len(self._start) - len(self._end)
-        if long == "windows" and not 0 <= stride < room:
-            raise ValueError(f"stride={stride} must be less than the {room} tokens of text that a window holds")
+        if long == "windows" and not 0 <= stride < self._room:
+            raise ValueError(f"stride={stride} must be less than the {self._room} tokens of text that a window holds")
         self._known: dict[str, Tokens] = {}
 
+    @property
+    def _around(self) -> int:
+        """Special tokens at both ends of a row."""
+        return len(self._start) + len(self._end)
+
+    @property
+    def _room(self) -> int:
+        """Tokens that a row has between its ends."""
+        return self.max_length - self._around
+
     def _checked(self, max_length: int | None) -> int:
-        limit, frame = self.hf.model_max_length, len(self._start) + len(self._end)
+        limit, frame = self.hf.model_max_length, self._around
         if max_length is None:
             return min(limit, LONGEST)
         if not frame < max_length <= limit:
@@ -157,7 +166,7 @@ class TextTokenizer(Transform):
 
     def _frame(self, pieces: list[list[int]]) -> tuple[list[int], bool]:
         lengths = [len(p) for p in pieces]
-        room = self.max_length - len(self._start) - len(self._end) - len(self._between) * (len(pieces) - 1)
+        room = self._room - len(self._between) * (len(pieces) - 1)
         cut = sum(lengths) > room
         if cut:
             kept = share_tokens(lengths, max(room, 0))
@@ -171,9 +180,9 @@ class TextTokenizer(Transform):
         return ids
 
     def _windows(self, pieces: list[list[int]]) -> list[list[int]]:
-        body, room = self._body(pieces), self.max_length - len(self._start) - len(self._end)
-        starts = range(0, max(1, len(body) - self.stride), room - self.stride)
-        return [self._start + body[at : at + room] + self._end for at in starts]
+        body = self._body(pieces)
+        starts = range(0, max(1, len(body) - self.stride), self._room - self.stride)
+        return [self._start + body[at : at + self._room] + self._end for at in starts]
 
     def encode_batch(self, texts: Sequence[str]) -> tuple[list[np.ndarray], np.ndarray]:
         """Tokenise many texts at once, on all cores.
@@ -188,8 +197,7 @@ class TextTokenizer(Transform):
 
     def count(self, texts: Sequence[str]) -> np.ndarray:
         """How many tokens each text has before any is cut, special ones included, int64, shape (n,)."""
-        around = len(self._start) + len(self._end)
-        return np.array([around + len(self._body(pieces)) for pieces in self._pieces(texts)], dtype=np.int64)
+        return np.array([self._around + len(self._body(pieces)) for pieces in self._pieces(texts)], dtype=np.int64)
 
     def encode_documents(self, texts: Sequence[str]) -> tuple[list[np.ndarray], np.ndarray | None, np.ndarray]:
         """Tokenise many texts, long ones as `long` says.
