@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from watch import Watch
 
 from kickbert import pretrained
-from kickbert.tokenizer import PAD
+from kickbert.framing import PAD
 
 
 def tfidf(train: tuple, valid: tuple, test_texts: list[str]) -> np.ndarray:

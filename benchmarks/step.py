@@ -25,8 +25,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from kickbert.batches import Packed, bucketed
 from kickbert.encoder import load_encoder
+from kickbert.framing import PAD
 from kickbert.head import Head, TextClassifier
-from kickbert.tokenizer import PAD, TextTokenizer
+from kickbert.tokenizer import TextTokenizer
 
 RUNS = Path(__file__).with_name("step.jsonl")
 DEPTH = 2

@@ -10,7 +10,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from kickbert.batches import Packed
 from kickbert.cache import batches_of
-from kickbert.tokenizer import PAD
+from kickbert.framing import PAD
 
 
 class Watch:

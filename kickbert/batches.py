@@ -13,7 +13,8 @@ import torch
 from fastai.data.core import TfmdDL
 from torch import Tensor
 
-from kickbert.tokenizer import PAD, Tokens
+from kickbert.framing import PAD
+from kickbert.tokenizer import Tokens
 
 NOISE = 0.05  # lengths are blurred by 5 % before sorting, so that batches differ from epoch to epoch
 

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from kickbert.batches import BucketDL, Packed
 from kickbert.checkpoint import feed
+from kickbert.framing import PAD
 from kickbert.head import TextClassifier
 from kickbert.progress import bar
 from kickbert.store import SHARED, Stores, View
-from kickbert.tokenizer import PAD
 
 TOKENS = {"cpu": 4096, "cuda": 131_072}  # of a batch, padding counted, while a store is built
 

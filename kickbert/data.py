@@ -1,7 +1,7 @@
 """DataFrame to DataLoaders: rows checked, split, tokenised once, targets encoded, batches bucketed by length."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,16 +13,20 @@ from fastai.data.block import TransformBlock
 from fastai.data.core import DataLoaders, Datasets
 from transformers import PreTrainedTokenizerBase
 
-from kickbert import show  # noqa: F401 - teaches fastai's show_batch, show_results and plot_top_losses about Tokens
+from kickbert import (
+    blocks,
+    show,  # noqa: F401 - teaches fastai's show_batch, show_results and plot_top_losses about Tokens
+)
 from kickbert.augment import Augmenter, augment_texts
 from kickbert.batches import BucketDL, Packed
 from kickbert.bins import Format
 from kickbert.cleaner import Cleaner
-from kickbert.frames import as_list, check_frame, named, pick, read_texts
+from kickbert.frames import as_list, check_frame, named, pick, read_items, read_texts
+from kickbert.framing import SEP
 from kickbert.splits import strata_of, valid_rows
 from kickbert.targets import MULTI, Target
 from kickbert.tasks import fit_target, guess_task
-from kickbert.tokenizer import SEP, TextTokenizer
+from kickbert.tokenizer import TextTokenizer
 from kickbert.weights import row_weights
 
 
@@ -93,24 +97,7 @@ class TextDataLoaders(DataLoaders):
         Returns:
             n strings, and which rows have no text at all (bool, shape (n,)).
         """
-        if isinstance(items, pd.DataFrame):
-            check_frame(items, self.text_col, "text_col")
-            return read_texts(items, self.text_col, self.cleaner)
-        rows = [self._cells(item) for item in items]
-        return read_texts(pd.DataFrame(rows, columns=self.text_col, dtype=object), self.text_col, self.cleaner)
-
-    def _cells(self, item: Any) -> list:
-        if isinstance(item, (Mapping, pd.Series)):
-            lacking = [c for c in self.text_col if c not in item]
-            if lacking:
-                raise ValueError(f"the item has no {lacking[0]!r}; this learner reads {self.text_col}")
-            return [item[c] for c in self.text_col]
-        cells = [item] if isinstance(item, str) or not isinstance(item, Sequence) else list(item)
-        if len(cells) > len(self.text_col):
-            raise ValueError(
-                f"the item has {len(cells)} texts; this learner reads {len(self.text_col)}: {self.text_col}"
-            )
-        return cells + [""] * (len(self.text_col) - len(cells))
+        return read_items(items, self.text_col, self.cleaner)
 
     def test_dl(
         self, test_items: Any, rm_type_tfms: Any = None, with_labels: bool = False, process: bool = True, **kwargs
@@ -132,7 +119,7 @@ class TextDataLoaders(DataLoaders):
         packed = [Packed.of(*self.tokenizer.encode_documents([row.text for row in rows])[:2])]
         tls = [tl._new(rows, split_idx=1) for tl in self.valid_ds.tls[: 2 if with_labels else 1]]
         if with_labels:
-            packed.append(torch.stack(list(tls[1])) if codes is None else self.target.tensor(codes))
+            packed.append(torch.stack(list(tls[1])) if codes is None else blocks.tensor(self.target, codes))
         return self.valid.new(Datasets(tls=tls, n_inp=1), rows=tuple(packed), **kwargs)
 
     def _codes(self, df: pd.DataFrame) -> np.ndarray:
@@ -243,7 +230,7 @@ def _loaders(
     ]
     datasets = Datasets(
         items,
-        [[_text_of, tokenizer], [_target_of, *target.transforms()]],
+        [[_text_of, tokenizer], [_target_of, *blocks.transforms(target)]],
         splits=[list(range(len(texts[0]))), list(range(len(texts[0]), len(items)))],
         n_inp=1,
         do_setup=False,  # it would tokenise the training rows once more
@@ -258,6 +245,6 @@ def _loaders(
                 f"max_length={tokenizer.max_length} tokens and were cut",
                 stacklevel=4,
             )
-        rows = (Packed.of(ids, first), target.tensor(codes[i]))
+        rows = (Packed.of(ids, first), blocks.tensor(target, codes[i]))
         loaders.append(BucketDL(datasets.subset(i), bs=bs if i == 0 else 2 * bs, shuffle=i == 0, rows=rows))
     return loaders

@@ -7,10 +7,10 @@ import pandas as pd
 
 from kickbert import facts
 from kickbert._extras import require
+from kickbert.framing import SEP
 from kickbert.predictions import Predictions
 from kickbert.show import shorten
 from kickbert.targets import MULTI, SINGLE
-from kickbert.tokenizer import SEP
 
 WIDTH = 160  # characters of a text in a table
 LEAST = 30  # rows of a slice that is worth a sentence

@@ -10,15 +10,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from kickbert import baselines
 from kickbert.files import replacing
-from kickbert.losses import median_class
 from kickbert.metrics import best_thresholds
 from kickbert.predictions import Predictions
 from kickbert.scores import Weighed, class_scores, intervals, label_scores, number_scores, per_class
-from kickbert.targets import MULTI, ORDINAL, REGRESSION, Target
+from kickbert.targets import MULTI, ORDINAL, REGRESSION
 
 ROUNDS = 500
 
@@ -136,20 +134,11 @@ def _baselines(
     """The same rows judged by simpler means; thresholds of several labels are tuned as the model's are."""
     target, thresh = found.target, 0.5
     said = {baselines.MAJORITY: baselines.majority(target, codes, len(found))}
-    out = {name: Predictions(target, p, decide(target, p), found.truth) for name, p in said.items()}
+    out = {name: Predictions(target, p, target.decide(p), found.truth) for name, p in said.items()}
     probs = baselines.linear(target, codes, texts, [*held, *found.texts])
     if probs is not None:
         if target.task == MULTI and len(held):
             thresh = best_thresholds(probs[: len(held)], truth)
         probs = probs[len(held) :]
-        out[baselines.LINEAR] = Predictions(target, probs, decide(target, probs, thresh), found.truth)
+        out[baselines.LINEAR] = Predictions(target, probs, target.decide(probs, thresh), found.truth)
     return out
-
-
-def decide(target: Target, probs: np.ndarray, thresh: float | np.ndarray = 0.5) -> np.ndarray:
-    """Decisions of a baseline: the likeliest class, the median bucket, labels over their threshold, the number."""
-    if target.task == REGRESSION:
-        return probs
-    if target.task == MULTI:
-        return (probs >= thresh).astype(np.float32)
-    return median_class(torch.from_numpy(probs)).numpy() if target.task == ORDINAL else probs.argmax(1)

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from kickbert._extras import require
+from kickbert.framing import PAD
 from kickbert.targets import REGRESSION
-from kickbert.tokenizer import PAD
 
 FOR, AGAINST = (213, 94, 0), (0, 114, 178)  # Okabe and Ito's vermilion and blue
 STEPS = 64  # of the integral; the gap says whether they were enough
@@ -100,7 +100,7 @@ def explain(learn: Any, text: Any, label: Any = None, method: str = "gradients",
         raise ValueError(f"method={method!r} is not one of {list(methods)}")
     tokenizer, target = learn.dls.tokenizer, learn.dls.target
     read = learn.dls.read([text])[0][0]
-    words, place = tokenizer.words(read)
+    words, place = tokenizer.framing.words(read)
     if not words:
         raise ValueError(f"text={text!r} has no words to explain")
     device = next(learn.model.parameters()).device

@@ -88,7 +88,7 @@ def explore(
     tables |= {"duplicates": facts.duplicates(df, texts), "near duplicates": facts.shown_groups(df, texts, groups)}
     if split_col:
         tables["leaks"] = facts.leaks(df, texts, groups, df[split_col].astype(str) == TEST)
-    lengths = TextTokenizer(model).count(texts)
+    lengths = TextTokenizer(model).framing.count(texts)
     tables["lengths"] = facts.truncated(lengths, LENGTHS)
     sample = np.sort(np.random.default_rng(seed).permutation(len(df))[:SAMPLE])
     tables["languages"] = facts.languages([texts[i] for i in sample])

@@ -1,14 +1,15 @@
 """Columns of a DataFrame: found by name, read as texts, with what cannot be used counted and named."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from kickbert._names import nearest
 from kickbert.cleaner import Cleaner
-from kickbert.tokenizer import join_columns
+from kickbert.framing import join_columns
 
 
 def check_column(df: pd.DataFrame, column: str, argument: str) -> None:
@@ -85,6 +86,32 @@ def read_texts(
     if numbers:
         warnings.warn(f"{numbers:,} cells of {columns} are not strings; read as str() writes them", stacklevel=3)
     return join_columns(*(_cleaned(texts, cleaner) if cleaner else texts)), missing.all(axis=1)
+
+
+def read_items(items: Any, columns: Sequence[str], cleaner: Cleaner | None = None) -> tuple[list[str], np.ndarray]:
+    """The texts of a DataFrame, or of a list of strings, tuples (a text for each column) or dicts, as `read_texts`.
+
+    Raises:
+        ValueError: a column is lacking, or an item has too many texts.
+    """
+    if not isinstance(items, pd.DataFrame):
+        rows = [_cells(item, columns) for item in items]
+        return read_texts(pd.DataFrame(rows, columns=list(columns), dtype=object), columns, cleaner)
+    check_frame(items, columns, "text_col")
+    return read_texts(items, columns, cleaner)
+
+
+def _cells(item: Any, columns: Sequence[str]) -> list:
+    """What an item holds of each column."""
+    if isinstance(item, (Mapping, pd.Series)):
+        lacking = [c for c in columns if c not in item]
+        if lacking:
+            raise ValueError(f"the item has no {lacking[0]!r}; this model reads {list(columns)}")
+        return [item[c] for c in columns]
+    cells = [item] if isinstance(item, (str, bytes)) or not isinstance(item, Sequence) else list(item)
+    if len(cells) > len(columns):
+        raise ValueError(f"the item has {len(cells)} texts; this model reads {len(columns)}: {list(columns)}")
+    return cells + [""] * (len(columns) - len(cells))
 
 
 def _cleaned(texts: list[list[str]], cleaner: Cleaner) -> list[list[str]]:

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as torch's own documentation writes it
 
 from kickbert.encoder import Encoder
-from kickbert.tokenizer import PAD
+from kickbert.framing import PAD
 
 
 def pool_cls(hidden: Tensor, mask: Tensor) -> Tensor:

@@ -14,9 +14,9 @@ from sklearn.preprocessing import StandardScaler
 
 from kickbert.batches import Packed
 from kickbert.cache import batches_of
+from kickbert.framing import PAD
 from kickbert.progress import bar
 from kickbert.targets import MULTI, REGRESSION
-from kickbert.tokenizer import PAD
 
 TOKENS = 4096  # of a batch, padding counted
 ROWS = 5_000  # training rows that a probe learns from

@@ -18,11 +18,11 @@ from kickbert.calibration import coverage
 from kickbert.evaluation import Evaluation, evaluate
 from kickbert.explanation import explain
 from kickbert.files import replacing
+from kickbert.framing import SEP
 from kickbert.page import Section, page
 from kickbert.plots import plot_ladder
 from kickbert.speed import benchmark
 from kickbert.targets import MULTI, REGRESSION
-from kickbert.tokenizer import SEP
 
 MAIN = {MULTI: "F1, micro", REGRESSION: "mean absolute error"}  # the score that the page begins with; else accuracy
 EXPLAINED = 3  # mistakes that are shown word by word

@@ -4,20 +4,16 @@ cells → `encode` → codes → the model → probabilities → `frame` → a D
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-import torch
-from fastai.data.transforms import Categorize, MultiCategorize, OneHotEncode
-from fastai.torch_core import TensorBase, TensorCategory, TensorMultiCategory, TitledFloat
-from fasttransform import Transform
-from torch import Tensor
 
 from kickbert.bins import read_numbers
 from kickbert.labels import from_columns, label_lists
 
+Thresholds = float | np.ndarray
 SINGLE, MULTI, ORDINAL, REGRESSION = TASKS = ("single label", "multi-label", "ordinal", "regression")
 
 
@@ -55,15 +51,11 @@ class Labels:
         """A class as fastai's datasets hold it."""
         return self.names[code]
 
-    def tensor(self, codes: np.ndarray) -> Tensor:
-        """The codes as fastai's type."""
-        return TensorCategory(torch.from_numpy(codes))
-
-    def transforms(self) -> list[Transform]:
-        """From `shown` to the code, and back."""
-        category = Categorize(vocab=self.names, sort=False)
-        category.setups(None)  # fastai sets the number of classes there
-        return [category]
+    def decide(self, probs: np.ndarray, thresh: Thresholds = 0.5) -> np.ndarray:
+        """Class numbers, shape (n,): the likeliest class, of ranks the median (Shi, Cao and Raschka 2021, 3.4)."""
+        if self.task == ORDINAL:
+            return np.minimum((probs.cumsum(1) < 0.5).sum(1), probs.shape[1] - 1)
+        return probs.argmax(1)
 
     def frame(self, probs: np.ndarray, codes: np.ndarray, index: pd.Index) -> pd.DataFrame:
         """Predictions: label, confidence, and a probability for each class.
@@ -139,30 +131,14 @@ class MultiLabels(Labels):
     def shown(self, code: np.ndarray) -> list[str]:
         return [self.names[i] for i in np.flatnonzero(code)]
 
-    def tensor(self, codes: np.ndarray) -> Tensor:
-        return TensorMultiCategory(torch.from_numpy(codes))
-
-    def transforms(self) -> list[Transform]:
-        return [MultiCategorize(vocab=self.names), OneHotEncode(c=len(self.classes))]
+    def decide(self, probs: np.ndarray, thresh: Thresholds = 0.5) -> np.ndarray:
+        """Zeros and ones, shape (n, labels): the labels that reach their threshold."""
+        return (probs >= np.asarray(thresh, dtype=probs.dtype)).astype(np.float32)
 
     def frame(self, probs: np.ndarray, codes: np.ndarray, index: pd.Index) -> pd.DataFrame:
         """Predictions: the list of labels over their thresholds, and a probability for each class."""
         labels = pd.Series([self.decode(np.flatnonzero(row)) for row in codes], index=index, dtype=object)
         return pd.concat([labels.rename("labels"), _probabilities(probs, self.names, index)], axis=1)
-
-
-class Scaled(Transform):
-    """A fastai Transform of a number to what the model learns, and back."""
-
-    def __init__(self, target: "Numbers"):
-        super().__init__()
-        self.target = target
-
-    def encodes(self, x):
-        return self.target.tensor(self.target.scaled(np.array([x])))[0]
-
-    def decodes(self, x):
-        return TitledFloat(self.target.unscaled(np.asarray(x, dtype=float)).reshape(-1)[0])
 
 
 @dataclass(frozen=True)
@@ -207,11 +183,9 @@ class Numbers:
     def shown(self, code: float) -> float:
         return float(self.unscaled(np.asarray(code, dtype=float)))
 
-    def tensor(self, codes: np.ndarray) -> Tensor:
-        return TensorBase(torch.from_numpy(codes))
-
-    def transforms(self) -> list[Transform]:
-        return [Scaled(self)]
+    def decide(self, probs: np.ndarray, thresh: Thresholds = 0.5) -> np.ndarray:
+        """The numbers themselves."""
+        return probs
 
     def frame(self, probs: np.ndarray, codes: np.ndarray, index: pd.Index) -> pd.DataFrame:
         """Predictions: the value, in the target's own unit."""
@@ -219,6 +193,38 @@ class Numbers:
 
 
 Target = Labels | Numbers
+KINDS: dict[str, type[Target]] = {kind.__name__: kind for kind in (Labels, Bins, MultiLabels, Numbers)}
+
+
+def to_dict(target: Target) -> dict:
+    """A target as JSON can hold it.
+
+    Raises:
+        ValueError: classes that are no strings, numbers or booleans.
+
+    >>> from_dict(to_dict(Labels(("bad", "good"))))
+    Labels(classes=('bad', 'good'), task='single label')
+    """
+    content = {name: _plain(value) for name, value in asdict(target).items()}
+    return {"kind": type(target).__name__, **content}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        return [_plain(v) for v in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    if not isinstance(value, (str, int, float, type(None))):
+        raise ValueError(
+            f"class {value!r} is a {type(value).__name__}, which JSON cannot hold; make the labels strings"
+        )
+    return value
+
+
+def from_dict(content: dict) -> Target:
+    """The target that `to_dict` wrote."""
+    kind = KINDS[content["kind"]]
+    given = {name: tuple(v) if isinstance(v, list) else v for name, v in content.items() if name != "kind"}
+    return kind(**given)
 
 
 def _probabilities(probs: np.ndarray, names: list[str], index: pd.Index) -> pd.DataFrame:

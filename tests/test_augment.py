@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kickbert import EDA, CharacterNoise, Stores, wordnet
 from kickbert.augment import Augmenter, augment_texts, deletion, insertion, parted, swap, synonyms
-from kickbert.tokenizer import SEP
+from kickbert.framing import SEP
 
 TEXT = "The quick dog doesn't like a big, old house!"
 

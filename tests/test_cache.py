@@ -16,8 +16,8 @@ from kickbert import Stores, gradual_unfreezing
 from kickbert.batches import Packed
 from kickbert.cache import TOKENS, batches_of, build, prefix_keys
 from kickbert.encoder import LAYERS
+from kickbert.framing import PAD
 from kickbert.head import Head, TextClassifier
-from kickbert.tokenizer import PAD
 
 PHASES = gradual_unfreezing(4, layers=(0, 1), epochs=(2, 2), lr=(1e-2, 3e-3))
 

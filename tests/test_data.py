@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from kickbert.data import dataloaders_from_df
-from kickbert.tokenizer import SEP, TextTokenizer
+from kickbert.framing import SEP
+from kickbert.tokenizer import TextTokenizer
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ def test_labelled_rows_to_test_on(reviews, tokens):
 
 def test_items_that_do_not_fit(reviews, tokens):
     dls = build(reviews, tokens)
-    with pytest.raises(ValueError, match=r"the item has 2 texts; this learner reads 1: \['text'\]"):
+    with pytest.raises(ValueError, match=r"the item has 2 texts; this model reads 1: \['text'\]"):
         dls.test_dl([("a", "b")])
     with pytest.raises(ValueError, match="the item has no 'text'"):
         dls.test_dl([{"txt": "a"}])

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from kickbert.frames import check_frame, named, read_texts
-from kickbert.tokenizer import SEP
+from kickbert.framing import SEP
 
 
 def test_a_missing_column_offers_the_nearest_name():

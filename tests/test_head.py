@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from kickbert.encoder import load_encoder
+from kickbert.framing import PAD
 from kickbert.head import POOLINGS, Head, TextClassifier
-from kickbert.tokenizer import PAD
 
 
 @pytest.fixture

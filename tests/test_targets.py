@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kickbert import blocks
 from kickbert.labels import from_columns, label_lists
 from kickbert.targets import MULTI, ORDINAL, REGRESSION, SINGLE
 from kickbert.tasks import described, fit_target, guess_task
@@ -132,13 +133,13 @@ def test_numbers_are_standardised_and_money_on_a_logarithmic_scale():
 def test_fastai_shows_what_stood_in_the_column(values, how):
     target = fit_target(pd.Series(values, name="y"), **how)
     codes = target.encode(pd.Series(values, name="y"))
-    stored = target.tensor(codes)
+    stored = blocks.tensor(target, codes)
     for i, code in enumerate(codes):
         x = target.shown(code)
-        for transform in target.transforms():
+        for transform in blocks.transforms(target):
             x = transform(x)
         assert torch.equal(torch.as_tensor(x), stored[i].as_subclass(torch.Tensor))
-        for transform in reversed(target.transforms()):
+        for transform in reversed(blocks.transforms(target)):
             x = transform.decode(x)
         shown = target.shown(code)
         assert x == pytest.approx(shown) if target.task == REGRESSION else list(x) == list(shown)

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from kickbert.tokenizer import SEP, TextTokenizer, join_columns, load_tokenizer, share_tokens
+from kickbert.framing import SEP, join_columns, share_tokens
+from kickbert.tokenizer import TextTokenizer, load_tokenizer
 
 
 def test_one_text_is_framed_as_the_tokenizer_frames_it(tiny_tok):

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from kickbert import Stores
 from kickbert.batches import Packed, by_document
-from kickbert.tokenizer import PAD, TextTokenizer, shortened
+from kickbert.framing import PAD, shortened
+from kickbert.tokenizer import TextTokenizer
 
 
 @given(st.lists(st.integers(), max_size=30), st.integers(0, 30))
@@ -38,7 +39,7 @@ def test_windows_hold_every_token_and_share_as_many_as_asked(tiny_tok, count, ro
         return
     tokens = TextTokenizer(tiny_tok, room + 2, long="windows", stride=stride)
     body = list(range(100, 100 + count))
-    windows = [w[1:-1] for w in tokens._windows([body])]
+    windows = [w[1:-1] for w in tokens.framing._windows([body])]
     assert all(len(w) <= room for w in windows)
     joined = windows[0] + [t for w in windows[1:] for t in w[stride:]]
     assert joined == body
