@@ -142,6 +142,7 @@ def dataloaders_from_df(
     bin_format: Format = None,
     label_delim: str | None = None,
     task: str | None = None,
+    target: Target | None = None,
     cleaning: str | Sequence | Cleaner | None = None,
     valid: float | str | Sequence = 0.15,
     sampling: str | None = None,
@@ -152,6 +153,9 @@ def dataloaders_from_df(
     device: torch.device | None = None,
 ) -> TextDataLoaders:
     """DataLoaders of the rows of df; the arguments are those of `learner_from_df`.
+
+    Args:
+        target: how the target is encoded, if it is not to be learnt from the training rows.
 
     Warns:
         Rows that cannot be used (no text, no label, a validation label that training never saw), and rows that were
@@ -165,6 +169,8 @@ def dataloaders_from_df(
     cleaner = cleaning if isinstance(cleaning, Cleaner) or cleaning is None else Cleaner(cleaning)
     texts, empty = read_texts(df, columns, cleaner)
     values = pick(df, label_col)
+    if target is not None:
+        task, bins, label_delim = target.task, getattr(target, "edges", bins), getattr(target, "delim", label_delim)
     task = task or guess_task(values.dropna(), bins, label_delim)
     usable = ~empty
     if task != MULTI:  # there a missing cell is a row of no label
@@ -174,14 +180,14 @@ def dataloaders_from_df(
         raise ValueError(f"no row of df has both a text in {columns} and a {label_col!r}")
     df, values, texts = df[usable], values[usable], [t for t, keep in zip(texts, usable, strict=True) if keep]
     train, held = valid_rows(df, valid, strata_of(values, task, bins, label_delim), seed)
-    target = fit_target(values[train], bins, bin_format, delim=label_delim, task=task)
-    bad, told = _unseen(target, values[held])
+    place = "" if target else " of validation"
+    target = target or fit_target(values[train], bins, bin_format, delim=label_delim, task=task)
+    bad, told = _unseen(target, values)
     if bad.any():
         kept = "those labels are" if task == MULTI else "they are"
-        warnings.warn(f"{told}; {kept} left out of validation", stacklevel=3)
+        warnings.warn(f"{told}; {kept} left out{place}", stacklevel=3)
         if task != MULTI:
-            held = held.copy()  # what pandas gives may be read-only
-            held[np.flatnonzero(held)[bad]] = False
+            train, held = train & ~bad, held & ~bad
     parts = [np.flatnonzero(train), np.flatnonzero(held)]
     codes = [target.encode(values.iloc[part]) for part in parts]
     texts = [[texts[i] for i in part] for part in parts]

@@ -81,7 +81,7 @@ def evaluate(learn: Any, df: Any = None, *, compare: bool = True, rounds: int = 
     """How good a model is.
 
     Args:
-        learn: a learner; or what is true of each row, if `df` holds probabilities; or `Predictions`.
+        learn: a learner or a predictor; or what is true of each row, if `df` holds probabilities; or `Predictions`.
         df: rows with their labels; None for the validation rows. Without the label column there are predictions alone.
         compare: whether to hold the majority class and TF-IDF with a linear model, trained on the same rows, beside it.
         rounds: bootstrap samples of the intervals.
@@ -93,6 +93,8 @@ def evaluate(learn: Any, df: Any = None, *, compare: bool = True, rounds: int = 
         found, train = learn, None
     elif hasattr(learn, "dls"):
         found, train = Predictions.of(learn, df), _training(learn)
+    elif hasattr(learn, "predict_proba"):
+        found, train = Predictions.of(learn, df), None
     else:
         found, train = Predictions.given(learn, df), None
     if found.truth is None:

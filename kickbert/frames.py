@@ -116,7 +116,9 @@ def _cells(item: Any, columns: Sequence[str]) -> list:
 
 def _cleaned(texts: list[list[str]], cleaner: Cleaner) -> list[list[str]]:
     cleaned = [cleaner.apply(column) for column in texts]
-    before, after = (np.array(["".join(row).strip() == "" for row in zip(*t, strict=True)]) for t in (texts, cleaned))
+    before, after = (
+        np.array(["".join(row).strip() == "" for row in zip(*t, strict=True)], dtype=bool) for t in (texts, cleaned)
+    )
     emptied = (after & ~before).sum()
     if emptied:
         warnings.warn(f"{emptied:,} rows have no text left after {cleaner}; they are kept as empty", stacklevel=4)

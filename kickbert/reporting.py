@@ -3,7 +3,6 @@
 learner, df → `Evaluation` → sections → HTML that needs no network
 """
 
-import importlib.metadata
 import platform
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from kickbert import baselines, errors, score_plots, training_plots
+from kickbert import __version__, baselines, errors, score_plots, training_plots
+from kickbert._extras import installed
 from kickbert.calibration import coverage
 from kickbert.evaluation import Evaluation, evaluate
 from kickbert.explanation import explain
@@ -26,7 +26,7 @@ from kickbert.targets import MULTI, REGRESSION
 
 MAIN = {MULTI: "F1, micro", REGRESSION: "mean absolute error"}  # the score that the page begins with; else accuracy
 EXPLAINED = 3  # mistakes that are shown word by word
-PACKAGES = ("kickbert", "torch", "transformers", "fastai", "scikit-learn")
+PACKAGES = ("torch", "transformers", "fastai", "scikit-learn")
 
 
 def report(
@@ -194,14 +194,7 @@ def _facts(learn: Any) -> pd.DataFrame:
         "arithmetic": learn.model.precision,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads"
         + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""),
-        **{name: importlib.metadata.version(name) for name in PACKAGES if _there(name)},
+        "kickbert": __version__,
+        **installed(PACKAGES),
     }
     return pd.DataFrame({"what": list(rows), "value": list(map(str, rows.values()))})
-
-
-def _there(package: str) -> bool:
-    try:
-        importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True

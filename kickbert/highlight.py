@@ -1,0 +1,68 @@
+"""What each word of a text does to an answer: as a table, a line in a terminal, HTML."""
+
+import html
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+FOR, AGAINST = (213, 94, 0), (0, 114, 178)  # Okabe and Ito's vermilion and blue
+
+
+@dataclass(frozen=True, repr=False)
+class Explanation:
+    """What each word of a text does to one output of a model.
+
+    Args:
+        words: as they stand in the text, up to the model's limit.
+        scores: of each word, shape (words,): above zero speaks for `label`. Rollout gives shares of attention instead.
+        label: the class, or the name of the number.
+        value: the model's probability of it, or the number.
+        method: how the scores were made.
+        gap: of integrated gradients, how far their sum is from what the text changes: |sum - change| / |change|.
+    """
+
+    words: list[str]
+    scores: np.ndarray
+    label: str
+    value: float
+    method: str
+    gap: float | None = None
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row per word, in the order of the text."""
+        return pd.DataFrame({"word": self.words, "score": self.scores})
+
+    def _strength(self) -> np.ndarray:
+        """Scores as shares of the largest, -1 to 1."""
+        return self.scores / max(1e-12, np.abs(self.scores).max(initial=0.0))
+
+    def _heading(self) -> str:
+        gap = "" if self.gap is None else f", completeness gap {self.gap:.1%}"
+        return f"{self.label}: {self.value:.3f} ({self.method}{gap})"
+
+    def __repr__(self) -> str:
+        if not sys.stdout.isatty():
+            order = np.argsort(-np.abs(self.scores), kind="stable")[:8]
+            return f"{self._heading()}\n" + ", ".join(f"{self.words[i]} {self.scores[i]:+.2f}" for i in order)
+        return f"{self._heading()}\n" + " ".join(map(_coloured, self.words, self._strength()))
+
+    def to_html(self) -> str:
+        """A paragraph whose words are marked, the darker the more they count; scores stand in their titles."""
+        marks = [
+            f'<mark title="{s:+.3f}" style="color:inherit;border-radius:3px;padding:0 2px;'
+            f'background:rgba({",".join(map(str, FOR if s > 0 else AGAINST))},{abs(x):.2f})">{html.escape(w)}</mark>'
+            for w, s, x in zip(self.words, self.scores, 0.75 * self._strength(), strict=True)
+        ]
+        return f"<p><strong>{html.escape(self._heading())}</strong></p><p>{' '.join(marks)}</p>"
+
+    _repr_html_ = to_html
+
+
+def _coloured(word: str, strength: float) -> str:
+    """A word on a ground of its colour, by ANSI's 24-bit sequences; unmarked where it counts little."""
+    if abs(strength) < 0.1:
+        return word
+    ground = [round(255 - (255 - c) * abs(strength)) for c in (FOR if strength > 0 else AGAINST)]
+    return f"\x1b[30;48;2;{';'.join(map(str, ground))}m{word}\x1b[0m"
