@@ -75,16 +75,18 @@ def read_texts(
         leaves without text: counted, and kept as an empty text.
     """
     columns = as_list(text_col)
-    missing = df[columns].isna().to_numpy()
-    numbers = 0
-    texts = []
-    for i, column in enumerate(columns):
-        cells = df[column].astype(object).to_numpy()
-        odd = [not gone and not isinstance(cell, str) for cell, gone in zip(cells, missing[:, i], strict=True)]
+    return _read([df[column].astype(object).to_numpy() for column in columns], columns, cleaner)
+
+
+def _read(cells: list[np.ndarray], columns: Sequence[str], cleaner: Cleaner | None) -> tuple[list[str], np.ndarray]:
+    """As `read_texts`, of the cells of each column."""
+    missing, numbers, texts = np.stack([pd.isna(column) for column in cells], 1), 0, []
+    for i, column in enumerate(cells):
+        odd = [not gone and not isinstance(cell, str) for cell, gone in zip(column, missing[:, i], strict=True)]
         numbers += sum(odd)
-        texts.append([_text(cell, gone) for cell, gone in zip(cells, missing[:, i], strict=True)])
+        texts.append([_text(cell, gone) for cell, gone in zip(column, missing[:, i], strict=True)])
     if numbers:
-        warnings.warn(f"{numbers:,} cells of {columns} are not strings; read as str() writes them", stacklevel=3)
+        warnings.warn(f"{numbers:,} cells of {list(columns)} are not strings; read as str() writes them", stacklevel=4)
     return join_columns(*(_cleaned(texts, cleaner) if cleaner else texts)), missing.all(axis=1)
 
 
@@ -95,8 +97,12 @@ def read_items(items: Any, columns: Sequence[str], cleaner: Cleaner | None = Non
         ValueError: a column is lacking, or an item has too many texts.
     """
     if not isinstance(items, pd.DataFrame):
-        rows = [_cells(item, columns) for item in items]
-        return read_texts(pd.DataFrame(rows, columns=list(columns), dtype=object), columns, cleaner)
+        items = list(items)
+        cells = np.empty((len(columns), len(items)), dtype=object)
+        for i, item in enumerate(items):
+            for column, cell in zip(cells, _cells(item, columns), strict=True):
+                column[i] = cell
+        return _read(list(cells), columns, cleaner)
     check_frame(items, columns, "text_col")
     return read_texts(items, columns, cleaner)
 
@@ -121,7 +127,7 @@ def _cleaned(texts: list[list[str]], cleaner: Cleaner) -> list[list[str]]:
     )
     emptied = (after & ~before).sum()
     if emptied:
-        warnings.warn(f"{emptied:,} rows have no text left after {cleaner}; they are kept as empty", stacklevel=4)
+        warnings.warn(f"{emptied:,} rows have no text left after {cleaner}; they are kept as empty", stacklevel=5)
     return cleaned
 
 
