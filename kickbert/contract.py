@@ -1,10 +1,8 @@
 """What a service is asked and what it answers: the JSON of each, checked by pydantic."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-Text = str | dict[str, str]
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 
 class Strict(BaseModel):
@@ -13,18 +11,34 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Ask(Strict):
-    """Texts to label: one, or many. For a model of several columns each is an object with a text for each column."""
+def requests_of(
+    columns: list[str], labels: list[str], sure: bool, most_chars: int, most_texts: int
+) -> tuple[type[Strict], type[Strict]]:
+    """What a service of these columns and labels is asked: texts to label, and a text to explain.
 
-    texts: Text | Annotated[list[Text], Field(min_length=1)]
-    min_confidence: Annotated[float, Field(ge=0, le=1)] | None = None
-
-
-class Why(Strict):
-    """A text to explain, and the class to explain it for; without one the likeliest."""
-
-    text: Text
-    label: str | None = None
+    Args:
+        columns: of the model; of several, a text is an object with each of them.
+        labels: its classes.
+        sure: whether it has one label a text, which may be held back.
+        most_chars, most_texts: told in the description, and checked elsewhere: they are answered with 413.
+    """
+    text: Any = Annotated[str, Field(description=f"at most {most_chars:,} characters")]
+    whole = create_model("Row", __base__=Strict, **{f"c{i}": (text, Field(alias=c)) for i, c in enumerate(columns)})
+    one: Any = text | whole if len(columns) == 1 else whole
+    many = Annotated[list[one], Field(min_length=1, description=f"at most {most_texts:,}")]
+    fields: dict[str, Any] = {"texts": (one | many, Field(description="one text, or many"))}
+    if sure:
+        share = Annotated[float, Field(ge=0, le=1)]
+        fields["min_confidence"] = (share | None, Field(None, description="no label below it"))
+    ask = create_model("Ask", __base__=Strict, __doc__="Texts to label.", **fields)
+    why = create_model(
+        "Why",
+        __base__=Strict,
+        __doc__="A text to explain, and the class to explain it for; without one the likeliest.",
+        text=(one, Field(description="a text with at least one word")),
+        label=(Literal[tuple(labels)] | None, None),
+    )
+    return ask, why
 
 
 class Answer(BaseModel):
@@ -55,9 +69,9 @@ class Word(BaseModel):
 class Because(BaseModel):
     """Which words speak for and against a class."""
 
-    label: str
-    value: float
-    words: list[Word]
+    label: str | None
+    value: float | None
+    words: list[Word] = Field(description="none where there is no text")
 
 
 class About(BaseModel):

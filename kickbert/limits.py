@@ -1,6 +1,7 @@
 """Requests that are too large are refused before they are read."""
 
 import json
+from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -40,14 +41,14 @@ class BodyLimit:
 
         async def noted(message: Message) -> None:
             nonlocal begun
-            begun = True
-            await send(message)
+            if read <= self.most:  # else what comes is what was made of the error: a body that cannot be parsed, say
+                begun = True
+                await send(message)
 
-        try:
+        with suppress(_TooLarge):
             await self.app(scope, counted, noted)
-        except _TooLarge:
-            if not begun:
-                await self._refuse(send)
+        if read > self.most and not begun:
+            await self._refuse(send)
 
     async def _refuse(self, send: Send) -> None:
         body = json.dumps({"detail": f"the body is over {self.most:,} bytes; send fewer texts at a time"}).encode()

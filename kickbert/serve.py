@@ -11,16 +11,17 @@ import signal
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from fastapi.security import APIKeyHeader
 
 from kickbert import __version__
-from kickbert.artifact import ArtifactError
+from kickbert.artifact import ArtifactError, read_artifact
 from kickbert.batching import QueueFull
-from kickbert.contract import About, Answers, Ask, Because, Problem, State, Why
+from kickbert.contract import About, Answers, Because, Problem, State, requests_of
 from kickbert.limits import BodyLimit
 from kickbert.service import Busy, Service, Settings
+from kickbert.targets import ORDINAL, SINGLE
 from kickbert.telemetry import Measured
 
 CSV = "text/csv"
@@ -61,39 +62,51 @@ async def _authorised(
 
 
 public = APIRouter()
-private = APIRouter(dependencies=[Depends(_authorised)], responses=_problems(401, 503))
+private = APIRouter(responses=_problems(503))
 
 
-@private.post("/predict", response_model=Answers, responses=_problems(400, 413, 422, 429, 504))
-async def predict(ask: Ask, service: Ready) -> Response:
-    """Label one text or many."""
-    texts = ask.texts if isinstance(ask.texts, list) else [ask.texts]
-    _check(texts, service)
-    if ask.min_confidence is not None and service.model.task in ("multi-label", "regression"):
-        raise HTTPException(422, f"min_confidence needs one label a text; the task is {service.model.task}")
-    found = await service.predict(texts, ask.min_confidence)
-    # As bytes at once: to check our own answer against the contract takes longer than to make it.
-    return Response(json.dumps(found), media_type="application/json")
+def _asking(settings: Settings) -> APIRouter:
+    """The routes whose questions depend on the model: its columns and labels are part of the description."""
+    router, artifact = APIRouter(responses=_problems(503)), read_artifact(settings.folder)
+    sure = artifact.info["task"] in (SINGLE, ORDINAL)
+    columns, labels = artifact.info["text_col"], artifact.target.names
+    ask_of, why_of = requests_of(columns, labels, sure, settings.most_chars, settings.most_texts)
+
+    @router.post("/predict", response_model=Answers, responses=_problems(400, 413, 422, 429, 504))
+    async def predict(ask: ask_of, service: Ready) -> Response:
+        """Label one text or many."""
+        texts = _plain(ask.texts if isinstance(ask.texts, list) else [ask.texts], settings)
+        found = await service.predict(texts, getattr(ask, "min_confidence", None))
+        # As bytes at once: to check our own answer against the contract takes longer than to make it.
+        return Response(json.dumps(found), media_type="application/json")
+
+    @router.post("/explain", response_model=Because, responses=_problems(400, 413, 422, 429))
+    async def explain(why: why_of, service: Ready) -> dict:
+        """Which words of a text speak for and against a class."""
+        return await service.explain(_plain([why.text], settings)[0], why.label)
+
+    return router
 
 
-@private.post("/explain", response_model=Because, responses=_problems(400, 413, 422, 429))
-async def explain(why: Why, service: Ready) -> dict:
-    """Which words of a text speak for and against a class."""
-    _check([why.text], service)
-    return await service.explain(why.text, why.label)
+_CSV = {"content": {CSV: {"schema": {"type": "string"}}}}
 
 
 @private.post(
     "/label",
     response_class=Response,
+    openapi_extra={"requestBody": {"description": "A CSV file with the model's text columns.", **_CSV}},
     responses={
-        200: {"content": {CSV: {"schema": {"type": "string"}}}, "description": "The rows with answers beside them."},
-        **_problems(413, 422),
+        200: {"description": "The rows with answers beside them.", **_CSV},
+        409: {"model": Problem, "description": "The file does not fit the model: no CSV, no rows, or other columns."},
+        **_problems(413),
     },
 )
-async def label(content: Annotated[bytes, Body(media_type=CSV)], service: Ready) -> Response:
-    """Label the rows of a CSV file that has the model's text columns."""
-    found, done = await service.label(content)
+async def label(request: Request, service: Ready) -> Response:
+    """Label the rows of a CSV file."""
+    try:
+        found, done = await service.label(await request.body())
+    except ValueError as err:
+        raise HTTPException(409, str(err)) from err
     told = {"X-Rows": str(done.rows), "X-Without-Text": str(done.without_text), "X-Skipped": str(len(done.skipped))}
     return Response(found, media_type=CSV, headers=told)
 
@@ -137,18 +150,16 @@ async def page() -> HTMLResponse:
     return HTMLResponse(content, headers={"Content-Security-Policy": POLICY})
 
 
-def _check(texts: list, service: Service) -> None:
-    """Refuse texts that are too many, too long, or without the model's columns."""
-    how, columns = service.settings, set(service.model.text_col)
-    if len(texts) > how.most_texts:
-        raise HTTPException(413, f"{len(texts):,} texts; send {how.most_texts:,} at most at a time")
-    for i, text in enumerate(texts):
-        given = set(text) if isinstance(text, dict) else columns
-        if given != columns or (isinstance(text, str) and len(columns) > 1):
-            raise HTTPException(422, f"text {i} must be an object with the texts {sorted(columns)} and no others")
+def _plain(texts: list, settings: Settings) -> list[str | dict[str, str]]:
+    """The texts of a request as strings and dicts; too many, or too long, are refused."""
+    if len(texts) > settings.most_texts:
+        raise HTTPException(413, f"{len(texts):,} texts; send {settings.most_texts:,} at most at a time")
+    found = [text if isinstance(text, str) else text.model_dump(by_alias=True) for text in texts]
+    for i, text in enumerate(found):
         longest = max(map(len, text.values() if isinstance(text, dict) else [text]))
-        if longest > how.most_chars:
-            raise HTTPException(413, f"text {i} has {longest:,} characters; send {how.most_chars:,} at most")
+        if longest > settings.most_chars:
+            raise HTTPException(413, f"text {i} has {longest:,} characters; send {settings.most_chars:,} at most")
+    return found
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -170,7 +181,9 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="kickbert", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.service = service
     app.include_router(public)
-    app.include_router(private)
+    guarded = {"dependencies": [Depends(_authorised)], "responses": _problems(401)} if settings.api_key else {}
+    for router in (private, _asking(settings)):
+        app.include_router(router, **guarded)
     app.add_middleware(BodyLimit, most=settings.most_bytes)
     app.add_middleware(Measured, telemetry=service.telemetry)
     _translate(app)

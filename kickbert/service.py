@@ -16,6 +16,11 @@ from kickbert.streaming import predict_file
 from kickbert.telemetry import Telemetry
 
 
+def _said(text: str | dict[str, str]) -> bool:
+    """Whether there is anything but white space."""
+    return any(cell.strip() for cell in (text.values() if isinstance(text, dict) else [text]))
+
+
 @dataclass(frozen=True)
 class Settings:
     """What a service is run with.
@@ -113,7 +118,7 @@ class Service:
         probs = np.stack(list(found))
         said = spoken(model.target, probs, model.decide(probs), min_confidence)
         for i, text in enumerate(texts):
-            if not "".join(text.values() if isinstance(text, dict) else [text]).strip():
+            if not _said(text):
                 said[i] = dict.fromkeys(said[i])
         return {"version": model.artifact.version, "predictions": said}
 
@@ -122,8 +127,10 @@ class Service:
 
         Raises:
             Busy: so many are explained already.
-            ValueError: no such class, or no words.
+            ValueError: no such class.
         """
+        if not _said(text):
+            return {"label": None, "value": None, "words": []}
         if self.explaining >= self.settings.explaining:
             raise Busy(f"{self.explaining} texts are being explained already")
         self.explaining += 1
