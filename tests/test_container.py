@@ -1,0 +1,89 @@
+"""The image's own commands, in a fresh virtual environment: wheel, requirements, service, health check."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import REPO
+from serving import free_port
+
+import kickbert
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The Dockerfile's instructions and what they are given."""
+    lines = (REPO / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    return [tuple(line.split(" ", 1)) for line in lines if line and not line.startswith("#")]
+
+
+@pytest.mark.timeout(580)
+def test_its_steps_work_where_there_is_no_torch(served, tmp_path):
+    pytest.importorskip("onnxruntime", reason="the extra kickbert[export] is not installed")
+    import pandas as pd
+
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    source, port = tmp_path / "src", free_port()
+    source.mkdir()
+    places = {"/src": source, "/wheels": tmp_path / "wheels", "/requirements.txt": REPO / "container/requirements.txt"}
+    for kind, given in instructions():
+        if kind == "COPY" and not given.startswith(("--from", "container")):
+            *names, _ = given.split()
+            for name in names:
+                (shutil.copytree if (REPO / name).is_dir() else shutil.copy)(REPO / name, source / name)
+        if kind == "RUN" and not given.startswith("useradd"):
+            for path, real in places.items():
+                given = given.replace(path, str(real))
+            done = subprocess.run(
+                ["bash", "-c", f'PATH="{tmp_path}/venv/bin:$PATH"; {given}'], cwd=source, capture_output=True, text=True
+            )
+            assert done.returncode == 0, done.stderr[-2000:]
+    python = tmp_path / "venv" / "bin" / "python"
+    without = "import importlib.util as u; print([m for m in ('torch', 'transformers', 'fastai') if u.find_spec(m)])"
+    assert subprocess.run([python, "-c", without], capture_output=True, text=True).stdout.strip() == "[]"
+
+    rows = pd.DataFrame({"text": ["a bright, warm film", "a dull, cold film"], "label": ["good", "bad"]})
+    kickbert.export(served / "one", rows, force=True)
+    steps = dict(instructions())
+    command = [part.replace("/model", str(served / "one")) for part in json.loads(steps["CMD"])]
+    command[0] = str(tmp_path / "venv" / "bin" / "kickbert")
+    command[command.index("0.0.0.0")] = "127.0.0.1"  # in a test nobody else is to reach it
+    command[command.index("8000")] = str(port)
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
+    try:
+        check = steps["HEALTHCHECK"].split(" CMD ", 1)[1].replace("8000", str(port))
+        code = [str(python), *shlex.split(check)[1:]]
+        for _ in range(150):
+            if subprocess.run(code, capture_output=True).returncode == 0:
+                break
+            assert server.poll() is None
+            time.sleep(0.2)
+        else:
+            raise AssertionError("it never becomes healthy")
+        import httpx
+
+        found = httpx.post(f"http://127.0.0.1:{port}/predict", json={"texts": rows["text"].tolist()}, timeout=60).json()
+        assert [p["label"] for p in found["predictions"]] == kickbert.load(served / "one").predict(
+            rows["text"].tolist()
+        )
+    finally:
+        server.terminate()
+        assert server.wait(60) in (0, -15)
+
+
+def test_the_image_is_what_it_should_be():
+    kinds = [kind for kind, _ in instructions()]
+    steps = dict(instructions())
+    assert (
+        kinds.count("FROM") == 2
+        and steps["USER"] == "kickbert"
+        and kinds.index("USER") > kinds.index("HEALTHCHECK") - 3
+    )
+    wanted = (REPO / "container" / "requirements.txt").read_text(encoding="utf-8")
+    assert not re.search(r"^(torch|transformers|fastai)", wanted, re.M)
+    compose = (REPO / "compose.yaml").read_text(encoding="utf-8")
+    assert "read_only: true" in compose and "/model:ro" in compose
