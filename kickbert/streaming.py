@@ -124,7 +124,7 @@ def _pieces(source: Path, piece: int, skipped: list[str]) -> Iterator[pd.DataFra
         return
     try:
         if kind == "lines":
-            yield from pd.read_json(source, lines=True, chunksize=piece, dtype=False, convert_dates=False)
+            yield from pd.read_json(source, lines=True, chunksize=piece, dtype=False)
             return
         how = {"dtype": str, "keep_default_na": False, "na_values": [""], "encoding_errors": "replace"}
         with pd.read_csv(source, sep=_separator(source), chunksize=piece, on_bad_lines="warn", **how) as reader:

@@ -46,7 +46,7 @@ def test_what_comes(model, served):
         model.predict("a text")
     with pytest.raises(ValueError, match="batch_size=0"):
         model.predict(["a"], batch_size=0)
-    with pytest.raises(ValueError, match="did you mean 'text'"):
+    with pytest.raises(ValueError, match="did you mean 'txet'"):
         model.predict_df(pd.DataFrame({"txet": ["a"]}))
     with pytest.raises(ValueError, match="no rows"):
         model.predict_df(pd.DataFrame({"text": []}))

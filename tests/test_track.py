@@ -1,7 +1,5 @@
 """Runs and models in MLflow on SQLite, with no server; and the registered champion served over HTTP."""
 
-import json
-
 import pandas as pd
 import pytest
 
@@ -30,7 +28,7 @@ def test_a_run_holds_what_was_done(run, reviews, tmp_path):
     assert kept.params["pooling"] == "cls" and kept.params["seed"] == "42" and kept.params["task"] == "single label"
     assert {"accuracy", "MCC", "ladder accuracy"} <= set(kept.metrics)
     assert {f.path for f in client.list_artifacts(info.run_id)} >= {"ladder.json", "evaluation.json", "figures"}
-    assert client.get_model_version_by_alias("films", "champion").version == "1"
+    assert client.get_model_version_by_alias("films", "champion").version == 1
     assert (tmp_path / "runs" / "mlflow.db").exists()
 
     loaded = mlflow.pyfunc.load_model("models:/films@champion")
@@ -47,7 +45,7 @@ def test_a_further_version_takes_the_alias(run, make, reviews, tmp_path):
     learn, _ = run
     folder = learn.save_artifact(tmp_path / "k")
     track.log_run(learn, "films", folder=folder, store=tmp_path / "runs")
-    assert mlflow.MlflowClient().get_model_version_by_alias("films", "champion").version == "2"
+    assert mlflow.MlflowClient().get_model_version_by_alias("films", "champion").version == 2
 
 
 def test_what_is_not_there(run, tmp_path):
@@ -61,7 +59,7 @@ def test_the_champion_is_served(run, tmp_path):
 
     server = Server("models:/films@champion", "--store", tmp_path / "runs")
     try:
-        found = server.client.post("/predict", content=json.dumps({"texts": "a warm film"})).json()
+        found = server.client.post("/predict", json={"texts": "a warm film"}).json()
         assert found["predictions"][0]["label"] in ("good", "bad")
     finally:
         server.stop()
