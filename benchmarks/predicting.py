@@ -1,0 +1,162 @@
+"""How fast a saved model answers, and what int8 costs.
+
+    python benchmarks/predicting.py                        # three seeds; it goes on where it was stopped
+    python benchmarks/predicting.py --parts latency --seeds 1
+
+*throughput*: 10,000 sst2 sentences by the predictor and by Hugging Face's pipeline, the same fine-tuned minilm, taken in
+turn on the same cores: the pipeline as its documentation shows it, and at its best batch size of a grid.
+*cost*: scores on the test rows of sst2 and Kickstarter by backend; int8 was accepted on the validation rows.
+*latency*: one sentence of 30 tokens at a time, in process, warm.
+*start*: seconds from a fresh Python to the first answer of an exported model, and to `import kickbert.predictor`.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from record import once, runs
+from sets import FOLDER, load
+
+import kickbert
+from kickbert.speed import benchmark
+
+RUNS = Path(__file__).with_name("predicting.jsonl")
+MODELS = Path(os.environ.get("KICKBERT_MODELS", Path(tempfile.gettempdir()) / "kickbert-models"))
+SENTENCES = 10_000
+BATCHES = (8, 16, 32, 64, 128)  # that the pipeline's best is chosen from, on 1,000 further sentences
+ROUNDS = 2
+
+
+def saved(name: str, seed: int, **how) -> Path:
+    """A fine-tuned minilm, exported, from the scratch folder if it is there."""
+    home = MODELS / f"{name}-{seed}{'-'.join(map(str, how.values()))}"
+    if (home / "latest").exists():
+        return home / "v1"
+    train, valid, _, columns = load(name, seed)
+    df = pd.concat([train.assign(split="train"), valid.assign(split="valid")], ignore_index=True)
+    learn = kickbert.learner_from_df(
+        df, text_col=columns, model="minilm", valid="split", seed=seed, path=tempfile.mkdtemp(), **how
+    )
+    learn.fit_gradual()
+    folder = learn.save_artifact(home)
+    print(kickbert.export(folder, valid, force=True).to_string(), flush=True)
+    return folder
+
+
+def throughput(seed: int) -> dict:
+    """Texts per second, the mean of rounds in turn."""
+    from transformers import pipeline
+
+    folder = saved("sst2", seed, pooling="cls")  # transformers' own head pools by the first token
+    df = pd.read_csv(FOLDER / "sst2.csv.gz")
+    texts = (
+        df.loc[df["split"] == "train", "text"].drop_duplicates().sample(SENTENCES + 1_000, random_state=seed).tolist()
+    )
+    texts, others = texts[:SENTENCES], texts[SENTENCES:]
+    pipe = pipeline("text-classification", model=str(folder))
+    batch = min(BATCHES, key=lambda size: _seconds(lambda: pipe(others, batch_size=size)))
+    ways: dict[str, Callable[[], list]] = {
+        "pipeline as documented": lambda: pipe(texts),
+        "pipeline, best batch": lambda: pipe(texts, batch_size=batch),
+    }
+    for backend in ("onnx-int8", "torch-bf16", "onnx"):
+        model = kickbert.load(folder, backend=backend)
+        model.predict(others)
+        ways[backend] = lambda model=model: model.predict(texts)
+    taken = {way: [] for way in ways}
+    for _ in range(ROUNDS):
+        for way, run in ways.items():
+            taken[way].append(_seconds(run))
+    speed = {way: SENTENCES / np.mean(seconds) for way, seconds in taken.items()}
+    ratios = {f"int8 / {way}": speed["onnx-int8"] / speed[way] for way in list(ways)[:2]}
+    same = np.mean([a["label"] == b for a, b in zip(pipe(others, batch_size=32), kickbert.load(folder).predict(others),
+                                                    strict=True)])  # fmt: skip
+    return speed | ratios | {"best batch": batch, "same label": same}
+
+
+def _seconds(run: Callable[[], list]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def cost(seed: int, name: str) -> dict:
+    """Scores on test rows by backend, in points."""
+    folder, test = saved(name, seed), load(name, seed)[2]
+    found = {}
+    for backend in ("torch", "torch-bf16", "onnx", "onnx-int8"):
+        said = kickbert.evaluate(kickbert.load(folder, backend=backend), test, rounds=2)
+        found[backend] = 100 * said["accuracy"]
+    return found | {"lost": found["torch"] - found["onnx-int8"]}
+
+
+def latency(seed: int) -> dict:
+    """Milliseconds of a sentence of 30 tokens, by backend."""
+    folder, found = saved("sst2", seed), {}
+    for backend in ("onnx-int8", "onnx", "torch-bf16", "torch"):
+        model = kickbert.load(folder, backend=backend)
+        pool = load("sst2", seed)[0]["text"].tolist()
+        texts = [t for t, n in zip(pool, model.framing.count(pool), strict=True) if 29 <= n <= 31]
+        row = benchmark(model, texts, [1], seconds=10).iloc[0]
+        found |= {f"{backend} p50": row["median ms"], f"{backend} p99": row["p99 ms"]}
+    return found
+
+
+def start(seed: int) -> dict:
+    """Seconds of fresh processes, the median of five."""
+    folder = saved("sst2", seed)
+    answer = f"import kickbert; print(kickbert.load({str(folder)!r}, backend='onnx-int8').predict(['a warm film']))"
+    codes = {"import": "import kickbert.predictor", "import, load and answer": answer}
+    taken = {
+        what: np.median([_seconds(lambda code=code: subprocess.run([sys.executable, "-c", code], check=True,
+                                                                   capture_output=True)) for _ in range(5)])
+        for what, code in codes.items()
+    }  # fmt: skip
+    return {what: float(seconds) for what, seconds in taken.items()}
+
+
+PARTS: dict[str, list[tuple[dict, Callable[..., dict]]]] = {
+    "throughput": [({}, throughput)],
+    "cost": [({"name": name}, cost) for name in ("sst2", "kickstarter")],
+    "latency": [({}, latency)],
+    "start": [({}, start)],
+}
+
+
+def table(part: str) -> str:
+    """Means and standard deviations over seeds, in Markdown."""
+    df = pd.DataFrame([row for row in runs(RUNS) if row["part"] == part]).drop(columns="part")
+    groups = df.groupby("name", sort=False) if "name" in df else [("", df)]
+    lines = []
+    for name, found in groups:
+        shown = found.drop(columns=["seed", "name"], errors="ignore")
+        lines += [f"| {name} | seeds | " + " | ".join(shown) + " |", "|---" * (len(shown.columns) + 2) + "|"]
+        cells = [f"{shown[c].mean():,.2f} ± {shown[c].std() if len(shown) > 1 else 0:,.2f}" for c in shown]
+        lines.append(f"| | {len(found)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Make the runs asked for and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
+    parser.add_argument("--seeds", type=int, default=3)
+    args = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    for part in args.parts:
+        for seed in range(args.seeds):
+            for how, measure in PARTS[part]:
+                once(RUNS, lambda: measure(seed=seed, **how), part=part, seed=seed, **how)  # noqa: B023 - called at once
+        print(f"\n{part}\n\n{table(part)}")
+
+
+if __name__ == "__main__":
+    main()
