@@ -3,8 +3,8 @@
     python benchmarks/predicting.py                        # three seeds; it goes on where it was stopped
     python benchmarks/predicting.py --parts latency --seeds 1
 
-*throughput*: 10,000 sst2 sentences by the predictor and by Hugging Face's pipeline, the same fine-tuned minilm, taken in
-turn on the same cores: the pipeline as its documentation shows it, and at its best batch size of a grid.
+*throughput*: 10,000 sst2 sentences by the predictor and by Hugging Face's pipeline, the same fine-tuned minilm, in turn
+on the same cores: the pipeline as its documentation shows it, and at its best batch size of a grid.
 *cost*: scores on the test rows of sst2 and Kickstarter by backend; int8 was accepted on the validation rows.
 *latency*: one sentence of 30 tokens at a time, in process, warm.
 *start*: seconds from a fresh Python to the first answer of an exported model, and to `import kickbert.predictor`.
