@@ -39,7 +39,8 @@ def plot_confusion(found: Predictions, rates: bool = False, ax: Axes | None = No
         raise ValueError("several labels a row make no confusion matrix; per_class and plot_precision_recall tell more")
     names = [shortened(n) for n in found.target.names]
     n = len(names)
-    ax = _axes(ax, (2.2 + 0.42 * max(4, min(n, 30)), 1.8 + 0.38 * max(4, min(n, 30))))
+    side = max(3.4, 0.42 * min(n, 30))  # inches: the title needs so many
+    ax = _axes(ax, (2.2 + side, 1.8 + 0.9 * side))
     counts = skm.confusion_matrix(found.truth, found.decided, labels=range(n))
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -86,7 +87,8 @@ def _curves(found: Predictions, ax: Axes, curve, score, told: str) -> None:
             title=f"{told}{more}",
             fontsize=8,
             title_fontsize=8,
-            frameon=False,
+            framealpha=0.85,
+            edgecolor="none",
             loc="lower left" if told == "AP" else "lower right",
         )
     ax.set(xlim=(0, 1), ylim=(0, 1.02))
@@ -159,7 +161,8 @@ def plot_coverage(table, ax: Axes | None = None) -> Figure:
             textcoords="offset points",
             fontsize=7,
         )
-    ax.set(xlabel="share of rows that get an answer", ylabel="accuracy of the answers", xlim=(0, 1.02))
+    ax.set(xlabel="share of rows that get an answer", ylabel="accuracy of the answers", xlim=(0, 1.12))
+    ax.set_xticks(np.linspace(0, 1, 6))
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.spines[["top", "right"]].set_visible(False)

@@ -138,8 +138,9 @@ def plot_attention(learn: Any, text: Any, layer: int = -1, head: int | None = No
     found = maps[layer].mean(0) if head is None else maps[layer, head]
     found, tokens = found[:TOKENS, :TOKENS], tokens[:TOKENS]
     n = len(tokens)
-    ax = plt.subplots(figsize=(2 + 0.24 * n, 1.6 + 0.24 * n), layout="constrained")[1] if ax is None else ax
-    ax.imshow(found, cmap="Blues", vmin=0)
+    ax = plt.subplots(figsize=(3 + 0.24 * n, 1.6 + 0.24 * n), layout="constrained")[1] if ax is None else ax
+    shades = ax.imshow(found, cmap="Blues", vmin=0)
+    ax.figure.colorbar(shades, ax=ax, shrink=0.6, format=PercentFormatter(1, decimals=0), label="share of attention")
     ax.set_xticks(range(n), tokens, rotation=90, fontsize=8)
     ax.set_yticks(range(n), tokens, fontsize=8)
     ax.set(xlabel="looked at", ylabel="token")
