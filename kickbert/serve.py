@@ -119,7 +119,9 @@ async def model(service: Ready) -> About:
                  backend=m.backend.name, card=m.artifact.card)  # fmt: skip
 
 
-@private.post("/reload", responses={409: {"model": Problem, "description": "The new version cannot be read."}})
+@private.post(
+    "/reload", responses={409: {"model": Problem, "description": "The new version cannot be read, or does not fit."}}
+)
 async def reload(service: Ready) -> State:
     """Read the latest version and let it answer; no request is dropped."""
     return State(status="reloaded", version=await service.reload())
@@ -169,12 +171,9 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI):
         await service.start()
-        with suppress(
-            ValueError, RuntimeError, NotImplementedError, AttributeError
-        ):  # not in a main thread, or Windows
-            asyncio.get_running_loop().add_signal_handler(
-                signal.SIGHUP, lambda: asyncio.ensure_future(service.reload())
-            )
+        loop = asyncio.get_running_loop()
+        with suppress(ValueError, RuntimeError, NotImplementedError, AttributeError):  # no main thread, or Windows
+            loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(service.reload()))
         yield
         await service.stop()
 

@@ -10,6 +10,7 @@ import numpy as np
 from starlette.concurrency import run_in_threadpool
 
 from kickbert.answers import spoken
+from kickbert.artifact import ArtifactError
 from kickbert.batching import Batcher
 from kickbert.predictor import BATCH, Predictor, load
 from kickbert.streaming import predict_file
@@ -87,10 +88,15 @@ class Service:
         """Load the latest version beside the one that answers, then let it answer; the name of the version.
 
         Raises:
-            ArtifactError: it cannot be read; the one before goes on answering.
+            ArtifactError: it cannot be read, or has other columns or labels; the one before goes on answering.
         """
         how = self.settings
         fresh = await run_in_threadpool(load, how.folder, how.backend, threads=how.threads)
+        if self.model is not None and (fresh.text_col, fresh.labels) != (self.model.text_col, self.model.labels):
+            raise ArtifactError(
+                f"{fresh.artifact.version} reads {fresh.text_col} and tells {fresh.labels[:5]}, other columns or labels "
+                f"than {self.model.artifact.version}, which clients know; start the service anew for it"
+            )
         await run_in_threadpool(fresh.predict_proba, [[""] * len(fresh.text_col)])  # the first call takes longer
         self.model = fresh
         self.telemetry.serving(fresh.artifact.version, fresh.backend.name)

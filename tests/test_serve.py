@@ -15,6 +15,7 @@ import pytest
 from serving import Server
 
 import kickbert
+from kickbert.artifact import set_latest
 from kickbert.batching import Batcher, QueueFull
 
 pytest.importorskip("fastapi", reason="the extra kickbert[serve] is not installed")
@@ -171,6 +172,11 @@ def test_a_reload_drops_no_request_and_a_stop_finishes_what_it_took(tiny, review
         at = len(codes)
         while len(codes) < at + 40:
             time.sleep(0.01)
+        other = kickbert.learner_from_df(reviews.replace("bad", "poor"), model=tiny, precision="fp32", path=tmp_path)
+        other.save_artifact(home)
+        told = server.client.post("/reload")
+        assert told.status_code == 409 and "other columns or labels than v2" in told.json()["detail"]
+        set_latest(home, "v2")
         (home / "v2" / "kickbert.json").write_text("{")
         assert server.client.post("/reload").status_code == 409  # and the one before goes on
         going.set()
