@@ -94,8 +94,8 @@ class Service:
         fresh = await run_in_threadpool(load, how.folder, how.backend, threads=how.threads)
         if self.model is not None and (fresh.text_col, fresh.labels) != (self.model.text_col, self.model.labels):
             raise ArtifactError(
-                f"{fresh.artifact.version} reads {fresh.text_col} and tells {fresh.labels[:5]}, other columns or labels "
-                f"than {self.model.artifact.version}, which clients know; start the service anew for it"
+                f"{fresh.artifact.version} reads {fresh.text_col} and tells {fresh.labels[:5]}, other columns or "
+                f"labels than {self.model.artifact.version}, which clients know; start the service anew for it"
             )
         await run_in_threadpool(fresh.predict_proba, [[""] * len(fresh.text_col)])  # the first call takes longer
         self.model = fresh
