@@ -1,12 +1,18 @@
 """Scores of a learner on test rows, by what it predicts; and the linear model that several labels are held against."""
 
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 from sets import joined
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, mean_absolute_error
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.svm import LinearSVC
 
+from kickbert.metrics import best_thresholds
 from kickbert.targets import MULTI, REGRESSION, Bins
 from kickbert.tasks import fit_target
 
@@ -47,14 +53,22 @@ def _f1(truth: np.ndarray, decided: np.ndarray) -> dict[str, float]:
     return {f"{how}_f1": f1_score(truth, decided, average=how, zero_division=0) for how in ("micro", "macro")}
 
 
-def svm(train: pd.DataFrame, test: pd.DataFrame, columns: list[str], label_col: str, label_delim: str) -> dict:
-    """One linear SVM a label on TF-IDF of words and word pairs."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.multiclass import OneVsRestClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.svm import LinearSVC
-
-    target = fit_target(train[label_col], delim=label_delim)
-    model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), OneVsRestClassifier(LinearSVC()))
-    model.fit(joined(train, columns), target.encode(train[label_col]))
-    return _f1(target.encode(test[label_col]), model.predict(joined(test, columns)))
+def svm(
+    train: pd.DataFrame, valid: pd.DataFrame, test: pd.DataFrame, columns: list[str], label_col: str, label_delim: str
+) -> dict[str, Any]:
+    """One linear SVM a label on TF-IDF, with the settings and thresholds of the largest macro-F1 on validation rows."""
+    target, tried = fit_target(train[label_col], delim=label_delim), []
+    codes = [target.encode(part[label_col]) for part in (train, valid, test)]
+    for words in (1, 2):
+        table = TfidfVectorizer(ngram_range=(1, words), sublinear_tf=True, min_df=2).fit(joined(train, columns))
+        rows = [table.transform(joined(part, columns)) for part in (train, valid, test)]
+        for c, weight in product((0.3, 1, 10), (None, "balanced")):
+            model = OneVsRestClassifier(LinearSVC(C=c, class_weight=weight)).fit(rows[0], codes[0])
+            probs = [expit(model.decision_function(part)) for part in rows[1:]]
+            thresh = best_thresholds(probs[0], codes[1])
+            found = _f1(codes[2], probs[1] >= thresh) | {
+                f"{k} at 0.5": v for k, v in _f1(codes[2], probs[1] >= 0.5).items()
+            }
+            chosen = {"words": words, "C": c, "class_weight": weight}
+            tried.append((_f1(codes[1], probs[0] >= thresh)["macro_f1"], found | chosen))
+    return max(tried, key=lambda t: t[0])[1]

@@ -98,11 +98,16 @@ def _decisions(truth: np.ndarray, decided: np.ndarray, weight: np.ndarray, order
 
 
 def _precision_recall(truth: np.ndarray, decided: np.ndarray, weight: np.ndarray) -> dict[str, float]:
-    out = {}
+    out, given = {}, {"zero_division": 0, "sample_weight": weight, "labels": _counted(truth)}
     for how in AVERAGES:
-        found = skm.precision_recall_fscore_support(truth, decided, average=how, zero_division=0, sample_weight=weight)
+        found = skm.precision_recall_fscore_support(truth, decided, average=how, **given)
         out |= {f"{name}, {how}": v for name, v in zip(("precision", "recall", "F1"), found[:3], strict=True)}
     return out
+
+
+def _counted(truth: np.ndarray) -> list[int] | None:
+    """A single column of zeros and ones is two classes to scikit-learn, of which the ones are meant here."""
+    return [1] if truth.ndim == 2 and truth.shape[1] == 1 else None
 
 
 def _ranked(ranking: Ranking, weight: np.ndarray) -> dict[str, float]:
@@ -193,7 +198,8 @@ def per_class(truth: np.ndarray, probs: np.ndarray, decided: np.ndarray, names: 
     classes = np.arange(len(names))
     hot = truth.astype(bool) if truth.ndim == 2 else truth[:, None] == classes
     said = decided.astype(bool) if decided.ndim == 2 else decided[:, None] == classes
-    found = skm.precision_recall_fscore_support(hot.astype(int), said.astype(int), zero_division=0)
+    hot, said = hot.astype(int), said.astype(int)
+    found = skm.precision_recall_fscore_support(hot, said, zero_division=0, labels=_counted(hot))
     out = pd.DataFrame(dict(zip(("precision", "recall", "F1", "rows"), found, strict=True)), index=names)
     out["ROC-AUC"], out["average precision"] = Ranking(hot, probs)(np.ones(len(hot)))
     return out.rename_axis("class").reset_index()

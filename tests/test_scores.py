@@ -78,7 +78,9 @@ def test_scores_of_labels(n, k, seed, levels):
     assert found["all labels right"] == pytest.approx(skm.accuracy_score(truth, decided))
     assert found["Hamming loss"] == pytest.approx(skm.hamming_loss(truth, decided))
     for how in ("macro", "micro", "weighted"):
-        assert found[f"F1, {how}"] == pytest.approx(skm.f1_score(truth, decided, average=how, zero_division=0))
+        pair = (truth, decided) if k > 1 else (truth[:, 0], decided[:, 0])
+        theirs = skm.f1_score(*pair, average=how if k > 1 else "binary", zero_division=0)
+        assert found[f"F1, {how}"] == pytest.approx(theirs)
     both = [c for c in range(k) if 0 < truth[:, c].sum() < n]
     auc = np.mean([skm.roc_auc_score(truth[:, c], probs[:, c]) for c in both]) if both else np.nan
     assert found["ROC-AUC, macro"] == pytest.approx(auc, nan_ok=True)
@@ -112,14 +114,14 @@ def test_a_thousand_classes_and_a_single_row():
 
 def test_intervals_hold_the_truth_as_often_as_they_say():
     held = 0
-    for seed in range(60):
+    for seed in range(40):
         rng = np.random.default_rng(seed)
         right = rng.random(200) < 0.8
         probs = np.where(right[:, None], [[0.1, 0.9]], [[0.9, 0.1]])
         scores = class_scores(np.ones(200, dtype=int), probs, probs.argmax(1))
-        low, high = intervals(scores, 200, 200, seed).loc["accuracy"]
+        low, high = intervals(scores, 200, 100, seed).loc["accuracy"]
         held += low <= 0.8 <= high
-    assert 52 <= held <= 60
+    assert 34 <= held <= 40
 
 
 def test_sure_and_right_is_calibrated():
