@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kickbert.frames import as_list, named
+from kickbert.frames import as_list, named, pick
 from kickbert.targets import MULTI, SINGLE, Labels, MultiLabels, Target
 
 
@@ -75,11 +75,10 @@ class Predictions:
         if df is None:
             return cls._of_validation(learn)
         dls, notes = learn.dls, []
-        columns = as_list(dls.label_col)
-        known = all(c in df.columns for c in columns)
+        known = all(c in df.columns for c in as_list(dls.label_col))
         texts, empty = dls.read(df)
         keep = ~empty
-        values = df[columns if dls.target.task == MULTI and len(columns) > 1 else columns[0]] if known else None
+        values = pick(df, dls.label_col) if known else None
         if known and dls.target.task != MULTI:
             keep &= values.notna().to_numpy()
         if known:
