@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 from sets import joined
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, mean_absolute_error
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC
 
+from kickbert.baselines import word_counts
 from kickbert.metrics import best_thresholds
 from kickbert.targets import MULTI, REGRESSION, Bins
 from kickbert.tasks import fit_target
@@ -23,8 +23,7 @@ def scores(learn: Any, test: pd.DataFrame, train: pd.DataFrame) -> dict[str, flo
     truth = test[learn.dls.label_col]
     if target.task == MULTI:
         codes, probs = target.encode(truth), predicted.filter(like="prob_").to_numpy()
-        half = _f1(codes, probs >= 0.5)
-        return _f1(codes, target.encode(predicted["labels"])) | {f"{k} at 0.5": v for k, v in half.items()}
+        return _tuned_and_half(codes, target.encode(predicted["labels"]), probs)
     if target.task == REGRESSION:
         buckets = fit_target(train[learn.dls.label_col], bins=4)
         return _ordered(buckets, buckets.encode(predicted["value"]), predicted["value"], truth, train)
@@ -53,22 +52,27 @@ def _f1(truth: np.ndarray, decided: np.ndarray) -> dict[str, float]:
     return {f"{how}_f1": f1_score(truth, decided, average=how, zero_division=0) for how in ("micro", "macro")}
 
 
+def _tuned_and_half(truth: np.ndarray, decided: np.ndarray, probs: np.ndarray) -> dict[str, float]:
+    """F1 of what was decided by tuned thresholds, and of thresholds of a half."""
+    return _f1(truth, decided) | {f"{name} at 0.5": f1 for name, f1 in _f1(truth, probs >= 0.5).items()}
+
+
 def svm(
     train: pd.DataFrame, valid: pd.DataFrame, test: pd.DataFrame, columns: list[str], label_col: str, label_delim: str
 ) -> dict[str, Any]:
     """One linear SVM a label on TF-IDF, with the settings and thresholds of the largest macro-F1 on validation rows."""
     target, tried = fit_target(train[label_col], delim=label_delim), []
     codes = [target.encode(part[label_col]) for part in (train, valid, test)]
+    texts = [joined(part, columns) for part in (train, valid, test)]
     for words in (1, 2):
-        table = TfidfVectorizer(ngram_range=(1, words), sublinear_tf=True, min_df=2).fit(joined(train, columns))
-        rows = [table.transform(joined(part, columns)) for part in (train, valid, test)]
+        table = word_counts(len(train)).set_params(ngram_range=(1, words))
+        rows = [table.fit_transform(texts[0]), table.transform(texts[1])]
         for c, weight in product((0.3, 1, 10), (None, "balanced")):
             model = OneVsRestClassifier(LinearSVC(C=c, class_weight=weight)).fit(rows[0], codes[0])
-            probs = [expit(model.decision_function(part)) for part in rows[1:]]
-            thresh = best_thresholds(probs[0], codes[1])
-            found = _f1(codes[2], probs[1] >= thresh) | {
-                f"{k} at 0.5": v for k, v in _f1(codes[2], probs[1] >= 0.5).items()
-            }
+            probs = expit(model.decision_function(rows[1]))
+            thresh = best_thresholds(probs, codes[1])
             chosen = {"words": words, "C": c, "class_weight": weight}
-            tried.append((_f1(codes[1], probs[0] >= thresh)["macro_f1"], found | chosen))
-    return max(tried, key=lambda t: t[0])[1]
+            tried.append((_f1(codes[1], probs >= thresh)["macro_f1"], table, model, thresh, chosen))
+    _, table, model, thresh, chosen = max(tried, key=lambda t: t[0])
+    probs = expit(model.decision_function(table.transform(texts[2])))
+    return _tuned_and_half(codes[2], probs >= thresh, probs) | chosen

@@ -37,6 +37,15 @@ def test_the_table_holds_the_model_and_what_it_must_beat(trained, tmp_path):
         found["acuracy"]
 
 
+def test_a_single_column_of_zeros_and_ones(make, reviews):
+    df = reviews.assign(good=(reviews["label"] == "good").astype(int))
+    learn = make(df, label_col=["good"])
+    learn.fit_one_cycle(1, 4e-3)
+    found = evaluate(learn, df, compare=False, rounds=2)
+    assert found["F1, macro"] == found["F1, micro"] == pytest.approx(found.classes["F1"][0])
+    assert found.classes["class"].tolist() == ["good"] and found.classes["rows"].tolist() == [60]
+
+
 def test_given_labels_and_probabilities():
     found = evaluate([1, 0, 1], [[0.4, 0.6], [0.9, 0.1], [0.8, 0.2]], rounds=20)
     assert found["accuracy"] == pytest.approx(2 / 3)
