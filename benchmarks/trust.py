@@ -3,7 +3,7 @@
     python benchmarks/trust.py                       # three seeds; it goes on where it was stopped
     python benchmarks/trust.py --parts labels --seeds 1
 
-*folds*: five folds of 5,000 Kickstarter rows by `cross_validate`, against five fits by hand that share nothing, by turns.
+*folds*: five folds of 5,000 Kickstarter rows by `cross_validate`, against five fits that share nothing, by turns.
 *labels*: 5 % of 2,000 ag_news labels are changed; how many of them are found, and how much of what is flagged is wrong.
 *calibration*: the calibration error on test rows before and after `calibrate`, which sees the validation rows only.
 *judging*: seconds and memory of `evaluate` and `report` by the number of rows judged, each in a process of its own.
