@@ -61,13 +61,15 @@ def near_duplicates(texts: Sequence[str], similar: float = 0.8) -> list[list[int
         if folded := _folded(text):
             first.setdefault(folded, i)
     places, unique = list(first.values()), list(first)
-    sets = [_shingles(text) for text in unique]
     index, parent = MinHashLSH(threshold=similar, num_perm=PERMUTATIONS), list(range(len(unique)))
     for i in bar(range(len(unique)), "looking for near duplicates"):
-        sketch = MinHash(num_perm=PERMUTATIONS)
-        sketch.update_batch(list(sets[i]))
+        own, sketch = _shingles(unique[i]), MinHash(num_perm=PERMUTATIONS)
+        sketch.update_batch(list(own))
         for j in index.query(sketch):
-            if len(sets[i] & sets[j]) >= similar * len(sets[i] | sets[j]):
+            if _root(parent, i) == _root(parent, j):
+                continue
+            other = _shingles(unique[j])  # made again: to keep those of all texts takes a hundred times their length
+            if len(own & other) >= similar * len(own | other):
                 parent[_root(parent, i)] = _root(parent, j)
         index.insert(i, sketch)
     groups: dict[int, list[int]] = {}
