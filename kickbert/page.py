@@ -24,6 +24,7 @@ p { margin: .3rem 0 .8rem; color: var(--soft); }
 table { border-collapse: collapse; font-size: .875rem; margin: .5rem 0; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; white-space: nowrap; }
+td:last-child:not(.number) { min-width: 14rem; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 figure { margin: .8rem 0; }
 figure img { max-width: 100%; height: auto; background: #fff; border-radius: 6px; }

@@ -84,16 +84,21 @@ def _short(found: Evaluation) -> Iterator[Section]:
         return
     main = MAIN.get(task, "accuracy")
     row = found.scores.set_index("score").loc[main]
+    rows = " of the rows" if main == "accuracy" else ""
     write = (lambda v: f"{v:,.3g}") if task == REGRESSION else (lambda v: f"{100 * v:.1f} %")
     told = {
-        "accuracy": "It is right about",
+        "accuracy": "Its answers are right in",
         "F1, micro": "The F1 of its labels is",
         "mean absolute error": "It misses on average by",
     }
-    said = f"{told[main]} {write(row['model'])} (95 % sure: {write(row['low'])} to {write(row['high'])})"
+    said = f"{told[main]} {write(row['model'])}{rows} (95 % sure: {write(row['low'])} to {write(row['high'])})"
     others = {baselines.MAJORITY: "the most usual answer", baselines.LINEAR: "a linear model of word counts"}
     beside = [f"{name} has {write(row[key])}" for key, name in others.items() if key in row and row[key] == row[key]]
-    yield Section("In short", f"{said}. For comparison: {', '.join(beside)}." if beside else f"{said}.")
+    short = f"{said}. For comparison: {', '.join(beside)}." if beside else f"{said}."
+    linear = row.get(baselines.LINEAR, np.nan)
+    if (row["model"] - linear if task == REGRESSION else linear - row["model"]) > 0:
+        short += " By this the linear model does better here, and it costs less."
+    yield Section("In short", short)
     for note in found.predictions.notes:
         yield Section("Mind", note)
 

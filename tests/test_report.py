@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from kickbert import report
+from kickbert import evaluate, report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -24,8 +24,17 @@ def test_a_page_of_everything(make, reviews, tmp_path):
     assert found[0] == "In short" and found[-1] == "The model"
     assert {"What is taken for what", "Is it as sure as it is right?", "Training", "Speed", "All scores"} <= set(found)
     assert ("Why it said so" in found) == ("Mistakes that it was surest of" in found)
-    assert "It is right about" in page and "a linear model of word counts has" in page
+    assert "Its answers are right in" in page and "a linear model of word counts has" in page
     assert not re.search(r"(src|href)=\"?(https?:)?//", page) and "<script" not in page
+
+
+def test_it_says_when_word_counts_do_better(make, reviews, tmp_path):
+    learn = make(reviews)  # not trained
+    told = "By this the linear model does better here"
+    assert told in report(learn, tmp_path / "r.html", reviews, seconds=0.05).read_text(encoding="utf-8")
+    learn.fit_one_cycle(4, 1e-2)
+    assert evaluate(learn, reviews)["accuracy"] == 1.0
+    assert told not in report(learn, tmp_path / "r.html", reviews, seconds=0.05).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("how", ["bins", "number", "several", "no labels"])
