@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
-import click
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from typer.exceptions import Abort, Exit, TyperException
 
 FAILED, USAGE, INSIDE, STOPPED = 1, 2, 70, 130  # exit codes: EX_SOFTWARE of sysexits.h, and 128 + SIGINT
 
@@ -58,19 +58,19 @@ def apart(as_json: bool) -> Iterator[None]:
 
 
 def run(command: Callable[..., Any], debug: bool) -> int:
-    """Run a click command with errors in one line; the exit code.
+    """Run a typer command with errors in one line; the exit code.
 
     Args:
         debug: show where an error comes from.
     """
     try:
         return command(standalone_mode=False) or 0
-    except click.exceptions.Exit as done:
+    except Exit as done:
         return done.exit_code
-    except click.ClickException as err:
-        err.show()
+    except TyperException as err:  # of what was typed
+        print(f"error: {err.format_message().rstrip('.')}; see {_help(err)}", file=sys.stderr)
         return err.exit_code
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, Abort):
         print("stopped", file=sys.stderr)
         return STOPPED
     except Exception as err:
@@ -80,3 +80,9 @@ def run(command: Callable[..., Any], debug: bool) -> int:
         hint = "" if expected else f" ({type(err).__name__}; kickbert --debug shows where)"
         print(f"error: {' '.join(str(err).split()) or type(err).__name__}{hint}", file=sys.stderr)
         return FAILED if expected else INSIDE
+
+
+def _help(err: TyperException) -> str:
+    """Where to read what could be typed."""
+    context = getattr(err, "ctx", None)
+    return f"{context.command_path if context else 'kickbert'} --help"

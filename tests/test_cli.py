@@ -72,7 +72,10 @@ def test_errors_are_one_line(rows, served, tmp_path):
     assert done.stderr == f"error: {tmp_path / 'none'} is no folder here; give one that save_artifact wrote\n"
     done = kickbert("--debug", "predict", rows, tmp_path / "o.csv", "--model", tmp_path / "none")
     assert "Traceback" in done.stderr and done.stderr.splitlines()[-1].startswith("error: ")
-    assert kickbert("predict", rows).returncode == 2  # a usage error
+    done = kickbert("predict", rows)
+    assert done.returncode == 2 and done.stderr.startswith("error: Missing argument 'OUT'; see ")
+    assert done.stderr.endswith("predict --help\n") and done.stderr.count("\n") == 1
+    assert kickbert("predikt").returncode == 2
     assert kickbert("train", tmp_path / "none.csv", "--out", tmp_path).returncode == 1
     done = kickbert("train", rows, "--text", "txet", "--out", tmp_path)
     assert done.returncode == 1 and "did you mean 'text'?" in done.stderr
