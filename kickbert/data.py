@@ -193,9 +193,7 @@ def dataloaders_from_df(
     texts = [[texts[i] for i in part] for part in parts]
     rng = np.random.default_rng(seed)
     if augment and not augment.each_epoch:
-        added = augment_texts(texts[0], augment, augment.variants, rng, SEP)
-        codes[0] = np.concatenate([codes[0], np.repeat(codes[0], list(map(len, added)), axis=0)])
-        texts[0] = [*texts[0], *(variant for found in added for variant in found)]
+        texts[0], codes[0] = _with_variants(texts[0], codes[0], augment, rng)
     loaders = _loaders(tokenizer, target, texts, codes, bs)
     loaders[0].weights = row_weights(sampling, target, codes[0])
     if augment and augment.each_epoch:
@@ -209,6 +207,15 @@ def _unseen(target: Target, values: pd.Series | pd.DataFrame) -> tuple[np.ndarra
     bad, strange = target.unknown(values)
     told = f"{bad.sum():,} rows have a label that training never saw ({strange[:5]}): rows {named(bad, values.index)}"
     return bad, told
+
+
+def _with_variants(
+    texts: list[str], codes: np.ndarray, augment: Augmenter, rng: np.random.Generator
+) -> tuple[list[str], np.ndarray]:
+    """Texts and their codes, with variants of them behind."""
+    added = augment_texts(texts, augment, augment.variants, rng, SEP)
+    codes = np.concatenate([codes, np.repeat(codes, list(map(len, added)), axis=0)])
+    return [*texts, *(variant for found in added for variant in found)], codes
 
 
 def _varied(texts: list[str], augment: Augmenter, rng: np.random.Generator, tokenizer: TextTokenizer) -> Packed:

@@ -1,18 +1,39 @@
 """The command line as a user types it: tables, JSON, exit codes, errors in a line."""
 
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from types import SimpleNamespace
 
 import pytest
 from conftest import REPO
 
+from kickbert.cli import main
 
-def kickbert(*arguments, cwd=None, **env) -> subprocess.CompletedProcess:
+
+@pytest.fixture
+def kickbert(monkeypatch):
+    """The command line in this process: to import torch anew takes longer than what most commands do."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def call(*arguments) -> SimpleNamespace:
+        monkeypatch.setattr(sys, "argv", ["kickbert", *map(str, arguments)])
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+            main()
+        return SimpleNamespace(returncode=ended.value.code, stdout=out.getvalue(), stderr=err.getvalue())
+
+    return call
+
+
+def typed(*arguments) -> subprocess.CompletedProcess:
+    """The command line in a process of its own."""
     call = [sys.executable, "-c", "from kickbert.cli import main; main()", *map(str, arguments)]
-    env = os.environ | {"PYTHONPATH": str(REPO), "COLUMNS": "120"} | env
-    return subprocess.run(call, capture_output=True, text=True, cwd=cwd, env=env, timeout=240)
+    env = os.environ | {"PYTHONPATH": str(REPO), "COLUMNS": "120"}
+    return subprocess.run(call, capture_output=True, text=True, env=env, timeout=240)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +48,7 @@ def rows(tmp_path_factory):
     return file
 
 
-def test_from_a_file_to_predictions(rows, tiny, tmp_path):
+def test_from_a_file_to_predictions(kickbert, rows, tiny, tmp_path):
     done = kickbert("train", rows, "--out", tmp_path / "k", "--model", tiny, "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -47,7 +68,7 @@ def test_from_a_file_to_predictions(rows, tiny, tmp_path):
     assert done.returncode == 0 and (tmp_path / "e.html").exists(), done.stderr
 
 
-def test_export(served, rows):
+def test_export(kickbert, served, rows):
     pytest.importorskip("onnxruntime", reason="the extra kickbert[export] is not installed")
     done = kickbert("export", served / "two", rows)
     assert done.returncode == 1 and done.stderr.startswith("error: text_col='more' is not a column of df")
@@ -56,18 +77,18 @@ def test_export(served, rows):
 
 
 def test_help_is_quick_and_names_every_command():
-    done = kickbert("--help")
+    done = typed("--help")
     commands = ("train", "evaluate", "predict", "report", "explore", "export", "serve", "bench", "doctor")
     assert done.returncode == 0 and all(name in done.stdout for name in commands)
     assert "--install-completion" in done.stdout
-    assert kickbert("--version").stdout.startswith("kickbert 0.")
+    assert typed("--version").stdout.startswith("kickbert 0.")
     code = "import sys, kickbert.cli; print([m for m in ('torch', 'pandas.io', 'fastai') if m in sys.modules])"
     env = os.environ | {"PYTHONPATH": str(REPO)}
     assert "torch" not in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env).stdout
 
 
-def test_errors_are_one_line(rows, served, tmp_path):
-    done = kickbert("predict", rows, tmp_path / "o.csv", "--model", tmp_path / "none")
+def test_errors_are_one_line(kickbert, rows, served, tmp_path):
+    done = typed("predict", rows, tmp_path / "o.csv", "--model", tmp_path / "none")
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr == f"error: {tmp_path / 'none'} is no folder here; give one that save_artifact wrote\n"
     done = kickbert("--debug", "predict", rows, tmp_path / "o.csv", "--model", tmp_path / "none")
@@ -84,7 +105,7 @@ def test_errors_are_one_line(rows, served, tmp_path):
     assert "has no column 'text'" in done.stderr and not (tmp_path / "o.csv").exists()
 
 
-def test_doctor():
+def test_doctor(kickbert):
     found = json.loads(kickbert("doctor", "--json").stdout)
     checks = {row["check"]: row for row in found}
     assert checks["torch"]["ok"] == "yes" and "HF_HUB_OFFLINE" in checks["hub"]["found"]

@@ -68,7 +68,7 @@ def test_about_itself(server):
     assert server.client.get("/health").json()["status"] == "ok"
     told = server.client.get("/metrics").text
     assert re.search(r'kickbert_requests_total\{path="/ready",status="200"\} \d', told)
-    assert 'kickbert_model{backend="torch' in told and "kickbert_queue_texts 0.0" in told
+    assert f'kickbert_model{{backend="{about["backend"]}"' in told and "kickbert_queue_texts 0.0" in told
 
 
 @pytest.mark.parametrize(
