@@ -72,11 +72,15 @@ def _onnx(artifact: Artifact, graph: Any, file: Path) -> None:
 
 
 def _int8(artifact: Artifact, graph: Any, file: Path) -> None:
-    """Weights in int8, activations quantized as they come: ONNX Runtime's dynamic quantization."""
+    """Weights in int8, activations quantized as they come: ONNX Runtime's dynamic quantization.
+
+    A scale for each output of a layer loses less than half of what one for all of it does, at the same speed. Seven
+    bits for weights lose no more then, and their sums fit 16 bits where a CPU has no VNNI.
+    """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with _quietly(artifact):
-        quantize_dynamic(graph, file, weight_type=QuantType.QInt8)
+        quantize_dynamic(graph, file, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
 
 
 def _fp16(artifact: Artifact, graph: Any, file: Path) -> None:
