@@ -77,8 +77,8 @@ def throughput(seed: int) -> dict:
             taken[way].append(_seconds(run))
     speed = {way: SENTENCES / np.mean(seconds) for way, seconds in taken.items()}
     ratios = {f"int8 / {way}": speed["onnx-int8"] / speed[way] for way in list(ways)[:2]}
-    same = np.mean([a["label"] == str(b) for a, b in zip(pipe(others, batch_size=32), kickbert.load(folder).predict(others),
-                                                    strict=True)])  # fmt: skip
+    theirs = [answer["label"] for answer in pipe(others, batch_size=batch)]
+    same = np.mean([a == str(b) for a, b in zip(theirs, kickbert.load(folder).predict(others), strict=True)])
     return speed | ratios | {"best batch": batch, "same label": same}
 
 
