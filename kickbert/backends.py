@@ -23,6 +23,7 @@ class Backend(Protocol):
 
     name: str
     workers: int  # calls that may run side by side, each on its own core
+    spare: int  # tokens of padding that take as long as a call by itself does
 
     def __call__(self, ids: np.ndarray, mask: np.ndarray, share: np.ndarray | None) -> np.ndarray:
         """Probabilities, float32, shape (rows, classes), or (documents, classes).
@@ -55,7 +56,7 @@ class OnnxBackend:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
-        self.name, self.workers = name, threads or cores()
+        self.name, self.workers, self.spare = name, threads or cores(), 16
         self.session = onnxruntime.InferenceSession(path, options, providers=onnxruntime.get_available_providers())
 
     def __call__(self, ids: np.ndarray, mask: np.ndarray, share: np.ndarray | None) -> np.ndarray:
@@ -66,7 +67,7 @@ class OnnxBackend:
 class TorchBackend:
     """torch, which shares each call among the cores by itself."""
 
-    workers = 1
+    workers, spare = 1, 128
 
     def __init__(self, artifact: Artifact, name: str):
         require("torch", extra="train")

@@ -169,7 +169,7 @@ class Predictor:
             share = _shares(list(map(len, spans))) if self.framing.long == "windows" else None
             out[documents] = self.backend(*self._padded([row for span in spans for row in span]), share)
 
-        batches = list(_batches(np.array(list(map(len, rows))), first, batch_size))
+        batches = list(_batches(np.array(list(map(len, rows))), first, batch_size, self.backend.spare))
         side_by_side = len(batches) > 1 and self.backend.workers > 1
         for _ in (self._pool.map if side_by_side else map)(answer, batches):
             pass
@@ -203,13 +203,23 @@ def _shares(counts: list[int]) -> np.ndarray:
     return out
 
 
-def _batches(lengths: np.ndarray, first: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Numbers of documents of like length, the longest first, at most `size` and `TOKENS` together."""
+def _batches(lengths: np.ndarray, first: np.ndarray, size: int, spare: int) -> Iterator[np.ndarray]:
+    """Numbers of documents of like length, the longest first.
+
+    Args:
+        lengths: tokens of each row.
+        first: the first row of each document, and the end.
+        size: documents of a batch at most; together at most `TOKENS`.
+        spare: tokens of padding of a batch at most: rows that would bring more go by themselves.
+    """
     if len(first) < 2:
         return
     tokens = np.maximum.reduceat(lengths, first[:-1]) * np.diff(first)
     order, at = np.argsort(-tokens, kind="stable"), 0
     while at < len(order):
-        end = at + min(size, max(1, TOKENS // int(tokens[order[at]])))
+        longest = int(tokens[order[at]])
+        near = order[at : at + min(size, max(1, TOKENS // longest))]
+        padding = np.cumsum(longest - tokens[near])
+        end = at + int(np.searchsorted(padding, spare, side="right"))
         yield order[at:end]
         at = end

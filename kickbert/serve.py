@@ -42,7 +42,8 @@ def _problems(*codes: int) -> dict[int | str, dict]:
     return {code: {"model": Problem, "description": TOLD[code]} for code in codes}
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:
+    # `async`, though it waits for nothing: FastAPI would run it in a thread of its own.
     service: Service = request.app.state.service
     if service.model is None:
         raise HTTPException(503, TOLD[503])

@@ -36,6 +36,22 @@ def test_the_order_is_that_of_the_texts(model):
     assert model.predict(texts) == [model.labels[i] for i in probs.argmax(1)]
 
 
+def test_a_batch_is_of_like_lengths(model, monkeypatch):
+    given, backend = [], model.backend
+
+    class Watched:
+        name, workers, spare = backend.name, 1, 16
+
+        def __call__(self, ids, mask, share):
+            given.append(mask)
+            return backend(ids, mask, share)
+
+    monkeypatch.setattr(model, "backend", Watched())
+    model.predict([f"film {'cold ' * (i % 50)} {i}" for i in range(200)], batch_size=32)
+    assert sum(map(len, given)) == 200 and max(map(len, given)) > 1
+    assert all((mask == 0).sum() <= 16 and len(mask) <= 32 for mask in given)
+
+
 def test_what_comes(model, served):
     assert model.predict([]) == [] and model.predict_proba([]).shape == (0, 2)
     odd = ["", " ", "\x00", "a" * 1_000_000, "😀" * 300, "</s><s>", "\ud800"]
