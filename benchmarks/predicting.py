@@ -5,6 +5,8 @@
 
 *throughput*: 10,000 sst2 sentences by the predictor and by Hugging Face's pipeline, the same fine-tuned minilm, in turn
 on the same cores: the pipeline as its documentation shows it, and at its best batch size of a grid.
+*floor*: the rate of one quantized product of the feed-forward layer's shape, on all cores, and how long the sentences'
+products would take at it.
 *cost*: scores on the test rows of sst2 and Kickstarter by backend; int8 was accepted on the validation rows.
 *latency*: one sentence of 30 tokens at a time, in process, warm.
 *start*: seconds from a fresh Python to the first answer of an exported model, and to `import kickbert.predictor`.
@@ -18,6 +20,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +29,7 @@ from record import once, runs
 from sets import FOLDER, load
 
 import kickbert
+from kickbert.backends import OnnxBackend
 from kickbert.speed import benchmark
 
 RUNS = Path(__file__).with_name("predicting.jsonl")
@@ -51,16 +55,20 @@ def saved(name: str, seed: int, **how) -> Path:
     return folder
 
 
+def sentences(seed: int) -> tuple[list[str], list[str]]:
+    """10,000 sentences, and 1,000 others to choose by."""
+    df = pd.read_csv(FOLDER / "sst2.csv.gz")
+    pool = df.loc[df["split"] == "train", "text"].drop_duplicates()
+    texts = pool.sample(SENTENCES + 1_000, random_state=seed).tolist()
+    return texts[:SENTENCES], texts[SENTENCES:]
+
+
 def throughput(seed: int) -> dict:
     """Texts per second, the mean of rounds in turn."""
     from transformers import pipeline
 
     folder = saved("sst2", seed, pooling="cls")  # transformers' own head pools by the first token
-    df = pd.read_csv(FOLDER / "sst2.csv.gz")
-    texts = (
-        df.loc[df["split"] == "train", "text"].drop_duplicates().sample(SENTENCES + 1_000, random_state=seed).tolist()
-    )
-    texts, others = texts[:SENTENCES], texts[SENTENCES:]
+    texts, others = sentences(seed)
     pipe = pipeline("text-classification", model=str(folder))
     batch = min(BATCHES, key=lambda size: _seconds(lambda: pipe(others, batch_size=size)))
     ways: dict[str, Callable[[], list]] = {
@@ -86,6 +94,35 @@ def _seconds(run: Callable[[], list]) -> float:
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
+
+
+def floor(seed: int) -> dict:
+    """Texts per second if nothing but the encoder's matrix products took time."""
+    from onnx import TensorProto, helper, numpy_helper
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    rows, width, inner, layers = 512, 384, 1536, 6  # minilm's
+    weight = numpy_helper.from_array(np.random.default_rng(0).normal(size=(width, inner)).astype(np.float32), "w")
+    sides = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [rows, k]) for n, k in (("x", width), ("y", inner))]
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", sides[:1], sides[1:], [weight])
+    file = Path(tempfile.mkdtemp()) / "product.onnx"
+    quantize_dynamic(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), file,
+                     weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)  # fmt: skip
+    backend = OnnxBackend(file, "onnx-int8")
+    given = {"x": np.random.default_rng(1).normal(size=(rows, width)).astype(np.float32)}
+
+    def many() -> None:
+        for _ in range(200):
+            backend.session.run(None, given)
+
+    many()
+    with ThreadPoolExecutor(backend.workers) as pool:
+        taken = _seconds(lambda: list(pool.map(lambda _: many(), range(backend.workers))))
+    rate = 2 * rows * width * inner * 200 * backend.workers / taken
+    model = kickbert.load(saved("sst2", seed, pooling="cls"), backend="onnx-int8")
+    tokens = model.framing.count(sentences(seed)[0]).mean()
+    work = 2 * layers * (4 * width**2 + 2 * width * inner) * tokens
+    return {"GFLOP/s": rate / 1e9, "tokens per text": tokens, "texts per second": rate / work}
 
 
 def cost(seed: int, name: str) -> dict:
@@ -125,6 +162,7 @@ def start(seed: int) -> dict:
 
 PARTS: dict[str, list[tuple[dict, Callable[..., dict]]]] = {
     "throughput": [({}, throughput)],
+    "floor": [({}, floor)],
     "cost": [({"name": name}, cost) for name in ("sst2", "kickstarter")],
     "latency": [({}, latency)],
     "start": [({}, start)],
