@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -97,7 +98,8 @@ torch.save(learn.model.state_dict(), sys.argv[4] + ".pt")
 
 def run(tiny, csv, folder, out, *more):
     command = [sys.executable, "-u", "-c", RUN, tiny, str(csv), str(folder), str(out), *more]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    env = os.environ | {"OMP_NUM_THREADS": "1"}  # they run side by side, and the model is tiny
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
 
 
 def test_a_killed_run_resumes_at_its_phase_and_ends_as_if_never_killed(tiny, reviews, tmp_path):
