@@ -82,7 +82,8 @@ def writing(scratch: Path) -> str:
     parts, whole = 0, 0
     for _ in range(20):
         process = start(WRITE, folder, rows(scratch), home, stdout=subprocess.PIPE)
-        process.stdout.readline(), process.stdout.readline()
+        while process.stdout.readline() != "ready\n":
+            assert process.poll() is None
         time.sleep(rng.uniform(0, 1.5))
         process.kill()
         process.wait()
