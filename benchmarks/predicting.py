@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from record import once, runs
+from record import Parts, measure
 from sets import FOLDER, load
 
 import kickbert
@@ -160,26 +160,13 @@ def start(seed: int) -> dict:
     return {what: float(seconds) for what, seconds in taken.items()}
 
 
-PARTS: dict[str, list[tuple[dict, Callable[..., dict]]]] = {
+PARTS: Parts = {
     "throughput": [({}, throughput)],
     "floor": [({}, floor)],
     "cost": [({"name": name}, cost) for name in ("sst2", "kickstarter")],
     "latency": [({}, latency)],
     "start": [({}, start)],
 }
-
-
-def table(part: str) -> str:
-    """Means and standard deviations over seeds, in Markdown."""
-    df = pd.DataFrame([row for row in runs(RUNS) if row["part"] == part]).drop(columns="part")
-    groups = df.groupby("name", sort=False) if "name" in df else [("", df)]
-    lines = []
-    for name, found in groups:
-        shown = found.drop(columns=["seed", "name"], errors="ignore")
-        lines += [f"| {name} | seeds | " + " | ".join(shown) + " |", "|---" * (len(shown.columns) + 2) + "|"]
-        cells = [f"{shown[c].mean():,.2f} ± {shown[c].std() if len(shown) > 1 else 0:,.2f}" for c in shown]
-        lines.append(f"| | {len(found)} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
 
 
 def main() -> None:
@@ -189,11 +176,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
-    for part in args.parts:
-        for seed in range(args.seeds):
-            for how, measure in PARTS[part]:
-                once(RUNS, lambda: measure(seed=seed, **how), part=part, seed=seed, **how)  # noqa: B023 - called at once
-        print(f"\n{part}\n\n{table(part)}")
+    measure(RUNS, PARTS, args.parts, args.seeds)
 
 
 if __name__ == "__main__":

@@ -14,12 +14,11 @@ import json
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from record import alone, once, runs
+from record import Parts, alone, measure
 from sets import load
 from sklearn.model_selection import StratifiedKFold
 
@@ -106,8 +105,7 @@ def judging(seed: int, rows: int) -> dict:
             "page MB": size / 1e6}  # fmt: skip
 
 
-# What is measured of each part, and by which function.
-PARTS: dict[str, list[tuple[dict, Callable[..., dict]]]] = {
+PARTS: Parts = {
     "folds": [({}, folds)],
     "labels": [({}, labels)],
     "calibration": [({"name": name}, calibration) for name in ("kickstarter", "sst2")],
@@ -115,18 +113,6 @@ PARTS: dict[str, list[tuple[dict, Callable[..., dict]]]] = {
         ({"rows": rows}, lambda **how: alone(__file__, "--judge", json.dumps(how))) for rows in (2_500, 10_000)
     ],
 }
-
-
-def table(part: str) -> str:
-    """Means and standard deviations over seeds, in Markdown."""
-    df = pd.DataFrame([row for row in runs(RUNS) if row["part"] == part]).drop(columns="part")
-    by = [c for c in ("name", "rows") if c in df]
-    shown = [c for c in df.columns if c not in (*by, "seed")]
-    lines = ["| " + " | ".join([*by, "seeds", *shown]) + " |", "|---" * (len(by) + 1 + len(shown)) + "|"]
-    for name, found in df.groupby(by, sort=False) if by else [((), df)]:
-        cells = [f"{found[c].mean():,.3f} ± {found[c].std() if len(found) > 1 else 0:,.3f}" for c in shown]
-        lines.append("| " + " | ".join([*map(str, name), str(len(found)), *cells]) + " |")
-    return "\n".join(lines)
 
 
 def main() -> None:
@@ -140,11 +126,7 @@ def main() -> None:
     if args.judge:
         print(json.dumps(judging(**json.loads(args.judge))))
         return
-    for part in args.parts:
-        for seed in range(args.seeds):
-            for how, measure in PARTS[part]:
-                once(RUNS, lambda: measure(seed=seed, **how), part=part, seed=seed, **how)  # noqa: B023 - called at once
-        print(f"\n{part}\n\n{table(part)}")
+    measure(RUNS, PARTS, args.parts, args.seeds)
 
 
 if __name__ == "__main__":
