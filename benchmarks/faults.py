@@ -14,7 +14,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -27,7 +26,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pandas as pd
-from load import CLIENTS, PORT, texts_of
+from load import CLIENTS, PORT, service, texts_of
 from predicting import saved
 
 import kickbert
@@ -122,25 +121,6 @@ def disk_full(scratch: Path) -> str:
         assert sorted(p.name for p in home.iterdir()) == ["latest", "v1"]
         kickbert.load(home, backend="torch").predict(["a"])
     return f"error: {told}; the version before answers"
-
-
-@contextmanager
-def service(folder: Path):
-    """`kickbert serve` on loopback."""
-    call = [sys.executable, "-c", "from kickbert.cli import main; main()", "serve", str(folder), "--port", str(PORT)]
-    process = subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(600):
-            try:
-                if httpx.get(f"http://127.0.0.1:{PORT}/ready").status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.1)
-        yield process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        process.wait(60)
 
 
 def serving(scratch: Path) -> str:

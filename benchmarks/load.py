@@ -19,7 +19,10 @@ import tempfile
 import threading
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -49,6 +52,20 @@ def alone(folder: Path, texts: list[str]) -> float:
     return len(texts) / (time.perf_counter() - start)
 
 
+@contextmanager
+def service(folder: Path, log: IO | int = subprocess.DEVNULL) -> Iterator[subprocess.Popen]:
+    """`kickbert serve` on loopback, once it is ready; it is stopped at the end if it still runs."""
+    call = [sys.executable, "-c", "from kickbert.cli import main; main()", "serve", str(folder), "--port", str(PORT)]
+    process = subprocess.Popen([*call, "--backend", "onnx-int8"], stdout=log, stderr=log)
+    try:
+        _until_ready()
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
 def measure(seed: int, many: int) -> dict:
     """Requests of so many texts each, for a minute."""
     folder, texts = saved("sst2", seed), texts_of(seed)
@@ -56,24 +73,17 @@ def measure(seed: int, many: int) -> dict:
     bodies = Path(tempfile.mkdtemp()) / "bodies"
     lines = [json.dumps({"texts": texts[i : i + many]}) for i in range(0, len(texts) - many + 1, many)]
     bodies.write_text("\n".join(lines), encoding="utf-8")
-    command = [sys.executable, "-c", "from kickbert.cli import main; main()", "serve", str(folder), "--port", str(PORT)]
-    with open(bodies.with_name("log"), "w") as log:
-        server = subprocess.Popen([*command, "--backend", "onnx-int8"], stdout=log, stderr=log)
-        try:
-            _until_ready()
-            memory, stop = [], threading.Event()
-            watch = threading.Thread(target=_watch, args=(psutil.Process(server.pid), memory, stop))
-            watch.start()
-            told = subprocess.run(
-                ["wrk", "-t1", f"-c{CLIENTS}", f"-d{SECONDS}s", "--timeout", "30s", "--latency", "-s",
-                 Path(__file__).with_name("load.lua"), f"http://127.0.0.1:{PORT}/predict", "--", str(seed)],
-                capture_output=True, text=True, check=True, env=os.environ | {"KICKBERT_BODIES": str(bodies)},
-            ).stdout  # fmt: skip
-            stop.set()
-            watch.join()
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(60)
+    with open(bodies.with_name("log"), "w") as log, service(folder, log) as server:
+        memory, stop = [], threading.Event()
+        watch = threading.Thread(target=_watch, args=(psutil.Process(server.pid), memory, stop))
+        watch.start()
+        told = subprocess.run(
+            ["wrk", "-t1", f"-c{CLIENTS}", f"-d{SECONDS}s", "--timeout", "30s", "--latency", "-s",
+             Path(__file__).with_name("load.lua"), f"http://127.0.0.1:{PORT}/predict", "--", str(seed)],
+            capture_output=True, text=True, check=True, env=os.environ | {"KICKBERT_BODIES": str(bodies)},
+        ).stdout  # fmt: skip
+        stop.set()
+        watch.join()
     alone_too = (before + alone(folder, texts)) / 2
     served = float(re.search(r"Requests/sec:\s+([\d.]+)", told)[1]) * many
     errors = sum(map(int, re.findall(r"(?:responses:|connect|read|write|timeout) (\d+)", told)))

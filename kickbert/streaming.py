@@ -7,7 +7,7 @@ import gzip
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -212,8 +212,7 @@ class _ParquetWriter:
 def _bar(source: Path) -> Iterator[Any]:
     """A function to tell of rows that are done: a bar in a terminal, nothing in a log."""
     if not sys.stderr.isatty():
-        with nullcontext():
-            yield lambda rows: None
+        yield lambda rows: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
