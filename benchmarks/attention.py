@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
-from kickbert.attention import attention
+from kickbert.models.attention import attention
 
 SHAPES = ((16, 32), (32, 32), (64, 32), (128, 32), (256, 32), (512, 16))  # tokens, rows
 HEADS, SIZE = 12, 32

@@ -10,9 +10,9 @@ import argparse
 import time
 
 import pandas as pd
-from sets import FOLDER
+from common.sets import FOLDER
 
-from kickbert.cleaner import PRESETS, STEPS, Cleaner
+from kickbert.text.cleaning import PRESETS, STEPS, Cleaner
 
 LEMMAS = "text_lemmatizer"
 

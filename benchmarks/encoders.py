@@ -7,7 +7,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from kickbert import pretrained
+from kickbert.utils import hub as pretrained
 
 MPNET = Path.home() / ".cache" / "kickbert" / "all-mpnet-base-v2"
 

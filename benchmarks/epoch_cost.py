@@ -12,21 +12,20 @@ import argparse
 import tempfile
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from common.rates import DEVICE, now, product_rate
+from common.record import RECORDS, once, runs
+from common.sets import load
 from encoders import folder_of
 from fastai.callback.core import Callback
-from rates import DEVICE, now, product_rate
-from record import once, runs
-from sets import load
 
 from kickbert import Phase, Stores, learner_from_df
-from kickbert.encoder import Encoder
+from kickbert.models.encoder import Encoder
 
-RUNS = Path(__file__).with_name("epoch_cost.jsonl")
+RUNS = RECORDS / "epoch_cost.jsonl"
 PHASES = {"head": 0, "last 2 layers": 2, "last 4 layers": 4, "everything": -1}
 
 
@@ -91,7 +90,7 @@ def measure(name: str, phase: str, cached: bool, df: pd.DataFrame, length: int |
 
 def measure_trainer(name: str, df: pd.DataFrame, bs: int, epochs: int) -> dict:
     """Seconds of an epoch of the Trainer, the best of `epochs` after one to warm up."""
-    from peers import trainer_of
+    from common.peers import trainer_of
     from transformers import TrainerCallback
 
     class Epochs(TrainerCallback):

@@ -30,7 +30,7 @@ from load import CLIENTS, PORT, service, texts_of
 from predicting import saved
 
 import kickbert
-from kickbert.artifact import ArtifactError, versions
+from kickbert.models.artifact import ArtifactError, versions
 
 TRAIN = """
 import sys, pandas as pd, kickbert

@@ -11,18 +11,17 @@ import argparse
 import tempfile
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from common.record import RECORDS, once, runs
+from common.sets import load
 from encoders import folder_of
-from record import once, runs
-from sets import load
 from sklearn.model_selection import StratifiedKFold
 
 from kickbert import Stores, gradual_unfreezing, learner_from_df
 
-RUNS = Path(__file__).with_name("folds.jsonl")
+RUNS = RECORDS / "folds.jsonl"
 FOLDS = 5
 PHASES = {"layers": (0, 2), "epochs": (1, 1), "lr": (2e-3, 2e-4)}
 

@@ -27,13 +27,13 @@ from typing import IO
 import numpy as np
 import pandas as pd
 import psutil
+from common.record import RECORDS, once, runs
+from common.sets import FOLDER
 from predicting import SENTENCES, saved
-from record import once, runs
-from sets import FOLDER
 
 import kickbert
 
-RUNS = Path(__file__).with_name("load.jsonl")
+RUNS = RECORDS / "load.jsonl"
 CLIENTS, SECONDS, PORT = 64, 60, 8123
 
 
@@ -55,7 +55,15 @@ def alone(folder: Path, texts: list[str]) -> float:
 @contextmanager
 def service(folder: Path, log: IO | int = subprocess.DEVNULL) -> Iterator[subprocess.Popen]:
     """`kickbert serve` on loopback, once it is ready; it is stopped at the end if it still runs."""
-    call = [sys.executable, "-c", "from kickbert.cli import main; main()", "serve", str(folder), "--port", str(PORT)]
+    call = [
+        sys.executable,
+        "-c",
+        "from kickbert.cli.commands import main; main()",
+        "serve",
+        str(folder),
+        "--port",
+        str(PORT),
+    ]
     process = subprocess.Popen([*call, "--backend", "onnx-int8"], stdout=log, stderr=log)
     try:
         _until_ready()

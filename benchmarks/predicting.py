@@ -9,7 +9,7 @@ on the same cores: the pipeline as its documentation shows it, and at its best b
 products would take at it.
 *cost*: scores on the test rows of sst2 and Kickstarter by backend; int8 was accepted on the validation rows.
 *latency*: one sentence of 30 tokens at a time, in process, warm.
-*start*: seconds from a fresh Python to the first answer of an exported model, and to `import kickbert.predictor`.
+*start*: seconds from a fresh Python to the first answer of an exported model, and to the predictor's import.
 """
 
 import argparse
@@ -25,14 +25,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from record import Parts, measure
-from sets import FOLDER, load
+from common.record import RECORDS, Parts, measure
+from common.sets import FOLDER, load
 
 import kickbert
-from kickbert.backends import OnnxBackend
-from kickbert.speed import benchmark
+from kickbert.inference.backends import OnnxBackend
+from kickbert.inference.benchmarking import benchmark
 
-RUNS = Path(__file__).with_name("predicting.jsonl")
+RUNS = RECORDS / "predicting.jsonl"
 MODELS = Path(os.environ.get("KICKBERT_MODELS", Path(tempfile.gettempdir()) / "kickbert-models"))
 SENTENCES = 10_000
 BATCHES = (8, 16, 32, 64, 128)  # that the pipeline's best is chosen from, on 1,000 further sentences
@@ -151,7 +151,7 @@ def start(seed: int) -> dict:
     """Seconds of fresh processes, the median of five."""
     folder = saved("sst2", seed)
     answer = f"import kickbert; print(kickbert.load({str(folder)!r}, backend='onnx-int8').predict(['a warm film']))"
-    codes = {"import": "import kickbert.predictor", "import, load and answer": answer}
+    codes = {"import": "import kickbert.inference.predictor", "import, load and answer": answer}
     taken = {
         what: np.median([_seconds(lambda code=code: subprocess.run([sys.executable, "-c", code], check=True,
                                                                    capture_output=True)) for _ in range(5)])

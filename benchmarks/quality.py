@@ -10,22 +10,21 @@ predicted: the Trainer's learning rate is chosen on the validation rows of a see
 import argparse
 import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from answers import Answers
-from record import once, runs
-from sets import ROWS, joined, load
+from common.answers import Answers
+from common.record import RECORDS, once, runs
+from common.sets import ROWS, joined, load
 from sklearn.metrics import accuracy_score, f1_score
 
-RUNS = Path(__file__).with_name("quality.jsonl")
+RUNS = RECORDS / "quality.jsonl"
 RATES = (5e-5, 2e-4, 5e-4)  # the Trainer's documented rate, and upwards
 
 
 def run_tfidf(parts: list[pd.DataFrame], columns: list[str], seed: int) -> dict:
     """TF-IDF and logistic regression."""
-    from peers import tfidf
+    from common.peers import tfidf
 
     train, valid, test = [(joined(part, columns), part["label"].to_numpy()) for part in parts]
     start = time.perf_counter()
@@ -35,7 +34,7 @@ def run_tfidf(parts: list[pd.DataFrame], columns: list[str], seed: int) -> dict:
 
 def run_trainer(parts: list[pd.DataFrame], columns: list[str], seed: int, lr: float) -> dict:
     """Hugging Face's Trainer: everything trains for three epochs, in bf16, grouped by length."""
-    from peers import hf_trainer
+    from common.peers import hf_trainer
 
     classes = np.unique(parts[0]["label"])
     coded = [(joined(part, columns), np.searchsorted(classes, part["label"])) for part in parts]

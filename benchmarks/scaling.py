@@ -17,10 +17,10 @@ import warnings
 from pathlib import Path
 
 import pandas as pd
-from record import alone, once, runs
-from sets import load
+from common.record import RECORDS, alone, once, runs
+from common.sets import load
 
-RUNS = Path(__file__).with_name("scaling.jsonl")
+RUNS = RECORDS / "scaling.jsonl"
 LITTLE = 200  # MB, the small memory budget
 
 

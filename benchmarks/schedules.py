@@ -7,14 +7,13 @@ Each run is a line in `schedules.jsonl`; the rows are drawn with other seeds tha
 
 import argparse
 import tempfile
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from record import once, runs
-from sets import load
+from common.record import RECORDS, once, runs
+from common.sets import load
 
-RUNS = Path(__file__).with_name("schedules.jsonl")
+RUNS = RECORDS / "schedules.jsonl"
 ROWS = {"kickstarter": 12_800, "sst2": 5_000, "huffpost": 5_000, "ag_news": 10_000}
 HEAD = 2e-3
 STEPS = {"layers": (0, 2, 4)}

@@ -14,22 +14,21 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from record import alone, once, runs
-from sets import joined, load
+from common.record import RECORDS, alone, once, runs
+from common.sets import joined, load
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from kickbert.batches import Packed, bucketed
-from kickbert.encoder import load_encoder
-from kickbert.framing import PAD
-from kickbert.head import Head, TextClassifier
-from kickbert.tokenizer import TextTokenizer
+from kickbert.data.bucketing import Packed, bucketed
+from kickbert.data.transforms import TextTokenizer
+from kickbert.models.encoder import load_encoder
+from kickbert.models.head import Head, TextClassifier
+from kickbert.text.tokenization import PAD
 
-RUNS = Path(__file__).with_name("step.jsonl")
+RUNS = RECORDS / "step.jsonl"
 DEPTH = 2
 TRIES = {
     "base": "as kickbert does it",

@@ -13,17 +13,16 @@ import tempfile
 import time
 import warnings
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from record import once, runs
-from scores import scores, svm
-from sets import study_parts
+from common.record import RECORDS, once, runs
+from common.scores import scores, svm
+from common.sets import study_parts
 
 import kickbert
 
-RUNS = Path(__file__).with_name("studies.jsonl")
+RUNS = RECORDS / "studies.jsonl"
 
 
 @dataclass

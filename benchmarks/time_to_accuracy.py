@@ -17,18 +17,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from common.rates import product_rate
+from common.record import RECORDS, once, runs
+from common.sets import joined, load
+from common.watch import Watch
 from fastai.callback.core import Callback
-from rates import product_rate
-from record import once, runs
 from schedules import SCHEDULES
-from sets import joined, load
-from watch import Watch
 
 import kickbert
 from kickbert import gradual_unfreezing
 
 HERE = Path(__file__).parent
-RUNS = HERE / "time_to_accuracy.jsonl"
+RUNS = RECORDS / "time_to_accuracy.jsonl"
 ROWS = {"sst2": 7_000, "kickstarter": 12_800, "ag_news": 10_000}
 LENGTH = {"sst2": 64, "kickstarter": 128, "ag_news": 128}  # what simpletransformers pads to
 GRID = [(5e-5, 2), (5e-5, 3), (2e-4, 2), (2e-4, 3)]  # the tuned Trainer's rate and epochs, chosen on validation rows
@@ -79,7 +79,7 @@ def run_kickbert(parts: list[pd.DataFrame], columns: list[str], seed: int, every
 
 def run_peer(model: str, parts: list[pd.DataFrame], columns: list[str], seed: int, name: str, every: int) -> Watch:
     """A rival."""
-    import peers
+    from common import peers
 
     classes = sorted(set(parts[0]["label"]))
     train, _, test = [(joined(part, columns), np.searchsorted(classes, part["label"])) for part in parts]
@@ -108,7 +108,7 @@ def run(model: str, name: str, seed: int) -> dict:
 
 def run_grid(name: str, lr: float, epochs: int) -> dict:
     """A setting of the tuned Trainer: accuracy on validation rows, on rows of a seed that is not reported."""
-    from peers import hf_trainer
+    from common.peers import hf_trainer
 
     train, valid, _, columns = load(name, 100, 4_000)
     classes = sorted(set(train["label"]))
@@ -134,9 +134,9 @@ def main() -> None:
     parser.add_argument("--sets", nargs="*", default=list(ROWS), choices=list(ROWS))
     parser.add_argument("--models", nargs="+", default=list(NAMES), choices=list(NAMES))
     parser.add_argument("--seeds", type=int, default=3, help="of kickbert and the tuned Trainer; the others run once")
-    parser.add_argument("--runs", default=RUNS.name, help="file of the runs, here; its picture lies beside it")
+    parser.add_argument("--runs", default=RUNS.name, help="file of the runs, in runs/; its picture is drawn here")
     args = parser.parse_args()
-    file = HERE / args.runs
+    file = RECORDS / args.runs
     warnings.filterwarnings("ignore", category=FutureWarning)
     for name in args.sets:
         if "tuned" in args.models:
@@ -149,7 +149,7 @@ def main() -> None:
                     once(file, work, set=name, model=model, seed=seed)
     found = [row for row in runs(file) if "model" in row]
     print(tables(found, NAMES))
-    draw(found, NAMES, file.with_suffix(".png"))
+    draw(found, NAMES, HERE / f"{file.stem}.png")
 
 
 if __name__ == "__main__":

@@ -18,16 +18,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from record import Parts, alone, measure
-from sets import load
+from common.record import RECORDS, Parts, alone, measure
+from common.sets import load
 from sklearn.model_selection import StratifiedKFold
 
 import kickbert
-from kickbert.errors import label_errors
-from kickbert.speed import peak_memory
-from kickbert.store import Stores
+from kickbert.cache.storage import Stores
+from kickbert.evaluation.error_analysis import label_errors
+from kickbert.inference.benchmarking import peak_memory
 
-RUNS = Path(__file__).with_name("trust.jsonl")
+RUNS = RECORDS / "trust.jsonl"
 FOLDS, WRONG = 5, 0.05
 MODEL = {"model": "minilm", "path": tempfile.gettempdir()}
 

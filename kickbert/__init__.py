@@ -1,124 +1,57 @@
-"""kickbert: a DataFrame of text becomes a gradually unfrozen transformer classifier.
+"""A DataFrame of text becomes a gradually unfrozen transformer classifier.
+
+    learn = kickbert.learner_from_df(df)    # columns "text" and "label"
+    ladder = learn.fit_gradual()            # the head first, then the last layers
+    learn.predict_df(new_df)
+
+What is here, by wing, in the order in which data flows:
+
+data         split                Add a column of train, valid and test rows, stratified.
+             explore              Look at a DataFrame of texts before training: duplicates, leaks, lengths, words.
+models       ArtifactError        Raised for a folder that is no artifact, or one that was cut short or changed.
+cache        Cache                Where the states of the frozen part are kept, and how much of them.
+training     learner_from_df      Make a learner of a DataFrame.
+             GradualLearner       A fastai Learner over an encoder's layer groups; fit_gradual trains it.
+             Phase                What is trained at one step of the ladder, how long, how fast.
+             gradual_unfreezing   The list of phases: the head, then the last layers.
+             TrainingDiverged     Raised when the loss is no longer a finite number.
+evaluation   evaluate             Scores with intervals, beside the baselines.
+             calibrate            Scale probabilities by a temperature, so that they mean what they say.
+             explain              Words for and against a class.
+experiments  cross_validate       k folds that share the cache; out-of-fold predictions.
+             compare              Which of several recipes is better, tested on the same folds.
+             report               One HTML page of how good a model is.
+inference    load                 Load an artifact as a predictor, without fastai.
+             Predictor            A saved model: predict, predict_proba, predict_df, explain.
+             export               Write an artifact's model as ONNX and in int8, compared on rows.
+
+The rest is under its wing, with no further import: kickbert.text (columns, cleaning, augmentation), kickbert.targets,
+kickbert.data, kickbert.models, kickbert.cache, kickbert.training, kickbert.evaluation (plot_confusion, error_analysis),
+kickbert.experiments, kickbert.inference, kickbert.serving, kickbert.cli, kickbert.utils.
 
 Names are imported when they are first used, so that `import kickbert` costs nothing.
 """
 
-import importlib
-import warnings
-from typing import Any
+import sys
+
+from kickbert.utils.lazy import MovedModules, attach
 
 __version__ = "0.1.0"
-
-_HOME = {
-    "ArtifactError": "artifact",
-    "Augmenter": "augment",
-    "BackTranslation": "paraphrase",
-    "CharacterNoise": "augment",
-    "Cleaner": "cleaner",
-    "Contextual": "paraphrase",
-    "EDA": "augment",
-    "Evaluation": "evaluation",
-    "Explanation": "highlight",
-    "Exploration": "exploration",
-    "GradualLearner": "learner",
-    "Phase": "schedule",
-    "Predictions": "predictions",
-    "Predictor": "predictor",
-    "Stores": "store",
-    "TextBlock": "data",
-    "TrainingDiverged": "guard",
-    "benchmark": "speed",
-    "by_size": "sizes",
-    "calibrate": "calibration",
-    "compare": "comparison",
-    "coverage": "calibration",
-    "cross_validate": "crossval",
-    "evaluate": "evaluation",
-    "explain": "explanation",
-    "explore": "exploration",
-    "export": "exporting",
-    "gradual_unfreezing": "schedule",
-    "learner_from_df": "from_df",
-    "load": "predictor",
-    "plot_attention": "training_plots",
-    "plot_calibration": "score_plots",
-    "plot_classes": "training_plots",
-    "plot_confusion": "score_plots",
-    "plot_coverage": "score_plots",
-    "plot_ladder": "plots",
-    "plot_learning_curves": "training_plots",
-    "plot_precision_recall": "score_plots",
-    "plot_probe": "training_plots",
-    "plot_roc": "score_plots",
-    "plot_sizes": "training_plots",
-    "plot_values": "score_plots",
-    "probe": "probes",
-    "report": "reporting",
-    "split": "splits",
-    "threshold_for": "calibration",
-}
-
-__all__ = [
-    "EDA",
-    "ArtifactError",
-    "Augmenter",
-    "BackTranslation",
-    "CharacterNoise",
-    "Cleaner",
-    "Contextual",
-    "Evaluation",
-    "Explanation",
-    "Exploration",
-    "GradualLearner",
-    "Phase",
-    "Predictions",
-    "Predictor",
-    "Stores",
-    "TextBlock",
-    "TrainingDiverged",
-    "benchmark",
-    "by_size",
-    "calibrate",
-    "compare",
-    "coverage",
-    "cross_validate",
-    "evaluate",
-    "explain",
-    "explore",
-    "export",
-    "gradual_unfreezing",
-    "learner_from_df",
-    "load",
-    "plot_attention",
-    "plot_calibration",
-    "plot_classes",
-    "plot_confusion",
-    "plot_coverage",
-    "plot_ladder",
-    "plot_learning_curves",
-    "plot_precision_recall",
-    "plot_probe",
-    "plot_roc",
-    "plot_sizes",
-    "plot_values",
-    "probe",
-    "report",
-    "split",
-    "threshold_for",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'kickbert' has no attribute {name!r}; it has {__all__}")
-    with warnings.catch_warnings():
-        # What torch and fastai say of their own insides at import is nothing that a user of kickbert can act on.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", FutureWarning)
-        value = getattr(importlib.import_module(f"kickbert.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "text": [],
+        "targets": [],
+        "data": ["explore", "split"],
+        "models": ["ArtifactError"],
+        "cache": ["Cache"],
+        "training": ["GradualLearner", "Phase", "TrainingDiverged", "gradual_unfreezing", "learner_from_df"],
+        "evaluation": ["calibrate", "evaluate", "explain"],
+        "experiments": ["compare", "cross_validate", "report"],
+        "inference": ["Predictor", "export", "load"],
+        "serving": [],
+        "cli": [],
+        "utils": [],
+    },
+)
+sys.meta_path.append(MovedModules())

@@ -23,7 +23,7 @@ class Server:
 
     def __init__(self, *args):
         self.port = free_port()
-        command = "from kickbert.cli import main; main()"
+        command = "from kickbert.cli.commands import main; main()"
         call = [sys.executable, "-c", command, "serve", *map(str, args), "--port", str(self.port)]
         env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO)}
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - a pipe that nobody reads would fill and stop it

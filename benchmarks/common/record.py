@@ -1,0 +1,68 @@
+"""Runs on record, a JSON line each: a benchmark goes on where it was stopped, and its tables can be made again."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+RECORDS = Path(__file__).resolve().parents[1] / "runs"
+
+# Of each part of a benchmark what it is run with, and the function that measures it with a seed.
+Parts = dict[str, list[tuple[dict, Callable[..., dict]]]]
+
+
+def runs(file: Path) -> list[dict]:
+    """All runs of a file, in the order in which they were made."""
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+
+
+def once(file: Path, work: Callable[[], dict], **name: str | int | float) -> dict:
+    """The run of this name: read if it is on record, else made now, recorded and printed."""
+    for row in runs(file):
+        if name.items() <= row.items():
+            return row
+    row = name | work()
+    with file.open("a", encoding="utf-8") as out:
+        out.write(json.dumps(row) + "\n")
+    print(json.dumps(row), flush=True)
+    return row
+
+
+def measure(file: Path, parts: Parts, chosen: Sequence[str], seeds: int) -> None:
+    """Make the runs of the chosen parts that are not on record, and print a table of each part."""
+    for part in chosen:
+        for seed in range(seeds):
+            for how, work in parts[part]:
+                once(file, lambda: work(seed=seed, **how), part=part, seed=seed, **how)  # noqa: B023 - called at once
+        print(f"\n{part}\n\n{table(file, part)}")
+
+
+def table(file: Path, part: str) -> str:
+    """Means and standard deviations over seeds, in Markdown."""
+    df = pd.DataFrame([row for row in runs(file) if row["part"] == part]).drop(columns="part")
+    by = [c for c in ("name", "rows") if c in df]
+    shown = [c for c in df.columns if c not in (*by, "seed")]
+    lines = ["| " + " | ".join([*by, "seeds", *shown]) + " |", "|---" * (len(by) + 1 + len(shown)) + "|"]
+    for name, found in df.groupby(by, sort=False) if by else [((), df)]:
+        cells = [f"{found[c].mean():,.3f} ± {found[c].std() if len(found) > 1 else 0:,.3f}" for c in shown]
+        lines.append("| " + " | ".join([*map(str, name), str(len(found)), *cells]) + " |")
+    return "\n".join(lines)
+
+
+def alone(script: str, *arguments: str | int, env: dict[str, str] | None = None) -> dict:
+    """What a benchmark's script prints on its last line, as JSON, when it is run in a process of its own.
+
+    Args:
+        env: what the environment has besides.
+    Raises:
+        RuntimeError: it failed, with the end of what it said.
+    """
+    call = [sys.executable, script, *map(str, arguments)]
+    done = subprocess.run(call, capture_output=True, text=True, env=os.environ | (env or {}))
+    if done.returncode:
+        raise RuntimeError(f"{call[1:]} failed: {done.stderr[-1000:]}")
+    return json.loads(done.stdout.splitlines()[-1])

@@ -1,0 +1,16 @@
+"""The cache wing: a frozen prefix and rows → stored hidden states → batches of states.
+
+Comes in: a `TextClassifier` with frozen groups, packed rows. Goes out: the states of its frozen part, computed once.
+Start reading at `callback`, which fastai calls, then `building` and `storage`."""
+
+from kickbert.utils.lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "states": ["Store"],
+        "storage": ["Stores"],
+        "building": [],
+        "callback": ["Cache"],
+    },
+)

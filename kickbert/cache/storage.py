@@ -1,0 +1,196 @@
+"""Hidden states kept row by row: in memory up to a budget, past that in a temporary file, past that not at all."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+from torch import Tensor
+
+from kickbert.utils.atomic_files import replacing
+
+SHARE = 0.5  # of the memory, and of the disk, that is free: the rest is for the training itself and for others
+
+
+@dataclass
+class Store:
+    """States of one depth of one prefix; a row is found by the hash of its tokens.
+
+    Args:
+        depth: layers below.
+        pooled: whether there is one pooled state a row, not one a token.
+        segments: states one after another, each shape (tokens, width).
+        places: for each row its segment, its first token there, and how many it has.
+        where: "memory", "gpu" or "file", for each segment.
+        seconds: what building took.
+        read: tokens that were read instead of computed.
+    """
+
+    depth: int
+    pooled: bool
+    segments: list[Tensor] = field(default_factory=list)
+    places: dict[bytes, tuple[int, int, int]] = field(default_factory=dict)
+    where: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    read: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """States held."""
+        return sum(len(s) for s in self.segments)
+
+    def nbytes(self, where: str | None = None) -> int:
+        """Bytes held, in all or in one place."""
+        return sum(s.nbytes for s, w in zip(self.segments, self.where, strict=True) if where in (None, w))
+
+    def view(self, keys: Sequence[bytes]) -> "View":
+        """The rows of the given hashes, all of which must be here, by number."""
+        places = np.array([self.places[key] for key in keys], dtype=np.int64).reshape(-1, 3)
+        return View(self, *torch.from_numpy(places).unbind(1))
+
+
+@dataclass(eq=False)
+class View:
+    """Rows of a store in the order of a dataset: their segments, first tokens and lengths, int64, shape (rows,)."""
+
+    store: Store
+    segment: Tensor
+    start: Tensor
+    length: Tensor
+
+    def gather(self, rows: Sequence[int]) -> Tensor:
+        """States of the given rows, shape (len(rows), longest, width); what stands after a row's end is arbitrary."""
+        rows = torch.as_tensor(rows)
+        segment, start, length = self.segment[rows], self.start[rows], self.length[rows]
+        self.store.read += int(length.sum())
+        place = torch.arange(int(length.max()))
+        # After a row's end its last state is repeated: finite numbers, which the mask keeps out of everything.
+        index = start[:, None] + torch.minimum(place, length[:, None] - 1)
+        if len(self.store.segments) == 1:
+            flat = self.store.segments[0]
+            return flat[index.to(flat.device)]
+        device = self.store.segments[0].device
+        out = torch.empty(
+            *index.shape, self.store.segments[0].shape[1], dtype=self.store.segments[0].dtype, device=device
+        )
+        for number in segment.unique().tolist():
+            here, flat = segment == number, self.store.segments[number]
+            out[here.to(device)] = flat[index[here].to(flat.device)].to(device)
+        return out
+
+
+class Stores:
+    """The stores of a process, shared by all learners.
+
+    Args:
+        memory: bytes that may be held in memory; None for half of what is free when room is asked for.
+        disk: bytes that may be held in temporary files; None for half of what is free.
+        folder: where stores outlast the process; None for nowhere.
+    """
+
+    def __init__(self, memory: int | None = None, disk: int | None = None, folder: str | Path | None = None):
+        self.memory, self.disk = memory, disk
+        self.folder = Path(folder) if folder is not None else None
+        self.by_key: dict[str, Store] = {}  # in the order of their last use
+
+    def find(self, key: str) -> Store | None:
+        """The store of this key, which is the one last used from now on; None if there is none."""
+        if key not in self.by_key:
+            return None
+        self.by_key[key] = self.by_key.pop(key)
+        return self.by_key[key]
+
+    def get(self, key: str, depth: int, pooled: bool) -> Store:
+        """The store of this key, an empty one if it is new."""
+        if key not in self.by_key:
+            self.by_key[key] = self._opened(key, depth, pooled)
+        return self.find(key)
+
+    def used(self, where: str) -> int:
+        """Bytes held there by all stores."""
+        return sum(store.nbytes(where) for store in self.by_key.values())
+
+    def allocate(self, shape: tuple[int, int], dtype: torch.dtype, device: torch.device, keep: set[str]) -> tuple:
+        """Room for states of the given shape.
+
+        Stores that were not used lately make way, but for those in `keep`.
+
+        Returns:
+            The empty tensor and where it is; or None and why there is no room.
+        """
+        size = shape[0] * shape[1] * dtype.itemsize
+        if device.type == "cuda" and size <= SHARE * torch.cuda.mem_get_info(device)[0]:
+            return torch.empty(shape, dtype=dtype, device=device), "gpu"
+        if self._make_room(size, "memory", keep):
+            return torch.empty(shape, dtype=dtype), "memory"
+        if not self._make_room(size, "file", keep):
+            return None, f"{size / 1e9:.1f} GB are over the budgets of memory and disk"
+        try:
+            return _file_tensor(shape, dtype), "file"
+        except OSError as err:  # a full disk, or a folder that may not be written to
+            return None, f"no temporary file in {tempfile.gettempdir()}: {err.strerror}"
+
+    def _make_room(self, size: int, where: str, keep: set[str]) -> bool:
+        """Let go of stores that lie there, those first that were not used for longest, if that is of use at all."""
+        old = [key for key, store in self.by_key.items() if key not in keep and store.nbytes(where)]
+        if size > self._room(where) + sum(self.by_key[key].nbytes(where) for key in old):
+            return False
+        while old and size > self._room(where):
+            del self.by_key[old.pop(0)]
+        return True
+
+    def _room(self, where: str) -> int:
+        budget, used = (self.memory if where == "memory" else self.disk), self.used(where)
+        if budget is None:
+            folder = tempfile.gettempdir()
+            free = psutil.virtual_memory().available if where == "memory" else shutil.disk_usage(folder).free
+            budget = int(SHARE * (free + used))
+        return budget - used
+
+    def save(self, key: str, store: Store) -> None:
+        """Keep the newest segment in the folder, if there is one: its states first, then, as a seal, its index."""
+        if self.folder is None:
+            return
+        number = len(store.segments) - 1
+        rows = [(k, start, n) for k, (segment, start, n) in store.places.items() if segment == number]
+        states = store.segments[number].detach().cpu().contiguous().view(torch.uint8).numpy()
+        with replacing(self.folder / f"{key}.{number}.states") as part:
+            states.tofile(part)
+        with replacing(self.folder / f"{key}.{number}.index") as part:
+            index = np.array([(start, n) for _, start, n in rows], dtype=np.int64)
+            with open(part, "wb") as file:
+                keys = np.frombuffer(b"".join(k for k, *_ in rows), dtype=np.uint8)
+                np.savez(file, keys=keys, index=index, dtype=str(store.segments[number].dtype), size=states.nbytes)
+
+    def _opened(self, key: str, depth: int, pooled: bool) -> Store:
+        store = Store(depth, pooled)
+        while self.folder is not None and (file := self.folder / f"{key}.{len(store.segments)}.index").exists():
+            states = file.with_suffix(".states")
+            with np.load(file) as index:
+                places, dtype = index["index"], getattr(torch, str(index["dtype"]).removeprefix("torch."))
+                if not states.exists() or states.stat().st_size != int(index["size"]):
+                    break  # a file cut short: its rows are computed again
+                keys = index["keys"].reshape(len(places), -1)
+            tokens = int(places[:, 1].sum())
+            flat = torch.from_file(str(states), shared=False, size=states.stat().st_size // dtype.itemsize, dtype=dtype)
+            found = zip(keys, places.tolist(), strict=True)
+            store.places |= {k.tobytes(): (len(store.segments), start, n) for k, (start, n) in found}
+            store.segments.append(flat.view(tokens, -1))
+            store.where.append("file")
+        return store
+
+
+def _file_tensor(shape: tuple[int, int], dtype: torch.dtype) -> Tensor:
+    """A tensor in a temporary file that has no name any more: it is gone with the process, however that ends."""
+    with tempfile.NamedTemporaryFile(prefix="kickbert-") as file:
+        size = shape[0] * shape[1] * dtype.itemsize
+        os.posix_fallocate(file.fileno(), 0, max(size, 1))  # a full disk is found out here, not by a crash later
+        return torch.from_file(file.name, shared=True, size=shape[0] * shape[1], dtype=dtype).view(shape)
+
+
+SHARED = Stores()

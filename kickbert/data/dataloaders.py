@@ -1,0 +1,261 @@
+"""DataFrame to DataLoaders: rows checked, split, tokenised once, targets encoded, batches bucketed by length."""
+
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from fastai.data.block import TransformBlock
+from fastai.data.core import DataLoaders, Datasets
+from transformers import PreTrainedTokenizerBase
+
+from kickbert.data import blocks
+from kickbert.data import display as show  # noqa: F401 - teaches fastai's show_batch, show_results and plot_top_losses about Tokens
+from kickbert.data.bucketing import BucketDL, Packed
+from kickbert.data.imbalance import row_weights
+from kickbert.data.splits import strata_of, valid_rows
+from kickbert.data.transforms import TextTokenizer
+from kickbert.targets.binning import Format
+from kickbert.targets.fitting import fit_target, guess_task
+from kickbert.targets.kinds import MULTI, Target
+from kickbert.text.augmentation import Augmenter, augment_texts
+from kickbert.text.cleaning import Cleaner
+from kickbert.text.columns import as_list, check_frame, named, pick, read_items, read_texts
+from kickbert.text.tokenization import SEP
+
+
+class Row(NamedTuple):
+    """What the datasets hold: a text, and its target as people read it, where it is known."""
+
+    text: str
+    target: Any = None
+
+
+def _text_of(row: Row) -> str:
+    return row.text
+
+
+def _target_of(row: Row) -> Any:
+    return row.target
+
+
+def TextBlock(  # noqa: N802 - fastai's blocks are named like classes
+    model: str | Path | PreTrainedTokenizerBase = "roberta-base", max_length: int | None = None
+) -> TransformBlock:
+    """A fastai block that reads strings as the tokens of a transformer, for use in any `DataBlock`.
+
+    DataBlock(blocks=(kickbert.TextBlock("minilm"), CategoryBlock), get_x=ColReader("text"), get_y=ColReader("label"))
+    """
+    return TransformBlock(type_tfms=TextTokenizer(model, max_length), dl_type=BucketDL)
+
+
+class TextDataLoaders(DataLoaders):
+    """Training and validation batches of texts, with what it takes to read further rows in the same way.
+
+    Args:
+        train, valid: the loaders.
+        text_col: the columns that were read.
+        label_col: the target's column, or columns of zeros and ones.
+        target: how the target is encoded.
+        cleaner: what is done to texts before they are tokenised; None for nothing.
+    """
+
+    def __init__(
+        self,
+        train: BucketDL,
+        valid: BucketDL,
+        *,
+        text_col: Any,
+        label_col: str | Sequence[str],
+        target: Target,
+        cleaner: Cleaner | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(train, valid, **kwargs)
+        self.text_col, self.label_col, self.target, self.cleaner = as_list(text_col), label_col, target, cleaner
+
+    def new_empty(self) -> "TextDataLoaders":
+        """The same without its rows, as an exported learner keeps it."""
+        loaders = [dl.new(dl.dataset.new_empty()) for dl in self.loaders]
+        kept = {name: getattr(self, name) for name in ("text_col", "label_col", "target", "cleaner", "path", "device")}
+        return type(self)(*loaders, **kept)
+
+    @property
+    def tokenizer(self) -> TextTokenizer:
+        """The Transform that tokenises."""
+        return self.valid_ds.tls[0].tfms.fs[-1]
+
+    def read(self, items: Any) -> tuple[list[str], np.ndarray]:
+        """Texts of a DataFrame, or of a list of strings, tuples (a text for each column) or dicts.
+
+        Returns:
+            n strings, and which rows have no text at all (bool, shape (n,)).
+        """
+        return read_items(items, self.text_col, self.cleaner)
+
+    def test_dl(
+        self, test_items: Any, rm_type_tfms: Any = None, with_labels: bool = False, process: bool = True, **kwargs
+    ) -> BucketDL:
+        """Batches of further rows: a DataFrame, or a list of strings, tuples or dicts.
+
+        Args:
+            with_labels: whether a DataFrame holds the target too; every label must then be one that training saw.
+            rm_type_tfms, process: fastai's, not needed here.
+        """
+        if len(test_items) and isinstance(test_items[0] if isinstance(test_items, Sequence) else None, Row):
+            rows, codes = list(test_items), None
+            # fastai's Interpretation asks for chosen rows again and takes them to come as it named them, in one piece.
+            kwargs |= {"bs": len(rows), "get_idxs": lambda: list(range(len(rows)))}
+        else:
+            codes = self._codes(test_items) if with_labels else None
+            shown = map(self.target.shown, codes) if with_labels else [None] * len(test_items)
+            rows = [Row(*pair) for pair in zip(self.read(test_items)[0], shown, strict=True)]
+        packed = [Packed.of(*self.tokenizer.encode_documents([row.text for row in rows])[:2])]
+        tls = [tl._new(rows, split_idx=1) for tl in self.valid_ds.tls[: 2 if with_labels else 1]]
+        if with_labels:
+            packed.append(torch.stack(list(tls[1])) if codes is None else blocks.tensor(self.target, codes))
+        return self.valid.new(Datasets(tls=tls, n_inp=1), rows=tuple(packed), **kwargs)
+
+    def _codes(self, df: pd.DataFrame) -> np.ndarray:
+        """The targets of further rows."""
+        check_frame(df, as_list(self.label_col), "label_col")
+        values = pick(df, self.label_col)
+        bad, told = _unseen(self.target, values)
+        if bad.any():
+            raise ValueError(f"{told}; leave them out")
+        return self.target.encode(values)
+
+
+def dataloaders_from_df(
+    df: pd.DataFrame,
+    tokenizer: TextTokenizer,
+    *,
+    text_col: str | Sequence[str] = "text",
+    label_col: str | Sequence[str] = "label",
+    bins: int | Sequence[float] | None = None,
+    bin_format: Format = None,
+    label_delim: str | None = None,
+    task: str | None = None,
+    target: Target | None = None,
+    cleaning: str | Sequence | Cleaner | None = None,
+    valid: float | str | Sequence = 0.15,
+    sampling: str | None = None,
+    augment: Augmenter | None = None,
+    bs: int = 32,
+    seed: int | None = 42,
+    path: str | Path = ".",
+    device: torch.device | None = None,
+) -> TextDataLoaders:
+    """DataLoaders of the rows of df; the arguments are those of `learner_from_df`.
+
+    Args:
+        target: how the target is encoded, if it is not to be learnt from the training rows.
+
+    Warns:
+        Rows that cannot be used (no text, no label, a validation label that training never saw), and rows that were
+        cut at `max_length`: counted, and the first of them named.
+    """
+    columns = as_list(text_col)
+    check_frame(df, columns, "text_col")
+    check_frame(df, as_list(label_col), "label_col")
+    if augment is not None and not isinstance(augment, Augmenter):
+        raise TypeError(f"augment={augment!r} is no Augmenter; pass kickbert.EDA(), or one of your own")
+    cleaner = cleaning if isinstance(cleaning, Cleaner) or cleaning is None else Cleaner(cleaning)
+    texts, empty = read_texts(df, columns, cleaner)
+    values = pick(df, label_col)
+    if target is not None:
+        task, bins, label_delim = target.task, getattr(target, "edges", bins), getattr(target, "delim", label_delim)
+    task = task or guess_task(values.dropna(), bins, label_delim)
+    usable = ~empty
+    if task != MULTI:  # there a missing cell is a row of no label
+        usable &= _drop("label", values.isna().to_numpy().reshape(len(df), -1).any(1), df.index)
+    _drop("text", empty, df.index)
+    if not usable.any():
+        raise ValueError(f"no row of df has both a text in {columns} and a {label_col!r}")
+    df, values, texts = df[usable], values[usable], [t for t, keep in zip(texts, usable, strict=True) if keep]
+    train, held = valid_rows(df, valid, strata_of(values, task, bins, label_delim), seed)
+    place = "" if target else " of validation"
+    target = target or fit_target(values[train], bins, bin_format, delim=label_delim, task=task)
+    bad, told = _unseen(target, values)
+    if bad.any():
+        kept = "those labels are" if task == MULTI else "they are"
+        warnings.warn(f"{told}; {kept} left out{place}", stacklevel=3)
+        if task != MULTI:
+            train, held = train & ~bad, held & ~bad
+    parts = [np.flatnonzero(train), np.flatnonzero(held)]
+    codes = [target.encode(values.iloc[part]) for part in parts]
+    texts = [[texts[i] for i in part] for part in parts]
+    rng = np.random.default_rng(seed)
+    if augment and not augment.each_epoch:
+        texts[0], codes[0] = _with_variants(texts[0], codes[0], augment, rng)
+    loaders = _loaders(tokenizer, target, texts, codes, bs)
+    loaders[0].weights = row_weights(sampling, target, codes[0])
+    if augment and augment.each_epoch:
+        loaders[0].renew = partial(_varied, texts[0], augment, rng, tokenizer)
+    kept = {"text_col": columns, "label_col": label_col, "target": target, "cleaner": cleaner}
+    return TextDataLoaders(*loaders, **kept, path=path, device=device)
+
+
+def _unseen(target: Target, values: pd.Series | pd.DataFrame) -> tuple[np.ndarray, str]:
+    """Which rows have a label that training never saw (bool, shape (n,)), and a sentence about them."""
+    bad, strange = target.unknown(values)
+    told = f"{bad.sum():,} rows have a label that training never saw ({strange[:5]}): rows {named(bad, values.index)}"
+    return bad, told
+
+
+def _with_variants(
+    texts: list[str], codes: np.ndarray, augment: Augmenter, rng: np.random.Generator
+) -> tuple[list[str], np.ndarray]:
+    """Texts and their codes, with variants of them behind."""
+    added = augment_texts(texts, augment, augment.variants, rng, SEP)
+    codes = np.concatenate([codes, np.repeat(codes, list(map(len, added)), axis=0)])
+    return [*texts, *(variant for found in added for variant in found)], codes
+
+
+def _varied(texts: list[str], augment: Augmenter, rng: np.random.Generator, tokenizer: TextTokenizer) -> Packed:
+    """The texts, some as they are and the others varied, as if drawn from each and its variants."""
+    chosen = np.flatnonzero(rng.random(len(texts)) < augment.variants / (augment.variants + 1))
+    texts = list(texts)
+    for i, found in zip(chosen, augment_texts([texts[i] for i in chosen], augment, 1, rng, SEP), strict=True):
+        texts[i] = found[0] if found else texts[i]
+    return Packed.of(*tokenizer.encode_documents(texts)[:2])
+
+
+def _drop(what: str, bad: np.ndarray, index: pd.Index) -> np.ndarray:
+    """Warn of the bad rows; return the mask of the others."""
+    if bad.any():
+        warnings.warn(f"{bad.sum():,} rows have no {what} and are not used: rows {named(bad, index)}", stacklevel=4)
+    return ~bad
+
+
+def _loaders(
+    tokenizer: TextTokenizer, target: Target, texts: list[list[str]], codes: list[np.ndarray], bs: int
+) -> list[BucketDL]:
+    """Training and validation batches of the texts and codes of both."""
+    items = [
+        Row(t, target.shown(c)) for part, of in zip(texts, codes, strict=True) for t, c in zip(part, of, strict=True)
+    ]
+    datasets = Datasets(
+        items,
+        [[_text_of, tokenizer], [_target_of, *blocks.transforms(target)]],
+        splits=[list(range(len(texts[0]))), list(range(len(texts[0]), len(items)))],
+        n_inp=1,
+        do_setup=False,  # it would tokenise the training rows once more
+        types=[Row],
+    )
+    loaders = []
+    for i, part in enumerate(texts):
+        ids, first, cut = tokenizer.encode_documents(part)
+        if i == 0 and cut.any():
+            warnings.warn(
+                f"{cut.sum():,} of {len(cut):,} training texts ({cut.mean():.1%}) are longer than "
+                f"max_length={tokenizer.max_length} tokens and were cut",
+                stacklevel=4,
+            )
+        rows = (Packed.of(ids, first), blocks.tensor(target, codes[i]))
+        loaders.append(BucketDL(datasets.subset(i), bs=bs if i == 0 else 2 * bs, shuffle=i == 0, rows=rows))
+    return loaders

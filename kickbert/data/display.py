@@ -1,0 +1,63 @@
+"""How batches, results and mistakes are shown: a table, in a notebook and in a terminal."""
+
+import shutil
+from typing import Any
+
+import pandas as pd
+from fastai.data.core import show_batch, show_results
+from fastai.imports import IN_NOTEBOOK
+from fastai.interpret import plot_top_losses
+from fastai.torch_core import TensorCategory
+from fastcore.foundation import L
+from plum import dispatch
+
+from kickbert.data.transforms import Tokens
+
+
+def show_table(frame: pd.DataFrame) -> None:
+    """Show a table as HTML in a notebook, and as text no wider than the terminal elsewhere."""
+    if IN_NOTEBOOK:
+        from IPython.display import HTML, display
+
+        display(HTML(frame.to_html(index=False)))
+        return
+    others = sum(max(frame[c].astype(str).str.len().max(), len(c)) + 2 for c in frame.columns if c != "text")
+    width = max(20, shutil.get_terminal_size((100, 24)).columns - others - 2)
+    print(frame.assign(text=[shorten(t, width) for t in frame["text"]]).to_string(index=False, justify="left"))
+
+
+def shorten(text: str, width: int) -> str:
+    """The text in at most `width` characters, on one line.
+
+    >>> shorten("a long\\ntext", 8)
+    'a long …'
+    """
+    text = " ".join(str(text).split())
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _frame(samples: L, max_n: int, trunc_at: int, **columns: Any) -> pd.DataFrame:
+    rows = samples[:max_n]
+    first = {"text": [shorten(s[0], trunc_at) for s in rows]}
+    return pd.DataFrame({**first, **{name: [str(v) for v in values[:max_n]] for name, values in columns.items()}})
+
+
+@dispatch
+def show_batch(x: Tokens, y, samples, ctxs=None, max_n=10, trunc_at=150, **kwargs):  # noqa: F811
+    """Show texts and their targets."""
+    show_table(_frame(samples, max_n, trunc_at, **({"target": samples.itemgot(1)} if len(samples[0]) > 1 else {})))
+
+
+@dispatch
+def show_results(x: Tokens, y, samples, outs, ctxs=None, max_n=10, trunc_at=150, **kwargs):  # noqa: F811
+    """Show texts, their targets and what the model says."""
+    show_table(_frame(samples, max_n, trunc_at, target=samples.itemgot(1), predicted=outs.itemgot(0)))
+
+
+@dispatch
+def plot_top_losses(x: Tokens, y, samples, outs, raws, losses, trunc_at=150, **kwargs):  # noqa: F811
+    """Show the texts with the largest losses; of one class of several, its probability too."""
+    sure = {"probability": [f"{float(r.max()):.3f}" for r in raws]} if type(y) is TensorCategory else {}
+    numbers = sure | {"loss": [f"{float(v):.3f}" for v in losses]}
+    n = len(samples)
+    show_table(_frame(samples, n, trunc_at, target=samples.itemgot(1), predicted=outs.itemgot(0), **numbers))

@@ -1,0 +1,73 @@
+"""Uneven classes: weights of classes for the loss, and of rows for drawing them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from kickbert.targets.kinds import MULTI, REGRESSION, Target
+
+
+def _counts(codes: np.ndarray, classes: int) -> np.ndarray:
+    return codes.sum(0) if codes.ndim == 2 else np.bincount(codes, minlength=classes)
+
+
+def class_weights(weights: str | Mapping[Any, float] | None, target: Target, codes: np.ndarray) -> np.ndarray | None:
+    """Weights of the classes in the loss.
+
+    Args:
+        weights: "balanced": rows / (classes * rows of the class), as scikit-learn does, and for several labels rows
+            without the label / rows with it; or a dict of class and weight, 1 for those that are not in it.
+        target: what the codes mean.
+        codes: of the training rows, shape (n,), or (n, labels) of zeros and ones.
+    Returns:
+        float32, shape (classes,); None for None.
+    Raises:
+        ValueError: a class that is none, or a weight that is no positive number.
+    """
+    if weights is None:
+        return None
+    if target.task == REGRESSION:
+        raise ValueError(f"class_weights={weights!r} need classes; the task is {target.task}")
+    if isinstance(weights, Mapping):
+        return _given(weights, target)
+    if weights != "balanced":
+        raise ValueError(f"class_weights={weights!r} is neither 'balanced' nor a dict of class and weight")
+    counts = np.maximum(_counts(codes, len(target.names)), 1)
+    scale = len(codes) - counts if target.task == MULTI else len(codes) / len(counts)
+    return (np.maximum(scale, 1) / counts).astype(np.float32)
+
+
+def _given(weights: Mapping[Any, float], target: Target) -> np.ndarray:
+    classes = list(target.classes)
+    unknown = [c for c in weights if c not in classes]
+    if unknown:
+        raise ValueError(f"class_weights names {unknown[0]!r}, which is no class; classes are {classes}")
+    found = np.array([weights.get(c, 1.0) for c in classes], dtype=np.float32)
+    if not (np.isfinite(found) & (found > 0)).all():
+        raise ValueError(f"class_weights={dict(weights)} must be positive numbers")
+    return found
+
+
+def row_weights(sampling: str | None, target: Target, codes: np.ndarray) -> np.ndarray | None:
+    """How likely each row is to be drawn for an epoch.
+
+    Args:
+        sampling: "balanced": every class as likely as any other, a row of several labels as its rarest one; None for
+            each row once.
+        target, codes: as for `class_weights`.
+    Returns:
+        float64, shape (n,), of sum 1; None for None.
+    Raises:
+        ValueError: something else.
+    """
+    if sampling is None:
+        return None
+    if sampling != "balanced" or target.task == REGRESSION:
+        raise ValueError(
+            f"sampling={sampling!r} must be None or 'balanced', and the task one of classes: {target.task}"
+        )
+    share = 1 / np.maximum(_counts(codes, len(target.names)), 1)
+    weights = (codes * share).max(1) if codes.ndim == 2 else share[codes]
+    weights[weights == 0] = share.min()  # rows with no label at all
+    return weights / weights.sum()

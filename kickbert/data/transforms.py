@@ -1,0 +1,116 @@
+"""A Hugging Face fast tokenizer as a fastai Transform, from text to `Tokens`; `Framing` does the work."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from fastai.torch_core import TensorBase, TitledStr
+from fasttransform import Transform
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from kickbert.text.tokenization import LONGEST, PAD, Framing
+from kickbert.utils import hub as pretrained
+
+
+class Tokens(TensorBase):
+    """Token ids, int64, shape (tokens,) or (batch, tokens); -1 after a row's end."""
+
+
+def load_tokenizer(model: str | Path = "roberta-base") -> PreTrainedTokenizerBase:
+    """Load a fast tokenizer.
+
+    Raises:
+        ValueError: the model cannot be found, or it has a slow (Python) tokenizer only.
+    """
+    hf = pretrained.load(AutoTokenizer.from_pretrained, model)
+    if not hf.is_fast:
+        raise ValueError(
+            f"model={str(model)!r} has a slow tokenizer only ({type(hf).__name__}); kickbert needs a fast one: "
+            "choose a model whose folder holds a tokenizer.json"
+        )
+    return hf
+
+
+class TextTokenizer(Transform):
+    """A fastai Transform from text to `Tokens`, by a Hugging Face fast tokenizer.
+
+    Args:
+        hf: the tokenizer, or a model name for `load_tokenizer`.
+        max_length: most tokens a row may have, special ones included; None for the tokenizer's own limit, at most 512.
+        long, stride: what becomes of a longer text, as in `Framing`.
+    Raises:
+        ValueError: `max_length` is above the tokenizer's limit or leaves no room for text; an unknown way.
+    """
+
+    def __init__(
+        self,
+        hf: PreTrainedTokenizerBase | str | Path = "roberta-base",
+        max_length: int | None = None,
+        long: str = "truncate",
+        stride: int = 32,
+    ):
+        super().__init__()
+        self.hf = load_tokenizer(hf) if isinstance(hf, (str, Path)) else hf
+        start, between, end = _frame_of(self.hf)
+        length = self._checked(max_length, len(start) + len(end))
+        self.framing = Framing(self.hf.backend_tokenizer, start, between, end, length, long, stride)
+        self._known: dict[str, Tokens] = {}
+
+    def _checked(self, max_length: int | None, frame: int) -> int:
+        limit = self.hf.model_max_length
+        if max_length is None:
+            return min(limit, LONGEST)
+        if not frame < max_length <= limit:
+            raise ValueError(
+                f"max_length={max_length} is not between {frame + 1} and {limit}, the most tokens this model takes; "
+                f"leave it out for {min(limit, LONGEST)}"
+            )
+        return max_length
+
+    @property
+    def max_length(self) -> int:
+        """Most tokens of a row, special ones included."""
+        return self.framing.max_length
+
+    def encode_batch(self, texts: Sequence[str]) -> tuple[list[np.ndarray], np.ndarray]:
+        """As in `Framing`."""
+        return self.framing.encode_batch(texts)
+
+    def encode_documents(self, texts: Sequence[str]) -> tuple[list[np.ndarray], np.ndarray | None, np.ndarray]:
+        """As in `Framing`."""
+        return self.framing.encode_documents(texts)
+
+    def setups(self, items: Iterable[str]) -> None:
+        """Tokenise the items in one batch, so that reading them one by one is a look-up."""
+        texts = [item for item in items if isinstance(item, str)]
+        self._known = dict(zip(texts, map(_tokens, self.encode_batch(texts)[0]), strict=True))
+
+    def encodes(self, x: str) -> Tokens:
+        return self._known[x] if x in self._known else _tokens(self.encode_batch([x])[0][0])
+
+    def decodes(self, x: Tokens) -> TitledStr:
+        if x.dim() == 2:  # the windows of a text
+            return TitledStr(" … ".join(self.decodes(window) for window in x if (window != PAD).any()))
+        ids, framing = [i for i in x.tolist() if i != PAD], self.framing
+        inner = ids[len(framing.start) : len(ids) - len(framing.end)]
+        text = self.hf.decode(inner, skip_special_tokens=False)
+        between = self.hf.decode(framing.between)
+        return TitledStr(text.replace(between, " | ") if between else text)
+
+    def __getstate__(self) -> dict:
+        # What was tokenised is the training data: it does not belong in an exported learner.
+        return {**self.__dict__, "_known": {}}
+
+
+def _frame_of(hf: PreTrainedTokenizerBase) -> tuple[list[int], list[int], list[int]]:
+    """The tokenizer's own frame, learnt from its example: «start a end» and «start a between a end»."""
+    one = hf("a", add_special_tokens=False)["input_ids"]
+    single, pair = hf("a")["input_ids"], hf("a", "a")["input_ids"]
+    start = next(i for i in range(len(single)) if single[i : i + len(one)] == one)
+    end = single[start + len(one) :]
+    return single[:start], pair[start + len(one) : len(pair) - len(end) - len(one)], end
+
+
+def _tokens(ids: np.ndarray) -> Tokens:
+    return Tokens(torch.from_numpy(ids.astype(np.int64)))

@@ -1,0 +1,31 @@
+"""The evaluation wing: predictions and true labels → scores with intervals, explanations, plots.
+
+Comes in: a learner or a predictor and rows, or labels and probabilities. Goes out: tables and figures. Start reading at
+`predictions.Predictions`, then `evaluation.evaluate`."""
+
+from kickbert.utils.lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "predictions": ["Predictions"],
+        "scores": [],
+        "significance": [],
+        "baselines": [],
+        "evaluation": ["Evaluation", "evaluate"],
+        "calibration": ["calibrate", "coverage", "threshold_for"],
+        "error_analysis": ["confident_mistakes", "confused_pairs", "label_errors", "leaks", "slices"],
+        "explanation": ["Explanation"],
+        "occlusion": [],
+        "attribution": ["explain", "plot_attention"],
+        "probing": ["plot_probe", "probe"],
+        "plots": [
+            "plot_calibration",
+            "plot_confusion",
+            "plot_coverage",
+            "plot_precision_recall",
+            "plot_roc",
+            "plot_values",
+        ],
+    },
+)

@@ -1,0 +1,146 @@
+"""How good a model is: scores with intervals, beside what has to be beaten.
+
+learner, df → `Predictions` → `evaluate` → `Evaluation`: a table, JSON, a table of classes
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kickbert.evaluation import baselines
+from kickbert.evaluation.predictions import Predictions
+from kickbert.evaluation.scores import Weighed, class_scores, intervals, label_scores, number_scores, per_class
+from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION
+from kickbert.training.metrics import best_thresholds
+from kickbert.utils.atomic_files import replacing
+
+ROUNDS = 500
+
+
+@dataclass(frozen=True, repr=False)
+class Evaluation:
+    """The scores of a model.
+
+    Args:
+        scores: score, model, low, high (95 % by bootstrap), and a column for each baseline.
+        classes: precision, recall, F1, rows, ROC-AUC and average precision of each class; None for numbers.
+        predictions: what the scores are of.
+    """
+
+    scores: pd.DataFrame
+    classes: pd.DataFrame | None
+    predictions: Predictions
+
+    @property
+    def rows(self) -> int:
+        """How many rows were judged."""
+        return len(self.predictions)
+
+    def __getitem__(self, score: str) -> float:
+        """The model's score of that name."""
+        found = self.scores.loc[self.scores["score"] == score, "model"]
+        if not len(found):
+            raise KeyError(f"{score!r} is not among the scores; there are {list(self.scores['score'])}")
+        return float(found.iloc[0])
+
+    def __repr__(self) -> str:
+        told = [f"{self.rows:,} rows", *self.predictions.notes]
+        return "\n".join([self._shown().to_string(index=False), *map(str, told)])
+
+    def _repr_html_(self) -> str:
+        return self._shown().to_html(index=False) + "".join(f"<p>{note}</p>" for note in self.predictions.notes)
+
+    def _shown(self) -> pd.DataFrame:
+        numbers = self.scores.select_dtypes("number").columns
+        return self.scores.assign(**{c: self.scores[c].map("{:,.3f}".format).replace("nan", "") for c in numbers})
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row per score."""
+        return self.scores
+
+    def to_json(self, file: str | Path | None = None) -> str:
+        """Scores and classes as JSON, null for what is undefined; written to `file` as well if one is given."""
+        tables = {"scores": self.scores, "classes": self.classes}
+        content = {
+            name: json.loads(t.to_json(orient="records", double_precision=15))
+            for name, t in tables.items()
+            if t is not None
+        }
+        text = json.dumps({"rows": self.rows, "notes": list(self.predictions.notes), **content}, indent=1)
+        if file is not None:
+            with replacing(Path(file)) as part:
+                part.write_text(text, encoding="utf-8")
+        return text
+
+
+def evaluate(learn: Any, df: Any = None, *, compare: bool = True, rounds: int = ROUNDS, seed: int = 0) -> Evaluation:
+    """How good a model is.
+
+    Args:
+        learn: a learner or a predictor; or what is true of each row, if `df` holds probabilities; or `Predictions`.
+        df: rows with their labels; None for the validation rows. Without the label column there are predictions alone.
+        compare: whether to hold the majority class and TF-IDF with a linear model, trained on the same rows, beside it.
+        rounds: bootstrap samples of the intervals.
+        seed: of these.
+    Returns:
+        A table of scores; its `predictions` are what other judgements start from.
+    """
+    if isinstance(learn, Predictions):
+        found, train = learn, None
+    elif hasattr(learn, "dls"):
+        found, train = Predictions.of(learn, df), _training(learn)
+    elif hasattr(learn, "predict_proba"):
+        found, train = Predictions.of(learn, df), None
+    else:
+        found, train = Predictions.given(learn, df), None
+    if found.truth is None:
+        return Evaluation(pd.DataFrame(columns=["score", "model", "low", "high"]), None, found)
+    scores = scores_of(found)
+    values = scores(np.ones(len(found)))
+    table = pd.DataFrame({"score": list(values), "model": list(values.values())}).set_index("score")
+    table = table.join(intervals(scores, len(found), rounds, seed))
+    if compare and train is not None:
+        for name, other in _baselines(found, *train).items():
+            table[name] = pd.Series(scores_of(other)(np.ones(len(other))))
+    classes = None
+    if found.target.task != REGRESSION:
+        classes = per_class(found.truth, found.probs, found.decided, found.target.names)
+    return Evaluation(table.reset_index(), classes, found)
+
+
+def scores_of(found: Predictions) -> Weighed:
+    """The scores that fit what is predicted."""
+    target = found.target
+    if target.task == REGRESSION:
+        return number_scores(*(target.unscaled(v.reshape(-1).astype(float)) for v in (found.truth, found.probs)))
+    if target.task == MULTI:
+        return label_scores(found.truth, found.probs, found.decided)
+    return class_scores(found.truth, found.probs, found.decided, target.task == ORDINAL)
+
+
+def _training(learn: Any) -> tuple | None:
+    """Texts and codes of the training rows and of the validation rows; None for a learner loaded without them."""
+    parts = (learn.dls.train, learn.dls.valid)
+    if not len(parts[0].dataset):
+        return None
+    return tuple(x for dl in parts for x in ([row.text for row in dl.dataset.tls[0].items], dl.rows[1].numpy()))
+
+
+def _baselines(
+    found: Predictions, texts: list[str], codes: np.ndarray, held: list[str], truth: np.ndarray
+) -> dict[str, Predictions]:
+    """The same rows judged by simpler means; thresholds of several labels are tuned as the model's are."""
+    target, thresh = found.target, 0.5
+    said = {baselines.MAJORITY: baselines.majority(target, codes, len(found))}
+    out = {name: Predictions(target, p, target.decide(p), found.truth) for name, p in said.items()}
+    probs = baselines.linear(target, codes, texts, [*held, *found.texts])
+    if probs is not None:
+        if target.task == MULTI and len(held):
+            thresh = best_thresholds(probs[: len(held)], truth)
+        probs = probs[len(held) :]
+        out[baselines.LINEAR] = Predictions(target, probs, target.decide(probs, thresh), found.truth)
+    return out

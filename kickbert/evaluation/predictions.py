@@ -1,0 +1,157 @@
+"""What a model says of rows, beside what is true of them. It is what every judgement of a model starts from."""
+
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kickbert.targets.kinds import MULTI, SINGLE, Labels, MultiLabels, Target
+from kickbert.text.columns import as_list, named, pick
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Rows, what is true, and what a model says.
+
+    Args:
+        target: what is predicted.
+        probs: probabilities, shape (n, classes), or standardised numbers, shape (n, 1).
+        decided: what was decided by them: class numbers, shape (n,), zeros and ones, shape (n, labels), or as `probs`.
+        truth: codes of the target, of the shape of `decided`; None where it is not known.
+        texts: the rows' texts; the separator stands between columns.
+        df: the rows, where they came as a DataFrame.
+        notes: what a reader of the scores must know.
+    Raises:
+        ValueError: probabilities that are no numbers.
+    """
+
+    target: Target
+    probs: np.ndarray
+    decided: np.ndarray
+    truth: np.ndarray | None = None
+    texts: list[str] = field(default_factory=list)
+    df: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        bad = ~np.isfinite(self.probs).reshape(len(self.probs), -1).all(1)
+        if bad.any():
+            raise ValueError(
+                f"{bad.sum():,} of {len(bad):,} rows have probabilities that are no numbers: the model has diverged; "
+                "train it again with a smaller rate or with precision='fp32'"
+            )
+
+    def __len__(self) -> int:
+        return len(self.probs)
+
+    @property
+    def wrong(self) -> np.ndarray:
+        """Which rows were decided wrongly (any label of several), bool, shape (n,)."""
+        return (self.decided != self.truth).reshape(len(self), -1).any(1)
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """Probability of what was decided, shape (n,); of several labels that of the least certain."""
+        if self.target.task == MULTI:
+            return np.where(self.decided.astype(bool), self.probs, 1 - self.probs).min(1)
+        return self.probs[np.arange(len(self)), self.decided]
+
+    def frame(self) -> pd.DataFrame:
+        """The predictions as `predict_df` gives them."""
+        index = pd.RangeIndex(len(self)) if self.df is None else self.df.index
+        return self.target.frame(self.probs, self.decided, index)
+
+    @classmethod
+    def of(cls, model: Any, df: pd.DataFrame | None = None) -> "Predictions":
+        """What a learner or a predictor says of a DataFrame, or a learner of its validation rows.
+
+        Rows without text are left out; so are rows of a class that training never saw, and a note says so.
+
+        Raises:
+            ValueError: no validation rows and no df, or no row left.
+        """
+        if df is None:
+            return cls._of_validation(model)
+        reader = getattr(model, "dls", model)
+        texts, empty = reader.read(df)
+        known = all(c in df.columns for c in as_list(reader.label_col))
+        values = pick(df, reader.label_col) if known else None
+        keep, notes = _judgeable(reader.target, values, ~empty, df.index)
+        df, texts = df[keep], [text for text, kept in zip(texts, keep, strict=True) if kept]
+        if hasattr(model, "dls"):
+            probs, _, decided = model.get_preds(dl=reader.test_dl(df), with_decoded=True)
+            probs, decided = probs.double().numpy(), decided.numpy()
+        else:
+            probs = model.predict_proba(df)
+            probs, decided = probs.astype(float), model.decide(probs)
+        truth = reader.target.encode(values[keep]) if known else None
+        return cls(reader.target, probs, decided, truth, texts, df, notes)
+
+    @classmethod
+    def _of_validation(cls, learn: Any) -> "Predictions":
+        if not hasattr(learn, "dls") or not len(learn.dls.valid_ds):
+            raise ValueError("the model has no validation rows; give a DataFrame to judge it by: evaluate(model, df)")
+        probs, truth, decided = learn.get_preds(ds_idx=1, with_decoded=True)
+        texts = [row.text for row in learn.dls.valid_ds.tls[0].items]
+        note = "validation rows: what was chosen by them (thresholds, epochs, settings) looks better on them"
+        target = learn.dls.target
+        return cls(target, probs.double().numpy(), decided.numpy(), truth.numpy(), texts, notes=(note,))
+
+    @classmethod
+    def given(cls, truth: Any, probs: Any, names: list | None = None) -> "Predictions":
+        """Of labels and probabilities that anything made.
+
+        Args:
+            truth: class names, or class numbers where `names` is None, shape (n,); zeros and ones of several labels,
+                shape (n, labels).
+            probs: shape (n, classes).
+            names: of the classes, in the columns' order.
+        Raises:
+            ValueError: shapes that do not go together, or a class that is none.
+        """
+        truth, probs = np.asarray(truth), np.asarray(probs, dtype=float)
+        several = truth.ndim == 2
+        if probs.ndim != 2 or len(truth) != len(probs) or (several and truth.shape != probs.shape):
+            raise ValueError(
+                f"truth of shape {truth.shape} and probabilities of shape {probs.shape} do not go together; give a "
+                "class for each row, or zeros and ones for each label, and a column of probabilities for each class"
+            )
+        names = list(range(probs.shape[1])) if names is None else list(names)
+        if len(names) != probs.shape[1]:
+            raise ValueError(f"{len(names)} names for {probs.shape[1]} columns of probabilities; give a name for each")
+        if several:
+            return cls(MultiLabels(tuple(names)), probs, probs >= 0.5, truth.astype(np.float32))
+        target = Labels(tuple(names), SINGLE)
+        codes = target.encode(pd.Series(truth))
+        if (codes < 0).any():
+            raise ValueError(f"truth holds {truth[codes < 0].tolist()[0]!r}, which is no class; classes are {names}")
+        return cls(target, probs, probs.argmax(1), codes)
+
+
+def _judgeable(target: Target, values: Any, keep: np.ndarray, index: pd.Index) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Which of the rows that have a text can be judged too (bool, shape (n,)), and a note on the others.
+
+    Args:
+        values: the labels; None where they are not known.
+    Raises:
+        ValueError: none can.
+    """
+    notes: list[str] = []
+    if values is not None and target.task != MULTI:
+        keep = keep & values.notna().to_numpy()
+        bad, strange = target.unknown(values[keep])
+        if bad.any():
+            rows = np.flatnonzero(keep)[bad]
+            notes.append(
+                f"{len(rows):,} rows of classes that training never saw ({', '.join(strange[:5])}) are left out: "
+                "the model cannot be right about them"
+            )
+            warnings.warn(f"{notes[-1]}: rows {named(rows, index)}", stacklevel=4)
+            keep[rows] = False
+    if not keep.any():
+        raise ValueError(f"none of the {len(keep):,} rows can be judged: no text, no label, or none that is known")
+    if not keep.all() and not notes:
+        notes.append(f"{(~keep).sum():,} rows without text or label are left out")
+    return keep, tuple(notes)

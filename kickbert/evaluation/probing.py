@@ -1,0 +1,68 @@
+"""How much each depth of an encoder knows: a linear model on the states of each, without training the encoder."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from kickbert.cache.callback import batches_of
+from kickbert.data.bucketing import Packed
+from kickbert.targets.kinds import MULTI, REGRESSION
+from kickbert.text.tokenization import PAD
+from kickbert.training.loggers import bar
+
+TOKENS = 4096  # of a batch, padding counted
+ROWS = 5_000  # training rows that a probe learns from
+
+
+def probe(learn: Any, rows: int = ROWS, seed: int = 0) -> pd.DataFrame:
+    """Accuracy on validation rows of a linear model on the mean states of each depth (Alain and Bengio 2017).
+
+    Where the curve stops rising the upper layers bring nothing yet that is of use: unfreeze from there.
+
+    Args:
+        learn: a learner of classes; its weights are as they are, trained or not.
+        rows: training rows at most, drawn with `seed`.
+    Returns:
+        depth, accuracy, spread (its standard error).
+    Raises:
+        ValueError: several labels or numbers, windows, or no validation rows.
+    """
+    task = learn.dls.target.task
+    ids, codes = zip(*(dl.rows[:2] for dl in learn.dls.loaders), strict=True)
+    if task in (MULTI, REGRESSION) or ids[0].first is not None or not len(ids[1]):
+        raise ValueError(f"probes need one class a row, no windows, and validation rows; the task is {task}")
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(ids[0]))[:rows])
+    train, valid = states(learn.model, ids[0], chosen), states(learn.model, ids[1], np.arange(len(ids[1])))
+    y, truth = codes[0].numpy()[chosen], codes[1].numpy()
+    found = []
+    for depth in bar(range(len(train)), "probing depths"):
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=200))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a last digit that no picture shows
+            accuracy = accuracy_score(truth, model.fit(train[depth], y).predict(valid[depth]))
+        found.append((depth, accuracy, np.sqrt(accuracy * (1 - accuracy) / len(truth))))
+    return pd.DataFrame(found, columns=["depth", "accuracy", "spread"])
+
+
+@torch.no_grad()
+def states(model: Any, ids: Packed, chosen: np.ndarray) -> np.ndarray:
+    """Mean states of the rows at every depth, in one pass: shape (depths, rows, width)."""
+    model.eval()
+    depths, device = model.encoder.n_layers + 1, next(model.parameters()).device
+    out = np.empty((depths, len(chosen), model.encoder.width), dtype=np.float32)
+    for places in bar(list(batches_of(ids.lengths[chosen], TOKENS)), "computing every depth once"):
+        x = ids.gather(chosen[places], fill=PAD).long().to(device)
+        weight = (x != PAD).float().unsqueeze(-1)
+        hidden = None
+        for depth in range(depths):
+            hidden = model.states(x, depth, hidden, max(0, depth - 1)).float()
+            out[depth, places] = ((hidden * weight).sum(1) / weight.sum(1)).cpu().numpy()
+    return out

@@ -1,0 +1,18 @@
+"""The experiments wing: a recipe → folds, comparisons, learning curves, tracked runs, a report.
+
+Comes in: a DataFrame and the arguments of `learner_from_df`. Goes out: tables of scores, one HTML page, runs in MLflow.
+Start reading at `cross_validation.cross_validate`."""
+
+from kickbert.utils.lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "cross_validation": ["CrossValidation", "cross_validate"],
+        "comparison": ["Comparison", "compare"],
+        "learning_curves": ["by_size"],
+        "reporting": ["report"],
+        "tracking": ["log_run"],
+        "plots": ["plot_ladder", "plot_learning_curves", "plot_sizes"],
+    },
+)

@@ -1,0 +1,218 @@
+"""k-fold cross-validation of a whole recipe.
+
+df, recipe → folds → a learner for each, all reading one cache → each row judged by a model that never saw it
+"""
+
+import hashlib
+import time
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kickbert.cache.storage import Stores
+from kickbert.data.folds import fold_parts
+from kickbert.data.splits import TEST, strata_of
+from kickbert.evaluation.evaluation import scores_of
+from kickbert.evaluation.predictions import Predictions
+from kickbert.targets.fitting import fit_target, guess_task
+from kickbert.targets.kinds import MULTI, REGRESSION, Target
+from kickbert.text.columns import as_list, check_column, check_frame
+from kickbert.training.factories import learner_from_df
+from kickbert.training.loggers import bar
+from kickbert.utils.atomic_files import replacing
+
+PART = "part of the fold"
+
+
+@dataclass(frozen=True, repr=False)
+class CrossValidation:
+    """What came of the folds.
+
+    Args:
+        folds: a row per fold and repeat: its scores, and the seconds it took.
+        predictions: of all rows with text and label, in the order of df, each by a model that never saw it; of repeats
+            the mean of the probabilities and the first decision.
+        probs: the probabilities as a DataFrame indexed like df; NaN where there is no text or no label.
+    """
+
+    folds: pd.DataFrame
+    predictions: Predictions
+    probs: pd.DataFrame
+
+    def summary(self) -> pd.DataFrame:
+        """Mean and standard deviation over folds, by score."""
+        scores = self.folds.drop(columns=["repeat", "fold"])
+        return pd.DataFrame({"mean": scores.mean(), "spread": scores.std()}).rename_axis("score").reset_index()
+
+    def __repr__(self) -> str:
+        return self.summary().to_string(index=False, float_format="{:,.3f}".format)
+
+    def _repr_html_(self) -> str:
+        return self.summary().to_html(index=False, float_format="{:,.3f}".format)
+
+
+def fit_gradual(learn: Any) -> None:
+    """How a fold is trained, unless you say otherwise."""
+    learn.fit_gradual()
+
+
+@dataclass(frozen=True)
+class Dealt:
+    """The rows of a cross-validation and how they are dealt.
+
+    Args:
+        rows: with text and label, numbered anew.
+        usable: which of the given rows these are.
+        target: what is predicted, learnt from all of them, so that all folds speak of the same classes.
+        parts: of each fold.
+        recipe: arguments of `learner_from_df`, buckets given by their edges.
+        truth: codes of the target.
+    """
+
+    rows: pd.DataFrame
+    usable: np.ndarray
+    target: Target
+    parts: list[np.ndarray]
+    recipe: dict
+    truth: np.ndarray
+
+
+def cross_validate(
+    df: pd.DataFrame,
+    *,
+    folds: int = 5,
+    repeats: int = 1,
+    group_col: str | None = None,
+    valid: float = 0.1,
+    fit: Callable[[Any], Any] = fit_gradual,
+    seed: int = 42,
+    folder: str | Path | None = None,
+    stores: Stores | None = None,
+    **recipe: Any,
+) -> CrossValidation:
+    """Judge a recipe by as many models as there are folds, each on the rows that it never saw.
+
+    Args:
+        df: the rows; never changed.
+        folds: how many, at least 2, stratified by the target.
+        repeats: how often the rows are dealt anew.
+        group_col: rows of one group (a customer, an author) stay in one fold.
+        valid: share of the rows outside a fold that validate, for whatever training chooses by them.
+        fit: trains a learner.
+        seed: of the folds and of training.
+        folder: where each fold is kept once it is done; the same call goes on after a kill.
+        stores: where the frozen part is kept; by default one place for all folds.
+        recipe: arguments of `learner_from_df`.
+    Returns:
+        Scores by fold, and out-of-fold predictions.
+    Raises:
+        ValueError: more folds than rows, or a column that is not there.
+    """
+    given = deal(df, recipe, folds, repeats, group_col, valid, seed)
+    kept = None if folder is None else Path(folder) / _key(given, fit, seed)
+    how = given.recipe | {"seed": seed, "cache": stores or Stores()}
+    found = []
+    for number in bar(range(len(given.parts)), "folds"):
+        file = None if kept is None else kept / f"fold-{number}.npz"
+        if file is None or not file.exists():
+            result = _fold(given, number, how, fit)
+            if file is not None:
+                with replacing(file) as part, part.open("wb") as out:
+                    np.savez(out, **result)
+        found.append(result if file is None else dict(np.load(file)))
+    return _together(given, found, folds, df.index)
+
+
+def deal(
+    df: pd.DataFrame, recipe: dict, folds: int, repeats: int, group_col: str | None, valid: float, seed: int
+) -> Dealt:
+    """Rows that can be used, the target of all of them, and the part of each row in each fold."""
+    texts, labels = as_list(recipe.get("text_col", "text")), recipe.get("label_col", "label")
+    check_frame(df, [*texts, *as_list(labels)], "text_col or label_col")
+    if group_col is not None:
+        check_column(df, group_col, "group_col")
+    bins, delim = recipe.get("bins"), recipe.get("label_delim")
+    values = df[labels if isinstance(labels, str) else list(labels)]
+    task = recipe.get("task") or guess_task(values.dropna(), bins, delim)
+    usable = df[texts].notna().any(axis=1).to_numpy()
+    if task != MULTI:
+        usable = usable & values.notna().to_numpy()
+    rows, values = df[usable].reset_index(drop=True), values[usable].reset_index(drop=True)
+    target = fit_target(values, bins, recipe.get("bin_format"), delim=delim, task=task)
+    if hasattr(target, "edges"):
+        recipe = recipe | {"bins": list(target.edges)}
+    strata = strata_of(values, task, bins, delim)
+    groups = None if group_col is None else rows[group_col].to_numpy()
+    parts = fold_parts(strata, groups, folds, repeats, valid, seed)
+    return Dealt(rows, usable, target, parts, recipe | {"task": task}, target.encode(values))
+
+
+def _key(given: Dealt, fit: Callable, seed: int) -> str:
+    """What a fold depends on: the rows, how they are dealt, the recipe, how it is trained."""
+    told = [(name, _told(value)) for name, value in sorted(given.recipe.items())]
+    state = hashlib.sha256(repr((told, _told(fit), seed)).encode())
+    state.update(given.rows.to_json(default_handler=str).encode())
+    for part in given.parts:
+        state.update("".join(p[1] for p in part).encode())
+    return state.hexdigest()[:16]
+
+
+def _told(value: Any) -> str:
+    """A value as text that is the same in every process: of a function its name and its code."""
+    code = getattr(value, "__code__", None)
+    return repr(value) if code is None else f"{value.__qualname__}{code.co_code}{code.co_consts}"
+
+
+def _fold(given: Dealt, number: int, recipe: dict, fit: Callable) -> dict[str, np.ndarray]:
+    """Train on the fold's own rows and predict the others, in terms of all rows' classes."""
+    start, part = time.perf_counter(), given.parts[number]
+    with redirect_stdout(StringIO()):  # a line per epoch of each fold is no news
+        learn = learner_from_df(given.rows.assign(**{PART: part}), **recipe, valid=PART)
+        fit(learn)
+        dl = learn.dls.test_dl(given.rows[part == TEST])
+        probs, _, decided = learn.get_preds(dl=dl, with_decoded=True)
+    own, target = learn.dls.target, given.target
+    probs, decided = aligned(own, target, probs.double().numpy(), decided.numpy())
+    return {"probs": probs, "decided": decided, "seconds": np.array(time.perf_counter() - start)}
+
+
+def aligned(own: Target, target: Target, probs: np.ndarray, decided: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions in terms of another target: its classes, which may be more, or its scale."""
+    if target.task == REGRESSION:
+        numbers = target.scaled(own.unscaled(probs.reshape(-1))).astype(float).reshape(-1, 1)
+        return numbers, numbers
+    places = np.array([target.classes.index(c) for c in own.classes])
+    wide = np.zeros((len(probs), len(target.classes)))
+    wide[:, places] = probs
+    if target.task != MULTI:
+        return wide, places[decided]
+    said = np.zeros(wide.shape, dtype=np.float32)
+    said[:, places] = decided
+    return wide, said
+
+
+def _together(given: Dealt, found: list[dict], folds: int, index: pd.Index) -> CrossValidation:
+    """All folds' answers in the order of the rows."""
+    n, target = len(given.rows), given.target
+    sums, rows = np.zeros((n, len(target.names))), []
+    decided = np.zeros_like(given.truth if target.task != REGRESSION else sums)
+    for number, (part, one) in enumerate(zip(given.parts, found, strict=True)):
+        test = part == TEST
+        sums[test] += one["probs"]
+        if number < folds:
+            decided[test] = one["decided"]
+        judged = Predictions(target, one["probs"], one["decided"], given.truth[test])
+        scores = scores_of(judged)(np.ones(len(judged)))
+        rows.append({"repeat": number // folds, "fold": number % folds} | scores | {"seconds": float(one["seconds"])})
+    probs = sums / (len(found) // folds)
+    if target.task == REGRESSION:
+        decided = probs
+    predictions = Predictions(target, probs, decided, given.truth, df=given.rows.set_axis(index[given.usable]))
+    frame = target.frame(probs, decided, index[given.usable]).reindex(index)
+    return CrossValidation(pd.DataFrame(rows), predictions, frame)

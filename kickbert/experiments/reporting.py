@@ -1,0 +1,221 @@
+"""One page about a model: what a manager asks on top, what an engineer asks at the bottom.
+
+learner, df → `Evaluation` → sections → HTML that needs no network
+"""
+
+import platform
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from kickbert import __version__
+from kickbert.evaluation import baselines
+from kickbert.evaluation import error_analysis as errors
+from kickbert.evaluation import plots as score_plots
+from kickbert.evaluation.attribution import explain
+from kickbert.evaluation.calibration import coverage
+from kickbert.evaluation.evaluation import Evaluation, evaluate
+from kickbert.experiments import plots as training_plots
+from kickbert.inference.benchmarking import benchmark
+from kickbert.targets.kinds import MULTI, REGRESSION
+from kickbert.text.tokenization import SEP
+from kickbert.utils.atomic_files import replacing
+from kickbert.utils.extras import installed
+from kickbert.utils.html_page import Section, page
+from kickbert.utils.plotting import plot_ladder
+
+MAIN = {MULTI: "F1, micro", REGRESSION: "mean absolute error"}  # the score that the page begins with; else accuracy
+EXPLAINED = 3  # mistakes that are shown word by word
+PACKAGES = ("torch", "transformers", "fastai", "scikit-learn")
+
+
+def report(
+    learn: Any,
+    file: str | Path = "report.html",
+    df: pd.DataFrame | None = None,
+    *,
+    ladder: pd.DataFrame | None = None,
+    title: str | None = None,
+    seconds: float = 2.0,
+) -> Path:
+    """Write all that is known of how good a model is as one page.
+
+    Args:
+        learn: a learner or a predictor.
+        file: of the page.
+        df: rows with labels that no choice was made on; None for the validation rows.
+        ladder: what `fit_gradual` returned.
+        title: of the page; None for what is predicted.
+        seconds: for which the speed of each batch size is measured; 0 to leave it out.
+    Returns:
+        The file.
+    """
+    found = evaluate(learn, df)
+    label = getattr(learn, "dls", learn).label_col
+    title = title or f"Predicting {label if isinstance(label, str) else 'labels'}"
+    sections = [
+        *_short(found),
+        *_scores(found),
+        *_mistakes(found),
+        *_reasons(learn, found),
+        *_training(learn, ladder),
+        *_engine(learn, found, seconds),
+    ]
+    file = Path(file)
+    with replacing(file) as part:
+        part.write_text(page(title, f"{found.rows:,} rows judged", sections), encoding="utf-8")
+    return file
+
+
+def _judged(found: Evaluation) -> bool:
+    return found.predictions.truth is not None
+
+
+def _short(found: Evaluation) -> Iterator[Section]:
+    """What it is worth, in sentences."""
+    task = found.predictions.target.task
+    if not _judged(found):
+        yield Section(
+            "In short",
+            "The rows have no labels: there are answers and their confidence, but nothing says how good they are.",
+        )
+        yield Section("Answers", table=found.predictions.frame().head(20))
+        return
+    main = MAIN.get(task, "accuracy")
+    row = found.scores.set_index("score").loc[main]
+    rows = " of the rows" if main == "accuracy" else ""
+    write = (lambda v: f"{v:,.3g}") if task == REGRESSION else (lambda v: f"{100 * v:.1f} %")
+    told = {
+        "accuracy": "Its answers are right in",
+        "F1, micro": "The F1 of its labels is",
+        "mean absolute error": "It misses on average by",
+    }
+    said = f"{told[main]} {write(row['model'])}{rows} (95 % sure: {write(row['low'])} to {write(row['high'])})"
+    others = {baselines.MAJORITY: "the most usual answer", baselines.LINEAR: "a linear model of word counts"}
+    beside = [f"{name} has {write(row[key])}" for key, name in others.items() if key in row and row[key] == row[key]]
+    short = f"{said}. For comparison: {', '.join(beside)}." if beside else f"{said}."
+    linear = row.get(baselines.LINEAR, np.nan)
+    if (row["model"] - linear if task == REGRESSION else linear - row["model"]) > 0:
+        short += " By this the linear model does better here, and it costs less."
+    yield Section("In short", short)
+    for note in found.predictions.notes:
+        yield Section("Mind", note)
+
+
+def _scores(found: Evaluation) -> Iterator[Section]:
+    if not _judged(found):
+        return
+    p = found.predictions
+    if p.target.task == REGRESSION:
+        yield Section("Predicted against true", figure=score_plots.plot_values(p))
+    else:
+        yield Section(
+            "When it may stay silent",
+            "Answering only the rows it is sure of makes the answers better; the others go to a person.",
+            figure=score_plots.plot_coverage(coverage(p)),
+        )
+        yield Section(
+            "Is it as sure as it is right?",
+            "On the dotted line 80 % sure means right four times in five; kickbert.calibrate(learn) brings it there.",
+            figure=score_plots.plot_calibration(p),
+        )
+        if p.target.task != MULTI:
+            yield Section("What is taken for what", figure=score_plots.plot_confusion(p, rates=True))
+        yield Section("Each class", table=found.classes, figure=score_plots.plot_precision_recall(p), most=50)
+        yield Section("Telling each class from the rest", figure=score_plots.plot_roc(p))
+    yield Section("All scores", "low and high enclose 95 % of bootstrap samples of the rows.", found.scores, most=50)
+
+
+def _mistakes(found: Evaluation) -> Iterator[Section]:
+    p = found.predictions
+    if not _judged(found) or p.target.task == REGRESSION or not p.texts:
+        return
+    tables = {
+        "Mistakes that it was surest of": (
+            "Wrong labels, rare cases, or something not understood.",
+            errors.confident_mistakes(p),
+        ),
+        "Most confused": ("", errors.confused_pairs(p)),
+        "Where it is weak": (
+            "p tells whether a part of the rows differs from the others by more than chance.",
+            errors.slices(p),
+        ),
+        "Words that mislead it": (
+            "They stand in its mistakes more than in its right answers.",
+            errors.telling_words(p),
+        ),
+    }
+    for title, (text, table) in tables.items():
+        if len(table):
+            yield Section(title, text, table, most=20)
+
+
+def _reasons(learn: Any, found: Evaluation) -> Iterator[Section]:
+    """What the surest mistakes were read from, and rows that training had too."""
+    p = found.predictions
+    if not _judged(found) or not p.texts or p.target.task == REGRESSION:
+        return
+    worst = np.flatnonzero(p.wrong)[np.argsort(-p.confidence[p.wrong], kind="stable")][:EXPLAINED]
+    why = learn.explain if hasattr(learn, "explain") else partial(explain, learn, method="occlusion")
+    told = [why(tuple(p.texts[i].split(SEP))).to_html() for i in worst]
+    if told:
+        text = "What is lost when a word is hidden, in the mistakes it was surest of: orange speaks for the answer, "
+        yield Section("Why it said so", f"{text}blue against it.", markup="\n".join(told))
+    if hasattr(learn, "dls") and len(learn.dls.train_ds):
+        table = errors.leaks(p, [row.text for row in learn.dls.train_ds.tls[0].items])
+        if len(table):
+            yield Section("Rows that training had too", "They flatter the scores; drop them.", table, most=20)
+
+
+def _training(learn: Any, ladder: pd.DataFrame | None) -> Iterator[Section]:
+    if ladder is not None:
+        metric = next((m for m in ladder.columns[::-1] if ladder[m].between(0, 1).all()), None)
+        yield Section(
+            "What each phase brought", table=ladder, figure=plot_ladder(ladder, metric=metric) if metric else None
+        )
+    if hasattr(learn, "history") and learn.history.fits:
+        yield Section("Training", figure=training_plots.plot_learning_curves(learn))
+
+
+def _engine(learn: Any, found: Evaluation, seconds: float) -> Iterator[Section]:
+    texts = found.predictions.texts[:2_000]
+    if seconds and texts and len(getattr(learn, "dls", learn).text_col) == 1:
+        table = benchmark(learn, texts, seconds=seconds)
+        yield Section("Speed", "Of this model on this machine; ms is the time of one call.", table)
+    facts = _facts(learn) if hasattr(learn, "dls") else _saved_facts(learn.artifact.info, learn.backend.name)
+    facts |= {
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads"
+        + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "")
+    }
+    yield Section("The model", table=pd.DataFrame({"what": list(facts), "value": list(map(str, facts.values()))}))
+
+
+def _saved_facts(info: dict[str, Any], backend: str) -> dict[str, Any]:
+    """What `kickbert.json` says of a saved model."""
+    told = {"task": info["task"], "backend": backend, "saved": info["created"], "temperature": info["temperature"]}
+    nested = {f"{part}: {key}": v for part in ("encoder", "head", "framing", "data") for key, v in info[part].items()}
+    return told | nested | info["versions"]
+
+
+def _facts(learn: Any) -> dict[str, Any]:
+    groups, target = learn.groups, learn.dls.target
+    return {
+        "task": target.task,
+        "outputs": len(target.names),
+        "encoder": learn.model.encoder.body.config.model_type,
+        "layers": learn.model.encoder.n_layers,
+        "pooling": learn.model.head.pooling,
+        "parameters": f"{groups['parameters'].sum():,}",
+        "most tokens of a row": learn.dls.tokenizer.max_length,
+        "training rows": f"{len(learn.dls.train_ds):,}",
+        "validation rows": f"{len(learn.dls.valid_ds):,}",
+        "temperature": f"{getattr(learn.loss_func, 'temperature', 1.0):.3f}",
+        "arithmetic": learn.model.precision,
+        "kickbert": __version__,
+        **installed(PACKAGES),
+    }

@@ -1,0 +1,18 @@
+"""The inference wing: an artifact → predictions, without fastai, and without torch where it is exported.
+
+Comes in: a folder that `save_artifact` wrote, texts, files of any size. Goes out: labels and probabilities; other forms
+of the model. Start reading at `predictor.Predictor`."""
+
+from kickbert.utils.lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "predictor": ["Predictor", "load"],
+        "backends": [],
+        "batch_prediction": ["predict_file"],
+        "exporting": ["export"],
+        "onnx_graphs": [],
+        "benchmarking": ["benchmark"],
+    },
+)

@@ -1,0 +1,141 @@
+"""What runs a model: ONNX Runtime or torch. Token rows go in, probabilities come out.
+
+Both are imported when they are used: a service needs one of them only.
+"""
+
+import importlib.util
+import math
+import os
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from kickbert.models.artifact import Artifact, ArtifactError
+from kickbert.utils.extras import require
+
+ONNX, INT8 = "model.onnx", "model.int8.onnx"
+BACKENDS = ("onnx-int8", "torch-bf16", "onnx", "torch")
+
+
+class Backend(Protocol):
+    """Runs a model."""
+
+    name: str
+    workers: int  # calls that may run side by side, each on its own core
+    spare: int  # tokens of padding that take as long as a call by itself does
+
+    def __call__(self, ids: np.ndarray, mask: np.ndarray, share: np.ndarray | None) -> np.ndarray:
+        """Probabilities, float32, shape (rows, classes), or (documents, classes).
+
+        Args:
+            ids: token ids, int64, shape (rows, tokens).
+            mask: 1 at tokens, int64, shape (rows, tokens).
+            share: how much of each document each row is, float32, shape (documents, rows); None without windows.
+        """
+        ...
+
+
+def cores() -> int:
+    """Cores that this process may use: those it is bound to, and no more than its container's quota."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return max(1, min(bound, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):  # no such file, or no limit ("max")
+        return bound
+
+
+class OnnxBackend:
+    """ONNX Runtime. Each call keeps to one core, and calls run side by side: that is faster than sharing each."""
+
+    def __init__(self, path: Path, name: str, threads: int | None = None):
+        require("onnxruntime", extra="export")
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        self.name, self.workers, self.spare = name, threads or cores(), 16
+        self.session = onnxruntime.InferenceSession(path, options, providers=onnxruntime.get_available_providers())
+
+    def __call__(self, ids: np.ndarray, mask: np.ndarray, share: np.ndarray | None) -> np.ndarray:
+        given = {"input_ids": ids, "attention_mask": mask} | ({} if share is None else {"share": share})
+        return self.session.run(None, given)[0]
+
+
+class TorchBackend:
+    """torch, which shares each call among the cores by itself."""
+
+    workers, spare = 1, 128
+
+    def __init__(self, artifact: Artifact, name: str):
+        require("torch", extra="train")
+        import torch
+
+        from kickbert.models.probability_model import Answering
+        from kickbert.models.saving import load_classifier
+
+        self.torch, self.name = torch, name
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        info = artifact.info
+        self.model = Answering(load_classifier(artifact), info["task"], info["temperature"]).eval().to(self.device)
+
+    def __call__(self, ids: np.ndarray, mask: np.ndarray, share: np.ndarray | None) -> np.ndarray:
+        torch = self.torch
+        given = [torch.from_numpy(x).to(self.device) for x in (ids, mask, share) if x is not None]
+        bf16 = self.name == "torch-bf16"
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+            return self.model(*given).float().cpu().numpy()
+
+
+def choose_backend(artifact: Artifact, backend: str = "auto") -> str:
+    """The name of a backend; "auto" takes the fastest that the artifact and this machine have.
+
+    Raises:
+        ValueError: an unknown name, or a model that was not exported.
+    """
+    if backend not in ("auto", *BACKENDS):
+        raise ValueError(f"backend={backend!r} is not one of {['auto', *BACKENDS]}")
+    files = {"onnx-int8": INT8, "onnx": ONNX}
+    if backend in files and files[backend] not in artifact:
+        raise ArtifactError(
+            f"backend={backend!r} needs {files[backend]}, which {artifact.folder} has not; make it: kickbert export "
+            f"{artifact.folder}"
+        )
+    if backend != "auto":
+        return backend
+    there = {"onnx": _installed("onnxruntime"), "torch": _installed("torch")}
+    able = [b for b in BACKENDS if there[b.split("-")[0]] and (b not in files or files[b] in artifact)]
+    if "torch-bf16" in able and not _fast_bf16():
+        able.remove("torch-bf16")
+    if not able:
+        raise ArtifactError(
+            f"{artifact.folder} has no exported model, and torch is not installed here; run kickbert export where it "
+            "was trained, or install torch"
+        )
+    return able[0]
+
+
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def _fast_bf16() -> bool:
+    import torch
+
+    from kickbert.utils.hardware import has_bf16
+
+    return has_bf16(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def open_backend(artifact: Artifact, backend: str = "auto", threads: int | None = None) -> Backend:
+    """The backend of that name; its file is checked first.
+
+    Args:
+        threads: cores to use, of ONNX Runtime; None for all.
+    """
+    name = choose_backend(artifact, backend)
+    if name.startswith("torch"):
+        return TorchBackend(artifact, name)
+    return OnnxBackend(artifact.file(INT8 if name == "onnx-int8" else ONNX), name, threads)

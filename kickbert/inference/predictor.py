@@ -1,0 +1,225 @@
+"""A saved model that answers: texts → labels and probabilities, without fastai, and without torch where it is exported.
+
+texts → cleaned → token rows, the longest first → batches → a backend → probabilities in the order given → decisions
+"""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kickbert.evaluation.explanation import Explanation
+from kickbert.inference.backends import Backend, open_backend
+from kickbert.models.artifact import Artifact, read_artifact
+from kickbert.targets.kinds import REGRESSION, Target
+from kickbert.targets.outputs import answers
+from kickbert.text.cleaning_steps import Step
+from kickbert.text.columns import read_items
+
+BATCH = 32
+TOKENS = 8_192  # of a batch at most, so that long texts do not take all memory
+
+
+def load(
+    folder: str | Path, backend: str = "auto", *, functions: Iterable[Step] = (), threads: int | None = None
+) -> "Predictor":
+    """Load what `learn.save_artifact` wrote.
+
+    Args:
+        folder: of a version, or of a model, whose latest version is taken.
+        backend: "onnx-int8", "torch-bf16", "onnx" or "torch"; "auto" for the first of these that there is and that is
+            fast on this machine.
+        functions: cleaning steps of your own that the model was trained with.
+        threads: cores to use; None for all.
+    Raises:
+        ArtifactError: no artifact, or one that was cut short, changed, or of a newer format.
+    """
+    artifact = read_artifact(folder, functions)
+    return Predictor(artifact, open_backend(artifact, backend, threads))
+
+
+class Predictor:
+    """A model that answers.
+
+    Args:
+        artifact: where it is from.
+        backend: what runs it.
+    """
+
+    def __init__(self, artifact: Artifact, backend: Backend):
+        self.artifact, self.backend = artifact, backend
+        self.framing, self.cleaner = artifact.framing, artifact.cleaner
+
+    def __repr__(self) -> str:
+        return f"Predictor({str(self.artifact.folder)!r}, {self.backend.name}: {self.task}, {len(self.labels)} outputs)"
+
+    @property
+    def target(self) -> Target:
+        """What is predicted."""
+        return self.artifact.target
+
+    @property
+    def task(self) -> str:
+        """ "single label", "multi-label", "ordinal" or "regression"."""
+        return self.target.task
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the classes, in the order of the probabilities."""
+        return self.target.names
+
+    @property
+    def text_col(self) -> list[str]:
+        """The columns that it reads."""
+        return self.artifact.info["text_col"]
+
+    @property
+    def label_col(self) -> str | list[str]:
+        """The column, or columns, that it was trained to tell."""
+        return self.artifact.info["label_col"]
+
+    def predict(self, texts: Any, batch_size: int = BATCH) -> list:
+        """The label of each text; of several labels a list; of a number the value.
+
+        Args:
+            texts: strings, tuples (a text for each column), dicts, or a DataFrame.
+            batch_size: most texts at a time.
+        """
+        probs = self.predict_proba(texts, batch_size)
+        if self.task == REGRESSION:
+            return self.target.unscaled(probs.reshape(-1).astype(float)).tolist()
+        return self.target.frame(probs, self.decide(probs), pd.RangeIndex(len(probs))).iloc[:, 0].tolist()
+
+    def predict_proba(self, texts: Any, batch_size: int = BATCH) -> np.ndarray:
+        """Probabilities, float32, shape (n, classes); of a number, standardised, shape (n, 1)."""
+        return self._probs(self.read(texts)[0], batch_size)
+
+    def predict_df(
+        self, df: pd.DataFrame, min_confidence: float | None = None, batch_size: int = BATCH
+    ) -> pd.DataFrame:
+        """Predict the rows of df, as `learn.predict_df` does.
+
+        Returns:
+            Indexed like df: `label`, `confidence`, `prob_<class>`, …; a row without text gets none.
+        """
+        texts, empty = self.read(df)
+        probs = self._probs(texts, batch_size)
+        return answers(self.target, probs, self.decide(probs), df.index, empty, min_confidence)
+
+    def decide(self, probs: np.ndarray) -> np.ndarray:
+        """What is said by probabilities: class numbers, or zeros and ones of several labels."""
+        return self.target.decide(probs, self.artifact.thresholds)
+
+    def explain(self, text: Any, label: Any = None) -> Explanation:
+        """What each word does to an answer: how much less likely that is without it (Zeiler and Fergus 2014).
+
+        Args:
+            text: a string, or a tuple or dict for several columns.
+            label: the class; None for the likeliest.
+        Raises:
+            ValueError: no such class, or a text without words.
+        """
+        read = self.read([text])[0][0]
+        words, place = self.framing.words(read)
+        if not words:
+            raise ValueError(f"text={text!r} has no words to explain")
+        if label is not None and label not in self.labels:
+            raise ValueError(f"label={label!r} is no class; classes are {self.labels}")
+        row = self.framing.encode_batch([read])[0][0]
+        hidden = np.unique(place[place >= 0])
+        rows = [row, *(np.where(place == word, self.artifact.info["mask"], row) for word in hidden)]
+        found = self._answered(rows, np.arange(len(rows) + 1), BATCH).astype(float)
+        which = self.labels.index(label) if label is not None else int(found[0].argmax())
+        said = found[:, which] if self.task == REGRESSION else np.log(np.clip(found[:, which], 1e-9, 1))
+        scores = np.zeros(len(words))
+        scores[hidden] = said[0] - said[1:]
+        value = self.target.unscaled(found[0])[0] if self.task == REGRESSION else found[0, which]
+        return Explanation(words, scores, self.labels[which], float(value), "occlusion")
+
+    def read(self, items: Any) -> tuple[list[str], np.ndarray]:
+        """Texts, cleaned and with their columns joined, and which rows have none (bool, shape (n,))."""
+        if isinstance(items, (str, bytes)):
+            raise TypeError("texts must be a list of texts; of one text give a list of one")
+        return read_items(items, self.text_col, self.cleaner)
+
+    def _probs(self, texts: list[str], batch_size: int) -> np.ndarray:
+        """Probabilities of texts in the order given; a text that comes again is answered once."""
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size} must be at least 1")
+        place = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+        rows, first, _ = self.framing.encode_documents(list(place))
+        found = self._answered(rows, np.arange(len(rows) + 1) if first is None else first, batch_size)
+        return found[[place[text] for text in texts]] if texts else found
+
+    def _answered(self, rows: list[np.ndarray], first: np.ndarray, batch_size: int) -> np.ndarray:
+        """Probabilities of documents, batch by batch, on as many cores as the backend takes.
+
+        Args:
+            rows: token ids.
+            first: the first row of each document, and the end, shape (documents + 1,).
+        """
+        out = np.zeros((len(first) - 1, len(self.labels)), dtype=np.float32)
+
+        def answer(documents: np.ndarray) -> None:
+            spans = [rows[first[i] : first[i + 1]] for i in documents]
+            share = _shares(list(map(len, spans))) if self.framing.long == "windows" else None
+            out[documents] = self.backend(*self._padded([row for span in spans for row in span]), share)
+
+        batches = list(_batches(np.array(list(map(len, rows))), first, batch_size, self.backend.spare))
+        side_by_side = len(batches) > 1 and self.backend.workers > 1
+        for _ in (self._pool.map if side_by_side else map)(answer, batches):
+            pass
+        return out
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.backend.workers, thread_name_prefix="kickbert")
+
+    def _padded(self, rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        longest = max(map(len, rows))
+        ids = np.full((len(rows), longest), self.artifact.info["pad"], dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for i, row in enumerate(rows):
+            ids[i, : len(row)] = row
+            mask[i, : len(row)] = 1
+        return ids, mask
+
+
+def _shares(counts: list[int]) -> np.ndarray:
+    """What part of each document each of its rows is, float32, shape (documents, rows).
+
+    >>> _shares([1, 2])
+    array([[1. , 0. , 0. ],
+           [0. , 0.5, 0.5]], dtype=float32)
+    """
+    out, at = np.zeros((len(counts), sum(counts)), dtype=np.float32), 0
+    for i, count in enumerate(counts):
+        out[i, at : at + count] = 1 / count
+        at += count
+    return out
+
+
+def _batches(lengths: np.ndarray, first: np.ndarray, size: int, spare: int) -> Iterator[np.ndarray]:
+    """Numbers of documents of like length, the longest first.
+
+    Args:
+        lengths: tokens of each row.
+        first: the first row of each document, and the end.
+        size: documents of a batch at most; together at most `TOKENS`.
+        spare: tokens of padding of a batch at most: rows that would bring more go by themselves.
+    """
+    if len(first) < 2:
+        return
+    tokens = np.maximum.reduceat(lengths, first[:-1]) * np.diff(first)
+    order, at = np.argsort(-tokens, kind="stable"), 0
+    while at < len(order):
+        longest = int(tokens[order[at]])
+        near = order[at : at + min(size, max(1, TOKENS // longest))]
+        padding = np.cumsum(longest - tokens[near])
+        end = at + int(np.searchsorted(padding, spare, side="right"))
+        yield order[at:end]
+        at = end

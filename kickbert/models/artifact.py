@@ -1,0 +1,255 @@
+"""A trained model as a folder that anyone can load: written as a whole, checked before it is read, never a pickle.
+
+models/k/latest          the name of a version
+models/k/v1, v2, …       kickbert.json, config.json, model.safetensors, head.safetensors, tokenizer.json, README.md,
+                         model.onnx, … and manifest.json: size and sha256 of each
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from kickbert.text.cleaning_steps import Step
+from kickbert.text.cleaning import Cleaner
+from kickbert.utils.atomic_files import fresh_folder, replacing
+from kickbert.text.tokenization import Framing
+from kickbert.targets.kinds import Target, from_dict
+
+FORMAT = 1  # a reader of this number reads it and all before
+INFO, MANIFEST, LATEST, CARD = "kickbert.json", "manifest.json", "latest", "README.md"
+TOKENIZER, WEIGHTS, HEAD = "tokenizer.json", "model.safetensors", "head.safetensors"
+NEEDED = (INFO, TOKENIZER)
+
+
+class ArtifactError(ValueError):
+    """A folder that is no artifact, or one that was cut short or changed."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A version of a model, on disk.
+
+    Args:
+        folder: of the version.
+        info: what `kickbert.json` says.
+        manifest: size and sha256 of each file.
+        functions: cleaning steps of one's own that it uses.
+    """
+
+    folder: Path
+    info: dict[str, Any]
+    manifest: dict[str, dict]
+    functions: tuple[Step, ...] = ()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.manifest
+
+    def file(self, name: str) -> Path:
+        """The path of a file, once its size and digest are those of the manifest.
+
+        Raises:
+            ArtifactError: it is not there, was cut short or changed.
+        """
+        path = self.folder / name
+        if name not in self.manifest:
+            raise ArtifactError(f"{self.folder} has no {name}; it has {sorted(self.manifest)}")
+        if not path.is_file():
+            raise ArtifactError(f"{path} is missing, though the manifest lists it; copy the folder again")
+        want, size = self.manifest[name], path.stat().st_size
+        if size != want["bytes"]:
+            raise ArtifactError(
+                f"{path} has {size:,} bytes and should have {want['bytes']:,}: it was cut short or changed; copy the "
+                "folder again"
+            )
+        if digest(path) != want["sha256"]:
+            raise ArtifactError(f"{path} was changed since it was written (its sha256 differs); copy the folder again")
+        return path
+
+    @property
+    def version(self) -> str:
+        """The name of the version's folder."""
+        return self.folder.name
+
+    @cached_property
+    def target(self) -> Target:
+        """What is predicted."""
+        return from_dict(self.info["target"])
+
+    @cached_property
+    def cleaner(self) -> Cleaner | None:
+        """What is done to texts first."""
+        steps = self.info["cleaning"]
+        return None if steps is None else Cleaner.from_json(json.dumps({"cleaning": steps}), self.functions)
+
+    @cached_property
+    def framing(self) -> Framing:
+        """How texts become tokens."""
+        return Framing(Tokenizer.from_file(str(self.file(TOKENIZER))), **self.info["framing"])
+
+    @property
+    def thresholds(self) -> float | np.ndarray:
+        """Of several labels the probability from which each counts."""
+        found = self.info["thresholds"]
+        return np.array(found) if isinstance(found, list) else found
+
+    @property
+    def card(self) -> str:
+        """The model card, Markdown."""
+        return self.file(CARD).read_text(encoding="utf-8")
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file, 64 hex digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_artifact(folder: str | Path, functions: Iterable[Step] = ()) -> Artifact:
+    """Read a version's facts and check them; weights are checked when a backend asks for them.
+
+    Args:
+        folder: of a version, or of all versions of a model, of which the one that `latest` names is read.
+        functions: cleaning steps of your own that the model was trained with.
+    Raises:
+        ArtifactError: no artifact, one of a newer format, or one that was cut short or changed.
+    """
+    folder = _version(Path(folder))
+    manifest = _json(folder / MANIFEST)
+    names = manifest.get("files", {}) if isinstance(manifest, dict) else {}
+    odd = [name for name in names if Path(name).name != name or name in ("", ".", "..")]
+    if odd or not names:
+        raise ArtifactError(f"{folder / MANIFEST} lists {odd[:3] or 'no files'}; a manifest lists files of its folder")
+    if manifest.get("format", 0) > FORMAT:
+        raise ArtifactError(
+            f"{folder} is of format {manifest['format']}, and this kickbert reads up to {FORMAT}; update it: "
+            "pip install --upgrade kickbert"
+        )
+    lacking = [name for name in NEEDED if name not in names]
+    if lacking:
+        raise ArtifactError(f"{folder} has no {' and no '.join(lacking)}; save the artifact again")
+    found = Artifact(folder, {}, names, tuple(functions))
+    for name in NEEDED:
+        found.file(name)
+    return Artifact(folder, _json(folder / INFO), names, tuple(functions))
+
+
+def _version(folder: Path) -> Path:
+    """The folder of a version: itself, or the one that its pointer names."""
+    if not folder.is_dir():
+        raise ArtifactError(f"{folder} is no folder here; give one that save_artifact wrote")
+    pointer = folder / LATEST
+    if (folder / MANIFEST).exists() or not pointer.is_file():
+        return folder
+    name = pointer.read_text(encoding="utf-8").strip()
+    if not re.fullmatch(r"v\d+", name) or not (folder / name).is_dir():
+        raise ArtifactError(
+            f"{pointer} names {name[:40]!r}, which is none of {versions(folder)}; write one of them in it"
+        )
+    return folder / name
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        found = sorted(p.name for p in path.parent.iterdir())[:8]
+        raise ArtifactError(
+            f"{path.parent} has no {path.name}, so it is no artifact (it holds {found}); give a folder that "
+            "save_artifact wrote"
+        ) from None
+    except ValueError as err:
+        raise ArtifactError(f"{path} is no JSON ({err}): it was cut short or changed; copy the folder again") from None
+
+
+def versions(home: str | Path) -> list[str]:
+    """The versions of a model, the oldest first."""
+    found = [p.name for p in Path(home).iterdir() if re.fullmatch(r"v\d+", p.name) and p.is_dir()]
+    return sorted(found, key=lambda name: int(name[1:]))
+
+
+def write_artifact(home: str | Path, fill: Callable[[Path], None]) -> Path:
+    """Write a new version, and let `latest` name it: a kill at any time leaves what was there before.
+
+    Args:
+        home: of all versions.
+        fill: writes the files of the version into the folder it is given.
+    Returns:
+        The folder of the version.
+    Raises:
+        ArtifactError: it could not be written, for want of room, say; nothing is changed then.
+    """
+    home = Path(home)
+    try:
+        with fresh_folder(home) as part:
+            fill(part)
+            _write_manifest(part, {p.name: _entry(p) for p in sorted(part.iterdir())})
+            folder = _taken(part, home)
+    except Exception as err:  # safetensors has its own error for a full disk
+        if isinstance(err, OSError) or type(err).__name__ == "SafetensorError":
+            raise ArtifactError(f"{home}: the artifact could not be written ({err}); nothing was changed") from err
+        raise
+    set_latest(home, folder.name)
+    return folder
+
+
+def _taken(part: Path, home: Path) -> Path:
+    """Give a filled folder the next free version."""
+    while True:
+        folder = home / f"v{max((int(name[1:]) for name in versions(home)), default=0) + 1}"
+        try:
+            os.rename(part, folder)
+            return folder
+        except OSError:
+            if not folder.exists():  # else another process took the number
+                raise
+
+
+def set_latest(home: str | Path, version: str) -> None:
+    """Let `latest` name a version, at once for every reader.
+
+    Raises:
+        ArtifactError: no such version.
+    """
+    home = Path(home)
+    if version not in versions(home):
+        raise ArtifactError(f"version={version!r} is none of {versions(home)} in {home}")
+    with replacing(home / LATEST) as part:
+        part.write_text(f"{version}\n", encoding="utf-8")
+
+
+def add_file(artifact: Artifact, name: str, write: Callable[[Path], None]) -> Artifact:
+    """Add a file to a version, such as an exported model.
+
+    Args:
+        name: of the file.
+        write: writes it to the path it is given.
+    Returns:
+        The version with it.
+    """
+    others = {key: entry for key, entry in artifact.manifest.items() if key != name}
+    with replacing(artifact.folder / name) as part:
+        write(part)
+        entry = _entry(part)
+        if name in artifact.manifest:  # a kill between here and the end must not leave a digest of what was replaced
+            _write_manifest(artifact.folder, others)
+    manifest = others | {name: entry}
+    _write_manifest(artifact.folder, manifest)
+    return Artifact(artifact.folder, artifact.info, manifest, artifact.functions)
+
+
+def _entry(path: Path) -> dict:
+    return {"bytes": path.stat().st_size, "sha256": digest(path)}
+
+
+def _write_manifest(folder: Path, files: dict[str, dict]) -> None:
+    with replacing(folder / MANIFEST) as part:
+        part.write_text(json.dumps({"format": FORMAT, "files": files}, indent=1), encoding="utf-8")

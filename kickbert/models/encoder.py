@@ -1,0 +1,212 @@
+"""A Hugging Face encoder with named layer groups, of which any prefix or suffix can be run alone.
+
+No model's forward is written again here. The prefix of depth d is the model's own forward, stopped where layer d
+receives its input. The suffix is the model's own forward with its embeddings replaced by the given states and its list
+of layers cut, so that masks, relative positions and rotary tables are made by the model itself.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PreTrainedModel
+
+from kickbert.utils import hub as pretrained
+from kickbert.models.attention import use_attention
+from kickbert.models.dropout import use_dropout
+
+# Where an architecture keeps its layers. ALBERT runs one shared layer many times: its whole encoder is one layer here.
+LAYERS = {
+    "albert": "encoder",
+    "bert": "encoder.layer",
+    "camembert": "encoder.layer",
+    "deberta": "encoder.layer",
+    "deberta-v2": "encoder.layer",
+    "distilbert": "transformer.layer",
+    "electra": "encoder.layer",
+    "longformer": "encoder.layer",
+    "modernbert": "layers",
+    "mpnet": "encoder.layer",
+    "roberta": "encoder.layer",
+    "xlm-roberta": "encoder.layer",
+}
+
+# What architectures call the dropout of their layers.
+DROPOUTS = {
+    "attention_dropout",
+    "attention_probs_dropout_prob",
+    "dropout",
+    "embedding_dropout",
+    "hidden_dropout_prob",
+    "mlp_dropout",
+}
+
+
+class _Reached(Exception):
+    """Carries the hidden states out of a forward that need not go further."""
+
+    def __init__(self, hidden: Tensor):
+        self.hidden = hidden
+
+
+class _Given(nn.Module):
+    """Stands in for the embeddings and hands back given states, padded as the model padded its ids."""
+
+    def __init__(self, hidden: Tensor):
+        super().__init__()
+        self.hidden = hidden
+
+    def forward(self, input_ids: Tensor | None = None, *args, **kwargs) -> Tensor:
+        extra = input_ids.shape[1] - self.hidden.shape[1]  # Longformer pads to a multiple of its window
+        return nn.functional.pad(self.hidden, (0, 0, 0, extra)) if extra else self.hidden
+
+
+class Encoder(nn.Module):
+    """An encoder body, its layers by name, and the running of a part of it.
+
+    Depth d counts layers: depth 0 is what the embeddings give to the first layer, depth `n_layers` is what the whole
+    body returns. `suffix(prefix(ids, mask, d), mask, d) == forward(ids, mask)` at every depth, on all valid tokens.
+
+    Args:
+        body: a transformers encoder, such as `AutoModel.from_pretrained("roberta-base")`.
+    Raises:
+        ValueError: an architecture whose layers are not in the table `LAYERS`.
+    """
+
+    def __init__(self, body: PreTrainedModel):
+        super().__init__()
+        kind = body.config.model_type
+        if kind not in LAYERS:
+            raise ValueError(f"model type {kind!r} is not supported; supported are {sorted(LAYERS)}")
+        if getattr(body, "pooler", None) is not None:
+            body.pooler = None  # pooling is the head's; many checkpoints have no weights for this one
+        use_attention(body)
+        use_dropout(body)
+        self.body = body
+        self._parent, self._name = LAYERS[kind].rpartition(".")[::2]
+
+    @property
+    def layers(self) -> list[nn.Module]:
+        """The layers in the order in which they run."""
+        found = getattr(self.body.get_submodule(self._parent), self._name)
+        return list(found) if isinstance(found, nn.ModuleList) else [found]
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers, the largest depth."""
+        return len(self.layers)
+
+    @property
+    def width(self) -> int:
+        """Size of a hidden state."""
+        return self.body.config.hidden_size
+
+    @property
+    def max_length(self) -> int:
+        """Most tokens, special ones included, that the position table has room for."""
+        table = getattr(self.body.embeddings, "position_embeddings", None)
+        if isinstance(table, nn.Embedding) and table.padding_idx is not None:
+            return table.num_embeddings - table.padding_idx - 1  # RoBERTa counts positions from the padding index on
+        return self.body.config.max_position_embeddings
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """Parameters by group: `embeddings` (all that is in no layer), then one per layer; each parameter once."""
+        layers = {f"layer {i + 1}": list(layer.parameters()) for i, layer in enumerate(self.layers)}
+        inside = {id(p) for group in layers.values() for p in group}
+        return {"embeddings": [p for p in self.body.parameters() if id(p) not in inside], **layers}
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Hidden states of the whole body.
+
+        Args:
+            ids: token ids, int64, shape (batch, tokens); what stands at masked places does not matter.
+            mask: True at tokens, bool, shape (batch, tokens).
+        Returns:
+            Shape (batch, tokens, width).
+        """
+        pad = self.body.config.pad_token_id or 0
+        return self._run(ids.masked_fill(~mask, pad), mask)
+
+    def prefix(self, ids: Tensor, mask: Tensor, depth: int) -> Tensor:
+        """Hidden states after the embeddings and the first `depth` layers; arguments and result as in `forward`."""
+        self._check(depth)
+        return self._until(depth, lambda: self(ids, mask), ids.shape[1])
+
+    def between(self, hidden: Tensor, mask: Tensor, depth: int, stop: int) -> Tensor:
+        """The hidden states of depth `stop`, computed from those of `depth`, both of shape (batch, tokens, width)."""
+        self._check(depth)
+        self._check(stop)
+        if depth >= stop:
+            return hidden
+
+        def run() -> Tensor:
+            with self._cut(hidden, depth):
+                return self._run(torch.zeros(mask.shape, dtype=torch.long, device=mask.device), mask)
+
+        return self._until(stop, run, mask.shape[1])
+
+    def suffix(self, hidden: Tensor, mask: Tensor, depth: int) -> Tensor:
+        """What `forward` returns, computed from the hidden states of `depth`."""
+        return self.between(hidden, mask, depth, self.n_layers)
+
+    def _until(self, depth: int, run: Callable[[], Tensor], tokens: int) -> Tensor:
+        """What the layer after `depth` receives while `run` runs; at the last depth, what it returns."""
+        if depth == self.n_layers:
+            return run()
+
+        def stop(module: nn.Module, args: tuple, kwargs: dict) -> None:
+            raise _Reached(args[0] if args else kwargs["hidden_states"])
+
+        hook = self.layers[depth].register_forward_pre_hook(stop, with_kwargs=True)
+        try:
+            run()
+        except _Reached as reached:
+            return reached.hidden[:, :tokens]
+        finally:
+            hook.remove()
+        raise RuntimeError(f"layer {depth + 1} of {self.body.config.model_type} was never run")
+
+    def _run(self, ids: Tensor, mask: Tensor) -> Tensor:
+        return self.body(input_ids=ids, attention_mask=mask.long())[0][:, : ids.shape[1]]
+
+    def _check(self, depth: int) -> None:
+        if not 0 <= depth <= self.n_layers:
+            raise ValueError(f"depth={depth} is outside 0 to {self.n_layers}, the layers of this encoder")
+
+    @contextmanager
+    def _cut(self, hidden: Tensor, depth: int) -> Iterator[None]:
+        parent = self.body.get_submodule(self._parent)
+        swaps = [(self.body, "embeddings", _Given(hidden))]
+        if hasattr(self.body, "embeddings_project"):  # ELECTRA widens its embeddings: the given states are wide already
+            swaps.append((self.body, "embeddings_project", nn.Identity()))
+        if depth:
+            swaps.append((parent, self._name, nn.ModuleList(self.layers[depth:])))
+            if getattr(parent, "conv", None) is not None:  # DeBERTa-v2 convolves after its first layer only
+                swaps.append((parent, "conv", None))
+        kept = [(module, name, getattr(module, name)) for module, name, _ in swaps]
+        for module, name, new in swaps:
+            setattr(module, name, new)
+        try:
+            yield
+        finally:
+            for module, name, old in kept:
+                setattr(module, name, old)
+
+
+def load_encoder(model: str | Path = "roberta-base", dropout: float = 0.0) -> Encoder:
+    """Load pretrained weights and wrap them.
+
+    Args:
+        model: hub id, folder written by `save_pretrained`, or "minilm".
+        dropout: share of units that the encoder's layers drop in training, wherever the architecture does.
+    Raises:
+        ValueError: the model cannot be found, its architecture is not supported, or dropout is not a share.
+    """
+    if not 0 <= dropout < 1:
+        raise ValueError(f"encoder_dropout={dropout} is not between 0 and 1")
+    config = pretrained.load(AutoConfig.from_pretrained, model)
+    for name in [n for n in config.to_dict() if n in DROPOUTS]:
+        setattr(config, name, dropout)
+    return Encoder(pretrained.load(AutoModel.from_pretrained, model, config=config, dtype=torch.float32))

@@ -1,0 +1,87 @@
+"""The model card of an artifact: Markdown with the hub's metadata on top (Mitchell et al. 2019)."""
+
+import json
+from typing import Any
+
+from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION
+
+CODE = """```python
+import kickbert
+
+model = kickbert.load("{folder}")
+model.predict([{example}])
+```"""
+
+
+def model_card(info: dict[str, Any], plain: str) -> str:
+    """The card, from what `kickbert.json` says.
+
+    Args:
+        info: the facts.
+        plain: whether, and how, transformers loads the folder by itself.
+    """
+    columns = info["text_col"]
+    example = '"some text"' if len(columns) == 1 else "{" + ", ".join(f'"{c}": "…"' for c in columns) + "}"
+    parts = [
+        _metadata(info),
+        f"# {_title(info)}",
+        f"{_predicts(info)} It was made with kickbert {info['versions']['kickbert']} on {info['created'][:10]}.",
+        "## How to use it",
+        CODE.format(folder="<this folder>", example=example),
+        plain,
+        "## How good it is",
+        _scores(info),
+        "## How it was trained",
+        _training(info),
+        "## What to mind",
+        "It knows texts like those it was trained on, in their language; on others its confidence means little. "
+        "Judge it on rows of your own before anything depends on it: `kickbert evaluate`.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _metadata(info: dict) -> str:
+    rows = {
+        "library_name": "kickbert",
+        "pipeline_tag": "text-classification",
+        "tags": ["kickbert", info["task"].replace(" ", "-"), info["encoder"]["model_type"]],
+    }
+    return "---\n" + "\n".join(f"{key}: {json.dumps(value)}" for key, value in rows.items()) + "\n---"
+
+
+def _title(info: dict) -> str:
+    label = info["label_col"]
+    return f"{label if isinstance(label, str) else 'Labels'} from {', '.join(info['text_col'])}"
+
+
+def _predicts(info: dict) -> str:
+    target, task = info["target"], info["task"]
+    if task == REGRESSION:
+        return f"It predicts the number `{target['name']}` of a text."
+    names = [str(c) for c in target["classes"]]
+    told = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    kind = {MULTI: "any of", ORDINAL: "one of the ordered classes"}.get(task, "one of")
+    return f"It predicts {kind} {told}."
+
+
+def _scores(info: dict) -> str:
+    if not info["metrics"]:
+        return "It was not judged when it was saved."
+    lines = [f"| {info['judged on']} | |", "|---|---|"]
+    return "\n".join(
+        lines + [f"| {name} | {value:.4g} |" for name, value in info["metrics"].items() if value is not None]
+    )
+
+
+def _training(info: dict) -> str:
+    data, encoder, pooling = info["data"], info["encoder"], info["head"]["pooling"]
+    told = [
+        f"{data['training rows']:,} rows, {data['validation rows']:,} more to choose by",
+        f"encoder: {encoder['model_type']}, {encoder['layers']} layers of {encoder['width']}; pooling: {pooling}",
+        f"at most {info['framing']['max_length']} tokens of a text; longer ones: {info['framing']['long']}",
+        f"cleaning: {', '.join(info['cleaning'] or []) or 'none'}",
+        f"temperature of its probabilities: {info['temperature']:.3f}",
+        f"fingerprint of the rows: `{data['fingerprint']}`",
+        ", ".join(f"{name} {version}" for name, version in info["versions"].items()),
+    ]
+    return "\n".join(f"- {line}" for line in told)

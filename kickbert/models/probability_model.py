@@ -1,0 +1,48 @@
+"""Token ids to probabilities in one module: what is exported, and what predicts with torch."""
+
+import torch
+from torch import Tensor, nn
+
+from kickbert.models.head import TextClassifier
+from kickbert.targets.kinds import MULTI, REGRESSION
+
+
+class Answering(nn.Module):
+    """Encoder, pooling, head, and what makes probabilities of its outputs.
+
+    Args:
+        model: encoder and head.
+        task: of the target.
+        temperature: that outputs are divided by.
+    """
+
+    def __init__(self, model: TextClassifier, task: str, temperature: float = 1.0):
+        super().__init__()
+        self.encoder, self.head, self.task, self.temperature = model.encoder, model.head, task, temperature
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, share: Tensor | None = None) -> Tensor:
+        """Probabilities, or standardised numbers.
+
+        Args:
+            input_ids: int64, shape (rows, tokens).
+            attention_mask: 1 at tokens, int64, shape (rows, tokens).
+            share: of documents with windows: how much of each document each row is, shape (documents, rows).
+        Returns:
+            float32, shape (rows, classes), or (documents, classes).
+        """
+        mask = attention_mask.bool()
+        pooled = self.head.pool(self.encoder(input_ids, mask), mask).float()
+        logits = self.head.classify(pooled if share is None else share @ pooled)
+        if self.task == REGRESSION:
+            return logits
+        logits = logits / self.temperature
+        return logits.sigmoid() if self.task == MULTI else logits.softmax(-1)
+
+
+def example_input(windows: bool) -> tuple[Tensor, ...]:
+    """A small input of the right shapes, for tracing."""
+    ids = torch.arange(24).reshape(3, 8) + 10
+    mask = torch.ones_like(ids)
+    mask[1, 5:] = 0
+    share = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
+    return (ids, mask, share) if windows else (ids, mask)

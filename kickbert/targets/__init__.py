@@ -1,0 +1,18 @@
+"""The targets wing: cells of the target column → codes → predictions.
+
+Comes in: labels, lists of labels, numbers. Goes out: a `Target` that encodes them, and frames of predictions. Start
+reading at `kinds`, the four kinds of target, then `fitting.fit_target`."""
+
+from kickbert.utils.lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "kinds": ["Bins", "Labels", "MultiLabels", "Numbers"],
+        "fitting": ["fit_target", "guess_task"],
+        "binning": ["bin_edges"],
+        "multilabel": [],
+        "thresholds": ["best_thresholds"],
+        "outputs": ["answers"],
+    },
+)

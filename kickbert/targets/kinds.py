@@ -1,0 +1,231 @@
+"""What is predicted: one label, several labels, an ordered bucket, or a number.
+
+cells → `encode` → codes → the model → probabilities → `frame` → a DataFrame of predictions
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from kickbert.targets.binning import read_numbers
+from kickbert.targets.multilabel import from_columns, label_lists
+
+Thresholds = float | np.ndarray
+SINGLE, MULTI, ORDINAL, REGRESSION = TASKS = ("single label", "multi-label", "ordinal", "regression")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """One of several classes that are given by name: strings, ints, bools or categories.
+
+    Args:
+        classes: the values as they stand in the column, in order.
+        task: "single label", or "ordinal" if their order counts.
+    """
+
+    classes: tuple[Any, ...]
+    task: str = SINGLE
+
+    @property
+    def names(self) -> list[str]:
+        """The classes as they are shown."""
+        return [str(c) for c in self.classes]
+
+    def encode(self, values: pd.Series) -> np.ndarray:
+        """Class numbers, int64, shape (n,); -1 for a value that is no class."""
+        return pd.Index(self.classes, dtype=object).get_indexer(values.astype(object)).astype(np.int64)
+
+    def unknown(self, values: pd.Series) -> tuple[np.ndarray, list[str]]:
+        """Which rows hold something that is no class (bool, shape (n,)), and what."""
+        bad = self.encode(values) < 0
+        return bad, sorted({str(v) for v in values[bad]})
+
+    def decode(self, codes: Sequence[int]) -> list[Any]:
+        """The classes of the given numbers, as they stood in the column."""
+        return [self.classes[int(i)] for i in codes]
+
+    def shown(self, code: int) -> str:
+        """A class as fastai's datasets hold it."""
+        return self.names[code]
+
+    def decide(self, probs: np.ndarray, thresh: Thresholds = 0.5) -> np.ndarray:
+        """Class numbers, shape (n,): the likeliest class, of ranks the median (Shi, Cao and Raschka 2021, 3.4)."""
+        if self.task == ORDINAL:
+            return np.minimum((probs.cumsum(1) < 0.5).sum(1), probs.shape[1] - 1)
+        return probs.argmax(1)
+
+    def frame(self, probs: np.ndarray, codes: np.ndarray, index: pd.Index) -> pd.DataFrame:
+        """Predictions: label, confidence, and a probability for each class.
+
+        Args:
+            probs: shape (n, classes).
+            codes: what was decided, shape (n,).
+        """
+        out = pd.DataFrame({"label": pd.Series(self.decode(codes), index=index)}, index=index)
+        out["confidence"] = probs[np.arange(len(probs)), codes]
+        return pd.concat([out, _probabilities(probs, self.names, index)], axis=1)
+
+
+@dataclass(frozen=True)
+class Bins(Labels):
+    """Ordered buckets of a number.
+
+    Args:
+        edges: inner edges, ascending; a value equal to an edge falls in the upper bucket.
+        classes: their names, `len(edges) + 1` of them.
+        centers: mean of the training values of each bucket, in their own unit.
+    """
+
+    edges: tuple[float, ...] = ()
+    centers: tuple[float, ...] = ()
+
+    def encode(self, values: pd.Series) -> np.ndarray:
+        """Bucket numbers, int64, shape (n,); values beyond the outer edges fall in the outer buckets."""
+        return np.digitize(read_numbers(values), self.edges).astype(np.int64)
+
+    def encode_names(self, names: pd.Series) -> np.ndarray:
+        """Bucket numbers of buckets by name, int64, shape (n,)."""
+        return super().encode(names)
+
+    def frame(self, probs: np.ndarray, codes: np.ndarray, index: pd.Index) -> pd.DataFrame:
+        """Predictions: label, confidence, expected value in the target's own unit, a probability for each bucket."""
+        out = super().frame(probs, codes, index)
+        out.insert(2, "expected", probs @ np.array(self.centers))
+        return out
+
+
+@dataclass(frozen=True)
+class MultiLabels(Labels):
+    """Any number of classes for each row, none included.
+
+    Args:
+        classes: in order.
+        delim: what stands between the labels of a cell; None for lists, or a column for each class.
+        columns: whether each class is a column of zeros and ones.
+    """
+
+    task: str = MULTI
+    delim: str | None = None
+    columns: bool = False
+
+    def encode(self, values: pd.Series | pd.DataFrame) -> np.ndarray:
+        """Zeros and ones, float32, shape (n, classes); a label that is no class is left out."""
+        if self.columns:
+            return from_columns(values[list(self.classes)])
+        place = {c: i for i, c in enumerate(self.classes)}
+        out = np.zeros((len(values), len(self.classes)), dtype=np.float32)
+        for row, labels in enumerate(label_lists(values, self.delim)):
+            out[row, [place[label] for label in labels if label in place]] = 1
+        return out
+
+    def unknown(self, values: pd.Series | pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+        if self.columns:
+            return np.zeros(len(values), dtype=bool), []
+        known = set(self.classes)
+        strange = [set(labels) - known for labels in label_lists(values, self.delim)]
+        return np.array([bool(s) for s in strange]), sorted({str(label) for s in strange for label in s})
+
+    def shown(self, code: np.ndarray) -> list[str]:
+        return [self.names[i] for i in np.flatnonzero(code)]
+
+    def decide(self, probs: np.ndarray, thresh: Thresholds = 0.5) -> np.ndarray:
+        """Zeros and ones, shape (n, labels): the labels that reach their threshold."""
+        return (probs >= np.asarray(thresh, dtype=probs.dtype)).astype(np.float32)
+
+    def frame(self, probs: np.ndarray, codes: np.ndarray, index: pd.Index) -> pd.DataFrame:
+        """Predictions: the list of labels over their thresholds, and a probability for each class."""
+        labels = pd.Series([self.decode(np.flatnonzero(row)) for row in codes], index=index, dtype=object)
+        return pd.concat([labels.rename("labels"), _probabilities(probs, self.names, index)], axis=1)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A number, in its own unit outside and standardised for the model.
+
+    Args:
+        name: of the column.
+        mean, std: of the training values, after the logarithm if there is one.
+        log: whether the model learns log(1 + x); then no number is below zero, and one that is counts as zero.
+    """
+
+    name: str
+    mean: float
+    std: float
+    log: bool = False
+    task: ClassVar[str] = REGRESSION
+
+    @property
+    def names(self) -> list[str]:
+        """One output."""
+        return [self.name]
+
+    def scaled(self, numbers: np.ndarray) -> np.ndarray:
+        """From the target's unit to what the model learns, float32."""
+        shown = np.log1p(np.maximum(numbers, 0)) if self.log else numbers
+        return ((shown - self.mean) / self.std).astype(np.float32)
+
+    def unscaled(self, numbers: np.ndarray) -> np.ndarray:
+        """From what the model says to the target's unit."""
+        numbers = numbers * self.std + self.mean
+        return np.maximum(np.expm1(numbers), 0) if self.log else numbers
+
+    def encode(self, values: pd.Series) -> np.ndarray:
+        """Standardised numbers, float32, shape (n,)."""
+        return self.scaled(read_numbers(values))
+
+    def unknown(self, values: pd.Series) -> tuple[np.ndarray, list[str]]:
+        """No number is unknown."""
+        return np.zeros(len(values), dtype=bool), []
+
+    def shown(self, code: float) -> float:
+        return float(self.unscaled(np.asarray(code, dtype=float)))
+
+    def decide(self, probs: np.ndarray, thresh: Thresholds = 0.5) -> np.ndarray:
+        """The numbers themselves."""
+        return probs
+
+    def frame(self, probs: np.ndarray, codes: np.ndarray, index: pd.Index) -> pd.DataFrame:
+        """Predictions: the value, in the target's own unit."""
+        return pd.DataFrame({"value": self.unscaled(probs.reshape(-1).astype(float))}, index=index)
+
+
+Target = Labels | Numbers
+KINDS: dict[str, type[Target]] = {kind.__name__: kind for kind in (Labels, Bins, MultiLabels, Numbers)}
+
+
+def to_dict(target: Target) -> dict:
+    """A target as JSON can hold it.
+
+    Raises:
+        ValueError: classes that are no strings, numbers or booleans.
+
+    >>> from_dict(to_dict(Labels(("bad", "good"))))
+    Labels(classes=('bad', 'good'), task='single label')
+    """
+    content = {name: _plain(value) for name, value in asdict(target).items()}
+    return {"kind": type(target).__name__, **content}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        return [_plain(v) for v in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    if not isinstance(value, (str, int, float, type(None))):
+        raise ValueError(
+            f"class {value!r} is a {type(value).__name__}, which JSON cannot hold; make the labels strings"
+        )
+    return value
+
+
+def from_dict(content: dict) -> Target:
+    """The target that `to_dict` wrote."""
+    kind = KINDS[content["kind"]]
+    given = {name: tuple(v) if isinstance(v, list) else v for name, v in content.items() if name != "kind"}
+    return kind(**given)
+
+
+def _probabilities(probs: np.ndarray, names: list[str], index: pd.Index) -> pd.DataFrame:
+    return pd.DataFrame(probs, index=index, columns=[f"prob_{name}" for name in names])

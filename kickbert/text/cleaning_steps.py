@@ -1,0 +1,241 @@
+"""Cleaning steps, each a function from text to text.
+
+Every step takes time in proportion to the text, on hostile input too, and most leave at once a text that holds nothing
+for them: a column of a million short rows is cleaned in seconds. Those that can be are idempotent.
+"""
+
+import html
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, lru_cache
+from itertools import pairwise
+from typing import Any
+
+import regex  # knows Unicode's classes, which `re` does not; transformers brings it
+
+from kickbert.utils.extras import require
+
+Step = Callable[[str], str]
+
+# Elements that a browser sets apart from what stands beside them: their text must not run into the next word.
+BLOCKS = (
+    "address,article,aside,blockquote,br,caption,dd,div,dl,dt,figcaption,figure,footer,form,h1,h2,h3,h4,h5,h6,header,"
+    "hr,li,main,nav,ol,option,p,pre,section,table,tbody,td,tfoot,th,thead,title,tr,ul"
+)
+SILENT = ["script", "style", "noscript", "template", "head > meta", "head > link"]
+MOST_TAGS = 2_000  # that are parsed at once
+ROUNDS = 4  # of undoing HTML that was escaped again; real exports have one or two
+_TAG = re.compile(r"<[a-zA-Z/!?]")
+_AMPERSANDS = re.compile(r"&(?:amp;)+")
+# A bare domain counts as an address with one of these endings, in small letters, or with a path: "bad.So I left" is
+# a missing space and no website in Somalia.
+_DOMAINS = "com|org|net|edu|gov|mil|int|info|biz|io|co|app|dev|ai|me|tv|uk|de|fr|eu|ca|au|us|ly"
+_LINK = regex.compile(
+    r"(?i:\b(?:https?|ftp|file)://\S+|\bwww\.\S+)"
+    r"|(?<![\w@.-])(?:[\w-]++\.){1,8}(?:[^\W\d_]{2,}+(?::\d+)?/\S*|(?<=\.)(?:" + _DOMAINS + r")\b(?![\w@]|[.-]\w))",
+)
+_ONE = (
+    r"(?:[0-9#*]\uFE0F?\u20E3|\p{RI}{2}"
+    r"|(?:\p{Emoji_Presentation}|[\p{Extended_Pictographic}--[©®™‼⁉〰〽㊗㊙]]|[©®™‼⁉〰〽㊗㊙ℹ](?=\uFE0F)|\p{Emoji}(?=\uFE0F))"
+    r"(?:\p{Emoji_Modifier}|\uFE0F|[\U000E0020-\U000E007E]+\U000E007F)*)"
+)
+_RUN = rf"(?:{_ONE}(?:\u200D{_ONE})*+[\u200D\uFE0F]*)+"
+_EMOJI = regex.compile(rf"(?V1)^(?:{_RUN} ?)+| ?{_RUN}")
+_PUNCTUATION = regex.compile(r"(?V1)(?<![\p{L}\p{M}])['’]|['’](?!\p{L})|[[\p{P}$+<=>^`|~]--['’]]")
+_WORD = regex.compile(r"(?<!\w)[\p{L}\p{M}]+(?:['’][\p{L}\p{M}]+)*(?!\w)")
+_CONTRACTION = re.compile(r"(.+?)(n't|'(?:s|m|d|re|ve|ll))$")
+_PLAIN = re.compile(r"[\t\n -~]*")  # what ftfy leaves as it is: ASCII without control characters
+
+
+def convert_to_lowercase(text: str) -> str:
+    """Small letters.
+
+    >>> convert_to_lowercase("A Lamp")
+    'a lamp'
+    """
+    return text.lower()
+
+
+def remove_whitespace(text: str) -> str:
+    """One space for each run of white space, and none at the ends.
+
+    >>> remove_whitespace(" a\\n\\n lamp\\t")
+    'a lamp'
+    """
+    return " ".join(text.split())
+
+
+def remove_punctuation(text: str) -> str:
+    """Words without punctuation and ASCII's signs; the apostrophe of a contraction stays.
+
+    >>> remove_punctuation("Don't stop -- it's “well-made”, isn't it?")
+    "Don't stop it's well made isn't it"
+    """
+    return remove_whitespace(_PUNCTUATION.sub(" ", text))
+
+
+def remove_html(text: str) -> str:
+    """The text that a browser would show, by lexbor's HTML parser: no tags, no scripts, entities read.
+
+    Text that was escaped once too often is read until nothing changes, four times at most. "3 < 5" stays as it is, and
+    a space that does not break (&nbsp;) is a space.
+
+    >>> remove_html("<p>Light &amp; dark</p><p>a <b>l</b>amp</p><script>x()</script>")
+    'Light & dark a lamp'
+    """
+    for _ in range(ROUNDS):
+        if _TAG.search(text):
+            new = _shown(text)
+        elif "&" in text:
+            new = html.unescape(_AMPERSANDS.sub("&", text)).replace("\xa0", " ")
+        else:
+            return text
+        if new == text:
+            return text
+        text = new
+    return text
+
+
+def _shown(text: str) -> str:
+    if text.count("<") > MOST_TAGS:  # HTML's rules for open elements take time with the square of their depth
+        cuts = [found.start() for found in _TAG.finditer(text)][::MOST_TAGS]
+        return " ".join(_shown(text[a:b]) for a, b in pairwise([0, *cuts[1:], len(text)]))
+    require("selectolax", extra="clean")
+    from selectolax.lexbor import LexborHTMLParser
+
+    tree = LexborHTMLParser(text)
+    tree.strip_tags(SILENT)
+    for node in tree.css(BLOCKS):
+        node.insert_before(" ")
+        node.insert_after(" ")
+    return tree.root.text(deep=True).replace("\xa0", " ").strip() if tree.root is not None else ""
+
+
+def remove_emoji(text: str) -> str:
+    """No emoji, whole sequences with joiners, skin tones, flags and keycaps included; words on both sides stay apart.
+
+    What counts is Unicode's own list (UTS #51, section 1.4.9); "©" and "™" count where they are written as emoji.
+
+    >>> remove_emoji("so good👍🏽 a family 👨‍👩‍👧!")
+    'so good a family !'
+    """
+    return text if text.isascii() else _EMOJI.sub(_gap, text)
+
+
+def _gap(found: regex.Match) -> str:
+    """A space where two words would run into one another, if there is none already."""
+    text, start, end = found.string, *found.span()
+    inside = start > 0 and end < len(text)
+    return " " if inside and not text[start - 1].isspace() and not text[end].isspace() else ""
+
+
+def remove_http(text: str) -> str:
+    """No web addresses: with a scheme, with www., a bare domain with a path or a well-known ending.
+
+    Punctuation that ends the sentence, and a bracket that was open before, stay.
+
+    >>> remove_http("See https://a.example/x?y=1, or (www.b.example) and kickstarter.com.")
+    'See , or () and .'
+    """
+    if "." not in text and "://" not in text:
+        return text
+    return " ".join(_LINK.sub(_after, word) if "." in word or "://" in word else word for word in text.split(" "))
+
+
+def _after(found: regex.Match) -> str:
+    """What stands at the end of a link and is not of it."""
+    link = found[0]
+    end, spare = len(link), link.count(")") - link.count("(")
+    while end and link[end - 1] in ".,;:!?'\"”’»)]}>":
+        if link[end - 1] == ")":
+            if spare <= 0:  # it was opened within the link
+                break
+            spare -= 1
+        end -= 1
+    return link[end:]
+
+
+def remove_stopwords(text: str) -> str:
+    """Without spaCy's 326 English stop words.
+
+    "not" and "never" are among them, which changes what a review says: measure before you use it.
+
+    >>> remove_stopwords("This is not the lamp that I wanted")
+    'lamp wanted'
+    """
+    return " ".join(word for word in text.split() if not _is_stop(word))
+
+
+@lru_cache(maxsize=100_000)  # a column says the same words again and again
+def _is_stop(word: str) -> bool:
+    stop, word = _stop_words(), word.lower().replace("’", "'")
+    word = word.strip(".,;:!?\"“”()[]'") or word
+    if word in stop:
+        return True
+    parts = _CONTRACTION.match(word)
+    return parts is not None and parts[1] in stop and parts[2] in stop
+
+
+@cache
+def _stop_words() -> frozenset[str]:
+    require("spacy", extra="clean")
+    from spacy.lang.en.stop_words import STOP_WORDS
+
+    return frozenset(STOP_WORDS)
+
+
+def discard_non_alpha(text: str) -> str:
+    """Only the words made of letters, with apostrophes inside: no numbers, no codes, no punctuation.
+
+    >>> discard_non_alpha("Room 101: don't use v2.0 of snake_case, please")
+    "Room don't use of please"
+    """
+    return " ".join(_WORD.findall(text))
+
+
+def text_lemmatizer(text: str) -> str:
+    """Each word in its dictionary form, by spaCy's look-up tables for English.
+
+    >>> text_lemmatizer("The children were running")
+    'The child be run'
+    """
+    return next(lemmas([text]))
+
+
+def lemmas(texts: Iterable[str]) -> Iterator[str]:
+    """`text_lemmatizer` of many texts."""
+    for doc in _nlp().pipe(texts):
+        out = ""
+        for token in doc:
+            lemma = token.lemma_ or token.text
+            # "don't" is two tokens with nothing between, and the second's lemma is "not".
+            out += (" " if out[-1:].isalpha() and lemma[:1].isalpha() else "") + lemma + token.whitespace_
+        yield out
+
+
+@cache
+def _nlp() -> Any:
+    require("spacy", extra="clean")
+    require("spacy_lookups_data", extra="clean")
+    import spacy
+
+    nlp = spacy.blank("en")
+    nlp.max_length = 10**9  # its limit protects parsers, which are not used here
+    nlp.add_pipe("lemmatizer", config={"mode": "lookup"})
+    nlp.initialize()
+    return nlp
+
+
+def normalize_unicode(text: str) -> str:
+    """Mojibake undone, NFC, plain quotes, no control characters, by ftfy.
+
+    >>> normalize_unicode("CafÃ© “noir”")
+    'Café "noir"'
+    """
+    if _PLAIN.fullmatch(text):
+        return text
+    require("ftfy", extra="clean")
+    import ftfy
+
+    # Entities are remove_html's; ftfy would undo them one level at a time, which a hostile cell can make take hours.
+    return ftfy.fix_text(text, unescape_html=False)

@@ -1,0 +1,139 @@
+"""Columns of a DataFrame: found by name, read as texts, with what cannot be used counted and named."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kickbert.text.cleaning import Cleaner
+from kickbert.text.tokenization import join_columns
+from kickbert.utils.messages import nearest
+
+
+def check_column(df: pd.DataFrame, column: str, argument: str) -> None:
+    """Check that `column` is one of df.
+
+    Raises:
+        ValueError: it is not; the message lists the columns and offers the nearest name.
+    """
+    if column in df.columns:
+        return
+    names = [str(c) for c in df.columns]
+    raise ValueError(f"{argument}={column!r} is not a column of df; columns are {names}{nearest(column, names)}")
+
+
+def check_frame(df: pd.DataFrame, columns: Sequence[str], argument: str) -> None:
+    """Check that df is a DataFrame with rows and has the columns.
+
+    Raises:
+        TypeError: df is something else.
+        ValueError: it has no rows, or lacks a column.
+    """
+    if not isinstance(df, pd.DataFrame):
+        raise TypeError(f"df must be a pandas DataFrame, not {type(df).__name__}; make one with pd.DataFrame(...)")
+    for column in columns:
+        check_column(df, column, argument)
+    if not len(df):
+        raise ValueError("df has no rows; give at least a few rows of every class")
+
+
+def named(rows: np.ndarray, index: pd.Index) -> str:
+    """The index labels of up to five of the rows (bool or positions), for a message."""
+    labels = index[rows].tolist()
+    return f"{labels[:5]}" + (f" and {len(labels) - 5:,} more" if len(labels) > 5 else "")
+
+
+def as_list(column: str | Sequence[str]) -> list[str]:
+    """One column name or several, as a list.
+
+    >>> as_list("text")
+    ['text']
+    """
+    return [column] if isinstance(column, str) else list(column)
+
+
+def pick(df: pd.DataFrame, column: str | Sequence[str]) -> pd.Series | pd.DataFrame:
+    """One column as a Series, several as a DataFrame."""
+    return df[column if isinstance(column, str) else list(column)]
+
+
+def read_texts(
+    df: pd.DataFrame, text_col: str | Sequence[str], cleaner: Cleaner | None = None
+) -> tuple[list[str], np.ndarray]:
+    """The text of each row, several columns joined by the tokenizer's separator.
+
+    Args:
+        df: the rows.
+        text_col: one column, or several in the order in which they are read.
+        cleaner: applied to each column before they are joined.
+    Returns:
+        n strings, and which rows have a text in none of the columns (bool, shape (n,)); their string is empty.
+    Warns:
+        Cells that are no strings: they are counted and read as `str` writes them, bytes as UTF-8. Rows that cleaning
+        leaves without text: counted, and kept as an empty text.
+    """
+    columns = as_list(text_col)
+    return _read([df[column].astype(object).to_numpy() for column in columns], columns, cleaner)
+
+
+def _read(cells: list[np.ndarray], columns: Sequence[str], cleaner: Cleaner | None) -> tuple[list[str], np.ndarray]:
+    """As `read_texts`, of the cells of each column."""
+    missing, numbers, texts = np.stack([pd.isna(column) for column in cells], 1), 0, []
+    for i, column in enumerate(cells):
+        odd = [not gone and not isinstance(cell, str) for cell, gone in zip(column, missing[:, i], strict=True)]
+        numbers += sum(odd)
+        texts.append([_text(cell, gone) for cell, gone in zip(column, missing[:, i], strict=True)])
+    if numbers:
+        warnings.warn(f"{numbers:,} cells of {list(columns)} are not strings; read as str() writes them", stacklevel=4)
+    return join_columns(*(_cleaned(texts, cleaner) if cleaner else texts)), missing.all(axis=1)
+
+
+def read_items(items: Any, columns: Sequence[str], cleaner: Cleaner | None = None) -> tuple[list[str], np.ndarray]:
+    """The texts of a DataFrame, or of a list of strings, tuples (a text for each column) or dicts, as `read_texts`.
+
+    Raises:
+        ValueError: a column is lacking, or an item has too many texts.
+    """
+    if not isinstance(items, pd.DataFrame):
+        items = list(items)
+        cells = np.empty((len(columns), len(items)), dtype=object)
+        for i, item in enumerate(items):
+            for column, cell in zip(cells, _cells(item, columns), strict=True):
+                column[i] = cell
+        return _read(list(cells), columns, cleaner)
+    check_frame(items, columns, "text_col")
+    return read_texts(items, columns, cleaner)
+
+
+def _cells(item: Any, columns: Sequence[str]) -> list:
+    """What an item holds of each column."""
+    if isinstance(item, (Mapping, pd.Series)):
+        lacking = [c for c in columns if c not in item]
+        if lacking:
+            raise ValueError(f"the item has no {lacking[0]!r}; this model reads {list(columns)}")
+        return [item[c] for c in columns]
+    cells = [item] if isinstance(item, (str, bytes)) or not isinstance(item, Sequence) else list(item)
+    if len(cells) > len(columns):
+        raise ValueError(f"the item has {len(cells)} texts; this model reads {len(columns)}: {list(columns)}")
+    return cells + [""] * (len(columns) - len(cells))
+
+
+def _cleaned(texts: list[list[str]], cleaner: Cleaner) -> list[list[str]]:
+    cleaned = [cleaner.apply(column) for column in texts]
+    before, after = (
+        np.array(["".join(row).strip() == "" for row in zip(*t, strict=True)], dtype=bool) for t in (texts, cleaned)
+    )
+    emptied = (after & ~before).sum()
+    if emptied:
+        warnings.warn(f"{emptied:,} rows have no text left after {cleaner}; they are kept as empty", stacklevel=5)
+    return cleaned
+
+
+def _text(cell: object, missing: bool) -> str:
+    if missing:
+        return ""
+    text = cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell)
+    # A lone surrogate, as a broken export leaves it, cannot be passed to the tokenizer.
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

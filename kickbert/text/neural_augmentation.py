@@ -1,0 +1,128 @@
+"""Variants of texts by neural models: back-translation, and words that a masked language model would put there."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from kickbert.text.augmentation import Augmenter, as_written, parted
+from kickbert.training.loggers import bar
+from kickbert.utils.hub import load
+
+
+class BackTranslation(Augmenter):
+    """Into another language and back (Sennrich, Haddow and Birch 2016), sampled, so that variants differ.
+
+    Args:
+        there, back: Marian models, hub ids such as "Helsinki-NLP/opus-mt-en-de" and "Helsinki-NLP/opus-mt-de-en", or
+            folders.
+        temperature: of sampling; 0 for the best translation alone.
+        bs: texts a batch.
+        max_length: most tokens of a text that are translated.
+        kwargs: of `Augmenter`.
+    """
+
+    def __init__(
+        self,
+        there: str | Path = "Helsinki-NLP/opus-mt-en-de",
+        back: str | Path = "Helsinki-NLP/opus-mt-de-en",
+        temperature: float = 0.7,
+        bs: int = 32,
+        max_length: int = 256,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.models = [_translator(there), _translator(back)]
+        self.temperature, self.bs, self.max_length = temperature, bs, max_length
+
+    def __call__(self, texts: Sequence[str], n: int, rng: np.random.Generator) -> list[list[str]]:
+        """`n` variants of each text; an empty one stays empty."""
+        torch.manual_seed(int(rng.integers(2**31)))
+        wanted = [(i, text) for i, text in enumerate(texts) if text.strip()]
+        out = [[text] * n for text in texts]
+        order = sorted(range(len(wanted)), key=lambda k: len(wanted[k][1]))  # like lengths share a batch
+        batches = [order[at : at + self.bs] for at in range(0, len(order), self.bs)]
+        for chosen in bar(batches, "translating there and back"):
+            found = [wanted[k][1] for k in chosen for _ in range(n)]
+            for tokenizer, model in self.models:
+                found = self._translate(found, tokenizer, model)
+            for k, at in zip(chosen, range(0, len(found), n), strict=True):
+                out[wanted[k][0]] = found[at : at + n]
+        return out
+
+    @torch.no_grad()
+    def _translate(self, texts: list[str], tokenizer: Any, model: Any) -> list[str]:
+        batch = tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=self.max_length)
+        sampling = {"do_sample": True, "temperature": self.temperature} if self.temperature else {"do_sample": False}
+        ids = model.generate(**batch.to(model.device), num_beams=1, max_new_tokens=self.max_length, **sampling)
+        return tokenizer.batch_decode(ids, skip_special_tokens=True)
+
+
+def _translator(model: str | Path) -> tuple[Any, Any]:
+    from transformers import MarianMTModel, MarianTokenizer
+
+    return load(MarianTokenizer.from_pretrained, model), load(MarianMTModel.from_pretrained, model).eval()
+
+
+class Contextual(Augmenter):
+    """Words replaced by what a masked language model would put in their place (Kobayashi 2018).
+
+    Args:
+        model: hub id or folder of a masked language model.
+        share: of the words that are replaced.
+        top: among how many of the likeliest words one is drawn, by their probability.
+        bs: texts a batch.
+        kwargs: of `Augmenter`.
+    """
+
+    def __init__(
+        self, model: str | Path = "distilroberta-base", share: float = 0.15, top: int = 10, bs: int = 32, **kwargs: Any
+    ):
+        super().__init__(**kwargs)
+        from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+        if not 0 < share <= 1 or top < 1:
+            raise ValueError(f"share={share} must be over 0 and at most 1, and top={top} at least 1")
+        self.tokenizer, self.model = load(AutoTokenizer.from_pretrained, model), load(
+            AutoModelForMaskedLM.from_pretrained, model
+        ).eval()  # fmt: skip
+        self.share, self.top, self.bs = share, top, bs
+
+    def __call__(self, texts: Sequence[str], n: int, rng: np.random.Generator) -> list[list[str]]:
+        """`n` variants of each text; a text without words stays as it is."""
+        wanted = [text for text in texts for _ in range(n)]
+        out: list[str] = []
+        for at in bar(range(0, len(wanted), self.bs), "replacing words in context"):
+            out += self._batch(wanted[at : at + self.bs], rng)
+        return [out[at : at + n] for at in range(0, len(out), n)]
+
+    def _batch(self, texts: list[str], rng: np.random.Generator) -> list[str]:
+        rows, masked = [parted(text) for text in texts], []
+        for _, places in rows:
+            count = min(len(places), max(1, round(self.share * len(places))))
+            masked.append(sorted(rng.choice(places, count, replace=False).tolist()) if places else [])
+        hidden = [self._hidden(parts, gone) for (parts, _), gone in zip(rows, masked, strict=True)]
+        guesses = self._guesses(hidden, rng)
+        for (parts, _), gone, words in zip(rows, masked, guesses, strict=True):
+            for place, word in zip(gone, words, strict=False):  # masks past the model's limit get no guess
+                parts[place] = as_written(word, parts[place]) if word else parts[place]
+        return ["".join(parts) for parts, _ in rows]
+
+    def _hidden(self, parts: list[str], gone: list[int]) -> str:
+        return "".join(self.tokenizer.mask_token if i in gone else part for i, part in enumerate(parts))
+
+    @torch.no_grad()
+    def _guesses(self, texts: list[str], rng: np.random.Generator) -> list[list[str]]:
+        """A word for each mask of each text; an empty one where the model has no word."""
+        batch = self.tokenizer(texts, return_tensors="pt", padding=True, truncation=True).to(self.model.device)
+        logits = self.model(**batch).logits.float()
+        found = []
+        for ids, row in zip(batch["input_ids"], logits, strict=True):
+            best = row[ids == self.tokenizer.mask_token_id].topk(self.top)
+            probs = best.values.softmax(-1).double().cpu().numpy()
+            probs /= probs.sum(-1, keepdims=True)
+            drawn = [int(i[rng.choice(self.top, p=p)]) for i, p in zip(best.indices, probs, strict=True)]
+            found.append([self.tokenizer.decode([i]).strip() for i in drawn])
+        return [[word if word.isalpha() else "" for word in words] for words in found]

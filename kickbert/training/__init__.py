@@ -1,0 +1,21 @@
+"""The training wing: DataLoaders and a model → a trained `GradualLearner`.
+
+Comes in: DataLoaders, a `TextClassifier`, a schedule. Goes out: trained weights and the ladder, a row per phase. Start
+reading at `schedule.Phase`, then `learner.GradualLearner.fit_gradual`."""
+
+from kickbert.utils.lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "schedule": ["Phase", "cosine", "constant", "gradual_unfreezing", "linear", "one_cycle", "slanted_triangle"],
+        "learner": ["GradualLearner"],
+        "factories": ["learner_from_df"],
+        "callbacks": ["TrainingDiverged"],
+        "losses": ["loss_for"],
+        "metrics": ["metrics_for"],
+        "optimizers": ["adamw"],
+        "checkpoint": [],
+        "loggers": [],
+    },
+)

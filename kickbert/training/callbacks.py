@@ -1,0 +1,77 @@
+"""What goes wrong in training: a loss that turns NaN, and a model that says the same of every row."""
+
+import math
+
+import torch
+from fastai.callback.core import Callback, CancelFitException
+
+from kickbert.targets.kinds import Target
+
+
+class TrainingDiverged(ArithmeticError):
+    """The training loss was not a finite number; the weights are those of the last good epoch."""
+
+
+class Guard(Callback):
+    """Keeps the trainable weights of the last good epoch, and goes back to them when the loss is no longer finite.
+
+    `GradualLearner.fit` raises `TrainingDiverged` once fastai has wound down, when `error` is set.
+    """
+
+    order = 5  # before anything that would record or save the bad step
+
+    def before_fit(self):
+        self.error, self.idle = None, hasattr(self.learn, "lr_finder")  # lr_find means to diverge
+        self._keep()
+
+    def _keep(self):
+        if not self.idle:
+            self.good = {p: p.detach().clone() for p in self.model.parameters() if p.requires_grad}
+
+    def after_loss(self):
+        if self.idle or not self.training or math.isfinite(self.loss_grad.item()):
+            return
+        with torch.no_grad():
+            for parameter, value in self.good.items():
+                parameter.copy_(value)
+        rates = [h["lr"] for h in self.opt.hypers]
+        self.error = TrainingDiverged(
+            f"the training loss became {self.loss_grad.item()} at step {self.train_iter + 1}, with a learning rate of "
+            f"{max(rates):.2g}; the weights of the last good epoch are back. Train with a smaller rate (lr_find() "
+            "suggests one), with precision='fp32', or with cbs=GradientClip(1.0)"
+        )
+        raise CancelFitException("the loss is not finite")
+
+    def after_epoch(self):
+        self._keep()
+
+    def after_fit(self):
+        self.good = {}
+
+
+class Collapse(Callback):
+    """Notices when all validation rows get one and the same answer; `told` says so once the last phase is over."""
+
+    run_train = False
+    LEAST = 20  # fewer rows may well be of one class
+
+    def before_validate(self):
+        self.rows, self.answers = 0, None
+
+    def after_pred(self):
+        loss = self.loss_func
+        if not hasattr(loss, "decodes"):
+            return
+        answers = loss.decodes(loss.activation(self.pred.detach().as_subclass(torch.Tensor)))
+        self.rows += len(answers)
+        self.answers = torch.cat([answers[:0] if self.answers is None else self.answers, answers]).unique(dim=0)[:2]
+
+    def told(self, target: Target) -> str | None:
+        """A sentence about a model that has one answer only, or None."""
+        if getattr(self, "answers", None) is None or len(self.answers) > 1 or self.rows < self.LEAST:
+            return None
+        answer = target.shown(self.answers[0].numpy())
+        return (
+            f"the model says {answer!r} of all {self.rows:,} validation rows: it has learnt nothing but the most usual "
+            "answer; train longer or deeper, with another rate, or with class_weights='balanced'"
+        )

@@ -1,0 +1,138 @@
+"""DataFrame to `GradualLearner`, in one call."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from fastai.torch_core import default_device, set_seed
+
+from kickbert.cache.storage import Stores
+from kickbert.data.dataloaders import dataloaders_from_df
+from kickbert.data.imbalance import class_weights as class_weights_of
+from kickbert.data.transforms import TextTokenizer, load_tokenizer
+from kickbert.models.encoder import Encoder, load_encoder
+from kickbert.models.head import Head, TextClassifier
+from kickbert.targets.binning import Format
+from kickbert.targets.fitting import described
+from kickbert.targets.kinds import ORDINAL
+from kickbert.text.augmentation import Augmenter
+from kickbert.text.cleaning import Cleaner
+from kickbert.training.learner import GradualLearner
+from kickbert.training.losses import loss_for
+from kickbert.training.metrics import metrics_for
+from kickbert.training.optimizers import named as optimizer_named
+from kickbert.utils import hardware as arithmetic
+from kickbert.utils.hub import sentence_pooling
+
+
+def learner_from_df(
+    df: pd.DataFrame,
+    *,
+    text_col: str | Sequence[str] = "text",
+    label_col: str | Sequence[str] = "label",
+    model: str | Path = "roberta-base",
+    bins: int | Sequence[float] | None = None,
+    bin_format: Format = None,
+    label_delim: str | None = None,
+    task: str | None = None,
+    cleaning: str | Sequence | Cleaner | None = None,
+    augment: Augmenter | None = None,
+    valid: float | str | Sequence = 0.15,
+    max_length: int | None = None,
+    long: str = "truncate",
+    stride: int = 32,
+    bs: int = 32,
+    pooling: str | None = None,
+    dropout: float = 0.1,
+    encoder_dropout: float = 0.0,
+    head_layers: int = 1,
+    loss: str | Callable | None = None,
+    class_weights: str | Mapping[Any, float] | None = None,
+    sampling: str | None = None,
+    optimizer: str | Callable = "adamw",
+    seed: int | None = 42,
+    precision: str = "auto",
+    cache: bool | Stores = True,
+    metrics: Any = None,
+    cbs: Any = None,
+    path: str | Path = ".",
+) -> GradualLearner:
+    """A learner that classifies the texts of a DataFrame.
+
+    Args:
+        df: the rows; never changed.
+        text_col: the text column, or several, which are joined with the tokenizer's separator.
+        label_col: the target; several columns of zeros and ones are several labels.
+        model: hub id, folder written by `save_pretrained`, or "minilm", which needs no network.
+        bins: for a numeric target: a number of quantile buckets, found on the training rows, or the inner edges.
+        bin_format: how edges are written in class names: a unit such as "$", or a function of the number.
+        label_delim: what stands between the labels of a cell, if a row may have several; lists need none.
+        task: "single label", "multi-label", "ordinal" or "regression"; None for what the target looks like.
+        cleaning: steps done to each text, in training and prediction: names, functions, a `Cleaner`, or "auto".
+        augment: makes variants of the training texts, such as `kickbert.EDA()`; validation texts are never touched.
+        valid: share of the rows to validate on (stratified), a column, or row labels (see `kickbert.split`).
+        max_length: most tokens a row may have; None for the model's limit, at most 512.
+        long: what becomes of a longer text: "truncate" keeps its head, "tail" and "head+tail" what they say; "windows"
+            reads all of it in pieces of `max_length` tokens, pooled to one prediction.
+        stride: tokens that two windows next to one another share.
+        bs: rows a training batch; validation takes twice as many.
+        pooling: "cls", "mean", "max" or "attention"; None for the one a sentence encoder was trained with, else "cls".
+        dropout, encoder_dropout: share of units dropped in training, in the head and in the layers that train.
+        head_layers: 1, or 2 for a hidden layer.
+        loss: "cross_entropy", "label_smoothing" or "focal"; for several labels "bce", "focal" or "asymmetric"; for a
+            number "mse", "mae" or "huber"; or a function of raw outputs and targets. None for the first of each.
+        class_weights: in the loss: "balanced", or a dict of class and weight.
+        sampling: "balanced" to draw each class equally often; None for each row once an epoch.
+        optimizer: "adamw", "lamb", "adafactor" or "radam", or a fastai `opt_func`.
+        seed: makes two runs on one machine equal; it sets the seeds of Python, NumPy and torch. None leaves them alone.
+        precision: "auto", "bf16" or "fp32".
+        cache: whether the frozen part of the encoder is computed once and kept; a `kickbert.Stores` says where and how
+            much of it.
+        metrics: fastai metrics; None for accuracy and macro-F1, and quadratic kappa for bins.
+        cbs: fastai callbacks; for several labels gradients are clipped to a norm of 1 as well.
+        path: where checkpoints go, in a folder `models`.
+    Returns:
+        A fastai Learner with everything trainable; `fit_gradual()` is the way to train it.
+    Raises:
+        ValueError, TypeError: what cannot be used, with what is there and what to do.
+    """
+    if seed is not None:
+        set_seed(seed)  # the order of the batches, the head's first weights, and what fastai's own fit methods draw
+    tokenizer, device = load_tokenizer(model), default_device()
+    encoder = load_encoder(model, encoder_dropout)
+    tokens = TextTokenizer(_limited(tokenizer, encoder), max_length, long, stride)
+    columns = {"text_col": text_col, "label_col": label_col, "label_delim": label_delim, "cleaning": cleaning}
+    columns |= {"bins": bins, "bin_format": bin_format, "task": task, "valid": valid, "sampling": sampling}
+    dls = dataloaders_from_df(df, tokens, **columns, augment=augment, bs=bs, seed=seed, path=path, device=device)
+    target = dls.target
+    print(described(target))
+    weights = class_weights_of(class_weights, target, dls.train.rows[1].numpy())
+    loss_func = loss_for(target.task, loss, None if weights is None else torch.from_numpy(weights).to(device))
+    head = Head(
+        encoder.width,
+        len(target.names),
+        pooling or sentence_pooling(model) or "cls",
+        dropout,
+        head_layers,
+        ordinal=target.task == ORDINAL,
+    )
+    classifier = TextClassifier(encoder, head, arithmetic.choose(precision, device)).to(device)
+    return GradualLearner(
+        dls,
+        classifier,
+        loss_func,
+        seed=seed,
+        cache=cache,
+        opt_func=optimizer_named(optimizer),
+        metrics=metrics_for(target) if metrics is None else metrics,
+        cbs=cbs,
+        path=Path(path),
+    )
+
+
+def _limited(tokenizer: Any, encoder: Encoder) -> Any:
+    """The tokenizer with the encoder's limit on tokens, where its own is larger or unknown."""
+    tokenizer.model_max_length = min(tokenizer.model_max_length, encoder.max_length)
+    return tokenizer

@@ -1,0 +1,20 @@
+"""What has nothing to do with text or learning: whole files, optional packages, messages, progress, hashes, pages."""
+
+from kickbert.utils.lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "atomic_files": [],
+        "extras": [],
+        "hardware": [],
+        "hashing": [],
+        "html_page": [],
+        "hub": [],
+        "lazy": [],
+        "messages": [],
+        "moved": [],
+        "plotting": [],
+        "progress": [],
+    },
+)

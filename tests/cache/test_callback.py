@@ -1,0 +1,315 @@
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from fastai.callback.tracker import EarlyStoppingCallback, SaveModelCallback
+from fastai.callback.training import GradientAccumulation
+from hypothesis import given
+from hypothesis import strategies as st
+from test_encoder import random_encoder
+from torch import nn
+from transformers import AutoConfig, AutoModel
+
+from kickbert import Stores, gradual_unfreezing
+from kickbert.cache.callback import TOKENS, batches_of, build, prefix_keys
+from kickbert.data.bucketing import Packed
+from kickbert.models.encoder import LAYERS
+from kickbert.models.head import Head, TextClassifier
+from kickbert.text.tokenization import PAD
+
+PHASES = gradual_unfreezing(4, layers=(0, 1), epochs=(2, 2), lr=(1e-2, 3e-3))
+
+
+@pytest.fixture
+def stores():
+    return Stores()
+
+
+def losses(learn) -> torch.Tensor:
+    return torch.stack([torch.as_tensor(x) for x in learn.recorder.losses])
+
+
+@pytest.fixture
+def eight_rows(monkeypatch):
+    monkeypatch.setitem(TOKENS, "cpu", 8 * 12)
+
+
+def both(make, df, work, **kwargs):
+    """The losses of the same work without and with the cache, and the cached learner."""
+    told = []
+    for cache in (False, Stores()):
+        learn = make(df, cache=cache, dropout=0.0, **kwargs)
+        work(learn)
+        told.append(losses(learn))
+    return (*told, learn)
+
+
+def one_cycle(learn):
+    learn.freeze_to(2)
+    learn.fit_one_cycle(2, 1e-3)
+
+
+WORKS = {
+    "one cycle after freeze_to": one_cycle,
+    "gradual": lambda learn: learn.fit_gradual(PHASES),
+    "fine_tune": lambda learn: learn.fine_tune(1, freeze_epochs=2),
+    "accumulation": lambda learn: (learn.freeze(), learn.fit(2, 1e-3, cbs=GradientAccumulation(32))),
+    "save and stop": lambda learn: (
+        learn.freeze_to(-2),
+        learn.fit(3, 1e-2, cbs=[SaveModelCallback(), EarlyStoppingCallback(patience=1)]),
+    ),
+    "lr_find": lambda learn: (learn.freeze_to(-2), learn.lr_find(num_it=12, show_plot=False)),
+}
+
+
+@pytest.mark.parametrize("work", WORKS)
+def test_the_same_numbers_with_and_without(make, reviews, work):
+    plain, cached, learn = both(make, reviews, WORKS[work])
+    assert plain.shape == cached.shape and torch.allclose(plain, cached, rtol=1e-5, atol=1e-6)
+    assert learn.cache.info()["tokens"].sum() > 0
+
+
+def test_batches_of_one_shape_give_bitwise_equal_losses(make, tiny_tok, monkeypatch):
+    """A matrix product rounds by its shape; where the store's batches have those of training nothing may differ."""
+    words = ["warm", "dull", "flat", "cold", "good", "real"]
+    texts = [" ".join(chosen) for chosen in itertools.permutations(words, 5)]
+    lengths = pd.Series([len(ids) for ids in tiny_tok(texts)["input_ids"]])
+    usual = lengths.mode()[0]
+    texts = [text for text, n in zip(texts, lengths, strict=True) if n == usual][:96]
+    df = pd.DataFrame({"text": texts, "label": ["a", "b"] * 48})
+    monkeypatch.setitem(TOKENS, "cpu", 16 * usual)
+    plain, cached, _ = both(make, df, WORKS["gradual"], valid=range(16))
+    assert torch.equal(plain, cached)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_losses_of_every_architecture_are_bitwise_equal(kind, stores, eight_rows):
+    """Three steps at every depth, in fp32, with batches of the store's shape."""
+    rng = np.random.default_rng(0)
+    rows = Packed.of([rng.integers(5, 100, n).astype(np.int32) for n in rng.integers(4, 13, 24)])
+    y = torch.from_numpy(rng.integers(0, 3, 24))
+    batches = list(batches_of(rows.lengths, TOKENS["cpu"]))  # as a store is filled
+    for depth in range(1, random_encoder(kind).n_layers + 1):
+        told = []
+        for cached in (False, True):
+            torch.manual_seed(1)
+            model = TextClassifier(random_encoder(kind), Head(32, 3, "attention", dropout=0.0))
+            for group in list(model.groups().values())[: depth + 1]:
+                for parameter in group:
+                    parameter.requires_grad_(False)
+            model.train()
+            if cached:
+                keys = prefix_keys(model, depth)
+                build(model, [rows], depth, keys, stores)
+                view = stores.by_key[keys[depth]].view(rows.keys)
+            opt = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.05)
+            for chosen in batches:
+                states = (view.gather(chosen), depth) if cached else ()
+                logits = model(rows.gather(chosen, fill=PAD).long(), *states)
+                loss = torch.nn.functional.cross_entropy(logits, y[chosen])
+                opt.zero_grad()
+                loss.backward()
+                opt.step()
+                told.append(loss.item())
+        assert told[:3] == told[3:], f"depth {depth}"
+
+
+def test_bf16_differs_by_rounding_only(make, reviews):
+    plain, cached, _ = both(make, reviews, WORKS["gradual"], precision="bf16")
+    assert torch.allclose(plain, cached, atol=0.02)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_every_architecture_at_every_depth(kind, stores):
+    torch.manual_seed(0)
+    model = TextClassifier(random_encoder(kind), Head(32, 3, "mean", dropout=0.0)).eval()
+    rng = np.random.default_rng(0)
+    rows = Packed.of([rng.integers(5, 100, n).astype(np.int32) for n in rng.integers(1, 12, 20)])
+    n = model.encoder.n_layers
+    x = rows.gather(range(20), fill=-1).long()
+    with torch.no_grad():
+        full = model(x)
+        for depth in range(1, n + 1):
+            keys = prefix_keys(model, depth)
+            build(model, [rows], depth, keys, stores)
+            pooled = depth == n
+            store = stores.by_key[keys[depth] + ("-mean" if pooled else "")]
+            states = store.view(rows.keys).gather(range(20))
+            assert torch.allclose(model(x, states[:, 0] if pooled else states, depth), full, atol=1e-5)
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=60), st.integers(1, 100))
+def test_batches_hold_each_row_once_within_their_tokens(lengths, tokens):
+    batches = list(batches_of(np.array(lengths), tokens))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+    assert all(len(b) == 1 or len(b) * max(lengths[i] for i in b) <= tokens for b in batches)
+
+
+class Counting(nn.Module):
+    """Counts the rows that go through a layer."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer, self.rows = layer, 0
+
+    def forward(self, hidden, *args, **kwargs):
+        self.rows += len(hidden)
+        return self.layer(hidden, *args, **kwargs)
+
+
+def counted(learn, number: int) -> Counting:
+    layers = learn.model.encoder.body.encoder.layer
+    layers[number] = Counting(layers[number])
+    return layers[number]
+
+
+def test_the_prefix_runs_once_per_row_whatever_follows(make, reviews, stores):
+    learn = make(reviews, cache=stores)
+    layer = counted(learn, 0)
+    learn.fit_gradual(PHASES)
+    learn.freeze_to(2)
+    learn.fit_one_cycle(1, 1e-3)
+    learn.validate()
+    learn.get_preds()
+    assert layer.rows == len(reviews)
+
+
+def test_deeper_stores_are_built_from_shallower_ones(make, reviews, stores):
+    learn = make(reviews, cache=stores)
+    first, second = counted(learn, 0), counted(learn, 1)
+    learn.fit_gradual(gradual_unfreezing(4, layers=(0, 1), epochs=(1, 1), lr=1e-3))
+    assert first.rows == 120  # one pass for depth 1 and for the pooled states of depth 2
+    steps = len(learn.dls.train_ds) + len(learn.dls.valid_ds)
+    assert second.rows == 120 + steps  # building the pooled states, then training the layer
+
+
+def test_folds_seeds_and_trials_share_a_store(make, reviews, stores):
+    make(reviews, cache=stores, seed=1).fit_gradual(PHASES)
+    for learn in (make(reviews, cache=stores, seed=2), make(reviews, cache=stores, valid=reviews.index[:40])):
+        layer = counted(learn, 0)
+        learn.fit_gradual(PHASES)
+        assert layer.rows == 0
+
+
+def test_only_missing_rows_are_computed(make, reviews, stores):
+    make(reviews.iloc[:80], cache=stores).fit_gradual(PHASES)
+    learn = make(reviews, cache=stores)
+    layer = counted(learn, 0)
+    learn.fit_gradual(PHASES)
+    assert layer.rows == 40
+    info = learn.cache.info()
+    assert info["rows"].tolist() == [120, 120] and set(info["where"]) == {"memory"}
+    plain = make(reviews, cache=False)
+    plain.fit_gradual(PHASES)
+    assert torch.allclose(losses(plain), losses(learn), atol=1e-5)  # two segments are read as one
+
+
+def changed_weights(make, reviews, stores, name):
+    learn = make(reviews, cache=stores)
+    dict(learn.model.named_parameters())[name].data.add_(0.1)
+    return learn
+
+
+CHANGES = {
+    "an embedding": lambda *a: changed_weights(*a, "encoder.body.embeddings.word_embeddings.weight"),
+    "a layer's weight": lambda *a: changed_weights(*a, "encoder.body.encoder.layer.0.output.dense.bias"),
+    "max_length": lambda make, reviews, stores: make(reviews, cache=stores, max_length=4),
+    "texts": lambda make, reviews, stores: make(reviews.assign(text="so " + reviews["text"]), cache=stores),
+    "precision": lambda make, reviews, stores: make(reviews, cache=stores, precision="bf16"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*longer than max_length")
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_stale_store_is_never_served(make, reviews, stores, change):
+    make(reviews, cache=stores).fit_gradual(PHASES)
+    learn = CHANGES[change](make, reviews, stores)
+    layer = counted(learn, 0)
+    learn.fit_gradual(PHASES)
+    assert layer.rows == len({key for dl in learn.dls for key in dl.rows[0].keys}) > 0
+
+
+def test_weights_changed_between_fit_and_validation(make, reviews, stores):
+    learn = make(reviews, cache=stores)
+    learn.fit_gradual(PHASES)
+    before = learn.validate()[0]
+    learn.model.encoder.body.encoder.layer[0].output.dense.weight.data.mul_(-3)
+    after = learn.validate()[0]
+    learn.remove_cb(learn.cache)
+    assert after == pytest.approx(learn.validate()[0], abs=1e-6) and abs(after - before) > 1e-6
+
+
+def test_a_layer_that_trains_is_not_read_from_a_store(make, reviews, stores):
+    learn = make(reviews, cache=stores)
+    learn.fit_gradual(PHASES)
+    learn.unfreeze()
+    learn.fit(1, 1e-3)
+    told = learn.validate()[0]
+    learn.remove_cb(learn.cache)
+    assert told == pytest.approx(learn.validate()[0], abs=1e-6)
+
+
+def test_new_texts_are_predicted_without_a_store(make, reviews, stores):
+    learn = make(reviews, cache=stores)
+    learn.fit_gradual(PHASES)
+    rows = learn.cache.info()["rows"].sum()
+    cached = learn.predict_df(reviews.assign(text=reviews["text"] + " indeed"))
+    assert learn.cache.info()["rows"].sum() == rows
+    learn.remove_cb(learn.cache)
+    assert np.allclose(
+        cached["confidence"], learn.predict_df(reviews.assign(text=reviews["text"] + " indeed"))["confidence"]
+    )
+
+
+def test_attention_pooling_keeps_states_not_vectors(make, reviews, stores):
+    plain, cached, learn = both(make, reviews, lambda learn: (learn.freeze(), learn.fit(2, 1e-2)), pooling="attention")
+    assert torch.allclose(plain, cached, atol=1e-5)
+    info = learn.cache.info().iloc[0]
+    assert info["depth"] == 2 and info["tokens"] > info["rows"]
+
+
+def test_the_model_and_its_state_dict_stay_what_they_are(make, reviews, stores):
+    learn = make(reviews, cache=stores)
+    names = list(learn.model.state_dict())
+    model = learn.model
+    learn.fit_gradual(PHASES)
+    assert learn.model is model and list(model.state_dict()) == names
+
+
+def test_info_tells_what_is_kept_and_what_it_saved(make, reviews, stores):
+    learn = make(reviews, cache=stores)
+    assert learn.cache.info().empty
+    learn.fit_gradual(PHASES)
+    info = learn.cache.info().set_index("depth")
+    tokens = sum(int(dl.rows[0].offsets[-1]) for dl in learn.dls)
+    assert info.loc[1, "tokens"] == tokens and info.loc[1, "bytes"] == tokens * 32 * 4
+    assert info.loc["pooled", "tokens"] == info.loc["pooled", "rows"] == 120
+    assert (info["seconds to build"] > 0).all() and (info["seconds saved"] > 0).all()
+
+
+def test_cache_off(make, reviews):
+    learn = make(reviews, cache=False)
+    assert not hasattr(learn, "cache")
+    layer = counted(learn, 0)
+    learn.freeze()
+    learn.fit(2, 1e-3)
+    assert layer.rows == 240
+
+
+def test_prefix_keys_depend_on_what_lies_below_only(tiny):
+    torch.manual_seed(0)
+    body = AutoModel.from_config(
+        AutoConfig.for_model(
+            "bert", vocab_size=20, hidden_size=8, num_hidden_layers=3, num_attention_heads=2, intermediate_size=8
+        )
+    )
+    from kickbert.models.encoder import Encoder
+
+    model = TextClassifier(Encoder(body), Head(8, 2))
+    before = prefix_keys(model, 3)
+    with torch.no_grad():
+        body.encoder.layer[1].output.dense.weight.add_(1)
+    after = prefix_keys(model, 3)
+    assert [a == b for a, b in zip(before, after, strict=True)] == [True, True, False, False]

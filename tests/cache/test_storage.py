@@ -1,0 +1,163 @@
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from kickbert import Stores, gradual_unfreezing
+from kickbert.cache.storage import Store, View
+
+CPU = torch.device("cpu")
+PHASES = gradual_unfreezing(4, layers=(0, 1), epochs=(1, 1), lr=(1e-2, 3e-3))
+
+
+def filled(lengths: list[int], segments: int = 1) -> Store:
+    """A store whose row i holds the numbers i.00, i.01, …, spread over segments."""
+    store = Store(1, False)
+    for number in range(segments):
+        at, states = 0, []
+        for i in range(number, len(lengths), segments):
+            store.places[bytes([i])] = (number, at, lengths[i])
+            states += [[i + 0.01 * j] for j in range(lengths[i])]
+            at += lengths[i]
+        store.segments.append(torch.tensor(states))
+        store.where.append("memory")
+    return store
+
+
+@pytest.mark.parametrize("segments", [1, 2, 3])
+def test_rows_come_back_whatever_segment_they_are_in(segments):
+    lengths = [3, 1, 5, 2, 4, 2]
+    view = filled(lengths, segments).view([bytes([i]) for i in range(6)])
+    out = view.gather([4, 0, 3])
+    assert out.shape == (3, 4, 1)
+    for row, i in zip(out, [4, 0, 3], strict=True):
+        assert row[: lengths[i], 0].tolist() == pytest.approx([i + 0.01 * j for j in range(lengths[i])])
+    assert isinstance(view, View) and view.store.read == 9
+
+
+def test_memory_first_then_a_file_then_nothing():
+    stores = Stores(memory=1000, disk=4000)
+    flat, where = stores.allocate((25, 10), torch.float32, CPU, set())
+    assert where == "memory" and flat.shape == (25, 10)
+    flat, where = stores.allocate((26, 10), torch.float32, CPU, set())
+    assert where == "file" and flat.shape == (26, 10)
+    flat.fill_(7)
+    assert flat.sum() == 7 * 260
+    flat, why = stores.allocate((101, 10), torch.float32, CPU, set())
+    assert flat is None and "over the budgets of memory and disk" in why
+
+
+def test_temporary_files_have_no_name():
+    before = set(Path(tempfile.gettempdir()).glob("kickbert-*"))
+    flat, where = Stores(memory=0).allocate((100, 10), torch.float32, CPU, set())
+    assert where == "file" and set(Path(tempfile.gettempdir()).glob("kickbert-*")) == before
+    flat[:] = 3
+    assert flat.mean() == 3
+
+
+def test_stores_of_earlier_use_make_way():
+    stores = Stores(memory=1000, disk=0)
+    old = stores.get("old", 1, False)
+    flat, where = stores.allocate((20, 10), torch.float32, CPU, {"old"})
+    old.segments.append(flat), old.where.append(where)
+    assert stores.used("memory") == 800
+    assert stores.allocate((20, 10), torch.float32, CPU, {"old"})[0] is None
+    assert stores.allocate((20, 10), torch.float32, CPU, set())[1] == "memory" and "old" not in stores.by_key
+
+
+@pytest.mark.parametrize("where", ["memory", "file"])
+def test_the_longest_unused_goes_first_and_none_goes_in_vain(where):
+    stores = Stores(memory=2000 if where == "memory" else 0, disk=2000 if where == "file" else 0)
+    for key in ("first", "second"):
+        flat, there = stores.allocate((20, 10), torch.float32, CPU, set())
+        stores.get(key, 1, False).segments.append(flat), stores.by_key[key].where.append(there)
+    assert stores.used(where) == 1600
+    assert stores.allocate((60, 10), torch.float32, CPU, set())[0] is None  # more than both: both stay
+    assert list(stores.by_key) == ["first", "second"]
+    stores.find("first")
+    assert stores.allocate((20, 10), torch.float32, CPU, set())[1] == where
+    assert list(stores.by_key) == ["first"]
+    assert stores.find("second") is None
+
+
+def test_a_full_disk_or_a_forbidden_folder_means_no_store(make, reviews, monkeypatch, capsys):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    learn = make(reviews, cache=Stores(memory=0))
+    ladder = learn.fit_gradual(PHASES)
+    assert "not at depth 1, the frozen part is computed each time: no temporary file" in capsys.readouterr().out
+    monkeypatch.undo()
+    plain = make(reviews, cache=False).fit_gradual(PHASES)
+    assert ladder.drop(columns="seconds").equals(plain.drop(columns="seconds"))
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
+    monkeypatch.setattr("kickbert.cache.storage.shutil.disk_usage", lambda p: type("Usage", (), {"free": 1 << 40}))
+    make(reviews, cache=Stores(memory=0)).fit_gradual(PHASES)
+    assert "No such file or directory" in capsys.readouterr().out
+
+
+def test_past_the_memory_budget_the_numbers_are_the_same(make, reviews, capsys):
+    in_memory = make(reviews, cache=Stores()).fit_gradual(PHASES)
+    capsys.readouterr()
+    learn = make(reviews, cache=Stores(memory=0))
+    on_disk = learn.fit_gradual(PHASES)
+    assert capsys.readouterr().out.count("go to a temporary file") == 2
+    assert set(learn.cache.info()["where"]) == {"file"}
+    assert on_disk.drop(columns="seconds").equals(in_memory.drop(columns="seconds"))
+
+
+def test_a_folder_keeps_stores_between_processes(make, reviews, tmp_path):
+    folder = tmp_path / "kept"
+    first = make(reviews.iloc[:80], cache=Stores(folder=folder)).fit_gradual(PHASES)
+    make(reviews, cache=Stores(folder=folder)).fit_gradual(PHASES)  # adds a segment for the other 40 rows
+    names = sorted(p.name for p in folder.iterdir())
+    assert len(names) == 8 and all(n.endswith((".states", ".index")) for n in names)
+    later = Stores(folder=folder)  # as another process would open it
+    learn = make(reviews, cache=later)
+    seen = []
+    learn.model.encoder.layers[0].register_forward_hook(lambda *a: seen.append(1))
+    learn.fit_gradual(PHASES)
+    assert not seen and learn.cache.info()["rows"].tolist() == [120, 120]
+    again = make(reviews.iloc[:80], cache=later).fit_gradual(PHASES)
+    assert np.allclose(again["train_loss"], first["train_loss"], atol=1e-5)
+
+
+@pytest.mark.parametrize("damage", ["cut short", "gone"])
+def test_a_damaged_file_is_computed_again(make, reviews, tmp_path, damage):
+    folder = tmp_path / "kept"
+    first = make(reviews, cache=Stores(folder=folder)).fit_gradual(PHASES)
+    for file in folder.glob("*.states"):
+        file.unlink() if damage == "gone" else os.truncate(file, 100)
+    learn = make(reviews, cache=Stores(folder=folder))
+    assert learn.fit_gradual(PHASES).drop(columns="seconds").equals(first.drop(columns="seconds"))
+
+
+KILLED = """
+import sys, warnings; warnings.filterwarnings("ignore")
+import pandas as pd, kickbert, kickbert.cache
+from kickbert import Stores
+df = pd.DataFrame({"text": ["good film", "bad film"] * 200, "label": ["good", "bad"] * 200})
+learn = kickbert.learner_from_df(df, model=sys.argv[1], path=sys.argv[2], cache=Stores(memory=0))
+learn.freeze_to(2)
+print("training", flush=True)
+learn.fit(1000, 1e-3)
+"""
+
+
+def test_a_killed_process_leaves_no_files_behind(tiny, tmp_path):
+    before = set(Path(tempfile.gettempdir()).glob("kickbert-*"))
+    process = subprocess.Popen([sys.executable, "-c", KILLED, tiny, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if line.startswith("epoch 2"):
+            process.send_signal(signal.SIGKILL)
+            break
+    assert process.wait(60) == -signal.SIGKILL
+    assert set(Path(tempfile.gettempdir()).glob("kickbert-*")) == before
+    assert list(tmp_path.rglob("*")) == []

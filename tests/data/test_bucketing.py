@@ -1,0 +1,110 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from fastai.data.block import CategoryBlock, DataBlock
+from fastai.data.transforms import ColReader, RandomSplitter
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kickbert.data.bucketing import BucketDL, Packed, bucketed
+from kickbert.data.dataloaders import TextBlock
+from kickbert.data.transforms import Tokens
+
+
+@given(st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=9), min_size=1, max_size=12), st.data())
+def test_gather_pads_each_row_and_nothing_else(rows, data):
+    packed = Packed.of([np.array(r, dtype=np.int32) for r in rows])
+    chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=20))
+    out = packed.gather(chosen, fill=-1)
+    longest = max(len(rows[i]) for i in chosen)
+    assert out.tolist() == [rows[i] + [-1] * (longest - len(rows[i])) for i in chosen]
+
+
+def test_gather_of_states_has_their_width():
+    packed = Packed.of([np.ones((n, 3), dtype=np.float32) for n in (2, 5)])
+    out = packed.gather([1, 0])
+    assert out.shape == (2, 5, 3) and out[1, 2:].eq(0).all() and out.sum() == 7 * 3
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=200), st.integers(1, 40), st.integers(0, 9))
+def test_bucketed_gives_each_row_once(lengths, bs, seed):
+    order = bucketed(np.array(lengths), bs, np.random.default_rng(seed))
+    assert sorted(order.tolist()) == list(range(len(lengths)))
+
+
+def test_buckets_waste_little_and_differ_from_epoch_to_epoch():
+    lengths = np.random.default_rng(0).integers(5, 60, 2000)
+    rng = np.random.default_rng(1)
+    first, second = bucketed(lengths, 32, rng), bucketed(lengths, 32, rng)
+    batches = [lengths[first[i : i + 32]] for i in range(0, 1984, 32)]
+    padded = sum(b.max() * len(b) for b in batches)
+    assert padded / sum(b.sum() for b in batches) < 1.08
+    assert {frozenset(first[i : i + 32]) for i in range(0, 1984, 32)}.isdisjoint(
+        {frozenset(second[i : i + 32]) for i in range(0, 1984, 32)}
+    )
+    longest = [b.max() for b in batches]
+    assert longest != sorted(longest) and longest != sorted(longest, reverse=True)
+
+
+@pytest.fixture
+def by_hand(tiny, reviews):
+    block = DataBlock(
+        blocks=(TextBlock(tiny), CategoryBlock),
+        get_x=ColReader("text"),
+        get_y=ColReader("label"),
+        splitter=RandomSplitter(0.2, seed=1),
+    )
+    return block.dataloaders(reviews, bs=16)
+
+
+def test_a_datablock_by_hand(by_hand, tiny_tok):
+    x, y = by_hand.train.one_batch()
+    assert isinstance(by_hand.train, BucketDL) and type(x) is Tokens
+    assert x.shape[0] == 16 and y.shape == (16,) and (x[:, 0] == 0).all()
+    assert by_hand.vocab == ["bad", "good"]
+    assert sum(len(b[1]) for b in by_hand.valid) == 24
+
+
+def test_a_learner_on_a_datablock_by_hand(by_hand, tiny, tmp_path):
+    from kickbert.models.encoder import load_encoder
+    from kickbert.models.head import Head, TextClassifier
+    from kickbert.training.learner import GradualLearner
+
+    model = TextClassifier(load_encoder(tiny), Head(32, 2))
+    learn = GradualLearner(by_hand, model, path=tmp_path)
+    assert len(learn.fit_gradual()) == 2
+    assert learn.predict("a dull, cold film")[0] in ("bad", "good")
+    learn.show_results(max_n=2)
+
+
+def test_predictions_come_in_the_order_of_the_rows(by_hand, reviews):
+    dl = by_hand.test_dl(reviews)
+    seen = [row for _ in dl for row in dl.batch_rows]
+    lengths = dl.rows[0].lengths
+    assert sorted(seen) == list(range(120)) and seen != list(range(120))
+    assert (np.diff(lengths[seen]) <= 0).all()
+
+
+def test_the_order_depends_on_the_seed_alone(by_hand):
+    def order(seed):
+        by_hand.train.seed(seed)
+        return [tuple(by_hand.train.batch_rows) for _ in by_hand.train]
+
+    torch.rand(3)
+    assert order(5) == order(5) != order(6)
+
+
+def test_packed_rows_are_shared_by_copies(by_hand):
+    assert by_hand.train.new(bs=4).rows is by_hand.train.rows
+
+
+def test_drop_last(by_hand):
+    assert [len(b[1]) for b in by_hand.valid.new(bs=10, drop_last=True)] == [10, 10]
+    assert [len(b[1]) for b in by_hand.valid.new(bs=10, drop_last=False)] == [10, 10, 4]
+
+
+def test_an_empty_pack():
+    packed = Packed.of([])
+    assert len(packed) == 0 and packed.gather([]).shape == (0, 0)
+    assert pd.Series(packed.lengths).empty

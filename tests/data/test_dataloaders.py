@@ -1,0 +1,151 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from kickbert.data.dataloaders import dataloaders_from_df
+from kickbert.data.transforms import TextTokenizer
+from kickbert.text.tokenization import SEP
+
+
+@pytest.fixture
+def tokens(tiny_tok):
+    return TextTokenizer(tiny_tok)
+
+
+def build(df, tokens, **kwargs):
+    return dataloaders_from_df(df, tokens, **{"bs": 16, "device": torch.device("cpu"), **kwargs})
+
+
+def test_batches_hold_the_rows_of_df_and_their_labels(reviews, tokens):
+    dls = build(reviews, tokens)
+    assert len(dls.train_ds) == 102 and len(dls.valid_ds) == 18 and dls.c == 2 and list(dls.vocab) == ["bad", "good"]
+    truth = dict(zip(reviews["text"], reviews["label"], strict=True))
+    seen = 0
+    for dl in dls:
+        for x, y in dl:
+            for ids, code in zip(x, y, strict=True):
+                assert dls.vocab[code] == truth[tokens.decode(ids)]
+                seen += 1
+    assert seen == 120
+
+
+def test_several_columns_are_joined(tokens):
+    df = pd.DataFrame(
+        {"name": ["great fun", "bad acting"] * 20, "blurb": ["loved", "hated"] * 20, "label": [1, 0] * 20}
+    )
+    dls = build(df, tokens, text_col=["name", "blurb"])
+    assert dls.train_ds.items[0].text.count(SEP) == 1
+    assert dls.test_dl([("a", "b"), {"name": "a", "blurb": "b"}, "a"]).rows[0].lengths.tolist() == [6, 6, 5]
+
+
+def test_valid_rows_by_column_and_no_test_row_is_used(reviews, tokens):
+    df = reviews.assign(split=["train", "valid", "test"] * 40)
+    dls = build(df, tokens, valid="split")
+    used = {row.text for part in (dls.train_ds, dls.valid_ds) for row in part.items}
+    assert used == set(df[df["split"] != "test"]["text"])
+
+
+def test_missing_texts_and_labels_are_counted_and_named(reviews, tokens):
+    reviews.index = [f"row{i}" for i in range(120)]
+    reviews.loc["row3", "text"] = None
+    reviews.loc[["row5", "row6"], "label"] = np.nan
+    with pytest.warns(UserWarning) as told:
+        dls = build(reviews, tokens)
+    messages = [str(w.message) for w in told]
+    assert "2 rows have no label and are not used: rows ['row5', 'row6']" in messages
+    assert "1 rows have no text and are not used: rows ['row3']" in messages
+    assert len(dls.train_ds) + len(dls.valid_ds) == 117
+
+
+def test_a_label_that_training_never_saw_is_left_out_of_validation(reviews, tokens):
+    df = reviews.assign(split=["train"] * 100 + ["valid"] * 20)
+    df.loc[110, "label"] = "new"
+    with pytest.warns(
+        UserWarning, match=r"1 rows have a label that training never saw \(\['new'\]\): rows \[110\]; they"
+    ):
+        dls = build(df, tokens, valid="split")
+    assert len(dls.valid_ds) == 19 and dls.c == 2
+
+
+def test_a_class_with_a_single_row(reviews, tokens):
+    reviews.loc[0, "label"] = "lonely"
+    with pytest.warns(UserWarning, match=r"1 classes have a single row, kept for training: \['lonely'\]"):
+        dls = build(reviews, tokens)
+    assert list(dls.vocab) == ["bad", "good", "lonely"] and "lonely" in {row.target for row in dls.train_ds.items}
+
+
+def test_bins_come_from_the_training_rows_alone(tokens):
+    df = pd.DataFrame(
+        {"text": "x", "pledged": np.r_[np.arange(80.0), np.full(20, 1e6)], "split": ["train"] * 80 + ["valid"] * 20}
+    )
+    dls = build(df, tokens, label_col="pledged", bins=4, valid="split", bin_format="$")
+    assert dls.target.edges == (19.5, 39.5, 59.5)
+    assert {row.target for row in dls.valid_ds.items} == {"$60 and over"}
+
+
+def test_long_texts_are_cut_and_counted(reviews, tiny_tok):
+    with pytest.warns(UserWarning, match=r"102 of 102 training texts \(100.0%\) are longer than max_length=4 tokens"):
+        dls = build(reviews, TextTokenizer(tiny_tok, max_length=4))
+    assert all(x.shape[1] == 4 for x, _ in dls.train)
+
+
+@pytest.mark.parametrize("text", ["z" * 1_000_000, "\x00", "👩🏽‍🚀 🎉", "مرحبا بالعالم", "a </s> <pad>", ""])
+def test_hard_texts_become_rows(reviews, tokens, text):
+    reviews.loc[0, "text"] = text
+    dls = build(reviews, tokens, valid=[1, 2, 3])
+    assert len(dls.train_ds) == 117 and sum(len(y) for _, y in dls.train) == 117
+
+
+def test_a_duplicated_index(reviews, tokens):
+    reviews.index = [0] * 60 + [1] * 60
+    dls = build(reviews, tokens, valid=[1])
+    assert len(dls.train_ds) == len(dls.valid_ds) == 60
+
+
+def test_df_is_not_changed(reviews, tokens):
+    before = reviews.copy()
+    build(reviews, tokens)
+    assert reviews.equals(before)
+
+
+@pytest.mark.parametrize(
+    ("change", "kwargs", "message"),
+    [
+        (lambda df: df.iloc[:0], {}, "df has no rows"),
+        (lambda df: df, {"text_col": "txet"}, "text_col='txet' is not a column.*did you mean 'text'"),
+        (lambda df: df, {"label_col": "labl"}, "label_col='labl' is not a column.*did you mean 'label'"),
+        (lambda df: df.assign(label="good"), {}, "holds one class only"),
+        (lambda df: df, {"bins": 4}, "'label' are no numbers.*leave bins out"),
+        (lambda df: df.assign(label=[1.0, 2.0] * 60), {"bins": 4}, "2 distinct values"),
+        (lambda df: df.assign(text=None), {}, "no row of df has both a text"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:120 rows have no text")
+def test_bad_frames(reviews, tokens, change, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        build(change(reviews), tokens, **kwargs)
+
+
+def test_labelled_rows_to_test_on(reviews, tokens):
+    dls = build(reviews, tokens)
+    dl = dls.test_dl(reviews, with_labels=True)
+    assert sum(len(y) for _, y in dl) == 120
+    with pytest.raises(ValueError, match=r"label that training never saw \(\['odd'\]\): rows \[5\]; leave them out"):
+        dls.test_dl(reviews.assign(label=["good"] * 5 + ["odd"] + ["bad"] * 114), with_labels=True)
+
+
+def test_items_that_do_not_fit(reviews, tokens):
+    dls = build(reviews, tokens)
+    with pytest.raises(ValueError, match=r"the item has 2 texts; this model reads 1: \['text'\]"):
+        dls.test_dl([("a", "b")])
+    with pytest.raises(ValueError, match="the item has no 'text'"):
+        dls.test_dl([{"txt": "a"}])
+
+
+def test_show_batch_is_a_table_in_a_terminal(reviews, tokens, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    build(reviews, tokens).show_batch(max_n=3)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4 and lines[0].split() == ["text", "target"]
+    assert all(line.split()[-1] in ("good", "bad") for line in lines[1:])

@@ -1,0 +1,92 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kickbert import split
+from kickbert.data.splits import stratified, valid_rows
+
+
+@given(st.lists(st.integers(2, 60), min_size=1, max_size=6), st.floats(0.05, 0.6), st.integers(0, 99))
+def test_each_stratum_gives_its_share(sizes, share, seed):
+    strata = np.repeat(np.arange(len(sizes)), sizes)
+    chosen = stratified(strata, share, seed)
+    assert chosen.sum() == max(1, round(len(strata) * share))
+    for i, size in enumerate(sizes):
+        assert abs(chosen[strata == i].sum() - size * share) < 2
+
+
+def test_a_class_of_one_row_stays_in_training_and_is_named():
+    strata = np.array(["a"] * 20 + ["lonely"])
+    with pytest.warns(UserWarning, match=r"1 classes have a single row, kept for training: \['lonely'\]"):
+        assert not stratified(strata, 0.5, 0)[-1]
+
+
+def test_split_is_70_15_15_stratified_and_seeded():
+    df = pd.DataFrame({"text": "x", "label": ["a"] * 700 + ["b"] * 300})
+    parts = split(df)
+    assert parts["split"].value_counts().to_dict() == {"train": 700, "valid": 150, "test": 150}
+    rates = parts.groupby("split")["label"].apply(lambda s: (s == "a").mean())
+    assert np.allclose(rates, 0.7, atol=0.01)
+    assert split(df).equals(parts) and not split(df, seed=1).equals(parts)
+    assert "split" not in df
+
+
+def test_a_number_of_many_values_is_stratified_by_quantiles():
+    df = pd.DataFrame({"text": "x", "pledged": np.arange(2000.0)})
+    test = split(df, label_col="pledged").query("split == 'test'")["pledged"]
+    assert np.allclose(np.histogram(test, bins=10, range=(0, 2000))[0], 30, atol=1)
+
+
+def test_no_test_rows():
+    assert set(split(pd.DataFrame({"text": list("abcdefgh")}), valid=0.25, test=0)["split"]) == {"train", "valid"}
+
+
+@pytest.mark.parametrize(
+    ("df", "kwargs", "message"),
+    [
+        (pd.DataFrame({"text": []}), {}, "df has no rows"),
+        (pd.DataFrame({"text": ["a", "b"]}), {"valid": 0.6, "test": 0.5}, "leave no training rows"),
+        (pd.DataFrame({"text": ["a", "b"]}), {"label_col": "txet"}, "did you mean 'text'"),
+    ],
+)
+def test_bad_splits(df, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        split(df, **kwargs)
+
+
+def rows_of(**columns):
+    return pd.DataFrame({"text": ["a"] * 4, **columns}, index=[10, 11, 12, 13])
+
+
+def test_valid_by_column_leaves_test_rows_out():
+    train, held = valid_rows(rows_of(split=["train", "valid", "test", "train"]), "split", np.zeros(4), 0)
+    assert train.tolist() == [True, False, False, True] and held.tolist() == [False, True, False, False]
+
+
+def test_valid_by_booleans_and_by_row_labels():
+    assert valid_rows(rows_of(held=[True, False, False, True]), "held", np.zeros(4), 0)[1].tolist() == [
+        True,
+        False,
+        False,
+        True,
+    ]
+    assert valid_rows(rows_of(), [11, 13], np.zeros(4), 0)[1].tolist() == [False, True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("valid", "message"),
+    [
+        ("splt", "valid='splt' is not a column of df.*did you mean 'split'"),
+        ("part", r"holds \['dev'\]; it may hold 'train', 'valid', 'test'"),
+        ([99], "1 rows that df.index lacks, such as 99"),
+        ([10, 11, 12, 13], "gives 0 training and 4 validation rows"),
+        (0.0, "cannot be held out"),
+        (1.5, "cannot be held out"),
+    ],
+)
+def test_bad_valid(valid, message):
+    df = rows_of(split=["train"] * 4, part=["dev"] * 4)
+    with pytest.raises(ValueError, match=message):
+        valid_rows(df, valid, np.zeros(4), 0)

@@ -1,0 +1,119 @@
+"""Explanations of a model that provably looks at one word, by every method; and how they are shown."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from kickbert import explain
+from kickbert.data.transforms import TextTokenizer
+from kickbert.evaluation.attribution import Explanation, token_maps
+from kickbert.text.tokenization import SEP
+
+TEXT = "a bright film wonderful no 3"
+
+
+@pytest.fixture
+def one_word(make, reviews):
+    """A model whose head reads nothing but how much of the token «wonderful» is there."""
+    pytest.importorskip("captum")
+    learn = make(reviews, pooling="mean")
+    model, tokens = learn.model, learn.dls.tokenizer
+    with torch.no_grad():
+        for layer in model.encoder.layers:  # attention and feed-forward add nothing: states are the embeddings
+            for p in (*layer.attention.output.dense.parameters(), *layer.output.dense.parameters()):
+                p.zero_()
+        table = model.encoder.body.embeddings.word_embeddings.weight
+        direction = torch.zeros(table.shape[1])
+        direction[::2], direction[1::2] = 1, -1  # of mean zero, so LayerNorm keeps it
+        table.zero_()
+        model.encoder.body.embeddings.position_embeddings.weight.zero_()
+        table.add_(0.1 * torch.randn(table.shape, generator=torch.Generator().manual_seed(0)))
+        table -= table @ direction[:, None] / len(direction) * direction
+        others = {i for w in (" a", " bright", " film", " no", " 3") for i in tokens.hf(w)["input_ids"]}
+        for i in set(tokens.hf(" wonderful")["input_ids"]) - others:
+            table[i] = 3 * direction
+        model.head.classifier.weight.zero_()
+        model.head.classifier.weight[1] = direction
+    return learn
+
+
+@pytest.mark.parametrize("method", ["gradients", "occlusion"])
+def test_the_one_word_is_found(one_word, method):
+    found = explain(one_word, TEXT, "good", method)
+    assert found.words == TEXT.split() and found.label == "good"
+    scores = dict(zip(found.words, found.scores, strict=True))
+    others = [abs(v) for w, v in scores.items() if w != "wonderful"]
+    assert scores["wonderful"] > 5 * max(others)
+    assert explain(one_word, TEXT, "bad", method).to_frame()["score"].abs().max() < scores["wonderful"]
+    if method == "gradients":
+        assert found.gap < 0.05
+        coarse = explain(one_word, TEXT, "good", method, steps=2)
+        assert coarse.gap > found.gap
+
+
+def test_rollout_gives_shares_of_attention(make, reviews):
+    learn = make(reviews)
+    found = explain(learn, TEXT, method="rollout")
+    assert (found.scores >= 0).all() and 0 < found.scores.sum() <= 1 + 1e-6
+    maps, tokens = token_maps(learn, TEXT)
+    assert maps.shape[0] == 2 and maps.shape[2] == len(tokens) and np.allclose(maps.sum(-1), 1, atol=1e-5)
+
+
+def test_the_model_is_left_as_it_was(make, reviews):
+    pytest.importorskip("captum")
+    learn = make(reviews, precision="bf16")
+    learn.freeze()
+    learn.model.train()
+    before = {n: (p.requires_grad, p.clone()) for n, p in learn.model.named_parameters()}
+    for method in ("gradients", "occlusion", "rollout"):
+        explain(learn, TEXT, method=method)
+    for name, p in learn.model.named_parameters():
+        assert p.requires_grad == before[name][0] and torch.equal(p, before[name][1]) and p.grad is None
+    assert learn.model.precision == "bf16" and learn.model.training
+    assert learn.model.encoder.body.config._attn_implementation == "kickbert"
+
+
+def test_words_know_their_tokens(tiny_tok):
+    tokens = TextTokenizer(tiny_tok, 20)
+    text = SEP.join(["a bright, warm film", "I loved this story"])
+    words, place = tokens.framing.words(text)
+    assert words == ["a", "bright,", "warm", "film", "I", "loved", "this", "story"]
+    (row,), _ = tokens.encode_batch([text])
+    assert len(row) == len(place) and (place[[0, -1]] == -1).all()
+    spelled = dict.fromkeys(range(len(words)), "")
+    for i, w in zip(row, place, strict=True):
+        if w >= 0:
+            spelled[w] += tiny_tok.decode([i])
+    assert [spelled[i].strip() for i in range(len(words))] == words
+    _, cut = TextTokenizer(tiny_tok, 8).framing.words("a wonderful and moving story " * 9)
+    assert len(cut) == 8
+
+
+def test_bad_questions(make, reviews):
+    learn = make(reviews)
+    with pytest.raises(ValueError, match="method='shap' is not one of"):
+        explain(learn, TEXT, method="shap")
+    with pytest.raises(ValueError, match="label='ugly' is no class"):
+        explain(learn, TEXT, "ugly", "occlusion")
+    with pytest.raises(ValueError, match="has no words"):
+        explain(learn, "  ", method="occlusion")
+
+
+def test_numbers_and_several_labels(make, reviews):
+    rng = np.random.default_rng(0)
+    number = make(reviews.assign(label=rng.normal(5, 1, len(reviews))), task="regression")
+    assert 0 < explain(number, TEXT, method="occlusion").value < 10
+    several = make(reviews.assign(label=[["x", label] for label in reviews["label"]]))
+    assert explain(several, TEXT, "x", "occlusion").label == "x"
+
+
+def test_how_it_is_shown(monkeypatch):
+    found = Explanation(["<b>", "good"], np.array([-0.5, 1.0]), "yes", 0.75, "gradients", 0.011)
+    page = found.to_html()
+    assert "&lt;b&gt;" in page and "rgba(213,94,0,0.75)" in page and "rgba(0,114,178,0.38)" in page
+    assert "yes: 0.750 (gradients, completeness gap 1.1%)" in page
+    assert "good +1.00, <b> -0.50" in repr(found)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert "\x1b[30;48;2;213;94;0mgood\x1b[0m" in repr(found)
+    assert found.to_frame().equals(pd.DataFrame({"word": ["<b>", "good"], "score": [-0.5, 1.0]}))

@@ -1,0 +1,126 @@
+"""Predictors: light, in order, whatever comes; files of any size."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kickbert
+from kickbert.inference.batch_prediction import predict_file, read_rows
+
+
+@pytest.fixture(scope="module")
+def model(served):
+    return kickbert.load(served / "one", backend="torch")
+
+
+def test_it_needs_neither_fastai_nor_torch_to_be_imported():
+    code = """
+import sys, kickbert.predictor, kickbert.streaming
+print([m for m in ("torch", "fastai", "transformers", "sklearn", "matplotlib") if m in sys.modules])
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_the_order_is_that_of_the_texts(model):
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(["warm", "cold", "film", "story"], rng.integers(1, 40))) for _ in range(200)]
+    texts += texts[:20]  # answered once, given twice
+    probs = model.predict_proba(texts, batch_size=7)
+    assert probs.shape == (220, 2) and probs.dtype == np.float32
+    np.testing.assert_allclose(probs.sum(1), 1, atol=1e-5)
+    one_by_one = np.concatenate([model.predict_proba([text]) for text in texts[::17]])
+    np.testing.assert_allclose(probs[::17], one_by_one, atol=1e-5)
+    assert model.predict(texts) == [model.labels[i] for i in probs.argmax(1)]
+
+
+def test_a_batch_is_of_like_lengths(model, monkeypatch):
+    given, backend = [], model.backend
+
+    class Watched:
+        name, workers, spare = backend.name, 1, 16
+
+        def __call__(self, ids, mask, share):
+            given.append(mask)
+            return backend(ids, mask, share)
+
+    monkeypatch.setattr(model, "backend", Watched())
+    model.predict([f"film {'cold ' * (i % 50)} {i}" for i in range(200)], batch_size=32)
+    assert sum(map(len, given)) == 200 and max(map(len, given)) > 1
+    assert all((mask == 0).sum() <= 16 and len(mask) <= 32 for mask in given)
+
+
+def test_what_comes(model, served):
+    assert model.predict([]) == [] and model.predict_proba([]).shape == (0, 2)
+    odd = ["", " ", "\x00", "a" * 1_000_000, "😀" * 300, "</s><s>", "\ud800"]
+    assert len(model.predict(odd)) == len(odd)
+    with pytest.warns(UserWarning, match="3 cells of .* are not strings"):
+        model.predict([1, 2.5, b"bytes"])
+    with pytest.raises(TypeError, match="must be a list of texts"):
+        model.predict("a text")
+    with pytest.raises(ValueError, match="batch_size=0"):
+        model.predict(["a"], batch_size=0)
+    with pytest.raises(ValueError, match="did you mean 'txet'"):
+        model.predict_df(pd.DataFrame({"txet": ["a"]}))
+    with pytest.raises(ValueError, match="no rows"):
+        model.predict_df(pd.DataFrame({"text": []}))
+    two = kickbert.load(served / "two", backend="torch")
+    assert two.predict([("a", "b"), {"text": "a", "more": "b"}]) == two.predict([{"text": "a", "more": "b"}] * 2)
+    with pytest.raises(ValueError, match="has 3 texts; this model reads 2"):
+        two.predict([("a", "b", "c")])
+
+
+def test_words(model):
+    found = model.explain("a bright, warm film", "good")
+    assert found.words == ["a", "bright,", "warm", "film"] and found.label == "good"
+    without = model.predict_proba(["a bright, <mask> film".replace("<mask>", "\x00")])  # any other text differs
+    assert found.value == pytest.approx(model.predict_proba(["a bright, warm film"])[0, 1], abs=1e-5)
+    assert without.shape == (1, 2)
+    with pytest.raises(ValueError, match="is no class"):
+        model.explain("a", "none")
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "csv.gz", "jsonl", "parquet"])
+def test_files_of_every_kind_keep_their_order(model, tmp_path, kind):
+    if kind == "parquet":
+        pytest.importorskip("pyarrow")
+    rows = pd.DataFrame({"id": [f"{i:03}" for i in range(95)], "text": [f"a warm film {i}" for i in range(95)]})
+    rows.loc[[3, 50], "text"] = None
+    source = tmp_path / f"in.{kind}"
+    write = {"parquet": rows.to_parquet, "jsonl": lambda p: rows.to_json(p, orient="records", lines=True)}
+    sep = "\t" if kind == "tsv" else ","
+    write.get(kind, lambda p: rows.to_csv(p, index=False, sep=sep))(source)
+    done = predict_file(model, source, tmp_path / f"out.{kind}", piece=20)
+    assert (done.rows, done.without_text, done.first_without_text) == (95, 2, [3, 50])
+    out = read_rows(done.out)
+    assert out["id"].astype(str).str.zfill(3).tolist() == rows["id"].tolist()
+    expected = model.predict_df(rows.dropna())
+    assert out["label"].dropna().tolist() == expected["label"].tolist() and out["label"].isna().sum() == 2
+    np.testing.assert_allclose(out["prob_good"].dropna(), expected["prob_good"], atol=1e-5)
+
+
+def test_a_file_with_bad_lines_and_a_name_that_is_taken(model, tmp_path):
+    (tmp_path / "in.csv").write_text("headline,label\na warm film,1\nx,y,z\n\xff bad,2\n", encoding="latin-1")
+    done = predict_file(model, tmp_path / "in.csv", tmp_path / "out.csv", text_col=["headline"])
+    assert done.rows == 2 and len(done.skipped) == 1 and "line 3" in done.skipped[0]
+    assert read_rows(done.out).columns.tolist()[:3] == ["headline", "label", "predicted_label"]
+
+
+@pytest.mark.parametrize(
+    ("content", "out", "told"),
+    [
+        ("a,b\n1,2\n", "out.csv", r"has no column 'text'; it has \['a', 'b'\]"),
+        ("", "out.csv", "cannot be read"),
+        ("text\n", "out.csv", "has no rows"),
+        ("text\na\n", "out.xlsx", r"ends in '\.xlsx'; known are"),
+    ],
+)
+def test_files_that_cannot_be(model, tmp_path, content, out, told):
+    (tmp_path / "in.csv").write_text(content)
+    with pytest.raises(ValueError, match=told):
+        predict_file(model, tmp_path / "in.csv", tmp_path / out)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv"]  # nothing half written
+    with pytest.raises(ValueError, match="is no file here"):
+        predict_file(model, tmp_path / "none.csv", tmp_path / "out.csv")

@@ -1,0 +1,150 @@
+import warnings
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModel
+
+from kickbert.models.encoder import LAYERS, Encoder, load_encoder
+
+SIZE = {
+    "vocab_size": 100,
+    "hidden_size": 32,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 64,
+}
+DEBERTA = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_biased_input": False}
+SPECIAL = {"pad_token_id": 0, "bos_token_id": 1, "cls_token_id": 1, "eos_token_id": 2, "sep_token_id": 2}
+OWN = {
+    "albert": {"embedding_size": 16},
+    "deberta": DEBERTA,
+    "deberta-v2": DEBERTA,
+    "electra": {"embedding_size": 16},
+    "longformer": {"attention_window": [4] * 4},
+    "modernbert": {**SPECIAL, "global_attn_every_n_layers": 2, "local_attention": 4},
+}
+ARCHITECTURES = [(kind, {}) for kind in LAYERS] + [("deberta-v2", {"conv_kernel_size": 3, "conv_act": "gelu"})]
+
+
+def random_encoder(kind: str, **extra) -> Encoder:
+    torch.manual_seed(0)
+    if kind == "distilbert":
+        size = {
+            "vocab_size": 100,
+            "dim": 32,
+            "n_layers": 4,
+            "n_heads": 4,
+            "hidden_dim": 48,
+            "max_position_embeddings": 64,
+        }
+    else:
+        size = SIZE | OWN.get(kind, {}) | extra
+    return Encoder(AutoModel.from_config(AutoConfig.for_model(kind, **size))).eval()
+
+
+def padded_batch() -> tuple[torch.Tensor, torch.Tensor]:
+    ids = torch.randint(5, 100, (3, 11), generator=torch.Generator().manual_seed(1))
+    return ids, torch.arange(11) < torch.tensor([11, 7, 3])[:, None]
+
+
+@pytest.mark.parametrize(("kind", "extra"), ARCHITECTURES)
+def test_suffix_of_prefix_is_the_full_forward_at_every_depth(kind, extra):
+    encoder = random_encoder(kind, **extra)
+    ids, mask = padded_batch()
+    names = list(encoder.state_dict())
+    with torch.no_grad():
+        full = encoder(ids, mask)
+        for depth in range(encoder.n_layers + 1):
+            split = encoder.suffix(encoder.prefix(ids, mask, depth), mask, depth)
+            assert torch.equal(split[mask], full[mask]), f"depth {depth}"
+            for stop in range(depth, encoder.n_layers):
+                part = encoder.between(encoder.prefix(ids, mask, depth), mask, depth, stop)
+                assert torch.equal(part[mask], encoder.prefix(ids, mask, stop)[mask]), f"depth {depth} to {stop}"
+    assert list(encoder.state_dict()) == names
+
+
+@pytest.mark.parametrize(("kind", "extra"), ARCHITECTURES)
+def test_depths_do_differ_and_padding_does_not_matter(kind, extra):
+    """Guards the test above: a prefix that ignored its depth, or a mask that was ignored, would pass it."""
+    encoder = random_encoder(kind, **extra)
+    ids, mask = padded_batch()
+    with torch.no_grad():
+        shallow, deep = encoder.prefix(ids, mask, 0), encoder.prefix(ids, mask, encoder.n_layers)
+        same_shape = shallow.shape == deep.shape  # ALBERT's embeddings are narrower than its states
+        assert not same_shape or not torch.allclose(shallow[mask], deep[mask], atol=1e-3)
+        alone = encoder(ids[1:2, :7], mask[1:2, :7])
+        assert torch.allclose(encoder(ids, mask)[1, :7], alone[0], atol=1e-5)
+        assert torch.equal(encoder(ids.masked_fill(~mask, 99), mask)[mask], encoder(ids, mask)[mask])
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_gradients_reach_the_suffix_and_only_it(kind):
+    encoder = random_encoder(kind)
+    ids, mask = padded_batch()
+    depth = encoder.n_layers - 1
+    with torch.no_grad():
+        hidden = encoder.prefix(ids, mask, depth)
+    encoder.suffix(hidden, mask, depth)[mask].square().sum().backward()
+    groups = encoder.groups()
+    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in groups[f"layer {encoder.n_layers}"])
+    assert all(p.grad is None for i in range(depth) for p in groups[f"layer {i + 1}"])
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_each_parameter_is_in_one_group(kind):
+    encoder = random_encoder(kind)
+    groups = encoder.groups()
+    assert list(groups) == ["embeddings", *(f"layer {i + 1}" for i in range(encoder.n_layers))]
+    assert sorted(id(p) for group in groups.values() for p in group) == sorted(id(p) for p in encoder.parameters())
+    assert all(groups.values())
+
+
+def test_albert_is_a_single_body_group():
+    assert list(random_encoder("albert").groups()) == ["embeddings", "layer 1"]
+
+
+def test_roberta_base_gives_13_groups_and_512_tokens():
+    with torch.device("meta"):
+        encoder = Encoder(
+            AutoModel.from_config(AutoConfig.for_model("roberta", max_position_embeddings=514, pad_token_id=1))
+        )
+    assert len(encoder.groups()) == 13  # the head is the fourteenth
+    assert encoder.max_length == 512
+
+
+def test_newly_initialised_poolers_are_dropped():
+    assert not any("pooler" in name for name in random_encoder("bert").state_dict())
+
+
+def test_unknown_architecture_names_those_that_work():
+    body = AutoModel.from_config(AutoConfig.for_model("gpt2", n_layer=1, n_embd=8, n_head=2, vocab_size=10))
+    with pytest.raises(ValueError, match=r"'gpt2' is not supported; supported are \['albert'"):
+        Encoder(body)
+
+
+def test_depth_out_of_range():
+    encoder = random_encoder("bert")
+    ids, mask = padded_batch()
+    with pytest.raises(ValueError, match="depth=5 is outside 0 to 4"):
+        encoder.prefix(ids, mask, 5)
+    with pytest.raises(ValueError, match="depth=-1 is outside"):
+        encoder.suffix(torch.zeros(3, 11, 32), mask, -1)
+
+
+def test_a_failing_layer_leaves_the_model_as_it_was():
+    encoder = random_encoder("roberta")
+    ids, mask = padded_batch()
+    names = list(encoder.state_dict())
+    with pytest.raises(RuntimeError):
+        encoder.suffix(torch.zeros(3, 11, 7), mask, 2)  # states of the wrong width
+    assert list(encoder.state_dict()) == names
+    assert encoder(ids, mask).shape == (3, 11, 32)
+
+
+def test_loading_a_folder_says_nothing(tiny, capfd):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_encoder(tiny).n_layers == 2
+    out = capfd.readouterr()
+    assert out.out + out.err == ""

@@ -1,0 +1,55 @@
+"""Ordered buckets: where they are cut and how they are written."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kickbert.targets.binning import bin_edges, range_names, short_number
+from kickbert.targets.fitting import fit_target
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=4, max_size=300), st.integers(2, 6))
+def test_no_bin_is_empty_and_edges_ascend(values, bins):
+    if len(set(values)) < bins:
+        with pytest.raises(ValueError, match="distinct values"):
+            bin_edges(pd.Series(values), bins)
+        return
+    edges = bin_edges(pd.Series(values), bins)
+    assert len(edges) == bins - 1 and (np.diff(edges) > 0).all()
+    counts = np.bincount(np.digitize(values, edges), minlength=bins)
+    assert counts.sum() == len(values)
+    # Halfway between two floats that touch, an edge may round to the lower one, which then falls in the upper bucket.
+    assert counts.min() > 0 or np.diff(np.unique(values)).min() < 1e-9
+
+
+def test_bins_of_distinct_values_are_equal():
+    values = pd.Series(np.random.default_rng(0).permutation(1000))
+    assert np.bincount(np.digitize(values, bin_edges(values, 4))).tolist() == [250] * 4
+
+
+def test_a_heap_of_zeros_makes_uneven_bins_and_a_warning():
+    values = pd.Series([0.0] * 80 + list(range(1, 21)), name="pledged")
+    with pytest.warns(UserWarning, match=r"bins of 'pledged' are uneven \(under 0.5: 80, "):
+        target = fit_target(values, bins=4)
+    assert len(target.names) == 4 and np.bincount(target.encode(values)).min() > 0
+
+
+def test_explicit_edges_and_values_beyond_them():
+    target = fit_target(pd.Series([1, 60, 150], name="x"), bins=[50, 100])
+    assert target.edges == (50, 100) and target.names == ["under 50", "50–100", "100 and over"]
+    assert target.encode(pd.Series([-5, 49.9, 50, 100, 1e9])).tolist() == [0, 0, 1, 2, 2]
+
+
+def test_range_names_tell_close_edges_apart():
+    assert range_names([1001, 1002, 1003]) == ["under 1.001K", "1.001K–1.002K", "1.002K–1.003K", "1.003K and over"]
+    assert range_names([0.5], lambda v: f"{v:.0%}") == ["under 50%", "50% and over"]
+
+
+@given(st.floats(0.01, 1e12) | st.floats(-1e12, -0.01) | st.just(0.0))
+def test_short_numbers_are_short_and_right(value):
+    text = short_number(value)
+    unit = {"K": 1e3, "M": 1e6, "B": 1e9}.get(text[-1], 1)
+    read = float(text.rstrip("KMB")) * unit
+    assert abs(read - value) <= 0.06 * abs(value) and len(text) <= 8

@@ -1,0 +1,138 @@
+"""Variants of training texts: what changes, what stays, and that validation never sees one."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kickbert import EDA, CharacterNoise, Stores
+from kickbert.text import wordnet
+from kickbert.text.augmentation import Augmenter, augment_texts, deletion, insertion, parted, swap, synonyms
+from kickbert.text.tokenization import SEP
+
+TEXT = "The quick dog doesn't like a big, old house!"
+
+
+@given(st.text(max_size=60))
+def test_parts_make_up_the_text(text):
+    parts, places = parted(text)
+    assert "".join(parts) == text and all(parts[i] for i in places)
+
+
+@pytest.mark.parametrize("operation", [synonyms, insertion, swap, deletion])
+@given(st.integers(0, 50), st.integers(1, 4))
+def test_operations_change_words_only(operation, seed, count):
+    parts, places = parted(TEXT)
+    words = [parts[i] for i in places]
+    out = operation(parts, places, count, np.random.default_rng(seed))
+    text = "".join(out)
+    assert text.endswith("!") and "  " not in text
+    assert [parts[i] for i in places] == words  # what was given is as it was
+    found = parted(text)[0][1::2]
+    if operation is swap:
+        assert sorted(found) == sorted(words)
+    if operation is deletion:
+        assert len(found) == len(words) - count
+    if operation is synonyms:
+        changed = [(a, b) for a, b in zip(parts, out, strict=True) if a != b]
+        assert 0 < len(changed) <= count
+        assert all(b.lower() in map(str.lower, wordnet.synonyms(a.lower())) for a, b in changed)
+
+
+def test_a_single_word_is_never_left_out():
+    parts, places = parted("lamp")
+    assert "".join(deletion(parts, places, 3, np.random.default_rng(0))) == "lamp"
+
+
+def test_synonyms_are_wordnets():
+    assert {"auto", "automobile", "motorcar"} <= set(wordnet.synonyms("car"))
+    assert wordnet.synonyms("qwertzuiop") == []
+
+
+@pytest.mark.parametrize("augmenter", [EDA(), EDA(0.5, ["swap"]), CharacterNoise(0.5)])
+@pytest.mark.parametrize("text", ["", "  ", "!", "lamp", TEXT, "日本語 のテキスト", "a" * 5000])
+def test_any_text_has_variants(augmenter, text):
+    (found,) = augmenter([text], 3, np.random.default_rng(0))
+    assert len(found) == 3 and all(isinstance(v, str) for v in found)
+    again = augmenter([text], 3, np.random.default_rng(0))
+    assert again == [found]  # a seed decides
+
+
+def test_typing_errors_are_small():
+    (found,) = CharacterNoise(1.0)(["wonderful cat"], 20, np.random.default_rng(0))
+    assert all(v.endswith(" cat") and v[0] == "w" and abs(len(v) - 13) <= 1 for v in found)
+    assert len(set(found)) > 5
+
+
+def test_columns_are_varied_each_for_itself():
+    text = SEP.join(["the big dog", "an old house"])
+    (found,) = augment_texts([text], EDA(0.5), 8, np.random.default_rng(0), SEP)
+    assert found and all(v.count(SEP) == 1 and v != text for v in found) and len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize(("alpha", "operations"), [(0, ["swap"]), (0.1, ["swop"]), (0.1, [])])
+def test_bad_eda(alpha, operations):
+    with pytest.raises(ValueError, match="must be over 0"):
+        EDA(alpha, operations)
+
+
+def rows_of(dl) -> set[bytes]:
+    ids = dl.rows[0]
+    return {ids.row(i).tobytes() for i in range(len(ids))}
+
+
+class Marked(Augmenter):
+    """Variants that tell where they came from."""
+
+    given: set[str] = frozenset()
+
+    def __call__(self, texts, n, rng):
+        self.given = self.given | set(texts)
+        return super().__call__(texts, n, rng)
+
+    def each(self, text, number, rng):
+        return f"{text} variant {number}"
+
+
+@pytest.mark.parametrize("each_epoch", [False, True])
+def test_no_validation_text_nor_a_variant_of_one_reaches_training(make, reviews, each_epoch):
+    marked = Marked(2, each_epoch)
+    learn = make(reviews, augment=marked)
+    learn.freeze()
+    learn.fit_one_cycle(2, 1e-3)
+    train = {learn.dls.train_ds.tls[0].items[i].text for i in range(len(learn.dls.train_ds))}
+    valid = {learn.dls.valid_ds.tls[0].items[i].text for i in range(len(learn.dls.valid_ds))}
+    assert marked.given and not valid & marked.given
+    assert not any(text.startswith(v + " variant") for text in train for v in valid)
+    assert not rows_of(learn.dls.train) & rows_of(learn.dls.valid)
+    assert not any(" variant" in text for text in valid)
+
+
+def test_static_variants_are_training_rows_and_are_stored(make, reviews):
+    stores = Stores()
+    plain, more = make(reviews), make(reviews, augment=Marked(2), cache=stores)
+    n = len(plain.dls.train_ds)
+    assert len(more.dls.train_ds) == 3 * n and len(more.dls.valid_ds) == len(plain.dls.valid_ds)
+    targets = more.dls.train.rows[1]
+    assert targets[n:].tolist() == [t for t in targets[:n].tolist() for _ in range(2)]
+    more.freeze()
+    more.fit_one_cycle(1, 1e-3)
+    assert more.cache.info()["rows"].iloc[0] == len(rows_of(more.dls.train) | rows_of(more.dls.valid))
+
+
+def test_variants_of_each_epoch_are_new_and_not_stored(make, reviews, capsys):
+    learn = make(reviews, augment=EDA(0.5, variants=3, each_epoch=True), cache=Stores())
+    before = rows_of(learn.dls.train)
+    learn.freeze()
+    learn.fit_one_cycle(2, 1e-3)
+    assert "training texts change from epoch to epoch" in capsys.readouterr().out
+    assert learn.cache.info()["rows"].iloc[0] == len(rows_of(learn.dls.valid))
+    assert rows_of(learn.dls.train) == before  # the rows themselves stay
+    epochs = [{learn.dls.train.ids.row(i).tobytes() for i in range(len(before))} for _ in iter_epochs(learn)]
+    assert epochs[0] != epochs[1] and epochs[0] & before
+
+
+def iter_epochs(learn):
+    for _ in range(2):
+        list(learn.dls.train)
+        yield

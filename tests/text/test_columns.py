@@ -1,0 +1,52 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from kickbert.text.columns import check_frame, named, read_texts
+from kickbert.text.tokenization import SEP
+
+
+def test_a_missing_column_offers_the_nearest_name():
+    df = pd.DataFrame({"text": ["a"], "label": ["b"]})
+    with pytest.raises(
+        ValueError,
+        match=r"text_col='txt' is not a column of df; columns are \['text', 'label'\]; did you mean 'text'\?",
+    ):
+        check_frame(df, ["txt"], "text_col")
+    with pytest.raises(ValueError, match=r"columns are \['text', 'label'\]$"):
+        check_frame(df, ["zzz"], "text_col")
+
+
+def test_what_is_no_frame_and_what_is_empty():
+    with pytest.raises(TypeError, match="df must be a pandas DataFrame, not list"):
+        check_frame([1], ["text"], "text_col")
+    with pytest.raises(ValueError, match="df has no rows"):
+        check_frame(pd.DataFrame({"text": []}), ["text"], "text_col")
+
+
+def test_columns_are_joined_and_a_row_is_missing_only_if_all_are():
+    df = pd.DataFrame({"a": ["x", None, None], "b": ["y", "z", np.nan]})
+    texts, missing = read_texts(df, ["a", "b"])
+    assert texts == [f"x{SEP}y", f"{SEP}z", SEP] and missing.tolist() == [False, False, True]
+
+
+def test_cells_that_are_no_strings_are_counted():
+    df = pd.DataFrame({"text": ["x", 7, 2.5, None]}, dtype=object)
+    with pytest.warns(UserWarning, match=r"2 cells of \['text'\] are not strings"):
+        texts, missing = read_texts(df, "text")
+    assert texts == ["x", "7", "2.5", ""] and missing.tolist() == [False, False, False, True]
+
+
+def test_a_numeric_column_is_read_as_text():
+    with pytest.warns(UserWarning, match="3 cells"):
+        assert read_texts(pd.DataFrame({"text": [1, 2, 3]}), "text")[0] == ["1", "2", "3"]
+
+
+def test_broken_and_foreign_characters_survive():
+    df = pd.DataFrame({"text": ["a\ud800b", "\x00", "مرحبا", "👩🏽‍🚀", f"a{SEP}b"]}, dtype=object)
+    texts, _ = read_texts(df, "text")
+    assert texts[0] == "a?b" and texts[1:4] == ["\x00", "مرحبا", "👩🏽‍🚀"]
+
+
+def test_rows_are_named_by_their_labels_five_at_most():
+    assert named(np.array([True] * 7), pd.Index(list("abcdefg"))) == "['a', 'b', 'c', 'd', 'e'] and 2 more"
