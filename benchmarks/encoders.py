@@ -7,7 +7,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from kickbert.utils import hub as pretrained
+from kickbert.utils.hub import minilm_folder
 
 MPNET = Path.home() / ".cache" / "kickbert" / "all-mpnet-base-v2"
 
@@ -15,7 +15,7 @@ MPNET = Path.home() / ".cache" / "kickbert" / "all-mpnet-base-v2"
 def folder_of(name: str) -> Path:
     """Where the weights of `minilm` or `mpnet` lie; `base` is written first, random, of roberta-base's shape."""
     if name == "minilm":
-        return pretrained.minilm_folder()
+        return minilm_folder()
     if name == "mpnet":
         return _mpnet()
     from transformers import AutoTokenizer, RobertaConfig, RobertaForSequenceClassification
@@ -24,7 +24,7 @@ def folder_of(name: str) -> Path:
     config = RobertaConfig(vocab_size=50_265, max_position_embeddings=514, pad_token_id=1)
     RobertaForSequenceClassification(config).save_pretrained(folder)
     # any tokens will do for random weights
-    AutoTokenizer.from_pretrained(pretrained.minilm_folder()).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(minilm_folder()).save_pretrained(folder)
     return folder
 
 

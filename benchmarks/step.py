@@ -24,8 +24,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from kickbert.data.bucketing import Packed, bucketed
 from kickbert.data.transforms import TextTokenizer
+from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import load_encoder
-from kickbert.models.head import Head, TextClassifier
+from kickbert.models.head import Head
 from kickbert.text.tokenization import PAD
 
 RUNS = RECORDS / "step.jsonl"

@@ -9,9 +9,9 @@ from common.watch import Watch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from kickbert.evaluation.baselines import word_counts
 from kickbert.text.tokenization import PAD
-from kickbert.utils import hub as pretrained
+from kickbert.text.word_statistics import word_counts
+from kickbert.utils import hub
 
 
 def tfidf(train: tuple, valid: tuple, test_texts: list[str]) -> np.ndarray:
@@ -103,7 +103,7 @@ def hf_trainer(train: tuple, tests: list[tuple], **settings) -> tuple[list[tuple
         Trainer's own; and the seconds that training took.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        trainer, tokenizer = trainer_of(pretrained.minilm_folder(), train, scratch, **settings)
+        trainer, tokenizer = trainer_of(hub.minilm_folder(), train, scratch, **settings)
         start = time.perf_counter()
         trainer.train()
         seconds = time.perf_counter() - start
@@ -116,7 +116,7 @@ def watched_trainer(train: tuple, test: tuple, every: int, **settings) -> Watch:
     """Hugging Face's Trainer under a watch; the clock starts at the texts."""
     with tempfile.TemporaryDirectory() as scratch:
         watch = Watch(test[1], every)
-        trainer, tokenizer = trainer_of(pretrained.minilm_folder(), train, scratch, **settings)
+        trainer, tokenizer = trainer_of(hub.minilm_folder(), train, scratch, **settings)
         with watch.stopped():
             ids = tokenizer(test[0], truncation=True)["input_ids"]
         with watch.over(trainer.model, lambda x: bert_logits(trainer.model, x), ids):
@@ -138,7 +138,7 @@ def watched_simpletransformers(train: tuple, test: tuple, every: int, *, seed: i
     with tempfile.TemporaryDirectory() as scratch:
         own |= {"output_dir": scratch, "cache_dir": scratch, "overwrite_output_dir": True}
         watch = Watch(test[1], every)
-        folder, classes = str(pretrained.minilm_folder()), len(set(train[1]))
+        folder, classes = str(hub.minilm_folder()), len(set(train[1]))
         model = ClassificationModel("bert", folder, num_labels=classes, args=own, use_cuda=torch.cuda.is_available())
         with watch.stopped():
             ids = model.tokenizer(test[0], truncation=True, max_length=length)["input_ids"]
@@ -154,7 +154,7 @@ def watched_setfit(train: tuple, test: tuple, *, seed: int, pairs: int) -> Watch
 
     with tempfile.TemporaryDirectory() as scratch:
         watch = Watch(test[1], 0)
-        model = SetFitModel.from_pretrained(str(pretrained.minilm_folder()))
+        model = SetFitModel.from_pretrained(str(hub.minilm_folder()))
         steps = {"num_iterations": 1, "max_steps": pairs // 16, "batch_size": 16}
         quiet = {"save_strategy": "no", "report_to": "none", "show_progress_bar": False, "logging_strategy": "no"}
         arguments = TrainingArguments(output_dir=scratch, seed=seed, **steps, **quiet)

@@ -11,10 +11,10 @@ from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, mean_ab
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC
 
-from kickbert.evaluation.baselines import word_counts
 from kickbert.targets.fitting import fit_target
 from kickbert.targets.kinds import MULTI, REGRESSION, Bins
-from kickbert.training.metrics import best_thresholds
+from kickbert.targets.thresholds import best_thresholds
+from kickbert.text.word_statistics import word_counts
 
 
 def scores(learn: Any, test: pd.DataFrame, train: pd.DataFrame) -> dict[str, float]:

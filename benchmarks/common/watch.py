@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from kickbert.cache.callback import batches_of
-from kickbert.data.bucketing import Packed
+from kickbert.data.bucketing import Packed, batches_of
 from kickbert.text.tokenization import PAD
 
 

@@ -61,7 +61,7 @@ def train(
 ) -> None:
     """Train a classifier and save it, judged on rows that it never saw."""
     import kickbert
-    from kickbert.inference.batch_prediction import read_rows
+    from kickbert.data.table_files import read_rows
 
     with apart(json):
         df = kickbert.split(
@@ -95,7 +95,7 @@ def train(
 def evaluate(model: Model, rows: Rows, backend: Backend = "auto", json: Json = False) -> None:
     """Judge a model on rows with labels."""
     import kickbert
-    from kickbert.inference.batch_prediction import read_rows
+    from kickbert.data.table_files import read_rows
 
     with apart(json):
         found = kickbert.evaluate(kickbert.load(model, backend), read_rows(rows))
@@ -151,7 +151,7 @@ def report(
 ) -> None:
     """Write one page of how good a model is."""
     import kickbert
-    from kickbert.inference.batch_prediction import read_rows
+    from kickbert.data.table_files import read_rows
 
     print(kickbert.report(kickbert.load(model, backend), out, read_rows(rows)))
 
@@ -166,7 +166,7 @@ def explore(
 ) -> None:
     """Write one page of what the rows hold, before any training."""
     import kickbert
-    from kickbert.inference.batch_prediction import read_rows
+    from kickbert.data.table_files import read_rows
 
     df = read_rows(rows)
     label = target if target in df.columns else None
@@ -185,7 +185,7 @@ def export(
 ) -> None:
     """Write a model as ONNX and in int8, compared on rows with labels (validation rows, say)."""
     import kickbert
-    from kickbert.inference.batch_prediction import read_rows
+    from kickbert.data.table_files import read_rows
 
     with apart(json):
         made = kickbert.export(model, read_rows(rows), form or ["onnx", "onnx-int8"], limit=limit, force=force)
@@ -202,7 +202,7 @@ def bench(
     json: Json = False,
 ) -> None:
     """Measure texts per second and latency."""
-    from kickbert.inference.batch_prediction import read_rows
+    from kickbert.data.table_files import read_rows
     from kickbert.inference.benchmarking import SIZES, benchmark
     from kickbert.inference.predictor import load
 

@@ -9,8 +9,8 @@ import pandas as pd
 import psutil
 
 from kickbert import __version__
-from kickbert.inference.backends import cores
 from kickbert.utils.extras import installed
+from kickbert.utils.hardware import cores
 
 PACKAGES = ("torch", "transformers", "fastai", "tokenizers", "numpy", "pandas", "scikit-learn")
 EXTRAS = {

@@ -13,19 +13,19 @@ from fastai.data.block import TransformBlock
 from fastai.data.core import DataLoaders, Datasets
 from transformers import PreTrainedTokenizerBase
 
-from kickbert.data import blocks
-from kickbert.data import display as show  # noqa: F401 - teaches fastai's show_batch, show_results and plot_top_losses about Tokens
+from kickbert.data import display  # noqa: F401 - teaches fastai's show_batch, show_results and the rest about Tokens
 from kickbert.data.bucketing import BucketDL, Packed
 from kickbert.data.imbalance import row_weights
-from kickbert.data.splits import strata_of, valid_rows
-from kickbert.data.transforms import TextTokenizer
+from kickbert.data.splits import valid_rows
+from kickbert.data.transforms import TextTokenizer, target_tensor, target_transforms
 from kickbert.targets.binning import Format
-from kickbert.targets.fitting import fit_target, guess_task
+from kickbert.targets.fitting import fit_target, guess_task, strata_of
 from kickbert.targets.kinds import MULTI, Target
 from kickbert.text.augmentation import Augmenter, augment_texts
 from kickbert.text.cleaning import Cleaner
-from kickbert.text.columns import as_list, check_frame, named, pick, read_items, read_texts
+from kickbert.text.columns import as_list, check_frame, pick, read_items, read_texts
 from kickbert.text.tokenization import SEP
+from kickbert.utils.messages import named
 
 
 class Row(NamedTuple):
@@ -117,7 +117,7 @@ class TextDataLoaders(DataLoaders):
         packed = [Packed.of(*self.tokenizer.encode_documents([row.text for row in rows])[:2])]
         tls = [tl._new(rows, split_idx=1) for tl in self.valid_ds.tls[: 2 if with_labels else 1]]
         if with_labels:
-            packed.append(torch.stack(list(tls[1])) if codes is None else blocks.tensor(self.target, codes))
+            packed.append(torch.stack(list(tls[1])) if codes is None else target_tensor(self.target, codes))
         return self.valid.new(Datasets(tls=tls, n_inp=1), rows=tuple(packed), **kwargs)
 
     def _codes(self, df: pd.DataFrame) -> np.ndarray:
@@ -241,7 +241,7 @@ def _loaders(
     ]
     datasets = Datasets(
         items,
-        [[_text_of, tokenizer], [_target_of, *blocks.transforms(target)]],
+        [[_text_of, tokenizer], [_target_of, *target_transforms(target)]],
         splits=[list(range(len(texts[0]))), list(range(len(texts[0]), len(items)))],
         n_inp=1,
         do_setup=False,  # it would tokenise the training rows once more
@@ -256,6 +256,6 @@ def _loaders(
                 f"max_length={tokenizer.max_length} tokens and were cut",
                 stacklevel=4,
             )
-        rows = (Packed.of(ids, first), blocks.tensor(target, codes[i]))
+        rows = (Packed.of(ids, first), target_tensor(target, codes[i]))
         loaders.append(BucketDL(datasets.subset(i), bs=bs if i == 0 else 2 * bs, shuffle=i == 0, rows=rows))
     return loaders

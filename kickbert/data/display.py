@@ -5,18 +5,19 @@ from typing import Any
 
 import pandas as pd
 from fastai.data.core import show_batch, show_results
-from fastai.imports import IN_NOTEBOOK
 from fastai.interpret import plot_top_losses
 from fastai.torch_core import TensorCategory
 from fastcore.foundation import L
 from plum import dispatch
 
 from kickbert.data.transforms import Tokens
+from kickbert.utils.messages import shorten
+from kickbert.utils.progress import in_notebook
 
 
 def show_table(frame: pd.DataFrame) -> None:
     """Show a table as HTML in a notebook, and as text no wider than the terminal elsewhere."""
-    if IN_NOTEBOOK:
+    if in_notebook():
         from IPython.display import HTML, display
 
         display(HTML(frame.to_html(index=False)))
@@ -24,16 +25,6 @@ def show_table(frame: pd.DataFrame) -> None:
     others = sum(max(frame[c].astype(str).str.len().max(), len(c)) + 2 for c in frame.columns if c != "text")
     width = max(20, shutil.get_terminal_size((100, 24)).columns - others - 2)
     print(frame.assign(text=[shorten(t, width) for t in frame["text"]]).to_string(index=False, justify="left"))
-
-
-def shorten(text: str, width: int) -> str:
-    """The text in at most `width` characters, on one line.
-
-    >>> shorten("a long\\ntext", 8)
-    'a long …'
-    """
-    text = " ".join(str(text).split())
-    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _frame(samples: L, max_n: int, trunc_at: int, **columns: Any) -> pd.DataFrame:

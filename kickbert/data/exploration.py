@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kickbert.data import exploration_report as exploration_page
-from kickbert.data import profiling as facts
+from kickbert.data.exploration_report import figures, write
+from kickbert.data.profiling import class_counts, label_names, languages, missing, suspicious, truncated
 from kickbert.data.splits import TEST
 from kickbert.data.transforms import TextTokenizer
 from kickbert.targets.fitting import guess_task
 from kickbert.targets.kinds import MULTI, SINGLE
 from kickbert.text.columns import as_list, check_column, check_frame, pick, read_texts
+from kickbert.text.duplicates import duplicates, leaks, near_duplicates, shown_groups
+from kickbert.text.word_statistics import telling_words
 
 LENGTHS = (32, 64, 128, 256, 512)
 SAMPLE = 5_000  # rows whose language is told, and that are searched for suspicious labels
@@ -50,11 +52,11 @@ class Exploration:
 
     def figures(self) -> dict[str, Any]:
         """matplotlib figures of what is best seen, by title."""
-        return exploration_page.figures(self.tables, self.lengths)
+        return figures(self.tables, self.lengths)
 
     def to_html(self, file: str | Path) -> Path:
         """Write one page with all tables and figures, which needs no network; gives the file."""
-        return exploration_page.write(Path(file), self.summary, self.tables, self.lengths)
+        return write(Path(file), self.summary, self.tables, self.lengths)
 
 
 def explore(
@@ -84,15 +86,15 @@ def explore(
     label_col = _present(df, label_col, "label", "label_col")
     split_col = _present(df, split_col or "split", "split", "split_col")
     texts, empty = read_texts(df, columns)
-    tables = {"missing": facts.missing(df)}
-    groups = facts.near_duplicates(texts, similar)
-    tables |= {"duplicates": facts.duplicates(df, texts), "near duplicates": facts.shown_groups(df, texts, groups)}
+    tables = {"missing": missing(df)}
+    groups = near_duplicates(texts, similar)
+    tables |= {"duplicates": duplicates(df, texts), "near duplicates": shown_groups(df, texts, groups)}
     if split_col:
-        tables["leaks"] = facts.leaks(df, texts, groups, df[split_col].astype(str) == TEST)
+        tables["leaks"] = leaks(texts, (df[split_col].astype(str) == TEST).to_numpy(), df.index, groups)
     lengths = TextTokenizer(model).framing.count(texts)
-    tables["lengths"] = facts.truncated(lengths, LENGTHS)
+    tables["lengths"] = truncated(lengths, LENGTHS)
     sample = np.sort(np.random.default_rng(seed).permutation(len(df))[:SAMPLE])
-    tables["languages"] = facts.languages([texts[i] for i in sample])
+    tables["languages"] = languages([texts[i] for i in sample])
     if label_col:
         tables |= _labels(df, texts, label_col, label_delim, sample)
     plain = {name: table for name, table in tables.items() if len(table)}
@@ -112,14 +114,12 @@ def _labels(
 ) -> dict[str, pd.DataFrame]:
     values = pick(df, label_col)
     task = guess_task(values.dropna(), delim=delim)
-    names = facts.label_names(values, task, delim)
-    tables = {"classes": facts.class_counts(names)}
+    names = label_names(values, task, delim)
+    tables = {"classes": class_counts(names)}
     if task in (SINGLE, MULTI):
-        tables["telling words"] = facts.telling_words(texts, names)
+        tables["telling words"] = telling_words(texts, names)
     if task == SINGLE:
-        tables["suspicious labels"] = facts.suspicious(
-            df.index[sample], [texts[i] for i in sample], values.iloc[sample]
-        )
+        tables["suspicious labels"] = suspicious(df.index[sample], [texts[i] for i in sample], values.iloc[sample])
     return tables
 
 

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.extras import require
 from kickbert.utils.html_page import Section, page
-from kickbert.utils.plotting import BLUE, ORANGE
+from kickbert.utils.plotting import BLUE, ORANGE, shortened
 
 MOST = 30  # bars of a figure
 TOLD = {
@@ -86,3 +88,19 @@ def write(file: Path, summary: pd.DataFrame, tables: dict[str, pd.DataFrame], le
     with replacing(file) as part:
         part.write_text(page("The texts", f"{rows:,} rows", sections), encoding="utf-8")
     return file
+
+
+MANY = 30  # classes of a bar chart
+
+
+def plot_classes(counts: pd.Series, ax: Axes | None = None) -> Figure:
+    """Rows of each class, the largest first; of very many the largest thirty."""
+    shown = counts.sort_values(ascending=False)[:MANY][::-1]
+    ax = plt.subplots(figsize=(6, 0.8 + 0.26 * len(shown)), layout="constrained")[1] if ax is None else ax
+    bars = ax.barh([shortened(str(n), 30) for n in shown.index], shown.to_numpy(), color=BLUE)
+    ax.bar_label(bars, [f"{n:,}" for n in shown], padding=3, fontsize=8)
+    ax.margins(x=0.12)
+    more = f" (the {MANY} largest of {len(counts)} classes)" if len(counts) > MANY else ""
+    ax.set(xlabel=f"rows{more}")
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax.figure

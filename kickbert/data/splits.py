@@ -1,15 +1,14 @@
 """Training, validation and test rows: stratified, seeded, or as the caller says."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.preprocessing import MultiLabelBinarizer
+from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
+from sklearn.model_selection import GroupKFold, GroupShuffleSplit, StratifiedGroupKFold, StratifiedKFold
 
-from kickbert.targets.fitting import guess_task
-from kickbert.targets.kinds import MULTI, REGRESSION
-from kickbert.targets.multilabel import from_columns, label_lists
+from kickbert.targets.fitting import guess_task, strata_of
 from kickbert.text.columns import as_list, check_column, check_frame, pick
 
 TRAIN, VALID, TEST = "train", "valid", "test"
@@ -56,28 +55,6 @@ def _iterative(strata: np.ndarray, share: float, seed: int | None) -> np.ndarray
     chosen = np.zeros(len(strata), dtype=bool)
     chosen[held] = True
     return chosen
-
-
-def strata_of(
-    values: pd.Series | pd.DataFrame, task: str, bins: int | Sequence[float] | None = None, delim: str | None = None
-) -> np.ndarray:
-    """What a split is stratified by: the label, each of several labels, or ten quantiles of a number.
-
-    Returns:
-        Shape (n,); or (n, labels) of zeros and ones for several labels.
-    """
-    if task == MULTI:
-        return _indicators(values, delim)
-    numbers = pd.to_numeric(values, errors="coerce")
-    if (bins is not None or task == REGRESSION) and numbers.notna().all():
-        return (numbers.rank(method="first").to_numpy() * 10 // (len(values) + 1)).astype(int)
-    return values.astype(str).to_numpy()
-
-
-def _indicators(values: pd.Series | pd.DataFrame, delim: str | None) -> np.ndarray:
-    if isinstance(values, pd.DataFrame):
-        return from_columns(values)
-    return MultiLabelBinarizer().fit_transform([map(str, labels) for labels in label_lists(values, delim)])
 
 
 def split(
@@ -163,3 +140,58 @@ def _by_column(df: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
     if unknown:
         raise ValueError(f"column {column!r} holds {unknown[:5]}; it may hold 'train', 'valid', 'test' or booleans")
     return (parts == TRAIN).to_numpy(), (parts == VALID).to_numpy()
+
+
+def fold_parts(
+    strata: np.ndarray, groups: np.ndarray | None, folds: int, repeats: int, valid: float, seed: int
+) -> list[np.ndarray]:
+    """The part of each row, for each fold of each repeat: train, valid or test.
+
+    Args:
+        strata: what each fold has its share of, shape (n,), or zeros and ones, shape (n, labels).
+        groups: rows of one group are in one part, shape (n,); None for each row alone.
+        folds: at least 2.
+        repeats: how often the rows are dealt anew, at least 1.
+        valid: share of the rows outside a fold that validate.
+        seed: of all.
+    Returns:
+        `repeats * folds` arrays of str, shape (n,); in each repeat every row is in test once.
+    Raises:
+        ValueError: numbers out of range, or fewer rows or groups than folds.
+    """
+    units = len(strata) if groups is None else len(np.unique(groups))
+    if not 2 <= folds <= units or repeats < 1 or not 0 < valid < 1:
+        raise ValueError(
+            f"folds={folds} must be from 2 to {units} (rows or groups), repeats={repeats} at least 1, and "
+            f"valid={valid} between 0 and 1"
+        )
+    return [
+        _part(strata, groups, test, valid, seed + repeat)
+        for repeat in range(repeats)
+        for test in _dealt(strata, groups, folds, seed + repeat)
+    ]
+
+
+def _dealt(strata: np.ndarray, groups: np.ndarray | None, folds: int, seed: int) -> Iterator[np.ndarray]:
+    """The rows of each fold."""
+    how = {"n_splits": folds, "shuffle": True, "random_state": seed}
+    several = strata.ndim == 2
+    if groups is not None:
+        splitter = GroupKFold(**how) if several else StratifiedGroupKFold(**how)
+    else:
+        splitter = MultilabelStratifiedKFold(**how) if several else StratifiedKFold(**how)
+    for _, test in splitter.split(np.zeros(len(strata)), strata, groups):
+        yield test
+
+
+def _part(strata: np.ndarray, groups: np.ndarray | None, test: np.ndarray, valid: float, seed: int) -> np.ndarray:
+    part = np.full(len(strata), TRAIN, dtype=object)
+    part[test] = TEST
+    rest = np.flatnonzero(part == TRAIN)
+    if groups is None:
+        held = rest[stratified(strata[rest], valid, seed)]
+    else:
+        splitter = GroupShuffleSplit(1, test_size=valid, random_state=seed)
+        held = rest[next(splitter.split(rest, groups=groups[rest]))[1]]
+    part[held] = VALID
+    return part

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from fastai.torch_core import TensorBase, TitledStr
+from fastai.data.transforms import Categorize, MultiCategorize, OneHotEncode
+from fastai.torch_core import TensorBase, TensorCategory, TensorMultiCategory, TitledFloat, TitledStr
 from fasttransform import Transform
+from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from kickbert.targets.kinds import MULTI, REGRESSION, Numbers, Target
 from kickbert.text.tokenization import LONGEST, PAD, Framing
-from kickbert.utils import hub as pretrained
+from kickbert.utils.hub import load
 
 
 class Tokens(TensorBase):
@@ -23,7 +26,7 @@ def load_tokenizer(model: str | Path = "roberta-base") -> PreTrainedTokenizerBas
     Raises:
         ValueError: the model cannot be found, or it has a slow (Python) tokenizer only.
     """
-    hf = pretrained.load(AutoTokenizer.from_pretrained, model)
+    hf = load(AutoTokenizer.from_pretrained, model)
     if not hf.is_fast:
         raise ValueError(
             f"model={str(model)!r} has a slow tokenizer only ({type(hf).__name__}); kickbert needs a fast one: "
@@ -114,3 +117,34 @@ def _frame_of(hf: PreTrainedTokenizerBase) -> tuple[list[int], list[int], list[i
 
 def _tokens(ids: np.ndarray) -> Tokens:
     return Tokens(torch.from_numpy(ids.astype(np.int64)))
+
+
+def target_tensor(target: Target, codes: np.ndarray) -> Tensor:
+    """Codes of a target as fastai's type."""
+    kind = {MULTI: TensorMultiCategory, REGRESSION: TensorBase}.get(target.task, TensorCategory)
+    return kind(torch.from_numpy(codes))
+
+
+class Scaled(Transform):
+    """A fastai Transform of a number to what the model learns, and back."""
+
+    def __init__(self, target: Numbers):
+        super().__init__()
+        self.target = target
+
+    def encodes(self, x):
+        return target_tensor(self.target, self.target.scaled(np.array([x])))[0]
+
+    def decodes(self, x):
+        return TitledFloat(self.target.unscaled(np.asarray(x, dtype=float)).reshape(-1)[0])
+
+
+def target_transforms(target: Target) -> list[Transform]:
+    """From a target as fastai's datasets hold it (`target.shown`) to its code, and back."""
+    if target.task == REGRESSION:
+        return [Scaled(target)]
+    if target.task == MULTI:
+        return [MultiCategorize(vocab=target.names), OneHotEncode(c=len(target.classes))]
+    category = Categorize(vocab=target.names, sort=False)
+    category.setups(None)  # fastai sets the number of classes there
+    return [category]

@@ -8,6 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
 from kickbert.evaluation.explanation import Explanation
@@ -169,3 +173,33 @@ def token_maps(learn: Any, text: Any) -> tuple[np.ndarray, list[str]]:
     with _evaluating(learn.model):
         maps = attention_maps(learn.model, torch.from_numpy(ids)[None].to(next(learn.model.parameters()).device))
     return maps[:, 0].float().cpu().numpy(), [tokenizer.hf.decode([i]).strip() or "·" for i in ids]
+
+
+TOKENS = 40  # of an attention map
+
+
+def plot_attention(learn: Any, text: Any, layer: int = -1, head: int | None = None, ax: Axes | None = None) -> Figure:
+    """Where each token of a text looks, in one layer.
+
+    Args:
+        layer: counted from 0, or from the end.
+        head: None for the mean over heads.
+    """
+    from kickbert.evaluation.attribution import token_maps
+
+    maps, tokens = token_maps(learn, text)
+    if not -len(maps) <= layer < len(maps) or (head is not None and not 0 <= head < maps.shape[1]):
+        raise ValueError(f"layer={layer}, head={head}: this encoder has {len(maps)} layers of {maps.shape[1]} heads")
+    found = maps[layer].mean(0) if head is None else maps[layer, head]
+    found, tokens = found[:TOKENS, :TOKENS], tokens[:TOKENS]
+    n = len(tokens)
+    ax = plt.subplots(figsize=(3 + 0.24 * n, 1.6 + 0.24 * n), layout="constrained")[1] if ax is None else ax
+    shades = ax.imshow(found, cmap="Blues", vmin=0)
+    ax.figure.colorbar(shades, ax=ax, shrink=0.6, format=PercentFormatter(1, decimals=0), label="share of attention")
+    ax.set_xticks(range(n), tokens, rotation=90, fontsize=8)
+    ax.set_yticks(range(n), tokens, fontsize=8)
+    ax.set(xlabel="looked at", ylabel="token")
+    ax.set_title(
+        f"Attention of layer {layer % len(maps) + 1}" + ("" if head is None else f", head {head + 1}"), loc="left"
+    )
+    return ax.figure

@@ -3,19 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from kickbert.targets.kinds import MULTI, REGRESSION, Target
+from kickbert.text.word_statistics import word_counts
 
 LINEAR = "TF-IDF + linear model"
 MAJORITY = "majority"
-FEW = 100  # rows below which every word counts, and not only those of two rows
-
-
-def word_counts(rows: int) -> TfidfVectorizer:
-    """TF-IDF of words and word pairs, for so many training rows."""
-    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2 if rows >= FEW else 1)
 
 
 def majority(target: Target, codes: np.ndarray, rows: int) -> np.ndarray:

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from kickbert.data import profiling as facts
-from kickbert.data.display import shorten
 from kickbert.evaluation.predictions import Predictions
+from kickbert.evaluation.significance import holm
 from kickbert.targets.kinds import MULTI, SINGLE
+from kickbert.text import duplicates
+from kickbert.text.duplicates import near_duplicates
 from kickbert.text.tokenization import SEP
+from kickbert.text.word_statistics import language_of, telling_words
 from kickbert.utils.extras import require
+from kickbert.utils.messages import shorten
 
 WIDTH = 160  # characters of a text in a table
 LEAST = 30  # rows of a slice that is worth a sentence
@@ -74,7 +77,7 @@ def slices(found: Predictions, columns: Sequence[str] | None = None, languages: 
 
     parts = {"words": _numbers(pd.Series([len(t.split()) for t in found.texts]))} if found.texts else {}
     if languages and found.texts:
-        parts["language"] = facts.language_of(found.texts)
+        parts["language"] = language_of(found.texts)
     for column in _worth(found.df, columns):
         parts[str(column)] = _parts(found.df[column])
     right, rows = ~found.wrong, []
@@ -96,19 +99,6 @@ def slices(found: Predictions, columns: Sequence[str] | None = None, languages: 
     out = pd.DataFrame(rows, columns=["slice", "rows", "accuracy", "others", "p"])
     out["p"] = holm(out["p"].tolist())
     return out.sort_values(["accuracy", "slice"], ignore_index=True)
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """p-values corrected for their number (Holm 1979).
-
-    >>> holm([0.01, 0.04])
-    [0.02, 0.04]
-    """
-    out, largest = [0.0] * len(p), 0.0
-    for rank, i in enumerate(np.argsort(p)):
-        largest = max(largest, min(1.0, p[i] * (len(p) - rank)))
-        out[i] = largest
-    return out
 
 
 def _worth(df: pd.DataFrame | None, columns: Sequence[str] | None) -> list:
@@ -144,11 +134,10 @@ def leaks(found: Predictions, training: Sequence[str], similar: float = 0.8) -> 
         row, training row (its number), how, text.
     """
     texts = [*training, *found.texts]
-    held = pd.Series(np.arange(len(texts)) >= len(training))
-    frame = pd.DataFrame(index=[*range(len(training)), *_index(found)])
-    table = facts.leaks(frame, texts, facts.near_duplicates(texts, similar), held)
-    shown = [text.replace(SEP, " | ") for text in table["text"]]
-    return table.rename(columns={"test row": "row"}).assign(text=shown)
+    held = np.arange(len(texts)) >= len(training)
+    index = pd.Index([*range(len(training)), *_index(found)], dtype=object)
+    table = duplicates.leaks(texts, held, index, near_duplicates(texts, similar))
+    return table.assign(text=[text.replace(SEP, " | ") for text in table["text"]])
 
 
 def label_errors(found: Predictions) -> pd.DataFrame:
@@ -189,7 +178,7 @@ def label_errors(found: Predictions) -> pd.DataFrame:
     )
 
 
-def telling_words(found: Predictions, top: int = 8) -> pd.DataFrame:
+def misleading_words(found: Predictions, top: int = 8) -> pd.DataFrame:
     """Words that stand in mistakes more than in right answers, by what was said.
 
     Returns:
@@ -199,7 +188,7 @@ def telling_words(found: Predictions, top: int = 8) -> pd.DataFrame:
     for name in sorted(set(said[wrong])):
         places = np.flatnonzero(said == name)
         names = [["mistake"] if wrong[i] else ["right"] for i in places]
-        table = facts.telling_words([found.texts[i] for i in places], names, top).set_index("class")["words"]
+        table = telling_words([found.texts[i] for i in places], names, top).set_index("class")["words"]
         if table.get("mistake"):
             rows.append((name, table["mistake"]))
     return pd.DataFrame(rows, columns=["said", "words"])

@@ -13,9 +13,10 @@ import pandas as pd
 
 from kickbert.evaluation import baselines
 from kickbert.evaluation.predictions import Predictions
-from kickbert.evaluation.scores import Weighed, class_scores, intervals, label_scores, number_scores, per_class
+from kickbert.evaluation.scores import Weighed, class_scores, label_scores, number_scores, per_class
+from kickbert.evaluation.significance import intervals
 from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION
-from kickbert.training.metrics import best_thresholds
+from kickbert.targets.thresholds import best_thresholds
 from kickbert.utils.atomic_files import replacing
 
 ROUNDS = 500

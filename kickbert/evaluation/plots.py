@@ -1,7 +1,6 @@
 """Pictures of how good a model is, of `Predictions`. Every function returns its figure and takes `ax=`."""
 
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -9,15 +8,11 @@ from sklearn import metrics as skm
 
 from kickbert.evaluation.predictions import Predictions
 from kickbert.targets.kinds import MULTI, REGRESSION
-from kickbert.utils.plotting import BLUE, GREY, LINES, ORANGE, shortened
+from kickbert.utils.plotting import BLUE, GREY, LINES, ORANGE, _axes, shortened
 
 MANY = 8  # classes over which each gets no line of its own
 CELLS = 20  # classes over which cells hold no numbers
 BINS = 10
-
-
-def _axes(ax: Axes | None, size: tuple[float, float] = (5.2, 4.4)) -> Axes:
-    return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
 
 
 def _classes(found: Predictions) -> None:

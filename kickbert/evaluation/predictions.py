@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from kickbert.targets.kinds import MULTI, SINGLE, Labels, MultiLabels, Target
-from kickbert.text.columns import as_list, named, pick
+from kickbert.text.columns import as_list, pick
+from kickbert.utils.messages import named
 
 
 @dataclass(frozen=True)

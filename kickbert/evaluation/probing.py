@@ -6,17 +6,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from kickbert.cache.callback import batches_of
-from kickbert.data.bucketing import Packed
+from kickbert.data.bucketing import Packed, batches_of
 from kickbert.targets.kinds import MULTI, REGRESSION
 from kickbert.text.tokenization import PAD
-from kickbert.training.loggers import bar
+from kickbert.utils.plotting import LINES
+from kickbert.utils.progress import bar
 
 TOKENS = 4096  # of a batch, padding counted
 ROWS = 5_000  # training rows that a probe learns from
@@ -66,3 +70,19 @@ def states(model: Any, ids: Packed, chosen: np.ndarray) -> np.ndarray:
             hidden = model.states(x, depth, hidden, max(0, depth - 1)).float()
             out[depth, places] = ((hidden * weight).sum(1) / weight.sum(1)).cpu().numpy()
     return out
+
+
+def plot_probe(table: pd.DataFrame, ax: Axes | None = None, label: str | None = None, line: int = 0) -> Figure:
+    """How much each depth knows (the table of `probe`), with 95 % intervals."""
+    ax = plt.subplots(figsize=(5.2, 3.8), layout="constrained")[1] if ax is None else ax
+    colour, style = LINES[line % len(LINES)]
+    ax.errorbar(table["depth"], table["accuracy"], yerr=1.96 * table["spread"], color=colour, linestyle=style,
+                marker="o", ms=4, capsize=2, label=label)  # fmt: skip
+    ax.set(xlabel="layers below the probe", ylabel="accuracy of a linear probe")
+    ax.set_xticks(table["depth"])
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.spines[["top", "right"]].set_visible(False)
+    if label:
+        ax.legend(frameon=False)
+    ax.set_title("What each depth knows already", loc="left")
+    return ax.figure

@@ -175,20 +175,6 @@ def number_scores(truth: np.ndarray, value: np.ndarray) -> Weighed:
     return scores
 
 
-def intervals(scores: Weighed, rows: int, rounds: int = 500, seed: int = 0) -> pd.DataFrame:
-    """95 % intervals of scores by the percentile bootstrap (Efron and Tibshirani 1993, section 13.3).
-
-    Args:
-        scores: of the rows' weights.
-        rows: how many there are.
-    Returns:
-        low and high, by score.
-    """
-    rng, even = np.random.default_rng(seed), np.full(rows, 1 / rows)
-    drawn = pd.DataFrame([scores(rng.multinomial(rows, even).astype(float)) for _ in range(rounds)])
-    return pd.DataFrame({"low": drawn.quantile(0.025), "high": drawn.quantile(0.975)})
-
-
 def per_class(truth: np.ndarray, probs: np.ndarray, decided: np.ndarray, names: list[str]) -> pd.DataFrame:
     """Precision, recall, F1, rows, ROC-AUC and average precision of each class, in the classes' order.
 

@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 
 from kickbert.cache.storage import Stores
-from kickbert.evaluation.error_analysis import holm
 from kickbert.evaluation.predictions import Predictions
+from kickbert.evaluation.significance import holm, paired_test
 from kickbert.experiments.cross_validation import CrossValidation, cross_validate
 from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION
 
 LEVEL = 0.05
-ROUNDS = 9_999
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,22 +48,6 @@ def row_losses(found: Predictions) -> np.ndarray:
         return (found.truth != found.decided).mean(1)
     missed = np.abs(found.truth - found.decided)
     return missed.astype(float) if target.task == ORDINAL else (missed > 0).astype(float)
-
-
-def paired_test(a: np.ndarray, b: np.ndarray, seed: int = 0) -> float:
-    """p-value of two losses of the same rows being alike on average: signs of the differences are drawn at random.
-
-    For losses of 0 and 1 this is McNemar's exact test (Dietterich 1998, section 3.1) but for the drawing.
-    """
-    from scipy.stats import permutation_test
-
-    gaps = (a - b)[a != b]  # rows on which both agree carry no sign
-    if not len(gaps):
-        return 1.0
-    drawn = permutation_test(
-        (gaps,), np.mean, permutation_type="samples", n_resamples=ROUNDS, batch=256, vectorized=True, rng=seed
-    )
-    return float(drawn.pvalue)
 
 
 def compare(recipes: Mapping[str, dict], df: pd.DataFrame, **how: Any) -> Comparison:

@@ -16,16 +16,15 @@ import numpy as np
 import pandas as pd
 
 from kickbert.cache.storage import Stores
-from kickbert.data.folds import fold_parts
-from kickbert.data.splits import TEST, strata_of
+from kickbert.data.splits import TEST, fold_parts
 from kickbert.evaluation.evaluation import scores_of
 from kickbert.evaluation.predictions import Predictions
-from kickbert.targets.fitting import fit_target, guess_task
+from kickbert.targets.fitting import fit_target, guess_task, strata_of
 from kickbert.targets.kinds import MULTI, REGRESSION, Target
 from kickbert.text.columns import as_list, check_column, check_frame
 from kickbert.training.factories import learner_from_df
-from kickbert.training.loggers import bar
 from kickbert.utils.atomic_files import replacing
+from kickbert.utils.progress import bar
 
 PART = "part of the fold"
 

@@ -14,7 +14,7 @@ from kickbert.evaluation.evaluation import scores_of
 from kickbert.evaluation.predictions import Predictions
 from kickbert.experiments.cross_validation import PART, deal, fit_gradual
 from kickbert.training.factories import learner_from_df
-from kickbert.training.loggers import bar
+from kickbert.utils.progress import bar
 
 LEFT_OUT = "left out"
 

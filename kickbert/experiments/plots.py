@@ -10,10 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from kickbert.utils.plotting import BLUE, GREY, LINES, ORANGE, shortened
-
-MANY = 30  # classes of a bar chart
-TOKENS = 40  # of an attention map
+from kickbert.utils.plotting import BLUE, GREY, LINES, ORANGE
 
 
 def plot_learning_curves(learn: Any, metric: str | None = None, ax: Sequence[Axes] | None = None) -> Figure:
@@ -94,57 +91,40 @@ def plot_sizes(table: pd.DataFrame, metric: str = "accuracy", ax: Axes | None = 
     return ax.figure
 
 
-def plot_classes(counts: pd.Series, ax: Axes | None = None) -> Figure:
-    """Rows of each class, the largest first; of very many the largest thirty."""
-    shown = counts.sort_values(ascending=False)[:MANY][::-1]
-    ax = plt.subplots(figsize=(6, 0.8 + 0.26 * len(shown)), layout="constrained")[1] if ax is None else ax
-    bars = ax.barh([shortened(str(n), 30) for n in shown.index], shown.to_numpy(), color=BLUE)
-    ax.bar_label(bars, [f"{n:,}" for n in shown], padding=3, fontsize=8)
-    ax.margins(x=0.12)
-    more = f" (the {MANY} largest of {len(counts)} classes)" if len(counts) > MANY else ""
-    ax.set(xlabel=f"rows{more}")
-    ax.spines[["top", "right"]].set_visible(False)
-    return ax.figure
-
-
-def plot_probe(table: pd.DataFrame, ax: Axes | None = None, label: str | None = None, line: int = 0) -> Figure:
-    """How much each depth knows (the table of `probe`), with 95 % intervals."""
-    ax = plt.subplots(figsize=(5.2, 3.8), layout="constrained")[1] if ax is None else ax
-    colour, style = LINES[line % len(LINES)]
-    ax.errorbar(table["depth"], table["accuracy"], yerr=1.96 * table["spread"], color=colour, linestyle=style,
-                marker="o", ms=4, capsize=2, label=label)  # fmt: skip
-    ax.set(xlabel="layers below the probe", ylabel="accuracy of a linear probe")
-    ax.set_xticks(table["depth"])
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.spines[["top", "right"]].set_visible(False)
-    if label:
-        ax.legend(frameon=False)
-    ax.set_title("What each depth knows already", loc="left")
-    return ax.figure
-
-
-def plot_attention(learn: Any, text: Any, layer: int = -1, head: int | None = None, ax: Axes | None = None) -> Figure:
-    """Where each token of a text looks, in one layer.
+def plot_ladder(
+    ladder: pd.DataFrame, baselines: dict[str, float] | None = None, metric: str = "accuracy", ax: Axes | None = None
+) -> Figure:
+    """What each phase of gradual unfreezing brought.
 
     Args:
-        layer: counted from 0, or from the end.
-        head: None for the mean over heads.
+        ladder: the table that `fit_gradual` returns.
+        baselines: the same metric of other models, drawn as dashed lines.
+        metric: a column of the ladder, between 0 and 1.
+    Raises:
+        ValueError: the ladder has no such column.
     """
-    from kickbert.evaluation.attribution import token_maps
-
-    maps, tokens = token_maps(learn, text)
-    if not -len(maps) <= layer < len(maps) or (head is not None and not 0 <= head < maps.shape[1]):
-        raise ValueError(f"layer={layer}, head={head}: this encoder has {len(maps)} layers of {maps.shape[1]} heads")
-    found = maps[layer].mean(0) if head is None else maps[layer, head]
-    found, tokens = found[:TOKENS, :TOKENS], tokens[:TOKENS]
-    n = len(tokens)
-    ax = plt.subplots(figsize=(3 + 0.24 * n, 1.6 + 0.24 * n), layout="constrained")[1] if ax is None else ax
-    shades = ax.imshow(found, cmap="Blues", vmin=0)
-    ax.figure.colorbar(shades, ax=ax, shrink=0.6, format=PercentFormatter(1, decimals=0), label="share of attention")
-    ax.set_xticks(range(n), tokens, rotation=90, fontsize=8)
-    ax.set_yticks(range(n), tokens, fontsize=8)
-    ax.set(xlabel="looked at", ylabel="token")
-    ax.set_title(
-        f"Attention of layer {layer % len(maps) + 1}" + ("" if head is None else f", head {head + 1}"), loc="left"
-    )
+    if metric not in ladder.columns:
+        raise ValueError(f"metric={metric!r} is not in the ladder; it has {list(ladder.columns)}")
+    if ax is None:
+        _, ax = plt.subplots(figsize=(1.8 * len(ladder) + 3.2, 4.2), layout="constrained")
+    values = ladder[metric].to_list()
+    bars = ax.bar(range(len(ladder)), values, width=0.62, color=BLUE)
+    ax.bar_label(bars, [f"{v:.1%}" for v in values], padding=3)
+    ax.set_xticks(range(len(ladder)), [_tick(row) for row in ladder.to_dict("records")])
+    for (name, value), style in zip((baselines or {}).items(), ("--", ":", "-.") * 9, strict=False):
+        ax.axhline(value, color=ORANGE, linestyle=style, linewidth=1.5, zorder=3)
+        # Beside the bars, where no bar can hide it.
+        ax.text(len(ladder) - 0.42, value, f" {name} {value:.1%}", color=ORANGE, va="center", ha="left")
+    everything = [*values, *(baselines or {}).values()]
+    ax.set_ylim(0, min(1.0, max(everything) * 1.15))
+    ax.set_xlim(-0.6, len(ladder) - (0.4 if not baselines else -1.0))
+    ax.set_ylabel(f"{metric.replace('_', ' ')} on validation rows")
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.set_title("The ladder: what each phase of unfreezing brings", loc="left")
     return ax.figure
+
+
+def _tick(row: dict) -> str:
+    epochs = f"{row['epochs']} epoch" + ("s" if row["epochs"] > 1 else "")
+    return f"{row['phase']}\n{epochs}, {row['seconds']:.0f} s"

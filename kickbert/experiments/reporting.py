@@ -14,20 +14,17 @@ import pandas as pd
 import torch
 
 from kickbert import __version__
-from kickbert.evaluation import baselines
-from kickbert.evaluation import error_analysis as errors
-from kickbert.evaluation import plots as score_plots
+from kickbert.evaluation import baselines, error_analysis, plots
 from kickbert.evaluation.attribution import explain
 from kickbert.evaluation.calibration import coverage
 from kickbert.evaluation.evaluation import Evaluation, evaluate
-from kickbert.experiments import plots as training_plots
+from kickbert.experiments.plots import plot_ladder, plot_learning_curves
 from kickbert.inference.benchmarking import benchmark
 from kickbert.targets.kinds import MULTI, REGRESSION
 from kickbert.text.tokenization import SEP
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.extras import installed
 from kickbert.utils.html_page import Section, page
-from kickbert.utils.plotting import plot_ladder
 
 MAIN = {MULTI: "F1, micro", REGRESSION: "mean absolute error"}  # the score that the page begins with; else accuracy
 EXPLAINED = 3  # mistakes that are shown word by word
@@ -112,22 +109,22 @@ def _scores(found: Evaluation) -> Iterator[Section]:
         return
     p = found.predictions
     if p.target.task == REGRESSION:
-        yield Section("Predicted against true", figure=score_plots.plot_values(p))
+        yield Section("Predicted against true", figure=plots.plot_values(p))
     else:
         yield Section(
             "When it may stay silent",
             "Answering only the rows it is sure of makes the answers better; the others go to a person.",
-            figure=score_plots.plot_coverage(coverage(p)),
+            figure=plots.plot_coverage(coverage(p)),
         )
         yield Section(
             "Is it as sure as it is right?",
             "On the dotted line 80 % sure means right four times in five; kickbert.calibrate(learn) brings it there.",
-            figure=score_plots.plot_calibration(p),
+            figure=plots.plot_calibration(p),
         )
         if p.target.task != MULTI:
-            yield Section("What is taken for what", figure=score_plots.plot_confusion(p, rates=True))
-        yield Section("Each class", table=found.classes, figure=score_plots.plot_precision_recall(p), most=50)
-        yield Section("Telling each class from the rest", figure=score_plots.plot_roc(p))
+            yield Section("What is taken for what", figure=plots.plot_confusion(p, rates=True))
+        yield Section("Each class", table=found.classes, figure=plots.plot_precision_recall(p), most=50)
+        yield Section("Telling each class from the rest", figure=plots.plot_roc(p))
     yield Section("All scores", "low and high enclose 95 % of bootstrap samples of the rows.", found.scores, most=50)
 
 
@@ -138,16 +135,16 @@ def _mistakes(found: Evaluation) -> Iterator[Section]:
     tables = {
         "Mistakes that it was surest of": (
             "Wrong labels, rare cases, or something not understood.",
-            errors.confident_mistakes(p),
+            error_analysis.confident_mistakes(p),
         ),
-        "Most confused": ("", errors.confused_pairs(p)),
+        "Most confused": ("", error_analysis.confused_pairs(p)),
         "Where it is weak": (
             "p tells whether a part of the rows differs from the others by more than chance.",
-            errors.slices(p),
+            error_analysis.slices(p),
         ),
         "Words that mislead it": (
             "They stand in its mistakes more than in its right answers.",
-            errors.telling_words(p),
+            error_analysis.misleading_words(p),
         ),
     }
     for title, (text, table) in tables.items():
@@ -167,7 +164,7 @@ def _reasons(learn: Any, found: Evaluation) -> Iterator[Section]:
         text = "What is lost when a word is hidden, in the mistakes it was surest of: orange speaks for the answer, "
         yield Section("Why it said so", f"{text}blue against it.", markup="\n".join(told))
     if hasattr(learn, "dls") and len(learn.dls.train_ds):
-        table = errors.leaks(p, [row.text for row in learn.dls.train_ds.tls[0].items])
+        table = error_analysis.leaks(p, [row.text for row in learn.dls.train_ds.tls[0].items])
         if len(table):
             yield Section("Rows that training had too", "They flatter the scores; drop them.", table, most=20)
 
@@ -179,7 +176,7 @@ def _training(learn: Any, ladder: pd.DataFrame | None) -> Iterator[Section]:
             "What each phase brought", table=ladder, figure=plot_ladder(ladder, metric=metric) if metric else None
         )
     if hasattr(learn, "history") and learn.history.fits:
-        yield Section("Training", figure=training_plots.plot_learning_curves(learn))
+        yield Section("Training", figure=plot_learning_curves(learn))
 
 
 def _engine(learn: Any, found: Evaluation, seconds: float) -> Iterator[Section]:

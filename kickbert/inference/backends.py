@@ -4,8 +4,6 @@ Both are imported when they are used: a service needs one of them only.
 """
 
 import importlib.util
-import math
-import os
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +11,7 @@ import numpy as np
 
 from kickbert.models.artifact import Artifact, ArtifactError
 from kickbert.utils.extras import require
+from kickbert.utils.hardware import cores
 
 ONNX, INT8 = "model.onnx", "model.int8.onnx"
 BACKENDS = ("onnx-int8", "torch-bf16", "onnx", "torch")
@@ -34,16 +33,6 @@ class Backend(Protocol):
             share: how much of each document each row is, float32, shape (documents, rows); None without windows.
         """
         ...
-
-
-def cores() -> int:
-    """Cores that this process may use: those it is bound to, and no more than its container's quota."""
-    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        return max(1, min(bound, math.ceil(int(quota) / int(period))))
-    except (OSError, ValueError):  # no such file, or no limit ("max")
-        return bound
 
 
 class OnnxBackend:

@@ -5,7 +5,6 @@ models/k/v1, v2, …       kickbert.json, config.json, model.safetensors, head.s
                          model.onnx, … and manifest.json: size and sha256 of each
 """
 
-import hashlib
 import json
 import os
 import re
@@ -20,6 +19,7 @@ from tokenizers import Tokenizer
 
 from kickbert.text.cleaning_steps import Step
 from kickbert.text.cleaning import Cleaner
+from kickbert.utils.hashing import file_digest
 from kickbert.utils.atomic_files import fresh_folder, replacing
 from kickbert.text.tokenization import Framing
 from kickbert.targets.kinds import Target, from_dict
@@ -70,7 +70,7 @@ class Artifact:
                 f"{path} has {size:,} bytes and should have {want['bytes']:,}: it was cut short or changed; copy the "
                 "folder again"
             )
-        if digest(path) != want["sha256"]:
+        if file_digest(path) != want["sha256"]:
             raise ArtifactError(f"{path} was changed since it was written (its sha256 differs); copy the folder again")
         return path
 
@@ -105,12 +105,6 @@ class Artifact:
     def card(self) -> str:
         """The model card, Markdown."""
         return self.file(CARD).read_text(encoding="utf-8")
-
-
-def digest(path: Path) -> str:
-    """sha256 of a file, 64 hex digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_artifact(folder: str | Path, functions: Iterable[Step] = ()) -> Artifact:
@@ -247,7 +241,7 @@ def add_file(artifact: Artifact, name: str, write: Callable[[Path], None]) -> Ar
 
 
 def _entry(path: Path) -> dict:
-    return {"bytes": path.stat().st_size, "sha256": digest(path)}
+    return {"bytes": path.stat().st_size, "sha256": file_digest(path)}
 
 
 def _write_manifest(folder: Path, files: dict[str, dict]) -> None:

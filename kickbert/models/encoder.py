@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
-from kickbert.utils import hub as pretrained
+from kickbert.utils.hub import load
 from kickbert.models.attention import use_attention
 from kickbert.models.dropout import use_dropout
 
@@ -206,7 +206,7 @@ def load_encoder(model: str | Path = "roberta-base", dropout: float = 0.0) -> En
     """
     if not 0 <= dropout < 1:
         raise ValueError(f"encoder_dropout={dropout} is not between 0 and 1")
-    config = pretrained.load(AutoConfig.from_pretrained, model)
+    config = load(AutoConfig.from_pretrained, model)
     for name in [n for n in config.to_dict() if n in DROPOUTS]:
         setattr(config, name, dropout)
-    return Encoder(pretrained.load(AutoModel.from_pretrained, model, config=config, dtype=torch.float32))
+    return Encoder(load(AutoModel.from_pretrained, model, config=config, dtype=torch.float32))

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from kickbert.models.head import TextClassifier
+from kickbert.models.classifier import TextClassifier
 from kickbert.targets.kinds import MULTI, REGRESSION
 
 

@@ -18,9 +18,10 @@ from kickbert.utils.extras import installed
 from kickbert.models.probability_model import Answering
 from kickbert.models.artifact import CARD, HEAD, INFO, TOKENIZER, WEIGHTS, Artifact, ArtifactError, write_artifact
 from kickbert.models.model_card import model_card
-from kickbert.training.checkpoint import digest
+from kickbert.utils.hashing import digest
 from kickbert.models.encoder import load_encoder
-from kickbert.models.head import Head, TextClassifier
+from kickbert.models.head import Head
+from kickbert.models.classifier import TextClassifier
 from kickbert.models.hf_conversion import plain_model
 from kickbert.utils.hub import quiet
 from kickbert.targets.kinds import to_dict

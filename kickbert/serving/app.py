@@ -18,10 +18,9 @@ from fastapi.security import APIKeyHeader
 from kickbert import __version__
 from kickbert.models.artifact import ArtifactError, read_artifact
 from kickbert.serving.batcher import QueueFull
-from kickbert.serving.middleware import BodyLimit
+from kickbert.serving.middleware import BodyLimit, Measured
 from kickbert.serving.schemas import About, Answers, Because, Problem, State, requests_of
 from kickbert.serving.service import Busy, Service, Settings
-from kickbert.serving.telemetry import Measured
 from kickbert.targets.kinds import ORDINAL, SINGLE
 
 CSV = "text/csv"

@@ -1,9 +1,12 @@
 """Requests that are too large are refused before they are read."""
 
 import json
+import time
 from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kickbert.serving.telemetry import Telemetry
 
 
 class _TooLarge(Exception):
@@ -56,3 +59,30 @@ class BodyLimit:
         # What is left of the body is not read, so the connection cannot be used again.
         await send({"type": "http.response.start", "status": 413, "headers": [*headers, (b"connection", b"close")]})
         await send({"type": "http.response.body", "body": body})
+
+
+class Measured:
+    """ASGI middleware that counts and times requests by route."""
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry):
+        self.app, self.telemetry = app, telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        start, status = time.perf_counter(), 500
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted)
+        finally:
+            # The route's own path: what somebody typed would make a metric of every typing error.
+            path = getattr(scope.get("route"), "path", "none")
+            self.telemetry.requests.labels(path, status).inc()
+            self.telemetry.seconds.labels(path).observe(time.perf_counter() - start)

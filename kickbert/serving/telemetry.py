@@ -1,10 +1,8 @@
 """What a service tells Prometheus: requests, seconds, texts, batches, the queue; never a text."""
 
-import time
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class Telemetry:
@@ -32,30 +30,3 @@ class Telemetry:
     def text(self) -> bytes:
         """All of it, as Prometheus reads it."""
         return generate_latest(self.registry)
-
-
-class Measured:
-    """ASGI middleware that counts and times requests by route."""
-
-    def __init__(self, app: ASGIApp, telemetry: Telemetry):
-        self.app, self.telemetry = app, telemetry
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        start, status = time.perf_counter(), 500
-
-        async def noted(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self.app(scope, receive, noted)
-        finally:
-            # The route's own path: what somebody typed would make a metric of every typing error.
-            path = getattr(scope.get("route"), "path", "none")
-            self.telemetry.requests.labels(path, status).inc()
-            self.telemetry.seconds.labels(path).observe(time.perf_counter() - start)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.preprocessing import MultiLabelBinarizer
 
 from kickbert.targets.binning import Format, bin_edges, range_names, read_numbers
 from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE, TASKS, Bins, Labels, MultiLabels, Numbers, Target
@@ -136,14 +137,23 @@ def _fit_numbers(values: pd.Series) -> Numbers:
     return Numbers(str(values.name), float(scale.mean()), float(scale.std()), log)
 
 
-def described(target: Target) -> str:
-    """The task in one line.
+def strata_of(
+    values: pd.Series | pd.DataFrame, task: str, bins: int | Sequence[float] | None = None, delim: str | None = None
+) -> np.ndarray:
+    """What a split is stratified by: the label, each of several labels, or ten quantiles of a number.
 
-    >>> described(Labels(("bad", "good")))
-    'single label: 2 classes (bad, good)'
+    Returns:
+        Shape (n,); or (n, labels) of zeros and ones for several labels.
     """
-    if isinstance(target, Numbers):
-        return f"{target.task}: {target.name!r}" + (" on a logarithmic scale" if target.log else "")
-    names, kind = target.names, "buckets" if isinstance(target, Bins) else "classes"
-    told = ", ".join(names[:6]) + (f", … {names[-1]}" if len(names) > 6 else "")
-    return f"{target.task}: {len(names)} {kind} ({told})"
+    if task == MULTI:
+        return _indicators(values, delim)
+    numbers = pd.to_numeric(values, errors="coerce")
+    if (bins is not None or task == REGRESSION) and numbers.notna().all():
+        return (numbers.rank(method="first").to_numpy() * 10 // (len(values) + 1)).astype(int)
+    return values.astype(str).to_numpy()
+
+
+def _indicators(values: pd.Series | pd.DataFrame, delim: str | None) -> np.ndarray:
+    if isinstance(values, pd.DataFrame):
+        return from_columns(values)
+    return MultiLabelBinarizer().fit_transform([map(str, labels) for labels in label_lists(values, delim)])

@@ -229,3 +229,16 @@ def from_dict(content: dict) -> Target:
 
 def _probabilities(probs: np.ndarray, names: list[str], index: pd.Index) -> pd.DataFrame:
     return pd.DataFrame(probs, index=index, columns=[f"prob_{name}" for name in names])
+
+
+def described(target: Target) -> str:
+    """The task in one line.
+
+    >>> described(Labels(("bad", "good")))
+    'single label: 2 classes (bad, good)'
+    """
+    if isinstance(target, Numbers):
+        return f"{target.task}: {target.name!r}" + (" on a logarithmic scale" if target.log else "")
+    names, kind = target.names, "buckets" if isinstance(target, Bins) else "classes"
+    told = ", ".join(names[:6]) + (f", … {names[-1]}" if len(names) > 6 else "")
+    return f"{target.task}: {len(names)} {kind} ({told})"

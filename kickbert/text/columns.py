@@ -39,12 +39,6 @@ def check_frame(df: pd.DataFrame, columns: Sequence[str], argument: str) -> None
         raise ValueError("df has no rows; give at least a few rows of every class")
 
 
-def named(rows: np.ndarray, index: pd.Index) -> str:
-    """The index labels of up to five of the rows (bool or positions), for a message."""
-    labels = index[rows].tolist()
-    return f"{labels[:5]}" + (f" and {len(labels) - 5:,} more" if len(labels) > 5 else "")
-
-
 def as_list(column: str | Sequence[str]) -> list[str]:
     """One column name or several, as a list.
 

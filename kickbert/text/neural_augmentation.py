@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from kickbert.text.augmentation import Augmenter, as_written, parted
-from kickbert.training.loggers import bar
 from kickbert.utils.hub import load
+from kickbert.utils.progress import bar
 
 
 class BackTranslation(Augmenter):

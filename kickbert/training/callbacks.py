@@ -1,9 +1,14 @@
 """What goes wrong in training: a loss that turns NaN, and a model that says the same of every row."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
-from fastai.callback.core import Callback, CancelFitException
+from fastai.callback.core import Callback, CancelFitException, event
+from fastai.learner import Learner, Recorder
 
 from kickbert.targets.kinds import Target
 
@@ -75,3 +80,72 @@ class Collapse(Callback):
             f"the model says {answer!r} of all {self.rows:,} validation rows: it has learnt nothing but the most usual "
             "answer; train longer or deeper, with another rate, or with class_weights='balanced'"
         )
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fit.
+
+    Args:
+        title: of its phase; empty outside `fit_gradual`.
+        losses: smoothed training loss after each step.
+        rates: of the head, at each step.
+        groups: names of the groups that trained.
+        shares: the rate of each of these over the head's.
+        names, values: of losses and metrics, a row of values per epoch.
+    """
+
+    title: str
+    losses: list[float]
+    rates: list[float]
+    groups: list[str]
+    shares: list[float]
+    names: list[str]
+    values: list[list[float]]
+
+
+class History(Callback):
+    """Keeps each fit: `learn.history.fits`."""
+
+    order = Recorder.order + 1
+
+    def __init__(self):
+        super().__init__()
+        self.fits: list[Fit] = []
+
+    def after_fit(self):
+        recorder = self.learn.recorder
+        # fastai calls this after validation too, when no step was taken
+        if hasattr(self.learn, "lr_finder") or not recorder.values or not recorder.losses:
+            return
+        table: Any = self.learn.groups
+        table = table[table["trainable"]]
+        last = float(table["lr"].iloc[-1]) or 1.0
+        self.fits.append(
+            Fit(
+                self.learn.phase_title,
+                [float(loss) for loss in recorder.losses],
+                [float(rate) for rate in recorder.lrs],
+                table["group"].tolist(),
+                [round(float(rate) / last, 6) for rate in table["lr"]],
+                list(recorder.metric_names[1:-1]),
+                [[np.nan if v is None else float(v) for v in row] for row in recorder.values],
+            )
+        )
+
+
+class Loop(Learner):
+    """A fastai Learner, alike in what it does, which asks only those callbacks that have something to say."""
+
+    def __call__(self, event_name: str | Sequence[str]) -> None:
+        for name in [event_name] if isinstance(event_name, str) else event_name:
+            self._call_one(name)
+
+    def _call_one(self, event_name: str) -> None:
+        # After the fit each callback, with or without the event, is to run again; and fastai knows what is no event.
+        if event_name == "after_fit" or not hasattr(event, event_name):
+            return super()._call_one(event_name)
+        # A callback without the event would look for it through the learner and the model: 10 to 20 µs each time.
+        concerned = [cb for cb in self.cbs if event_name in vars(cb) or hasattr(type(cb), event_name)]
+        for cb in sorted(concerned, key=lambda cb: cb.order):
+            cb(event_name)

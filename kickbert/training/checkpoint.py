@@ -1,34 +1,13 @@
 """The checkpoint at the end of each phase: one safetensors file, replaced as a whole."""
 
-import hashlib
 import json
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from kickbert.utils.atomic_files import replacing
-
-
-def feed(state: Any, tensors: Iterable[Tensor]) -> None:
-    """Add types, shapes and contents of tensors to a hash of hashlib."""
-    for tensor in tensors:
-        state.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        state.update(tensor.detach().cpu().contiguous().numpy())
-
-
-def digest(*parts: str | Iterable[Tensor]) -> str:
-    """A hash of texts and of the contents of tensors, 32 hex digits."""
-    state = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        if isinstance(part, str):
-            state.update(part.encode())
-        else:
-            feed(state, part)
-    return state.hexdigest()
 
 
 def save_phase(file: Path, parameters: dict[str, Tensor], key: str, rows: list[dict]) -> None:

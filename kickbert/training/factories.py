@@ -12,18 +12,21 @@ from kickbert.cache.storage import Stores
 from kickbert.data.dataloaders import dataloaders_from_df
 from kickbert.data.imbalance import class_weights as class_weights_of
 from kickbert.data.transforms import TextTokenizer, load_tokenizer
+from kickbert.models.artifact import read_artifact
+from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import Encoder, load_encoder
-from kickbert.models.head import Head, TextClassifier
+from kickbert.models.head import Head
+from kickbert.models.saving import load_classifier
 from kickbert.targets.binning import Format
-from kickbert.targets.fitting import described
-from kickbert.targets.kinds import ORDINAL
+from kickbert.targets.kinds import MULTI, ORDINAL, described
 from kickbert.text.augmentation import Augmenter
 from kickbert.text.cleaning import Cleaner
+from kickbert.text.cleaning_steps import Step
 from kickbert.training.learner import GradualLearner
 from kickbert.training.losses import loss_for
 from kickbert.training.metrics import metrics_for
 from kickbert.training.optimizers import named as optimizer_named
-from kickbert.utils import hardware as arithmetic
+from kickbert.utils.hardware import choose
 from kickbert.utils.hub import sentence_pooling
 
 
@@ -118,7 +121,7 @@ def learner_from_df(
         head_layers,
         ordinal=target.task == ORDINAL,
     )
-    classifier = TextClassifier(encoder, head, arithmetic.choose(precision, device)).to(device)
+    classifier = TextClassifier(encoder, head, choose(precision, device)).to(device)
     return GradualLearner(
         dls,
         classifier,
@@ -136,3 +139,39 @@ def _limited(tokenizer: Any, encoder: Encoder) -> Any:
     """The tokenizer with the encoder's limit on tokens, where its own is larger or unknown."""
     tokenizer.model_max_length = min(tokenizer.model_max_length, encoder.max_length)
     return tokenizer
+
+
+def restored(
+    folder: str | Path,
+    df: pd.DataFrame,
+    *,
+    functions: Sequence[Step] = (),
+    loss: str | Callable | None = None,
+    precision: str = "auto",
+    valid: float | str | Sequence = 0.15,
+    bs: int = 32,
+    seed: int | None = 42,
+    path: str | Path = ".",
+    **kwargs: Any,
+) -> dict[str, Any]:
+    """The arguments of `GradualLearner`, as `GradualLearner.from_artifact` says."""
+    artifact = read_artifact(folder, functions)
+    info, target, device = artifact.info, artifact.target, default_device()
+    how = {name: info["framing"][name] for name in ("max_length", "long", "stride")}
+    tokenizer = TextTokenizer(load_tokenizer(artifact.folder), **how)
+    columns = {"text_col": info["text_col"], "label_col": info["label_col"], "target": target}
+    rows = {"cleaning": artifact.cleaner, "valid": valid, "bs": bs, "seed": seed, "path": path, "device": device}
+    model, made = load_classifier(artifact), loss_for(target.task, loss)
+    model.precision = choose(precision, device)
+    made.temperature = info["temperature"]
+    if target.task == MULTI:
+        made.thresh = artifact.thresholds
+    return {
+        "dls": dataloaders_from_df(df, tokenizer, **columns, **rows),
+        "model": model.to(device),
+        "loss_func": made,
+        "seed": seed,
+        "path": Path(path),
+        "metrics": metrics_for(target),
+        **kwargs,
+    }

@@ -19,20 +19,20 @@ from torch import Tensor, tensor
 from kickbert.cache.callback import Cache
 from kickbert.cache.storage import Stores
 from kickbert.data.dataloaders import TextDataLoaders
-from kickbert.models.head import TextClassifier
+from kickbert.models.classifier import TextClassifier
 from kickbert.models.saving import save_artifact
 from kickbert.targets.kinds import MULTI, SINGLE
 from kickbert.targets.outputs import answers
-from kickbert.training.callbacks import Collapse, Guard
-from kickbert.training.checkpoint import digest, load_phase, save_phase
-from kickbert.training.history import History
-from kickbert.training.loggers import Progress, epoch_line, interactive
-from kickbert.training.loop import Loop
+from kickbert.targets.thresholds import best_thresholds
+from kickbert.training.callbacks import Collapse, Guard, History, Loop
+from kickbert.training.checkpoint import load_phase, save_phase
+from kickbert.training.factories import restored
+from kickbert.training.loggers import Progress, epoch_line
 from kickbert.training.losses import loss_for
-from kickbert.training.metrics import best_thresholds
 from kickbert.training.optimizers import adamw
-from kickbert.training.restoring import restored
 from kickbert.training.schedule import Phase, gradual_unfreezing
+from kickbert.utils.hashing import digest
+from kickbert.utils.progress import interactive
 
 LARGEST = 1.0  # norm of the gradient of several labels
 

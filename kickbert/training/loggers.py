@@ -1,25 +1,6 @@
 """What a person sees while training: bars in a terminal or a notebook, one line per epoch everywhere."""
 
-import sys
-from collections.abc import Iterable, Sequence
-
 from fastai.callback.progress import ProgressCallback
-from fastai.imports import IN_NOTEBOOK
-from fastprogress.fastprogress import progress_bar
-
-
-def interactive() -> bool:
-    """Whether somebody watches: a notebook, or standard output is a terminal. A log file gets no bars."""
-    return IN_NOTEBOOK or sys.stdout.isatty()
-
-
-def bar(steps: Sequence, comment: str) -> Iterable:
-    """The steps, with a bar while somebody watches; it is gone at the end."""
-    if not interactive():
-        return steps
-    shown = progress_bar(steps, leave=False)
-    shown.comment = comment
-    return shown
 
 
 def epoch_line(names: list[str], values: list, title: str = "") -> str:

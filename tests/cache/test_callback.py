@@ -13,10 +13,11 @@ from torch import nn
 from transformers import AutoConfig, AutoModel
 
 from kickbert import Stores, gradual_unfreezing
-from kickbert.cache.callback import TOKENS, batches_of, build, prefix_keys
-from kickbert.data.bucketing import Packed
+from kickbert.cache.building import TOKENS, build, prefix_keys
+from kickbert.data.bucketing import Packed, batches_of
+from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import LAYERS
-from kickbert.models.head import Head, TextClassifier
+from kickbert.models.head import Head
 from kickbert.text.tokenization import PAD
 
 PHASES = gradual_unfreezing(4, layers=(0, 1), epochs=(2, 2), lr=(1e-2, 3e-3))

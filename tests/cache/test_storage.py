@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from kickbert import Stores, gradual_unfreezing
-from kickbert.cache.storage import Store, View
+from kickbert.cache.states import Store, View
 
 CPU = torch.device("cpu")
 PHASES = gradual_unfreezing(4, layers=(0, 1), epochs=(1, 1), lr=(1e-2, 3e-3))

@@ -67,8 +67,9 @@ def test_a_datablock_by_hand(by_hand, tiny_tok):
 
 
 def test_a_learner_on_a_datablock_by_hand(by_hand, tiny, tmp_path):
+    from kickbert.models.classifier import TextClassifier
     from kickbert.models.encoder import load_encoder
-    from kickbert.models.head import Head, TextClassifier
+    from kickbert.models.head import Head
     from kickbert.training.learner import GradualLearner
 
     model = TextClassifier(load_encoder(tiny), Head(32, 2))

@@ -1,18 +1,18 @@
 import pandas as pd
 
-from kickbert.data import display as show
+from kickbert.data import display
 
 
 def test_long_texts_are_cut_to_the_terminal(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "50")
-    show.show_table(pd.DataFrame({"text": ["word " * 40], "target": ["good"]}))
+    display.show_table(pd.DataFrame({"text": ["word " * 40], "target": ["good"]}))
     lines = capsys.readouterr().out.rstrip("\n").split("\n")
     assert all(len(line) <= 50 for line in lines) and "…" in lines[1] and lines[1].split()[-1] == "good"
 
 
 def test_a_notebook_gets_html(monkeypatch, capsys):
     shown = []
-    monkeypatch.setattr(show, "IN_NOTEBOOK", True)
+    monkeypatch.setattr(display, "in_notebook", lambda: True)
     monkeypatch.setattr("IPython.display.display", shown.append)
-    show.show_table(pd.DataFrame({"text": ["<b>bold</b>"], "target": ["good"]}))
+    display.show_table(pd.DataFrame({"text": ["<b>bold</b>"], "target": ["good"]}))
     assert "&lt;b&gt;bold" in shown[0].data and capsys.readouterr().out == ""

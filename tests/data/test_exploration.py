@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from kickbert import explore
-from kickbert.data import profiling as facts
+from kickbert.data.profiling import languages
 from kickbert.utils.html_page import Section, cell, page
 
 GOOD = "the waiter was wonderful and the soup tasted of summer and the bread came warm number"
@@ -43,7 +43,7 @@ def test_the_summary_counts(found):
 
 def test_duplicates_and_leaks_name_their_rows(found):
     assert found.tables["duplicates"][["row", "same as row"]].to_numpy().tolist() == [[10, 4], [190, 20]]
-    leaks = found.tables["leaks"].set_index("test row")
+    leaks = found.tables["leaks"].set_index("row")
     assert leaks.loc[190, "how"] == "the same" and leaks.loc[191, "how"] == "nearly the same"
     assert leaks.loc[191, "training row"] == 31
 
@@ -76,7 +76,7 @@ def test_texts_over_every_limit_are_counted_whole():
 def test_languages_are_told_apart():
     texts = ["Das ist ein ziemlich langer deutscher Satz über das Wetter."] * 2
     texts += ["Ceci est une phrase assez longue en français sur la pluie."]
-    table = facts.languages(texts)
+    table = languages(texts)
     assert dict(zip(table["language"], table["rows"], strict=True)) == {"de": 2, "fr": 1}
 
 

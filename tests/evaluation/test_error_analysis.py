@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kickbert.evaluation import error_analysis as errors
+from kickbert.evaluation import error_analysis
 from kickbert.evaluation.predictions import Predictions
 from kickbert.targets.fitting import fit_target
 
@@ -30,14 +30,14 @@ def found() -> Predictions:
 
 
 def test_the_surest_mistakes_come_first(found):
-    table = errors.confident_mistakes(found, 10)
+    table = error_analysis.confident_mistakes(found, 10)
     places = table["row"].to_numpy() - 1000
     assert found.wrong[places].all() and table["confidence"].is_monotonic_decreasing
     assert (table["truth"] != table["said"]).all() and table["text"].str.contains("urgent").all()
 
 
 def test_confused_pairs(found):
-    table = errors.confused_pairs(found)
+    table = error_analysis.confused_pairs(found)
     assert table["rows"].sum() == found.wrong.sum() and set(table["said"]) == {"bug", "praise", "question"}
     row = table.iloc[0]
     names = found.target.names
@@ -47,17 +47,17 @@ def test_confused_pairs(found):
 
 def test_the_weak_slice_is_named(found):
     pytest.importorskip("py3langid")
-    table = errors.slices(found)
+    table = error_analysis.slices(found)
     assert table["slice"].iloc[0] == "plan: free" and table["p"].iloc[0] < 1e-6
     inside = (found.df["plan"] == "free").to_numpy()
     assert table["accuracy"].iloc[0] == pytest.approx((~found.wrong[inside]).mean())
     assert table["slice"].str.startswith("price: ").sum() == 5 and not table["slice"].str.startswith("text").any()
-    only = errors.slices(found, ["price"], languages=False)
+    only = error_analysis.slices(found, ["price"], languages=False)
     assert only["slice"].str.match("price|words").all() and (only["p"] > 0.01).all()
 
 
 def test_words_of_mistakes(found):
-    table = errors.telling_words(found)
+    table = error_analysis.misleading_words(found)
     assert (
         len(table) == 3
         and table["words"].str.contains("urgent").all()
@@ -75,23 +75,23 @@ def test_wrong_labels_are_suspected():
     probs /= probs.sum(1, keepdims=True)
     given, flipped = real.copy(), rng.choice(600, 30, replace=False)
     given[flipped] = (given[flipped] + 1) % 4
-    table = errors.label_errors(Predictions.given(given, probs))
+    table = error_analysis.label_errors(Predictions.given(given, probs))
     assert set(table["row"]) <= set(flipped) and len(table) >= 27
     assert (table["rather"].astype(int) == real[table["row"]]).all() and table["quality"].is_monotonic_increasing
     several = Predictions.given(np.eye(4)[given].astype(int), probs)
-    assert set(errors.label_errors(several)["row"]) >= set(flipped)
+    assert set(error_analysis.label_errors(several)["row"]) >= set(flipped)
 
 
 def test_numbers_have_no_wrong_labels():
     target = fit_target(pd.Series([1.0, 2.0], name="x"), task="regression")
     with pytest.raises(ValueError, match="cannot be suspected"):
-        errors.label_errors(Predictions(target, np.zeros((2, 1)), np.zeros((2, 1)), np.zeros(2)))
+        error_analysis.label_errors(Predictions(target, np.zeros((2, 1)), np.zeros((2, 1)), np.zeros(2)))
 
 
 def test_rows_that_training_had_are_named():
     texts = ["A lamp that  never goes out", "something else altogether", "a  lamp that never goes out!"]
     truth = np.array([0, 1, 0])
     found = Predictions(fit_target(pd.Series(["a", "b", "a"])), np.eye(2)[truth], truth, truth, texts)
-    table = errors.leaks(found, ["unrelated words of training", "a lamp that never goes out"])
+    table = error_analysis.leaks(found, ["unrelated words of training", "a lamp that never goes out"])
     assert table["row"].tolist() == [0, 2] and table["training row"].tolist() == [1, 1]
     assert table["how"].tolist() == ["the same", "nearly the same"]

@@ -10,15 +10,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as skm
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from kickbert.evaluation.scores import (
-    Calibration,
-    Ranking,
-    class_scores,
-    intervals,
-    label_scores,
-    number_scores,
-    per_class,
-)
+from kickbert.evaluation.scores import Calibration, Ranking, class_scores, label_scores, number_scores, per_class
+from kickbert.evaluation.significance import intervals
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from kickbert import compare, cross_validate
-from kickbert.data.folds import fold_parts
-from kickbert.evaluation.error_analysis import holm
+from kickbert.data.splits import fold_parts
 from kickbert.evaluation.predictions import Predictions
-from kickbert.experiments.comparison import paired_test, row_losses
+from kickbert.evaluation.significance import holm, paired_test
+from kickbert.experiments.comparison import row_losses
 from kickbert.experiments.cross_validation import aligned
 from kickbert.targets.fitting import fit_target
 

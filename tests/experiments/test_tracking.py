@@ -6,7 +6,7 @@ import pytest
 import kickbert
 
 pytest.importorskip("mlflow", reason="the extra kickbert[track] is not installed")
-from kickbert.experiments import tracking as track
+from kickbert.experiments import tracking
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def run(make, reviews, tmp_path):
     found = kickbert.evaluate(learn, reviews, rounds=2)
     figures = {"ladder": kickbert.plot_ladder(ladder)}
     how = {"ladder": ladder, "evaluation": found, "figures": figures, "parameters": {"seed": 42}}
-    return learn, track.log_run(learn, "films", store=tmp_path / "runs", **how)
+    return learn, tracking.log_run(learn, "films", store=tmp_path / "runs", **how)
 
 
 def test_a_run_holds_what_was_done(run, reviews, tmp_path):
@@ -34,7 +34,7 @@ def test_a_run_holds_what_was_done(run, reviews, tmp_path):
     loaded = mlflow.pyfunc.load_model("models:/films@champion")
     said = loaded.predict(reviews[["text"]].head(5))
     pd.testing.assert_frame_equal(said, learn.predict_df(reviews.head(5)), atol=0.02, check_dtype=False)
-    folder = track.fetch("models:/films@champion", tmp_path / "runs")
+    folder = tracking.fetch("models:/films@champion", tmp_path / "runs")
     assert not list(folder.parent.parent.rglob("*.pkl"))
     assert kickbert.load(folder).labels == ["bad", "good"]
 
@@ -44,13 +44,13 @@ def test_a_further_version_takes_the_alias(run, make, reviews, tmp_path):
 
     learn, _ = run
     folder = learn.save_artifact(tmp_path / "k")
-    track.log_run(learn, "films", folder=folder, store=tmp_path / "runs")
+    tracking.log_run(learn, "films", folder=folder, store=tmp_path / "runs")
     assert mlflow.MlflowClient().get_model_version_by_alias("films", "champion").version == 2
 
 
 def test_what_is_not_there(run, tmp_path):
     with pytest.raises(ValueError, match=r"'models:/none@champion' is not in sqlite:.*models are \['films'\]"):
-        track.fetch("models:/none@champion", tmp_path / "runs")
+        tracking.fetch("models:/none@champion", tmp_path / "runs")
 
 
 def test_the_champion_is_served(run, tmp_path):

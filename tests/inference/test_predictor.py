@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 import kickbert
-from kickbert.inference.batch_prediction import predict_file, read_rows
+from kickbert.data.table_files import read_rows
+from kickbert.inference.batch_prediction import predict_file
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ from transformers import AutoConfig, AutoModel
 
 from kickbert.models import attention
 from kickbert.models.encoder import LAYERS, Encoder
-from kickbert.models.head import Head, TextClassifier
+from kickbert.models.head import Head
+from kickbert.models.classifier import TextClassifier
 
 OWN_ATTENTION = {"deberta", "deberta-v2", "longformer", "mpnet"}  # transformers gives these no choice of kernel
 

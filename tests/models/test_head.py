@@ -3,7 +3,8 @@ import torch
 
 from kickbert.models.encoder import load_encoder
 from kickbert.text.tokenization import PAD
-from kickbert.models.head import POOLINGS, Head, TextClassifier
+from kickbert.models.head import POOLINGS, Head
+from kickbert.models.classifier import TextClassifier
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kickbert.data import blocks
-from kickbert.targets.fitting import described, fit_target, guess_task
-from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE
+from kickbert.data.transforms import target_tensor, target_transforms
+from kickbert.targets.fitting import fit_target, guess_task
+from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE, described
 from kickbert.targets.multilabel import from_columns, label_lists
 
 
@@ -133,13 +133,13 @@ def test_numbers_are_standardised_and_money_on_a_logarithmic_scale():
 def test_fastai_shows_what_stood_in_the_column(values, how):
     target = fit_target(pd.Series(values, name="y"), **how)
     codes = target.encode(pd.Series(values, name="y"))
-    stored = blocks.tensor(target, codes)
+    stored = target_tensor(target, codes)
     for i, code in enumerate(codes):
         x = target.shown(code)
-        for transform in blocks.transforms(target):
+        for transform in target_transforms(target):
             x = transform(x)
         assert torch.equal(torch.as_tensor(x), stored[i].as_subclass(torch.Tensor))
-        for transform in reversed(blocks.transforms(target)):
+        for transform in reversed(target_transforms(target)):
             x = transform.decode(x)
         shown = target.shown(code)
         assert x == pytest.approx(shown) if target.task == REGRESSION else list(x) == list(shown)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kickbert.text import cleaning_steps as clean
+from kickbert.text import cleaning_steps
 from kickbert.text.cleaning import PRESETS, STEPS, Cleaner
 from kickbert.text.columns import read_texts
 
@@ -37,19 +37,19 @@ def test_no_step_fails_on_malformed_html(text):
 
 @given(TEXT)
 def test_lower_case_has_no_capitals(text):
-    assert not any(c.isupper() and c.lower() != c for c in clean.convert_to_lowercase(text))
+    assert not any(c.isupper() and c.lower() != c for c in cleaning_steps.convert_to_lowercase(text))
 
 
 @given(TEXT)
 def test_white_space_is_single_and_inside(text):
-    cleaned = clean.remove_whitespace(text)
+    cleaned = cleaning_steps.remove_whitespace(text)
     assert cleaned == cleaned.strip() and "  " not in cleaned
     assert cleaned.split() == text.split()
 
 
 @given(st.text("abcé', -", max_size=40))
 def test_punctuation_goes_and_letters_stay(text):
-    cleaned = clean.remove_punctuation(text)
+    cleaned = cleaning_steps.remove_punctuation(text)
     assert [c for c in cleaned if c.isalpha()] == [c for c in text if c.isalpha()]
     assert "-" not in cleaned and "," not in cleaned
     for i, c in enumerate(cleaned):
@@ -76,7 +76,7 @@ def test_punctuation_goes_and_letters_stay(text):
     ],
 )
 def test_html(text, cleaned):
-    assert " ".join(clean.remove_html(text).split()) == cleaned
+    assert " ".join(cleaning_steps.remove_html(text).split()) == cleaned
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_html(text, cleaned):
     ],
 )
 def test_emoji(text, cleaned):
-    assert clean.remove_emoji(text) == cleaned
+    assert cleaning_steps.remove_emoji(text) == cleaned
 
 
 @pytest.mark.parametrize(
@@ -117,27 +117,27 @@ def test_emoji(text, cleaned):
     ],
 )
 def test_addresses(text, cleaned):
-    assert clean.remove_http(text) == cleaned
+    assert cleaning_steps.remove_http(text) == cleaned
 
 
 def test_stop_words_with_punctuation_and_in_contractions():
-    assert clean.remove_stopwords("The lamp, it doesn't glow; WE'LL see.") == "lamp, glow;"
-    assert clean.remove_stopwords("not never") == ""
+    assert cleaning_steps.remove_stopwords("The lamp, it doesn't glow; WE'LL see.") == "lamp, glow;"
+    assert cleaning_steps.remove_stopwords("not never") == ""
 
 
 def test_words_of_letters_in_any_script():
-    assert clean.discard_non_alpha("it's हिन्दी, l’été 2024 x1 a_b") == "it's हिन्दी l’été"
+    assert cleaning_steps.discard_non_alpha("it's हिन्दी, l’été 2024 x1 a_b") == "it's हिन्दी l’été"
 
 
 def test_lemmas_keep_the_spaces_between():
-    assert clean.text_lemmatizer("mice  don't run,\nthey ran") == "mouse  do not run,\nthey run"
+    assert cleaning_steps.text_lemmatizer("mice  don't run,\nthey ran") == "mouse  do not run,\nthey run"
 
 
 @given(st.text(st.characters(max_codepoint=127), max_size=60) | TEXT)
 def test_the_short_cut_of_unicode_agrees_with_ftfy(text):
     import ftfy
 
-    assert clean.normalize_unicode(text) == ftfy.fix_text(text, unescape_html=False)
+    assert cleaning_steps.normalize_unicode(text) == ftfy.fix_text(text, unescape_html=False)
 
 
 HOSTILE = {

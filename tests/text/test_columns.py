@@ -2,8 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kickbert.text.columns import check_frame, named, read_texts
+from kickbert.text.columns import check_frame, read_texts
 from kickbert.text.tokenization import SEP
+from kickbert.utils.messages import named
 
 
 def test_a_missing_column_offers_the_nearest_name():

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from kickbert.training.checkpoint import digest, load_phase, save_phase
+from kickbert.training.checkpoint import load_phase, save_phase
+from kickbert.utils.hashing import digest
 
 
 def test_what_a_run_trains_is_kept_and_the_rest_left_out(tmp_path):

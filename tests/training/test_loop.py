@@ -8,7 +8,7 @@ from fastai.data.load import DataLoader
 from fastai.learner import Learner
 from torch import nn
 
-from kickbert.training.loop import Loop
+from kickbert.training.callbacks import Loop
 
 EVENTS = ["before_fit", "before_train", "before_batch", "after_pred", "after_loss", "before_backward", "before_step"]
 EVENTS += ["after_step", "after_batch", "after_train", "before_validate", "after_epoch", "after_fit"]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from kickbert.training.metrics import best_thresholds
+from kickbert.targets.thresholds import best_thresholds
 
 
 @given(st.integers(1, 40), st.integers(1, 4), st.integers(0, 200))

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from kickbert.utils import hardware as precision
+from kickbert.utils import hardware
 
 CPU = torch.device("cpu")
 
@@ -11,10 +11,10 @@ CPU = torch.device("cpu")
 )
 def test_auto_takes_bf16_where_the_processor_has_it(monkeypatch, found, chosen):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
-    assert precision.choose("auto", CPU) == chosen
-    assert precision.choose("bf16", CPU) == "bf16" and precision.choose("fp32", CPU) == "fp32"
+    assert hardware.choose("auto", CPU) == chosen
+    assert hardware.choose("bf16", CPU) == "bf16" and hardware.choose("fp32", CPU) == "fp32"
 
 
 def test_unknown_precision():
     with pytest.raises(ValueError, match=r"precision='fp16' is not one of \['auto', 'fp32', 'bf16'\]"):
-        precision.choose("fp16", CPU)
+        hardware.choose("fp16", CPU)

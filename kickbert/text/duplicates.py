@@ -1,0 +1,104 @@
+"""Texts that stand in a table more than once, word for word or nearly, and across a split."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from kickbert.utils.extras import require
+from kickbert.utils.messages import shorten
+from kickbert.utils.progress import bar
+
+WIDTH = 100  # characters of a text in a table
+
+
+PERMUTATIONS = 64
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.lower().split())
+
+
+def duplicates(df: pd.DataFrame, texts: Sequence[str]) -> pd.DataFrame:
+    """Rows whose text stands in an earlier row too, capitals and white space aside."""
+    folded = pd.Series([_folded(t) for t in texts])
+    first = folded.groupby(folded).transform(lambda same: same.index[0]).to_numpy()
+    again = np.flatnonzero((first != np.arange(len(texts))) & (folded != "").to_numpy())
+    shown = [shorten(texts[i], WIDTH) for i in again]
+    return pd.DataFrame({"row": df.index[again], "same as row": df.index[first[again]], "text": shown})
+
+
+def _shingles(text: str) -> set[bytes]:
+    return {text[i : i + 5].encode() for i in range(max(1, len(text) - 4))}
+
+
+def near_duplicates(texts: Sequence[str], similar: float = 0.8) -> list[list[int]]:
+    """Groups of different texts that share most of their character five-grams.
+
+    Candidates by MinHash and locality-sensitive hashing (Broder 1997; datasketch), each then measured.
+
+    Args:
+        similar: Jaccard similarity, 0 to 1.
+    Returns:
+        Row numbers of each group, the group's first row first.
+    """
+    require("datasketch", extra="report")
+    from datasketch import MinHash, MinHashLSH
+
+    first = {}
+    for i, text in enumerate(texts):
+        if folded := _folded(text):
+            first.setdefault(folded, i)
+    places, unique = list(first.values()), list(first)
+    index, parent = MinHashLSH(threshold=similar, num_perm=PERMUTATIONS), list(range(len(unique)))
+    for i in bar(range(len(unique)), "looking for near duplicates"):
+        own, sketch = _shingles(unique[i]), MinHash(num_perm=PERMUTATIONS)
+        sketch.update_batch(list(own))
+        for j in index.query(sketch):
+            if _root(parent, i) == _root(parent, j):
+                continue
+            other = _shingles(unique[j])  # made again: to keep those of all texts takes a hundred times their length
+            if len(own & other) >= similar * len(own | other):
+                parent[_root(parent, i)] = _root(parent, j)
+        index.insert(i, sketch)
+    groups: dict[int, list[int]] = {}
+    for i in range(len(unique)):
+        groups.setdefault(_root(parent, i), []).append(places[i])
+    return [sorted(group) for group in groups.values() if len(group) > 1]
+
+
+def _root(parent: list[int], i: int) -> int:
+    while parent[i] != i:
+        parent[i] = parent[parent[i]]
+        i = parent[i]
+    return i
+
+
+def shown_groups(df: pd.DataFrame, texts: Sequence[str], groups: list[list[int]]) -> pd.DataFrame:
+    """The groups as a table: group, row, text."""
+    rows = [(g, df.index[i], shorten(texts[i], WIDTH)) for g, group in enumerate(groups, start=1) for i in group]
+    return pd.DataFrame(rows, columns=["group", "row", "text"])
+
+
+def leaks(texts: Sequence[str], held: np.ndarray, index: pd.Index, groups: list[list[int]]) -> pd.DataFrame:
+    """Held-out rows whose text stands in training too, word for word or nearly: the model has seen the answer.
+
+    Args:
+        texts: of all rows, shape (n,).
+        held: which of them are held out, bool, shape (n,); the others are training rows.
+        index: what the rows are called, shape (n,).
+        groups: what `near_duplicates` found among all texts.
+    Returns:
+        row, training row, how ("the same" or "nearly the same"), text.
+    """
+    known: dict[str, int] = {}
+    for i in np.flatnonzero(~held):
+        known.setdefault(_folded(texts[i]), i)
+    found = {i: (known[_folded(texts[i])], "the same") for i in np.flatnonzero(held) if _folded(texts[i]) in known}
+    for group in groups:
+        outside = [i for i in group if not held[i]]
+        for i in group:
+            if held[i] and outside and i not in found:
+                found[i] = (outside[0], "nearly the same")
+    rows = [(index[i], index[j], how, shorten(texts[i], WIDTH)) for i, (j, how) in sorted(found.items()) if texts[i]]
+    return pd.DataFrame(rows, columns=["row", "training row", "how", "text"])

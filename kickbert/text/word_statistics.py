@@ -1,0 +1,67 @@
+"""Words and languages of texts: counts, the words that set classes apart, TF-IDF."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from kickbert.utils.extras import require
+from kickbert.utils.progress import bar
+
+WORD = re.compile(r"[^\W\d_]{2,}(?:['’][^\W\d_]+)?")
+
+
+def language_of(texts: Sequence[str]) -> list[str]:
+    """The language of each text as its ISO 639-1 code, by py3langid; empty for a text without letters."""
+    require("py3langid", extra="report")
+    from py3langid import classify
+
+    return [classify(text)[0] if text.strip() else "" for text in bar(texts, "telling languages")]
+
+
+def telling_words(texts: Sequence[str], names: list[list[str]], top: int = 8) -> pd.DataFrame:
+    """The words that set each class apart: log-odds with an informative prior (Monroe, Colaresi and Quinn 2008, 3.5).
+
+    Args:
+        top: words a class.
+    Returns:
+        class, words: from the most telling on.
+    """
+    documents = [Counter({w.lower(): 1 for w in WORD.findall(text)}) for text in texts]
+    whole = sum_counts(documents)
+    vocabulary = [w for w, n in whole.items() if n > 4]
+    total = np.array([whole[w] for w in vocabulary], dtype=float)
+    rows = []
+    for name in sorted({n for row in names for n in row}):
+        inside = sum_counts([d for d, row in zip(documents, names, strict=True) if name in row])
+        z = _log_odds(np.array([inside[w] for w in vocabulary], dtype=float), total)
+        best = [vocabulary[i] for i in np.argsort(-z)[:top] if z[i] > 1.96]
+        rows.append((name, ", ".join(best)))
+    return pd.DataFrame(rows, columns=["class", "words"])
+
+
+def sum_counts(documents: Sequence[Counter]) -> Counter:
+    """All counts together."""
+    out: Counter = Counter()
+    for document in documents:
+        out.update(document)
+    return out
+
+
+def _log_odds(inside: np.ndarray, total: np.ndarray, weight: float = 500.0) -> np.ndarray:
+    """z-scores of the difference in log-odds between a class and the others; the prior is `weight` words of all."""
+    outside, prior = total - inside, weight * total / max(1.0, total.sum())
+    a, b = inside + prior, outside + prior
+    odds = np.log(a / (a.sum() - a)) - np.log(b / (b.sum() - b))
+    return odds / np.sqrt(1 / a + 1 / b)
+
+
+FEW = 100  # rows below which every word counts, and not only those of two rows
+
+
+def word_counts(rows: int) -> TfidfVectorizer:
+    """TF-IDF of words and word pairs, for so many training rows."""
+    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2 if rows >= FEW else 1)
