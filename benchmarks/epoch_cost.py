@@ -22,7 +22,7 @@ from common.sets import load
 from encoders import folder_of
 from fastai.callback.core import Callback
 
-from kickbert import Phase, Stores, learner_from_df
+from kickbert import Cache, Phase, learner_from_df
 from kickbert.models.encoder import Encoder
 
 RUNS = RECORDS / "epoch_cost.jsonl"
@@ -73,7 +73,7 @@ def measure(name: str, phase: str, cached: bool, df: pd.DataFrame, length: int |
     with tempfile.TemporaryDirectory() as scratch:
         learn = learner_from_df(
             df, model=folder_of(name), valid=df.index[:bs], max_length=length, bs=bs, path=scratch,
-            cache=Stores() if cached else False,
+            cache=Cache() if cached else False,
         )  # fmt: skip
         groups, timer = len(learn.model.groups()), Seconds()
         first = 0 if training < 0 else groups - 1 - training

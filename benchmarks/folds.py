@@ -19,14 +19,14 @@ from common.sets import load
 from encoders import folder_of
 from sklearn.model_selection import StratifiedKFold
 
-from kickbert import Stores, gradual_unfreezing, learner_from_df
+from kickbert import Cache, gradual_unfreezing, learner_from_df
 
 RUNS = RECORDS / "folds.jsonl"
 FOLDS = 5
 PHASES = {"layers": (0, 2), "epochs": (1, 1), "lr": (2e-3, 2e-4)}
 
 
-def fit(df: pd.DataFrame, columns: list[str], held: np.ndarray, model: str, stores: Stores) -> float:
+def fit(df: pd.DataFrame, columns: list[str], held: np.ndarray, model: str, stores: Cache) -> float:
     """Train on all rows but those held out; the accuracy on those."""
     with tempfile.TemporaryDirectory() as scratch:
         learn = learner_from_df(
@@ -41,9 +41,9 @@ def measure(way: str, model: str, rows: int, seed: int) -> dict:
     """Seconds, and the mean accuracy on held-out rows."""
     df, _, _, columns = load("kickstarter", seed, rows)
     folds = [held for _, held in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(df, df["label"])]
-    shared, start = Stores(), time.perf_counter()
+    shared, start = Cache(), time.perf_counter()
     chosen = folds[:1] if way == "alone" else folds
-    found = [fit(df, columns, held, model, Stores() if way == "apart" else shared) for held in chosen]
+    found = [fit(df, columns, held, model, Cache() if way == "apart" else shared) for held in chosen]
     return {"seconds": time.perf_counter() - start, "accuracy": float(np.mean(found))}
 
 

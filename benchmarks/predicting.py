@@ -120,7 +120,7 @@ def floor(seed: int) -> dict:
         taken = _seconds(lambda: list(pool.map(lambda _: many(), range(backend.workers))))
     rate = 2 * rows * width * inner * 200 * backend.workers / taken
     model = kickbert.load(saved("sst2", seed, pooling="cls"), backend="onnx-int8")
-    tokens = model.framing.count(sentences(seed)[0]).mean()
+    tokens = model.token_encoder.count(sentences(seed)[0]).mean()
     work = 2 * layers * (4 * width**2 + 2 * width * inner) * tokens
     return {"GFLOP/s": rate / 1e9, "tokens per text": tokens, "texts per second": rate / work}
 
@@ -141,7 +141,7 @@ def latency(seed: int) -> dict:
     for backend in ("onnx-int8", "onnx", "torch-bf16", "torch"):
         model = kickbert.load(folder, backend=backend)
         pool = load("sst2", seed)[0]["text"].tolist()
-        texts = [t for t, n in zip(pool, model.framing.count(pool), strict=True) if 29 <= n <= 31]
+        texts = [t for t, n in zip(pool, model.token_encoder.count(pool), strict=True) if 29 <= n <= 31]
         row = benchmark(model, texts, [1], seconds=10).iloc[0]
         found |= {f"{backend} p50": row["median ms"], f"{backend} p99": row["p99 ms"]}
     return found

@@ -54,9 +54,9 @@ class Peak(threading.Thread):
 
 def fit(rows: int, memory: int | None) -> dict:
     """Train; seconds, and bytes at the peak beyond those of the start."""
-    from kickbert import Stores, gradual_unfreezing, learner_from_df
+    from kickbert import Cache, gradual_unfreezing, learner_from_df
 
-    df, stores = frame(rows), Stores(memory=memory * 10**6 if memory else None)
+    df, stores = frame(rows), Cache(memory=memory * 10**6 if memory else None)
     warm = frame(64)
     with tempfile.TemporaryDirectory() as scratch:
         learner_from_df(warm, model="minilm", path=scratch).fit_gradual()  # libraries loaded, kernels made

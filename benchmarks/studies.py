@@ -89,7 +89,7 @@ STUDIES = {
         {
             "none": {},
             "none, as many steps": {"schedule": {"epochs": (5, 10)}},  # variants make an epoch five times as long
-            "EDA, 4 variants": {"augment": kickbert.EDA()},
+            "EDA, 4 variants": {"augment": kickbert.text.EDA()},
         },
     ),
 }

@@ -67,7 +67,7 @@ def run_kickbert(parts: list[pd.DataFrame], columns: list[str], seed: int, every
     with tempfile.TemporaryDirectory() as scratch:
         watch = Watch(np.searchsorted(sorted(set(train["label"])), test["label"]), every)
         learn = kickbert.learner_from_df(
-            df, text_col=columns, model="minilm", valid="split", seed=seed, path=scratch, cache=kickbert.Stores()
+            df, text_col=columns, model="minilm", valid="split", seed=seed, path=scratch, cache=kickbert.Cache()
         )
         with watch.stopped():
             ids = learn.dls.test_dl(test).rows[0]

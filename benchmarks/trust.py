@@ -23,7 +23,7 @@ from common.sets import load
 from sklearn.model_selection import StratifiedKFold
 
 import kickbert
-from kickbert.cache.storage import Stores
+from kickbert.cache.storage import Cache
 from kickbert.evaluation.error_analysis import label_errors
 from kickbert.inference.benchmarking import peak_memory
 
@@ -43,7 +43,7 @@ def folds(seed: int) -> dict:
     def apart() -> float:
         right = []
         for train, test in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(df, df["label"]):
-            own = {"valid": 0.1, "seed": seed, "cache": Stores()}  # the default one would be shared
+            own = {"valid": 0.1, "seed": seed, "cache": Cache()}  # the default one would be shared
             learn = kickbert.learner_from_df(df.iloc[train], text_col=columns, **own, **MODEL)
             learn.fit_gradual()
             right.append((learn.predict_df(df.iloc[test])["label"] == df["label"].iloc[test]).mean())

@@ -34,7 +34,7 @@ def probes() -> None:
     for ax, name in zip(axes, ("sst2", "kickstarter"), strict=True):
         train, valid, _, columns = load(name, SEED, 5_000)
         df = pd.concat([train.assign(split="train"), valid.assign(split="valid")], ignore_index=True)
-        kickbert.plot_probe(kickbert.probe(learner(df, text_col=columns, valid="split")), ax=ax)
+        kickbert.evaluation.plot_probe(kickbert.evaluation.probe(learner(df, text_col=columns, valid="split")), ax=ax)
         ax.set_title(name, loc="left")
     save(figure, "probe")
 
@@ -45,10 +45,10 @@ def tweets() -> None:
     learn = learner(df[df["split"] != "test"], valid="split")
     learn.fit_gradual()
     found = kickbert.evaluate(learn, df[df["split"] == "test"])
-    save(kickbert.plot_learning_curves(learn), "learning_curves")
+    save(kickbert.experiments.plot_learning_curves(learn), "learning_curves")
     figure, axes = plt.subplots(1, 2, figsize=(9.6, 4), layout="constrained")
-    kickbert.plot_confusion(found.predictions, rates=True, ax=axes[0])
-    kickbert.plot_calibration(found.predictions, ax=axes[1])
+    kickbert.evaluation.plot_confusion(found.predictions, rates=True, ax=axes[0])
+    kickbert.evaluation.plot_calibration(found.predictions, ax=axes[1])
     save(figure, "judged")
 
 

@@ -53,5 +53,5 @@ for name, predicted in predictions.items():
         f"accuracy {accuracy_score(truth, predicted):.3f}  macro-F1 {f1_score(truth, predicted, average='macro'):.3f}"
     )
     print(f"  {name:30} {scores}  quadratic kappa {kappa:.3f}")
-kickbert.plot_ladder(ladder).savefig(args.out, dpi=150)
+kickbert.experiments.plot_ladder(ladder).savefig(args.out, dpi=150)
 print(f"The ladder is drawn in {args.out}")

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from kickbert.data.bucketing import Packed, batches_of
+from kickbert.data.bucketing import Packed
 from kickbert.text.tokenization import PAD
+from kickbert.utils.batching import length_batches
 
 
 class Watch:
@@ -73,7 +74,7 @@ class Watch:
             training, predicted = model.training, np.empty(len(rows), dtype=np.int64)
             model.eval()
             with torch.no_grad(), torch.autocast("cuda" if torch.cuda.is_available() else "cpu", torch.bfloat16):
-                for chosen in batches_of(rows.lengths, 4096):
+                for chosen in length_batches(rows.lengths, tokens=4096):
                     x = rows.gather(chosen, fill=PAD).long().to(next(model.parameters()).device)
                     predicted[chosen] = logits(x).argmax(1).cpu().numpy()
             model.train(training)

@@ -9,8 +9,8 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "states": ["Store"],
-        "storage": ["Stores"],
+        "storage": ["Cache"],
         "building": [],
-        "callback": ["Cache"],
+        "callback": ["PrefixCache"],
     },
 )

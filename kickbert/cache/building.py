@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from kickbert.cache.states import View
-from kickbert.cache.storage import Stores
-from kickbert.data.bucketing import Packed, batches_of
+from kickbert.cache.storage import Cache
+from kickbert.data.bucketing import Packed
 from kickbert.models.classifier import TextClassifier
 from kickbert.text.tokenization import PAD
+from kickbert.utils.batching import length_batches
 from kickbert.utils.hashing import feed
 from kickbert.utils.progress import bar
 
@@ -33,17 +34,17 @@ def build(
     parts: list[Packed],
     depth: int,
     keys: list[str],
-    stores: Stores,
+    cache: Cache,
     keep: set[str] = frozenset(),
 ) -> None:
     """Compute what the store of `depth` lacks of the rows of `parts`, from a shallower store where there is one.
 
     Args:
         keys: of the prefixes of depth 0 to `depth`, or further.
-        keep: names of stores that must not make way for this one.
+        keep: names of cache that must not make way for this one.
     """
     name, pooled = store_name(model, depth, keys)
-    store = stores.get(name, depth, pooled)
+    store = cache.get(name, depth, pooled)
     rows = {key: (part, i) for part in parts for i, key in enumerate(part.keys) if key not in store.places}
     if not rows:
         return
@@ -51,7 +52,7 @@ def build(
     width, dtype = model.encoder.width, torch.bfloat16 if model.precision == "bf16" and not pooled else torch.float32
     device = next(model.parameters()).device
     shape = (len(rows) if pooled else int(ids.offsets[-1]), width)
-    flat, where = stores.allocate(shape, dtype, device, keep | {name})
+    flat, where = cache.allocate(shape, dtype, device, keep | {name})
     if flat is None:
         print(f"cache: not at depth {depth}, the frozen part is computed each time: {where}")
         return
@@ -60,12 +61,12 @@ def build(
             f"cache: {flat.nbytes / 1e9:.1f} GB at depth {depth} are over the memory budget and go to a temporary file"
         )
     start = time.perf_counter()
-    places = _fill(flat, model, ids, depth, pooled, _source(model, depth, keys, stores, list(rows)))
+    places = _fill(flat, model, ids, depth, pooled, _source(model, depth, keys, cache, list(rows)))
     store.places |= {key: (len(store.segments), *place) for key, place in zip(rows, places, strict=True)}
     store.segments.append(flat)
     store.where.append(where)
     store.seconds += time.perf_counter() - start
-    stores.save(name, store)
+    cache.save(name, store)
 
 
 def store_name(model: TextClassifier, depth: int, keys: list[str]) -> tuple[str, bool]:
@@ -77,10 +78,10 @@ def store_name(model: TextClassifier, depth: int, keys: list[str]) -> tuple[str,
     return keys[depth] + (f"-{model.head.pooling}" if pooled else ""), pooled
 
 
-def _source(model: TextClassifier, depth: int, keys: list[str], stores: Stores, rows: list[bytes]) -> View | None:
+def _source(model: TextClassifier, depth: int, keys: list[str], cache: Cache, rows: list[bytes]) -> View | None:
     """The rows in the deepest store below `depth` that has them all."""
     for below in range(depth - 1, 0, -1):
-        store = stores.find(keys[below])
+        store = cache.find(keys[below])
         if store is not None and all(row in store.places for row in rows):
             return store.view(rows)
     return None
@@ -91,7 +92,7 @@ def _fill(
 ) -> list[tuple]:
     """Write the states of all rows into `flat`; the first place and the number of states of each row."""
     device = next(model.parameters()).device
-    batches = list(batches_of(ids.lengths, TOKENS.get(device.type, TOKENS["cpu"])))
+    batches = list(length_batches(ids.lengths, tokens=TOKENS.get(device.type, TOKENS["cpu"])))
     places, at = [(0, 0)] * len(ids), 0
     for chosen in bar(batches, f"computing depth {depth} once"):
         x = ids.gather(chosen, fill=PAD).long().to(device)

@@ -14,28 +14,29 @@ from fastai.callback.core import Callback
 
 from kickbert.cache.building import build, prefix_keys, store_name
 from kickbert.cache.states import View
-from kickbert.cache.storage import SHARED, Stores
+from kickbert.cache.storage import SHARED, Cache
 from kickbert.data.bucketing import BucketDL, Packed
 from kickbert.models.classifier import TextClassifier
 
 
-class Cache(Callback):
+class PrefixCache(Callback):
     """Serves the states of the frozen prefix from a store, in every fit that freezes one and in validation.
 
     Args:
-        stores: where states are kept; by default one place for all learners of the process.
+        storage: where states are kept; by default one place for all learners of the process.
     """
 
+    name = "cache"  # of the learner's attribute: `learn.cache`
     order = 90  # after everything that may change which groups are frozen
 
-    def __init__(self, stores: Stores = SHARED):
-        self.stores, self.ahead = stores, []
+    def __init__(self, storage: Cache = SHARED):
+        self.storage, self.ahead = storage, []
         self._views: WeakKeyDictionary[Packed, View] = WeakKeyDictionary()
         self._seen: WeakKeyDictionary[Packed, bool] = WeakKeyDictionary()
 
     def __getstate__(self) -> dict:
         # An exported learner leaves the states behind: they are the training data in another form.
-        own = {"stores", "_views", "_seen"}
+        own = {"storage", "_views", "_seen"}
         return {k: v for k, v in self.__dict__.items() if k not in own}
 
     def __setstate__(self, state: dict) -> None:
@@ -45,7 +46,7 @@ class Cache(Callback):
     def info(self) -> pd.DataFrame:
         """A row per store: depth, rows, tokens, bytes, where, seconds to build, and an estimate of those saved."""
         rows = []
-        for store in self.stores.by_key.values():
+        for store in self.storage.by_key.values():
             told = {
                 "depth": "pooled" if store.pooled else store.depth,
                 "rows": len(store.places),
@@ -76,7 +77,7 @@ class Cache(Callback):
             # Shallow to deep: each is the start of the next, and all together cost one pass.
             wanted = sorted({depth, *(d for d in self.ahead if d <= depth)})
             for d in wanted:
-                build(self.model, parts, d, keys, self.stores, {store_name(self.model, w, keys)[0] for w in wanted})
+                build(self.model, parts, d, keys, self.storage, {store_name(self.model, w, keys)[0] for w in wanted})
             self._look_up(depth, parts, keys)
 
     def before_validate(self):
@@ -113,7 +114,7 @@ class Cache(Callback):
         return prefix_keys(self.model, upto)
 
     def _look_up(self, depth: int, parts: list[Packed], keys: list[str]) -> None:
-        store = self.stores.find(store_name(self.model, depth, keys)[0])
+        store = self.storage.find(store_name(self.model, depth, keys)[0])
         for rows in parts:
             if store is not None and all(k in store.places for k in rows.keys):
                 self._views[rows] = store.view(rows.keys)

@@ -16,7 +16,7 @@ from kickbert.utils.atomic_files import replacing
 SHARE = 0.5  # of the memory, and of the disk, that is free: the rest is for the training itself and for others
 
 
-class Stores:
+class Cache:
     """The stores of a process, shared by all learners.
 
     Args:
@@ -125,4 +125,4 @@ def _file_tensor(shape: tuple[int, int], dtype: torch.dtype) -> Tensor:
         return torch.from_file(file.name, shared=True, size=shape[0] * shape[1], dtype=dtype).view(shape)
 
 
-SHARED = Stores()
+SHARED = Cache()

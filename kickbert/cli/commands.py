@@ -93,7 +93,7 @@ def train(
 
 @app.command()
 def evaluate(model: Model, rows: Rows, backend: Backend = "auto", json: Json = False) -> None:
-    """Judge a model on rows with labels."""
+    """ExportComparison a model on rows with labels."""
     import kickbert
     from kickbert.data.table_files import read_rows
 

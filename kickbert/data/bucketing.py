@@ -199,16 +199,3 @@ class BucketDL(TfmdDL):
     def seed(self, seed: int) -> None:
         """Start the order of the batches anew, so that it depends on `seed` alone."""
         self.rng = random.Random(seed)
-
-
-def batches_of(lengths: np.ndarray, tokens: int) -> Iterator[np.ndarray]:
-    """Rows of nearly equal length, at most `tokens` a batch with their padding; the longest rows first.
-
-    >>> [b.tolist() for b in batches_of(np.array([2, 9, 3, 8]), 18)]
-    [[1, 3], [2, 0]]
-    """
-    order = np.argsort(-lengths, kind="stable")
-    while len(order):
-        n = max(1, tokens // max(1, int(lengths[order[0]])))
-        yield order[:n]
-        order = order[n:]

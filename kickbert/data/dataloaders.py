@@ -16,16 +16,15 @@ from transformers import PreTrainedTokenizerBase
 from kickbert.data import display  # noqa: F401 - teaches fastai's show_batch, show_results and the rest about Tokens
 from kickbert.data.bucketing import BucketDL, Packed
 from kickbert.data.imbalance import row_weights
+from kickbert.data.rows import usable_rows
 from kickbert.data.splits import valid_rows
 from kickbert.data.transforms import TextTokenizer, target_tensor, target_transforms
-from kickbert.targets.binning import Format
-from kickbert.targets.fitting import fit_target, guess_task, strata_of
-from kickbert.targets.kinds import MULTI, Target
+from kickbert.targets.fitting import TargetOptions
+from kickbert.targets.kinds import MULTI, Target, unseen_labels
 from kickbert.text.augmentation import Augmenter, augment_texts
 from kickbert.text.cleaning import Cleaner
-from kickbert.text.columns import as_list, check_frame, pick, read_items, read_texts
+from kickbert.text.columns import TextOptions, as_list, check_frame, pick, read_items, read_texts
 from kickbert.text.tokenization import SEP
-from kickbert.utils.messages import named
 
 
 class Row(NamedTuple):
@@ -122,9 +121,9 @@ class TextDataLoaders(DataLoaders):
 
     def _codes(self, df: pd.DataFrame) -> np.ndarray:
         """The targets of further rows."""
-        check_frame(df, as_list(self.label_col), "label_col")
+        check_frame(df, label_col=as_list(self.label_col))
         values = pick(df, self.label_col)
-        bad, told = _unseen(self.target, values)
+        bad, told = unseen_labels(self.target, values)
         if bad.any():
             raise ValueError(f"{told}; leave them out")
         return self.target.encode(values)
@@ -133,15 +132,9 @@ class TextDataLoaders(DataLoaders):
 def dataloaders_from_df(
     df: pd.DataFrame,
     tokenizer: TextTokenizer,
+    text: TextOptions,
+    target: TargetOptions,
     *,
-    text_col: str | Sequence[str] = "text",
-    label_col: str | Sequence[str] = "label",
-    bins: int | Sequence[float] | None = None,
-    bin_format: Format = None,
-    label_delim: str | None = None,
-    task: str | None = None,
-    target: Target | None = None,
-    cleaning: str | Sequence | Cleaner | None = None,
     valid: float | str | Sequence = 0.15,
     sampling: str | None = None,
     augment: Augmenter | None = None,
@@ -152,59 +145,42 @@ def dataloaders_from_df(
 ) -> TextDataLoaders:
     """DataLoaders of the rows of df; the arguments are those of `learner_from_df`.
 
-    Args:
-        target: how the target is encoded, if it is not to be learnt from the training rows.
-
     Warns:
         Rows that cannot be used (no text, no label, a validation label that training never saw), and rows that were
         cut at `max_length`: counted, and the first of them named.
     """
-    columns = as_list(text_col)
-    check_frame(df, columns, "text_col")
-    check_frame(df, as_list(label_col), "label_col")
     if augment is not None and not isinstance(augment, Augmenter):
-        raise TypeError(f"augment={augment!r} is no Augmenter; pass kickbert.EDA(), or one of your own")
-    cleaner = cleaning if isinstance(cleaning, Cleaner) or cleaning is None else Cleaner(cleaning)
-    texts, empty = read_texts(df, columns, cleaner)
-    values = pick(df, label_col)
-    if target is not None:
-        task, bins, label_delim = target.task, getattr(target, "edges", bins), getattr(target, "delim", label_delim)
-    task = task or guess_task(values.dropna(), bins, label_delim)
-    usable = ~empty
-    if task != MULTI:  # there a missing cell is a row of no label
-        usable &= _drop("label", values.isna().to_numpy().reshape(len(df), -1).any(1), df.index)
-    _drop("text", empty, df.index)
-    if not usable.any():
-        raise ValueError(f"no row of df has both a text in {columns} and a {label_col!r}")
-    df, values, texts = df[usable], values[usable], [t for t, keep in zip(texts, usable, strict=True) if keep]
-    train, held = valid_rows(df, valid, strata_of(values, task, bins, label_delim), seed)
-    place = "" if target else " of validation"
-    target = target or fit_target(values[train], bins, bin_format, delim=label_delim, task=task)
-    bad, told = _unseen(target, values)
-    if bad.any():
-        kept = "those labels are" if task == MULTI else "they are"
-        warnings.warn(f"{told}; {kept} left out{place}", stacklevel=3)
-        if task != MULTI:
-            train, held = train & ~bad, held & ~bad
-    parts = [np.flatnonzero(train), np.flatnonzero(held)]
-    codes = [target.encode(values.iloc[part]) for part in parts]
-    texts = [[texts[i] for i in part] for part in parts]
+        raise TypeError(f"augment={augment!r} is no Augmenter; pass kickbert.text.EDA(), or one of your own")
+    rows, cleaner = usable_rows(df, text, target), text.cleaner
+    train, held = valid_rows(rows.df, valid, target.strata(rows.values, rows.task), seed)
+    fitted = target.fit(rows.values[train], rows.task)
+    known = _known(fitted, rows.values, "" if target.target else " of validation")
+    parts = [np.flatnonzero(part & known) for part in (train, held)]
+    codes = [fitted.encode(rows.values.iloc[part]) for part in parts]
+    cleaned = read_texts(rows.df, text.text_col, cleaner)[0]
+    texts = [[cleaned[i] for i in part] for part in parts]
     rng = np.random.default_rng(seed)
     if augment and not augment.each_epoch:
         texts[0], codes[0] = _with_variants(texts[0], codes[0], augment, rng)
-    loaders = _loaders(tokenizer, target, texts, codes, bs)
-    loaders[0].weights = row_weights(sampling, target, codes[0])
+    loaders = _loaders(tokenizer, fitted, texts, codes, bs)
+    loaders[0].weights = row_weights(sampling, fitted, codes[0])
     if augment and augment.each_epoch:
         loaders[0].renew = partial(_varied, texts[0], augment, rng, tokenizer)
-    kept = {"text_col": columns, "label_col": label_col, "target": target, "cleaner": cleaner}
+    kept = {"text_col": text.text_col, "label_col": target.label_col, "target": fitted, "cleaner": cleaner}
     return TextDataLoaders(*loaders, **kept, path=path, device=device)
 
 
-def _unseen(target: Target, values: pd.Series | pd.DataFrame) -> tuple[np.ndarray, str]:
-    """Which rows have a label that training never saw (bool, shape (n,)), and a sentence about them."""
-    bad, strange = target.unknown(values)
-    told = f"{bad.sum():,} rows have a label that training never saw ({strange[:5]}): rows {named(bad, values.index)}"
-    return bad, told
+def _known(target: Target, values: pd.Series | pd.DataFrame, place: str) -> np.ndarray:
+    """Which rows have only labels that training saw, bool, shape (n,); of several labels all stay, without the others.
+
+    Args:
+        place: of the rows that are left out, for the warning.
+    """
+    bad, message = unseen_labels(target, values)
+    if bad.any():
+        what = "those labels are" if target.task == MULTI else "they are"
+        warnings.warn(f"{message}; {what} left out{place}", stacklevel=4)
+    return np.ones(len(bad), dtype=bool) if target.task == MULTI else ~bad
 
 
 def _with_variants(
@@ -223,13 +199,6 @@ def _varied(texts: list[str], augment: Augmenter, rng: np.random.Generator, toke
     for i, found in zip(chosen, augment_texts([texts[i] for i in chosen], augment, 1, rng, SEP), strict=True):
         texts[i] = found[0] if found else texts[i]
     return Packed.of(*tokenizer.encode_documents(texts)[:2])
-
-
-def _drop(what: str, bad: np.ndarray, index: pd.Index) -> np.ndarray:
-    """Warn of the bad rows; return the mask of the others."""
-    if bad.any():
-        warnings.warn(f"{bad.sum():,} rows have no {what} and are not used: rows {named(bad, index)}", stacklevel=4)
-    return ~bad
 
 
 def _loaders(

@@ -19,7 +19,7 @@ from kickbert.targets.fitting import guess_task
 from kickbert.targets.kinds import MULTI, SINGLE
 from kickbert.text.columns import as_list, check_column, check_frame, pick, read_texts
 from kickbert.text.duplicates import duplicates, leaks, near_duplicates, shown_groups
-from kickbert.text.word_statistics import telling_words
+from kickbert.text.word_statistics import distinctive_words
 
 LENGTHS = (32, 64, 128, 256, 512)
 SAMPLE = 5_000  # rows whose language is told, and that are searched for suspicious labels
@@ -82,7 +82,7 @@ def explore(
         seed: of the samples that are drawn of many rows.
     """
     columns = as_list(text_col)
-    check_frame(df, columns, "text_col")
+    check_frame(df, text_col=columns)
     label_col = _present(df, label_col, "label", "label_col")
     split_col = _present(df, split_col or "split", "split", "split_col")
     texts, empty = read_texts(df, columns)
@@ -91,7 +91,7 @@ def explore(
     tables |= {"duplicates": duplicates(df, texts), "near duplicates": shown_groups(df, texts, groups)}
     if split_col:
         tables["leaks"] = leaks(texts, (df[split_col].astype(str) == TEST).to_numpy(), df.index, groups)
-    lengths = TextTokenizer(model).framing.count(texts)
+    lengths = TextTokenizer(model).token_encoder.count(texts)
     tables["lengths"] = truncated(lengths, LENGTHS)
     sample = np.sort(np.random.default_rng(seed).permutation(len(df))[:SAMPLE])
     tables["languages"] = languages([texts[i] for i in sample])
@@ -117,7 +117,7 @@ def _labels(
     names = label_names(values, task, delim)
     tables = {"classes": class_counts(names)}
     if task in (SINGLE, MULTI):
-        tables["telling words"] = telling_words(texts, names)
+        tables["telling words"] = distinctive_words(texts, names)
     if task == SINGLE:
         tables["suspicious labels"] = suspicious(df.index[sample], [texts[i] for i in sample], values.iloc[sample])
     return tables

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.extras import require
 from kickbert.utils.html_page import Section, page
-from kickbert.utils.plotting import BLUE, ORANGE, shortened
+from kickbert.utils.messages import shorten
+from kickbert.utils.plotting import BLUE, ORANGE
 
 MOST = 30  # bars of a figure
 TOLD = {
@@ -97,7 +98,7 @@ def plot_classes(counts: pd.Series, ax: Axes | None = None) -> Figure:
     """Rows of each class, the largest first; of very many the largest thirty."""
     shown = counts.sort_values(ascending=False)[:MANY][::-1]
     ax = plt.subplots(figsize=(6, 0.8 + 0.26 * len(shown)), layout="constrained")[1] if ax is None else ax
-    bars = ax.barh([shortened(str(n), 30) for n in shown.index], shown.to_numpy(), color=BLUE)
+    bars = ax.barh([shorten(str(n), 30) for n in shown.index], shown.to_numpy(), color=BLUE)
     ax.bar_label(bars, [f"{n:,}" for n in shown], padding=3, fontsize=8)
     ax.margins(x=0.12)
     more = f" (the {MANY} largest of {len(counts)} classes)" if len(counts) > MANY else ""

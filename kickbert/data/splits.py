@@ -82,7 +82,7 @@ def split(
     """
     if label_col is None and isinstance(df, pd.DataFrame) and "label" in df.columns:
         label_col = "label"
-    check_frame(df, as_list(label_col) if label_col else [], "label_col")
+    check_frame(df, label_col=as_list(label_col) if label_col else [])
     if valid < 0 or test < 0 or valid + test >= 1:
         raise ValueError(f"valid={valid} and test={test} leave no training rows; their sum must be under 1")
     if label_col is None:
@@ -142,7 +142,7 @@ def _by_column(df: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
     return (parts == TRAIN).to_numpy(), (parts == VALID).to_numpy()
 
 
-def fold_parts(
+def fold_assignments(
     strata: np.ndarray, groups: np.ndarray | None, folds: int, repeats: int, valid: float, seed: int
 ) -> list[np.ndarray]:
     """The part of each row, for each fold of each repeat: train, valid or test.

@@ -1,4 +1,4 @@
-"""A Hugging Face fast tokenizer as a fastai Transform, from text to `Tokens`; `Framing` does the work."""
+"""A Hugging Face fast tokenizer as a fastai Transform, from text to `Tokens`; `TokenEncoder` does the work."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from kickbert.targets.kinds import MULTI, REGRESSION, Numbers, Target
-from kickbert.text.tokenization import LONGEST, PAD, Framing
+from kickbert.text.tokenization import LONGEST, PAD, TokenEncoder
 from kickbert.utils.hub import load
 
 
@@ -41,7 +41,7 @@ class TextTokenizer(Transform):
     Args:
         hf: the tokenizer, or a model name for `load_tokenizer`.
         max_length: most tokens a row may have, special ones included; None for the tokenizer's own limit, at most 512.
-        long, stride: what becomes of a longer text, as in `Framing`.
+        long, stride: what becomes of a longer text, as in `TokenEncoder`.
     Raises:
         ValueError: `max_length` is above the tokenizer's limit or leaves no room for text; an unknown way.
     """
@@ -57,7 +57,7 @@ class TextTokenizer(Transform):
         self.hf = load_tokenizer(hf) if isinstance(hf, (str, Path)) else hf
         start, between, end = _frame_of(self.hf)
         length = self._checked(max_length, len(start) + len(end))
-        self.framing = Framing(self.hf.backend_tokenizer, start, between, end, length, long, stride)
+        self.token_encoder = TokenEncoder(self.hf.backend_tokenizer, start, between, end, length, long, stride)
         self._known: dict[str, Tokens] = {}
 
     def _checked(self, max_length: int | None, frame: int) -> int:
@@ -74,15 +74,20 @@ class TextTokenizer(Transform):
     @property
     def max_length(self) -> int:
         """Most tokens of a row, special ones included."""
-        return self.framing.max_length
+        return self.token_encoder.max_length
+
+    @property
+    def mask_id(self) -> int:
+        """The token that stands for a hidden word: the tokenizer's own, or its padding where it has none."""
+        return self.hf.mask_token_id if self.hf.mask_token_id is not None else self.hf.pad_token_id
 
     def encode_batch(self, texts: Sequence[str]) -> tuple[list[np.ndarray], np.ndarray]:
-        """As in `Framing`."""
-        return self.framing.encode_batch(texts)
+        """As in `TokenEncoder`."""
+        return self.token_encoder.encode_batch(texts)
 
     def encode_documents(self, texts: Sequence[str]) -> tuple[list[np.ndarray], np.ndarray | None, np.ndarray]:
-        """As in `Framing`."""
-        return self.framing.encode_documents(texts)
+        """As in `TokenEncoder`."""
+        return self.token_encoder.encode_documents(texts)
 
     def setups(self, items: Iterable[str]) -> None:
         """Tokenise the items in one batch, so that reading them one by one is a look-up."""
@@ -95,7 +100,7 @@ class TextTokenizer(Transform):
     def decodes(self, x: Tokens) -> TitledStr:
         if x.dim() == 2:  # the windows of a text
             return TitledStr(" … ".join(self.decodes(window) for window in x if (window != PAD).any()))
-        ids, framing = [i for i in x.tolist() if i != PAD], self.framing
+        ids, framing = [i for i in x.tolist() if i != PAD], self.token_encoder
         inner = ids[len(framing.start) : len(ids) - len(framing.end)]
         text = self.hf.decode(inner, skip_special_tokens=False)
         between = self.hf.decode(framing.between)
@@ -125,7 +130,7 @@ def target_tensor(target: Target, codes: np.ndarray) -> Tensor:
     return kind(torch.from_numpy(codes))
 
 
-class Scaled(Transform):
+class Standardize(Transform):
     """A fastai Transform of a number to what the model learns, and back."""
 
     def __init__(self, target: Numbers):
@@ -133,16 +138,16 @@ class Scaled(Transform):
         self.target = target
 
     def encodes(self, x):
-        return target_tensor(self.target, self.target.scaled(np.array([x])))[0]
+        return target_tensor(self.target, self.target.standardize(np.array([x])))[0]
 
     def decodes(self, x):
-        return TitledFloat(self.target.unscaled(np.asarray(x, dtype=float)).reshape(-1)[0])
+        return TitledFloat(self.target.inverse_transform(np.asarray(x, dtype=float)).reshape(-1)[0])
 
 
 def target_transforms(target: Target) -> list[Transform]:
     """From a target as fastai's datasets hold it (`target.shown`) to its code, and back."""
     if target.task == REGRESSION:
-        return [Scaled(target)]
+        return [Standardize(target)]
     if target.task == MULTI:
         return [MultiCategorize(vocab=target.names), OneHotEncode(c=len(target.classes))]
     category = Categorize(vocab=target.names, sort=False)

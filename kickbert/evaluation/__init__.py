@@ -15,9 +15,9 @@ __getattr__, __dir__, __all__ = attach(
         "evaluation": ["Evaluation", "evaluate"],
         "calibration": ["calibrate", "coverage", "threshold_for"],
         "error_analysis": ["confident_mistakes", "confused_pairs", "label_errors", "leaks", "slices"],
-        "explanation": ["Explanation"],
+        "explanation": ["Explanation", "explain"],
         "occlusion": [],
-        "attribution": ["explain", "plot_attention"],
+        "attribution": ["attribute", "plot_attention"],
         "probing": ["plot_probe", "probe"],
         "plots": [
             "plot_calibration",

@@ -14,7 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
-from kickbert.evaluation.explanation import Explanation
+from kickbert.data.bucketing import Packed
+from kickbert.evaluation.explanation import Explanation, class_number, explained_value
+from kickbert.evaluation.occlusion import occlusion
 from kickbert.targets.kinds import REGRESSION
 from kickbert.text.tokenization import PAD
 from kickbert.utils.extras import require
@@ -22,13 +24,13 @@ from kickbert.utils.extras import require
 STEPS = 64  # of the integral; the gap says whether they were enough
 
 
-def explain(learn: Any, text: Any, label: Any = None, method: str = "gradients", steps: int = STEPS) -> Explanation:
-    """Which words of a text speak for and against a class.
+def attribute(learn: Any, text: Any, label: Any = None, method: str = "gradients", steps: int = STEPS) -> Explanation:
+    """Explain one prediction of a learner.
 
     Args:
         learn: a learner.
-        text: a string, or for several columns a tuple or dict, as in `predict`. Of a text over the model's limit the
-            head is explained.
+        text: a string, or for several columns a tuple or dict, as in `read`. Of a text over the model's limit the head
+            is explained.
         label: the class; None for the likeliest.
         method: "gradients": integrated gradients of the embeddings (Sundararajan, Taly and Yan 2017; captum);
             "occlusion": what is lost when a word is masked (Zeiler and Fergus 2014); "rollout": where attention comes
@@ -37,33 +39,40 @@ def explain(learn: Any, text: Any, label: Any = None, method: str = "gradients",
     Raises:
         ValueError: an unknown method or class, or a text without words.
     """
-    methods = {"gradients": _gradients, "occlusion": _occlusion, "rollout": _rollout}
-    if method not in methods:
-        raise ValueError(f"method={method!r} is not one of {list(methods)}")
-    tokenizer, target = learn.dls.tokenizer, learn.dls.target
-    read = learn.dls.read([text])[0][0]
-    words, place = tokenizer.framing.words(read)
+    methods = {"gradients": _gradients, "rollout": _rollout}
+    if method not in ("occlusion", *methods):
+        raise ValueError(f"method={method!r} is not one of {['gradients', 'occlusion', 'rollout']}")
+    tokenizer, target = learn.dls.tokenizer, learn.target
+    read = learn.read([text])[0][0]
+    if method == "occlusion":
+        how = {"target": target, "token_encoder": tokenizer.token_encoder, "mask_id": tokenizer.mask_id}
+        return occlusion(read, label, lambda rows: token_probabilities(learn, rows), **how)
+    words, place = tokenizer.token_encoder.words(read)
     if not words:
         raise ValueError(f"text={text!r} has no words to explain")
-    device = next(learn.model.parameters()).device
-    ids = torch.from_numpy(tokenizer.encode_batch([read])[0][0].astype(np.int64))[None].to(device)
+    ids = _batch([tokenizer.encode_batch([read])[0][0]], learn)
     with _evaluating(learn.model):
         with torch.no_grad():
-            probs = learn.loss_func.activation(_logits(learn.model, ids))[0]
-        which = _class(target, label, probs)
+            probs = learn.loss_func.activation(_logits(learn.model, ids))[0].double().cpu().numpy()
+        which = int(probs.argmax()) if label is None or target.task == REGRESSION else class_number(target, label)
         scores, gap = methods[method](learn, ids, place, which, steps)
     summed = np.bincount(place[place >= 0], weights=scores[place >= 0], minlength=len(words))
-    value = float(target.unscaled(probs.double().cpu().numpy())[0] if target.task == REGRESSION else probs[which])
-    shown = target.names[which]
-    return Explanation(words, summed, shown, value, method, gap)
+    return Explanation(words, summed, target.names[which], explained_value(target, probs, which), method, gap)
 
 
-def _class(target: Any, label: Any, probs: Tensor) -> int:
-    if label is None or target.task == REGRESSION:
-        return int(probs.argmax())
-    if label not in target.names and label not in getattr(target, "classes", ()):
-        raise ValueError(f"label={label!r} is no class; classes are {target.names}")
-    return target.names.index(str(label))
+@torch.no_grad()
+def token_probabilities(learn: Any, rows: list[np.ndarray]) -> np.ndarray:
+    """Probabilities of rows of token ids, in fp32, float64, shape (rows, classes)."""
+    with _evaluating(learn.model):
+        batches = [_batch(rows[at : at + 32], learn) for at in range(0, len(rows), 32)]
+        outputs = torch.cat([learn.loss_func.activation(_logits(learn.model, batch)) for batch in batches])
+    return outputs.double().cpu().numpy()
+
+
+def _batch(rows: list[np.ndarray], learn: Any) -> Tensor:
+    """Rows of token ids side by side, on the model's device."""
+    padded = Packed.of(rows).gather(range(len(rows)), fill=PAD)
+    return padded.long().to(next(learn.model.parameters()).device)
 
 
 @contextmanager
@@ -87,8 +96,7 @@ def _logits(model: Any, ids: Tensor) -> Tensor:
 
 def _masked(learn: Any, ids: Tensor, place: np.ndarray) -> Tensor:
     """The row with all words masked; special tokens stay."""
-    hf = learn.dls.tokenizer.hf
-    blank = hf.mask_token_id if hf.mask_token_id is not None else hf.pad_token_id
+    blank = learn.dls.tokenizer.mask_id
     out = ids.clone()
     out[0, torch.from_numpy(place >= 0)] = blank
     return out
@@ -112,22 +120,6 @@ def _gradients(learn: Any, ids: Tensor, place: np.ndarray, which: int, steps: in
             p.requires_grad_(needed)
     scores = found[0].sum(-1).detach().double().cpu().numpy()
     return scores, abs(float(delta)) / max(1e-6, abs(scores.sum() - float(delta)))
-
-
-@torch.no_grad()
-def _occlusion(learn: Any, ids: Tensor, place: np.ndarray, which: int, steps: int) -> tuple[np.ndarray, None]:
-    blank = _masked(learn, ids, place)
-    words = np.unique(place[place >= 0])
-    rows = ids.repeat(len(words), 1)
-    for row, word in enumerate(words):
-        hidden = torch.from_numpy(place == word)
-        rows[row, hidden] = blank[0, hidden]
-    whole = _logits(learn.model, ids)[0, which]
-    lost = torch.cat([whole - _logits(learn.model, part)[:, which] for part in rows.split(32)])
-    scores, counts = np.zeros(len(place)), np.bincount(place[place >= 0])
-    for word, loss in zip(words, lost.double().cpu().numpy(), strict=True):
-        scores[place == word] = loss / counts[word]
-    return scores, None
 
 
 @torch.no_grad()
@@ -169,7 +161,7 @@ def attention_maps(model: Any, ids: Tensor) -> Tensor:
 def token_maps(learn: Any, text: Any) -> tuple[np.ndarray, list[str]]:
     """Attention probabilities of a text, shape (layers, heads, tokens, tokens), and its tokens as people read them."""
     tokenizer = learn.dls.tokenizer
-    ids = tokenizer.encode_batch(learn.dls.read([text])[0])[0][0].astype(np.int64)
+    ids = tokenizer.encode_batch(learn.read([text])[0])[0][0].astype(np.int64)
     with _evaluating(learn.model):
         maps = attention_maps(learn.model, torch.from_numpy(ids)[None].to(next(learn.model.parameters()).device))
     return maps[:, 0].float().cpu().numpy(), [tokenizer.hf.decode([i]).strip() or "·" for i in ids]

@@ -13,7 +13,7 @@ from fastai.imports import noop
 from scipy.optimize import minimize_scalar
 
 from kickbert.evaluation.predictions import Predictions
-from kickbert.evaluation.scores import LEAST, Calibration
+from kickbert.evaluation.scores import LEAST, ExpectedCalibrationError
 from kickbert.targets.kinds import MULTI, REGRESSION
 
 RANGE = (0.05, 20.0)  # of temperatures; at its ends the model knows nothing or is never wrong
@@ -84,7 +84,7 @@ def _error(probs: np.ndarray, truth: np.ndarray) -> float:
         confidence, right = np.maximum(probs, 1 - probs).ravel(), ((probs >= 0.5) == (truth > 0.5)).ravel()
     else:
         confidence, right = probs.max(1), probs.argmax(1) == truth
-    return Calibration(confidence, right)(np.ones(len(right)))
+    return ExpectedCalibrationError(confidence, right)(np.ones(len(right)))
 
 
 def coverage(found: Predictions, thresholds: np.ndarray | None = None) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from kickbert.targets.kinds import MULTI, SINGLE
 from kickbert.text import duplicates
 from kickbert.text.duplicates import near_duplicates
 from kickbert.text.tokenization import SEP
-from kickbert.text.word_statistics import language_of, telling_words
+from kickbert.text.word_statistics import distinctive_words, language_of
 from kickbert.utils.extras import require
 from kickbert.utils.messages import shorten
 
@@ -188,7 +188,7 @@ def misleading_words(found: Predictions, top: int = 8) -> pd.DataFrame:
     for name in sorted(set(said[wrong])):
         places = np.flatnonzero(said == name)
         names = [["mistake"] if wrong[i] else ["right"] for i in places]
-        table = telling_words([found.texts[i] for i in places], names, top).set_index("class")["words"]
+        table = distinctive_words([found.texts[i] for i in places], names, top).set_index("class")["words"]
         if table.get("mistake"):
             rows.append((name, table["mistake"]))
     return pd.DataFrame(rows, columns=["said", "words"])

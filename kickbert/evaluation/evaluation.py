@@ -15,6 +15,7 @@ from kickbert.evaluation import baselines
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.scores import Weighed, class_scores, label_scores, number_scores, per_class
 from kickbert.evaluation.significance import intervals
+from kickbert.models.protocol import Labelled, is_model
 from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION
 from kickbert.targets.thresholds import best_thresholds
 from kickbert.utils.atomic_files import replacing
@@ -92,10 +93,8 @@ def evaluate(learn: Any, df: Any = None, *, compare: bool = True, rounds: int = 
     """
     if isinstance(learn, Predictions):
         found, train = learn, None
-    elif hasattr(learn, "dls"):
-        found, train = Predictions.of(learn, df), _training(learn)
-    elif hasattr(learn, "predict_proba"):
-        found, train = Predictions.of(learn, df), None
+    elif is_model(learn):
+        found, train = Predictions.of(learn, df), learn.labelled_rows("train")
     else:
         found, train = Predictions.given(learn, df), None
     if found.truth is None:
@@ -105,7 +104,7 @@ def evaluate(learn: Any, df: Any = None, *, compare: bool = True, rounds: int = 
     table = pd.DataFrame({"score": list(values), "model": list(values.values())}).set_index("score")
     table = table.join(intervals(scores, len(found), rounds, seed))
     if compare and train is not None:
-        for name, other in _baselines(found, *train).items():
+        for name, other in _baselines(found, *train, learn.labelled_rows("valid")).items():
             table[name] = pd.Series(scores_of(other)(np.ones(len(other))))
     classes = None
     if found.target.task != REGRESSION:
@@ -117,25 +116,17 @@ def scores_of(found: Predictions) -> Weighed:
     """The scores that fit what is predicted."""
     target = found.target
     if target.task == REGRESSION:
-        return number_scores(*(target.unscaled(v.reshape(-1).astype(float)) for v in (found.truth, found.probs)))
+        return number_scores(*found.numbers)
     if target.task == MULTI:
         return label_scores(found.truth, found.probs, found.decided)
     return class_scores(found.truth, found.probs, found.decided, target.task == ORDINAL)
 
 
-def _training(learn: Any) -> tuple | None:
-    """Texts and codes of the training rows and of the validation rows; None for a learner loaded without them."""
-    parts = (learn.dls.train, learn.dls.valid)
-    if not len(parts[0].dataset):
-        return None
-    return tuple(x for dl in parts for x in ([row.text for row in dl.dataset.tls[0].items], dl.rows[1].numpy()))
-
-
 def _baselines(
-    found: Predictions, texts: list[str], codes: np.ndarray, held: list[str], truth: np.ndarray
+    found: Predictions, texts: list[str], codes: np.ndarray, valid: Labelled | None
 ) -> dict[str, Predictions]:
     """The same rows judged by simpler means; thresholds of several labels are tuned as the model's are."""
-    target, thresh = found.target, 0.5
+    target, thresh, (held, truth) = found.target, 0.5, valid or ([], None)
     said = {baselines.MAJORITY: baselines.majority(target, codes, len(found))}
     out = {name: Predictions(target, p, target.decide(p), found.truth) for name, p in said.items()}
     probs = baselines.linear(target, codes, texts, [*held, *found.texts])

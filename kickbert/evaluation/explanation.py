@@ -1,13 +1,51 @@
-"""What each word of a text does to an answer: as a table, a line in a terminal, HTML."""
+"""The result of explaining one prediction: a score for each word, as a table, a line in a terminal, HTML.
+
+The methods stand apart from it: `occlusion` needs NumPy alone, those of `attribution` the network.
+"""
 
 import html
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from kickbert.targets.kinds import REGRESSION, Target
+
 FOR, AGAINST = (213, 94, 0), (0, 114, 178)  # Okabe and Ito's vermilion and blue
+
+
+def explain(model: Any, text: Any, label: Any = None, **how: Any) -> "Explanation":
+    """Explain one prediction: which words of a text speak for and against a class.
+
+    Args:
+        model: a learner or a predictor.
+        text: a string, or for several columns a tuple or dict. Of a text over the model's limit the head is explained.
+        label: the class; None for the likeliest.
+        how: of a learner `method` ("gradients", "occlusion" or "rollout") and `steps`; a predictor knows occlusion.
+    Raises:
+        ValueError: an unknown method or class, or a text without words.
+    """
+    return model.explain(text, label, **how)
+
+
+def class_number(target: Target, label: Any) -> int:
+    """The number of a class by its name, as it stood in the column or as it is shown.
+
+    Raises:
+        ValueError: no such class.
+    """
+    if label in getattr(target, "classes", ()):
+        return target.classes.index(label)
+    if label in target.names:
+        return target.names.index(label)
+    raise ValueError(f"label={label!r} is no class; classes are {target.names}")
+
+
+def explained_value(target: Target, probs: np.ndarray, which: int) -> float:
+    """The probability of a class, or the predicted number in its own unit, from one row's outputs."""
+    return float(target.inverse_transform(probs.astype(float))[0] if target.task == REGRESSION else probs[which])
 
 
 @dataclass(frozen=True, repr=False)

@@ -8,7 +8,8 @@ from sklearn import metrics as skm
 
 from kickbert.evaluation.predictions import Predictions
 from kickbert.targets.kinds import MULTI, REGRESSION
-from kickbert.utils.plotting import BLUE, GREY, LINES, ORANGE, _axes, shortened
+from kickbert.utils.messages import shorten
+from kickbert.utils.plotting import BLUE, GREY, LINES, NAME_WIDTH, ORANGE, axes_of
 
 MANY = 8  # classes over which each gets no line of its own
 CELLS = 20  # classes over which cells hold no numbers
@@ -32,10 +33,10 @@ def plot_confusion(found: Predictions, rates: bool = False, ax: Axes | None = No
     _classes(found)
     if found.target.task == MULTI:
         raise ValueError("several labels a row make no confusion matrix; per_class and plot_precision_recall tell more")
-    names = [shortened(n) for n in found.target.names]
+    names = [shorten(n, NAME_WIDTH) for n in found.target.names]
     n = len(names)
     side = max(3.4, 0.42 * min(n, 30))  # inches: the title needs so many
-    ax = _axes(ax, (2.2 + side, 1.8 + 0.9 * side))
+    ax = axes_of(ax, (2.2 + side, 1.8 + 0.9 * side))
     counts = skm.confusion_matrix(found.truth, found.decided, labels=range(n))
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -74,7 +75,7 @@ def _curves(found: Predictions, ax: Axes, curve, score, told: str) -> None:
             *curve(truth[:, i], probs[:, i]),
             color=colour,
             linestyle=style,
-            label=f"{shortened(names[i])} {values[i]:.2f}",
+            label=f"{shorten(names[i], NAME_WIDTH)} {values[i]:.2f}",
         )
     if named:
         more = "" if len(both) <= MANY else f", best and worst of {len(both)}"
@@ -92,7 +93,7 @@ def _curves(found: Predictions, ax: Axes, curve, score, told: str) -> None:
 
 def plot_roc(found: Predictions, ax: Axes | None = None) -> Figure:
     """Share of a class that is found against share of the others that is taken for it, each class against the rest."""
-    ax = _axes(ax)
+    ax = axes_of(ax)
     _curves(found, ax, lambda t, p: skm.roc_curve(t, p)[:2], skm.roc_auc_score, "AUC")
     ax.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
     ax.set(xlabel="false positive rate", ylabel="true positive rate")
@@ -102,7 +103,7 @@ def plot_roc(found: Predictions, ax: Axes | None = None) -> Figure:
 
 def plot_precision_recall(found: Predictions, ax: Axes | None = None) -> Figure:
     """How many of the answers are right against how many of the class are found, each class against the rest."""
-    ax = _axes(ax)
+    ax = axes_of(ax)
 
     def curve(truth: np.ndarray, probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         precision, recall, _ = skm.precision_recall_curve(truth, probs)
@@ -117,7 +118,7 @@ def plot_precision_recall(found: Predictions, ax: Axes | None = None) -> Figure:
 def plot_calibration(found: Predictions, ax: Axes | None = None) -> Figure:
     """How often the model is right against how sure it says it is; bars below show how many rows are that sure."""
     _classes(found)
-    ax = _axes(ax)
+    ax = axes_of(ax)
     sure, right = found.confidence, ~found.wrong
     place = np.clip((sure * BINS).astype(int), 0, BINS - 1)
     counts = np.bincount(place, minlength=BINS)
@@ -146,7 +147,7 @@ def plot_calibration(found: Predictions, ax: Axes | None = None) -> Figure:
 
 def plot_coverage(table, ax: Axes | None = None) -> Figure:
     """Accuracy of the answers against the share of rows answered (the table of `coverage`)."""
-    ax = _axes(ax)
+    ax = axes_of(ax)
     ax.plot(table["coverage"], table["accuracy"], color=BLUE, marker="o", ms=3)
     for row in table.iloc[:: max(1, len(table) // 5)].itertuples():
         ax.annotate(
@@ -161,7 +162,7 @@ def plot_coverage(table, ax: Axes | None = None) -> Figure:
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.spines[["top", "right"]].set_visible(False)
-    ax.set_title("Answering only when sure", loc="left")
+    ax.set_title("ProbabilityModel only when sure", loc="left")
     return ax.figure
 
 
@@ -169,8 +170,8 @@ def plot_values(found: Predictions, ax: Axes | None = None) -> Figure:
     """Predicted numbers against true ones, in their unit; logarithmic where the model's scale is."""
     if found.truth is None or found.target.task != REGRESSION:
         raise ValueError(f"predictions of a {found.target.task} task are no numbers")
-    ax = _axes(ax)
-    truth, value = (found.target.unscaled(v.reshape(-1).astype(float)) for v in (found.truth, found.probs))
+    ax = axes_of(ax)
+    truth, value = found.numbers
     ax.scatter(truth, value, s=6, alpha=0.3, color=BLUE, linewidths=0)
     ends = [min(truth.min(), value.min()), max(truth.max(), value.max())]
     ax.plot(ends, ends, color=ORANGE, linewidth=1)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from kickbert.targets.kinds import MULTI, SINGLE, Labels, MultiLabels, Target
 from kickbert.text.columns import as_list, pick
-from kickbert.utils.messages import named
+from kickbert.utils.messages import row_names
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,11 @@ class Predictions:
             return np.where(self.decided.astype(bool), self.probs, 1 - self.probs).min(1)
         return self.probs[np.arange(len(self)), self.decided]
 
+    @property
+    def numbers(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of a regression the true and the predicted numbers, in the target's own unit, each of shape (n,)."""
+        return tuple(self.target.inverse_transform(v.reshape(-1).astype(float)) for v in (self.truth, self.probs))
+
     def frame(self) -> pd.DataFrame:
         """The predictions as `predict_df` gives them."""
         index = pd.RangeIndex(len(self)) if self.df is None else self.df.index
@@ -75,30 +80,23 @@ class Predictions:
         """
         if df is None:
             return cls._of_validation(model)
-        reader = getattr(model, "dls", model)
-        texts, empty = reader.read(df)
-        known = all(c in df.columns for c in as_list(reader.label_col))
-        values = pick(df, reader.label_col) if known else None
-        keep, notes = _judgeable(reader.target, values, ~empty, df.index)
+        texts, empty = model.read(df)
+        known = all(c in df.columns for c in as_list(model.label_col))
+        values = pick(df, model.label_col) if known else None
+        keep, notes = _judgeable(model.target, values, ~empty, df.index)
         df, texts = df[keep], [text for text, kept in zip(texts, keep, strict=True) if kept]
-        if hasattr(model, "dls"):
-            probs, _, decided = model.get_preds(dl=reader.test_dl(df), with_decoded=True)
-            probs, decided = probs.double().numpy(), decided.numpy()
-        else:
-            probs = model.predict_proba(df)
-            probs, decided = probs.astype(float), model.decide(probs)
-        truth = reader.target.encode(values[keep]) if known else None
-        return cls(reader.target, probs, decided, truth, texts, df, notes)
+        probs = model.predict_proba(df)
+        truth = model.target.encode(values[keep]) if known else None
+        return cls(model.target, probs.astype(float), model.decide(probs), truth, texts, df, notes)
 
     @classmethod
     def _of_validation(cls, learn: Any) -> "Predictions":
-        if not hasattr(learn, "dls") or not len(learn.dls.valid_ds):
+        rows = learn.labelled_rows("valid")
+        if rows is None:
             raise ValueError("the model has no validation rows; give a DataFrame to judge it by: evaluate(model, df)")
         probs, truth, decided = learn.get_preds(ds_idx=1, with_decoded=True)
-        texts = [row.text for row in learn.dls.valid_ds.tls[0].items]
         note = "validation rows: what was chosen by them (thresholds, epochs, settings) looks better on them"
-        target = learn.dls.target
-        return cls(target, probs.double().numpy(), decided.numpy(), truth.numpy(), texts, notes=(note,))
+        return cls(learn.target, probs.double().numpy(), decided.numpy(), truth.numpy(), rows[0], notes=(note,))
 
     @classmethod
     def given(cls, truth: Any, probs: Any, names: list | None = None) -> "Predictions":
@@ -149,7 +147,7 @@ def _judgeable(target: Target, values: Any, keep: np.ndarray, index: pd.Index) -
                 f"{len(rows):,} rows of classes that training never saw ({', '.join(strange[:5])}) are left out: "
                 "the model cannot be right about them"
             )
-            warnings.warn(f"{notes[-1]}: rows {named(rows, index)}", stacklevel=4)
+            warnings.warn(f"{notes[-1]}: rows {row_names(rows, index)}", stacklevel=4)
             keep[rows] = False
     if not keep.any():
         raise ValueError(f"none of the {len(keep):,} rows can be judged: no text, no label, or none that is known")

@@ -16,9 +16,10 @@ from sklearn.metrics import accuracy_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from kickbert.data.bucketing import Packed, batches_of
+from kickbert.data.bucketing import Packed
 from kickbert.targets.kinds import MULTI, REGRESSION
 from kickbert.text.tokenization import PAD
+from kickbert.utils.batching import length_batches
 from kickbert.utils.plotting import LINES
 from kickbert.utils.progress import bar
 
@@ -62,7 +63,7 @@ def states(model: Any, ids: Packed, chosen: np.ndarray) -> np.ndarray:
     model.eval()
     depths, device = model.encoder.n_layers + 1, next(model.parameters()).device
     out = np.empty((depths, len(chosen), model.encoder.width), dtype=np.float32)
-    for places in bar(list(batches_of(ids.lengths[chosen], TOKENS)), "computing every depth once"):
+    for places in bar(list(length_batches(ids.lengths[chosen], tokens=TOKENS)), "computing every depth once"):
         x = ids.gather(chosen[places], fill=PAD).long().to(device)
         weight = (x != PAD).float().unsqueeze(-1)
         hidden = None

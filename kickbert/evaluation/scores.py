@@ -14,10 +14,16 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics as skm
 
+from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE
+
 AVERAGES = ("macro", "micro", "weighted")
 BINS = 15  # of the calibration error (Guo et al. 2017, section 2)
 LEAST = np.finfo(float).eps  # probability that the log loss takes for zero, as scikit-learn does
 Weighed = Callable[[np.ndarray], dict[str, float]]
+
+
+# The score that a task is judged by first; of each, larger is better.
+MAIN_SCORES = {SINGLE: "accuracy", ORDINAL: "accuracy", MULTI: "F1, micro", REGRESSION: "R2"}
 
 
 class Ranking:
@@ -62,7 +68,7 @@ def class_scores(truth: np.ndarray, probs: np.ndarray, decided: np.ndarray, orde
     # scikit-learn is given each pair of true and decided class once, with its weight: a sample costs no pass over rows.
     pairs, cell = np.unique(np.stack([truth, decided], 1), axis=0, return_inverse=True)
     hot = np.eye(probs.shape[1], dtype=bool)[truth]
-    ranking, calibration = Ranking(hot, probs), Calibration(probs.max(1), probs.argmax(1) == truth)
+    ranking, calibration = Ranking(hot, probs), ExpectedCalibrationError(probs.max(1), probs.argmax(1) == truth)
     logs = -np.log(np.clip(probs[np.arange(len(truth)), truth], LEAST, 1))
     # Of two classes scikit-learn counts one, of more all.
     squares = ((probs - hot) ** 2).sum(1) / (2 if probs.shape[1] == 2 else 1)
@@ -117,7 +123,7 @@ def _ranked(ranking: Ranking, weight: np.ndarray) -> dict[str, float]:
         return {"ROC-AUC, macro": np.nanmean(auc), "average precision, macro": np.nanmean(ap)}
 
 
-class Calibration:
+class ExpectedCalibrationError:
     """Expected calibration error: how far confidence is from accuracy, mean over bins of confidence.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kickbert.cache.storage import Stores
+from kickbert.cache.storage import Cache
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.significance import holm, paired_test
 from kickbert.experiments.cross_validation import CrossValidation, cross_validate
@@ -42,7 +42,7 @@ def row_losses(found: Predictions) -> np.ndarray:
     """What each row's answer costs: 1 for a wrong class, buckets or share of labels missed, the error in its unit."""
     target = found.target
     if target.task == REGRESSION:
-        truth, value = (target.unscaled(v.reshape(-1).astype(float)) for v in (found.truth, found.probs))
+        truth, value = found.numbers
         return np.abs(truth - value)
     if target.task == MULTI:
         return (found.truth != found.decided).mean(1)
@@ -65,7 +65,7 @@ def compare(recipes: Mapping[str, dict], df: pd.DataFrame, **how: Any) -> Compar
     """
     if len(recipes) < 2:
         raise ValueError(f"{len(recipes)} recipes are nothing to compare; give at least two, by name")
-    how = {"stores": Stores()} | how
+    how = {"cache": Cache()} | how
     runs = {name: cross_validate(df, **how | recipe) for name, recipe in recipes.items()}
     truths = [run.predictions.truth for run in runs.values()]
     if any(t.shape != truths[0].shape or (t != truths[0]).any() for t in truths):

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kickbert.cache.storage import Stores
-from kickbert.data.splits import TEST, fold_parts
+from kickbert.cache.storage import Cache
+from kickbert.data.rows import usable_rows
+from kickbert.data.splits import TEST, fold_assignments
 from kickbert.evaluation.evaluation import scores_of
 from kickbert.evaluation.predictions import Predictions
-from kickbert.targets.fitting import fit_target, guess_task, strata_of
-from kickbert.targets.kinds import MULTI, REGRESSION, Target
-from kickbert.text.columns import as_list, check_column, check_frame
+from kickbert.targets.fitting import TargetOptions
+from kickbert.targets.kinds import MULTI, REGRESSION, Bins, Target
+from kickbert.text.columns import TextOptions
 from kickbert.training.factories import learner_from_df
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.progress import bar
@@ -62,7 +63,7 @@ def fit_gradual(learn: Any) -> None:
 
 
 @dataclass(frozen=True)
-class Dealt:
+class FoldAssignment:
     """The rows of a cross-validation and how they are dealt.
 
     Args:
@@ -92,10 +93,10 @@ def cross_validate(
     fit: Callable[[Any], Any] = fit_gradual,
     seed: int = 42,
     folder: str | Path | None = None,
-    stores: Stores | None = None,
+    cache: Cache | None = None,
     **recipe: Any,
 ) -> CrossValidation:
-    """Judge a recipe by as many models as there are folds, each on the rows that it never saw.
+    """ExportComparison a recipe by as many models as there are folds, each on the rows that it never saw.
 
     Args:
         df: the rows; never changed.
@@ -106,16 +107,16 @@ def cross_validate(
         fit: trains a learner.
         seed: of the folds and of training.
         folder: where each fold is kept once it is done; the same call goes on after a kill.
-        stores: where the frozen part is kept; by default one place for all folds.
+        cache: where the frozen part is kept; by default one place for all folds.
         recipe: arguments of `learner_from_df`.
     Returns:
         Scores by fold, and out-of-fold predictions.
     Raises:
         ValueError: more folds than rows, or a column that is not there.
     """
-    given = deal(df, recipe, folds, repeats, group_col, valid, seed)
+    given = assign_folds(df, recipe, folds, repeats, group_col, valid, seed)
     kept = None if folder is None else Path(folder) / _key(given, fit, seed)
-    how = given.recipe | {"seed": seed, "cache": stores or Stores()}
+    how = given.recipe | {"seed": seed, "cache": cache or Cache()}
     found = []
     for number in bar(range(len(given.parts)), "folds"):
         file = None if kept is None else kept / f"fold-{number}.npz"
@@ -128,31 +129,23 @@ def cross_validate(
     return _together(given, found, folds, df.index)
 
 
-def deal(
+def assign_folds(
     df: pd.DataFrame, recipe: dict, folds: int, repeats: int, group_col: str | None, valid: float, seed: int
-) -> Dealt:
+) -> FoldAssignment:
     """Rows that can be used, the target of all of them, and the part of each row in each fold."""
-    texts, labels = as_list(recipe.get("text_col", "text")), recipe.get("label_col", "label")
-    check_frame(df, [*texts, *as_list(labels)], "text_col or label_col")
-    if group_col is not None:
-        check_column(df, group_col, "group_col")
-    bins, delim = recipe.get("bins"), recipe.get("label_delim")
-    values = df[labels if isinstance(labels, str) else list(labels)]
-    task = recipe.get("task") or guess_task(values.dropna(), bins, delim)
-    usable = df[texts].notna().any(axis=1).to_numpy()
-    if task != MULTI:
-        usable = usable & values.notna().to_numpy()
-    rows, values = df[usable].reset_index(drop=True), values[usable].reset_index(drop=True)
-    target = fit_target(values, bins, recipe.get("bin_format"), delim=delim, task=task)
-    if hasattr(target, "edges"):
+    names = ("bins", "bin_format", "label_delim", "task")
+    column = TargetOptions(recipe.get("label_col", "label"), **{name: recipe.get(name) for name in names})
+    found = usable_rows(df, TextOptions(recipe.get("text_col", "text")), column, group_col=group_col)
+    rows, values = found.df.reset_index(drop=True), found.values.reset_index(drop=True)
+    target = column.fit(values, found.task)
+    if isinstance(target, Bins):
         recipe = recipe | {"bins": list(target.edges)}
-    strata = strata_of(values, task, bins, delim)
     groups = None if group_col is None else rows[group_col].to_numpy()
-    parts = fold_parts(strata, groups, folds, repeats, valid, seed)
-    return Dealt(rows, usable, target, parts, recipe | {"task": task}, target.encode(values))
+    parts = fold_assignments(column.strata(values, found.task), groups, folds, repeats, valid, seed)
+    return FoldAssignment(rows, found.mask, target, parts, recipe | {"task": found.task}, target.encode(values))
 
 
-def _key(given: Dealt, fit: Callable, seed: int) -> str:
+def _key(given: FoldAssignment, fit: Callable, seed: int) -> str:
     """What a fold depends on: the rows, how they are dealt, the recipe, how it is trained."""
     told = [(name, _told(value)) for name, value in sorted(given.recipe.items())]
     state = hashlib.sha256(repr((told, _told(fit), seed)).encode())
@@ -168,7 +161,7 @@ def _told(value: Any) -> str:
     return repr(value) if code is None else f"{value.__qualname__}{code.co_code}{code.co_consts}"
 
 
-def _fold(given: Dealt, number: int, recipe: dict, fit: Callable) -> dict[str, np.ndarray]:
+def _fold(given: FoldAssignment, number: int, recipe: dict, fit: Callable) -> dict[str, np.ndarray]:
     """Train on the fold's own rows and predict the others, in terms of all rows' classes."""
     start, part = time.perf_counter(), given.parts[number]
     with redirect_stdout(StringIO()):  # a line per epoch of each fold is no news
@@ -184,7 +177,7 @@ def _fold(given: Dealt, number: int, recipe: dict, fit: Callable) -> dict[str, n
 def aligned(own: Target, target: Target, probs: np.ndarray, decided: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Predictions in terms of another target: its classes, which may be more, or its scale."""
     if target.task == REGRESSION:
-        numbers = target.scaled(own.unscaled(probs.reshape(-1))).astype(float).reshape(-1, 1)
+        numbers = target.standardize(own.inverse_transform(probs.reshape(-1))).astype(float).reshape(-1, 1)
         return numbers, numbers
     places = np.array([target.classes.index(c) for c in own.classes])
     wide = np.zeros((len(probs), len(target.classes)))
@@ -196,7 +189,7 @@ def aligned(own: Target, target: Target, probs: np.ndarray, decided: np.ndarray)
     return wide, said
 
 
-def _together(given: Dealt, found: list[dict], folds: int, index: pd.Index) -> CrossValidation:
+def _together(given: FoldAssignment, found: list[dict], folds: int, index: pd.Index) -> CrossValidation:
     """All folds' answers in the order of the rows."""
     n, target = len(given.rows), given.target
     sums, rows = np.zeros((n, len(target.names))), []

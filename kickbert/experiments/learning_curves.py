@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kickbert.cache.storage import Stores
+from kickbert.cache.storage import Cache
 from kickbert.data.splits import TEST, TRAIN
 from kickbert.evaluation.evaluation import scores_of
 from kickbert.evaluation.predictions import Predictions
-from kickbert.experiments.cross_validation import PART, deal, fit_gradual
+from kickbert.experiments.cross_validation import PART, assign_folds, fit_gradual
 from kickbert.training.factories import learner_from_df
 from kickbert.utils.progress import bar
 
@@ -27,7 +27,7 @@ def by_size(
     repeats: int = 3,
     fit: Callable[[Any], Any] = fit_gradual,
     seed: int = 42,
-    stores: Stores | None = None,
+    cache: Cache | None = None,
     **recipe: Any,
 ) -> pd.DataFrame:
     """Scores by the number of training rows; all parts read one cache.
@@ -37,18 +37,18 @@ def by_size(
         sizes: numbers of training rows.
         folds: one in so many rows is held out to judge by, the same for all sizes of a repeat.
         repeats: how often the rows are dealt anew.
-        fit, seed, stores, recipe: as in `cross_validate`.
+        fit, seed, cache, recipe: as in `cross_validate`.
     Returns:
         rows, repeat, and the scores of `evaluate`.
     Raises:
         ValueError: a size that is larger than what is there to train on.
     """
-    given = deal(df, recipe, folds, repeats, None, 0.1, seed)
+    given = assign_folds(df, recipe, folds, repeats, None, 0.1, seed)
     parts = given.parts[::folds]
     most = min(int((part == TRAIN).sum()) for part in parts)
     if not sizes or max(sizes) > most or min(sizes) < 2:
         raise ValueError(f"sizes={list(sizes)} must be from 2 to {most:,}, the rows that are left to train on")
-    how, rows = given.recipe | {"seed": seed, "cache": stores or Stores(), "valid": PART}, []
+    how, rows = given.recipe | {"seed": seed, "cache": cache or Cache(), "valid": PART}, []
     for repeat, size in bar([(r, s) for r in range(repeats) for s in sorted(sizes)], "training on more and more rows"):
         part = smaller(parts[repeat], size, seed + repeat)
         with redirect_stdout(StringIO()):

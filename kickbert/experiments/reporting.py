@@ -5,7 +5,6 @@ learner, df → `Evaluation` → sections → HTML that needs no network
 
 import platform
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from kickbert import __version__
 from kickbert.evaluation import baselines, error_analysis, plots
-from kickbert.evaluation.attribution import explain
 from kickbert.evaluation.calibration import coverage
 from kickbert.evaluation.evaluation import Evaluation, evaluate
+from kickbert.evaluation.scores import MAIN_SCORES
 from kickbert.experiments.plots import plot_ladder, plot_learning_curves
 from kickbert.inference.benchmarking import benchmark
+from kickbert.models.artifact import flat_metadata
 from kickbert.targets.kinds import MULTI, REGRESSION
 from kickbert.text.tokenization import SEP
+from kickbert.training.learner import GradualLearner
 from kickbert.utils.atomic_files import replacing
-from kickbert.utils.extras import installed
 from kickbert.utils.html_page import Section, page
 
-MAIN = {MULTI: "F1, micro", REGRESSION: "mean absolute error"}  # the score that the page begins with; else accuracy
 EXPLAINED = 3  # mistakes that are shown word by word
 PACKAGES = ("torch", "transformers", "fastai", "scikit-learn")
 
@@ -53,7 +51,7 @@ def report(
         The file.
     """
     found = evaluate(learn, df)
-    label = getattr(learn, "dls", learn).label_col
+    label = learn.label_col
     title = title or f"Predicting {label if isinstance(label, str) else 'labels'}"
     sections = [
         *_short(found),
@@ -81,27 +79,30 @@ def _short(found: Evaluation) -> Iterator[Section]:
             "In short",
             "The rows have no labels: there are answers and their confidence, but nothing says how good they are.",
         )
-        yield Section("Answers", table=found.predictions.frame().head(20))
+        yield Section("Predictions", table=found.predictions.frame().head(20))
         return
-    main = MAIN.get(task, "accuracy")
+    main = MAIN_SCORES[task]
     row = found.scores.set_index("score").loc[main]
-    rows = " of the rows" if main == "accuracy" else ""
-    write = (lambda v: f"{v:,.3g}") if task == REGRESSION else (lambda v: f"{100 * v:.1f} %")
-    told = {
-        "accuracy": "Its answers are right in",
-        "F1, micro": "The F1 of its labels is",
-        "mean absolute error": "It misses on average by",
+    sentences = {
+        "accuracy": "It is right on {} of the rows",
+        "F1, micro": "The F1 of its labels is {}",
+        "R2": "It explains {} of the variance (R²)",
     }
-    said = f"{told[main]} {write(row['model'])}{rows} (95 % sure: {write(row['low'])} to {write(row['high'])})"
+    interval = f"95 % interval: {_percent(row['low'])} to {_percent(row['high'])}"
+    short = f"{sentences[main].format(_percent(row['model']))} ({interval})."
     others = {baselines.MAJORITY: "the most usual answer", baselines.LINEAR: "a linear model of word counts"}
-    beside = [f"{name} has {write(row[key])}" for key, name in others.items() if key in row and row[key] == row[key]]
-    short = f"{said}. For comparison: {', '.join(beside)}." if beside else f"{said}."
-    linear = row.get(baselines.LINEAR, np.nan)
-    if (row["model"] - linear if task == REGRESSION else linear - row["model"]) > 0:
+    beside = [f"{name} has {_percent(row[key])}" for key, name in others.items() if key in row and row[key] == row[key]]
+    if beside:
+        short += f" For comparison: {', '.join(beside)}."
+    if row.get(baselines.LINEAR, -np.inf) > row["model"]:
         short += " By this the linear model does better here, and it costs less."
     yield Section("In short", short)
     for note in found.predictions.notes:
         yield Section("Mind", note)
+
+
+def _percent(score: float) -> str:
+    return f"{100 * score:.1f} %"
 
 
 def _scores(found: Evaluation) -> Iterator[Section]:
@@ -113,7 +114,7 @@ def _scores(found: Evaluation) -> Iterator[Section]:
     else:
         yield Section(
             "When it may stay silent",
-            "Answering only the rows it is sure of makes the answers better; the others go to a person.",
+            "ProbabilityModel only the rows it is sure of makes the answers better; the others go to a person.",
             figure=plots.plot_coverage(coverage(p)),
         )
         yield Section(
@@ -158,13 +159,12 @@ def _reasons(learn: Any, found: Evaluation) -> Iterator[Section]:
     if not _judged(found) or not p.texts or p.target.task == REGRESSION:
         return
     worst = np.flatnonzero(p.wrong)[np.argsort(-p.confidence[p.wrong], kind="stable")][:EXPLAINED]
-    why = learn.explain if hasattr(learn, "explain") else partial(explain, learn, method="occlusion")
-    told = [why(tuple(p.texts[i].split(SEP))).to_html() for i in worst]
+    told = [learn.explain(tuple(p.texts[i].split(SEP)), method="occlusion").to_html() for i in worst]
     if told:
         text = "What is lost when a word is hidden, in the mistakes it was surest of: orange speaks for the answer, "
         yield Section("Why it said so", f"{text}blue against it.", markup="\n".join(told))
-    if hasattr(learn, "dls") and len(learn.dls.train_ds):
-        table = error_analysis.leaks(p, [row.text for row in learn.dls.train_ds.tls[0].items])
+    if (training := learn.labelled_rows("train")) is not None:
+        table = error_analysis.leaks(p, training[0])
         if len(table):
             yield Section("Rows that training had too", "They flatter the scores; drop them.", table, most=20)
 
@@ -175,44 +175,17 @@ def _training(learn: Any, ladder: pd.DataFrame | None) -> Iterator[Section]:
         yield Section(
             "What each phase brought", table=ladder, figure=plot_ladder(ladder, metric=metric) if metric else None
         )
-    if hasattr(learn, "history") and learn.history.fits:
+    if isinstance(learn, GradualLearner) and learn.history.fits:
         yield Section("Training", figure=plot_learning_curves(learn))
 
 
 def _engine(learn: Any, found: Evaluation, seconds: float) -> Iterator[Section]:
     texts = found.predictions.texts[:2_000]
-    if seconds and texts and len(getattr(learn, "dls", learn).text_col) == 1:
+    if seconds and texts and len(learn.text_col) == 1:
         table = benchmark(learn, texts, seconds=seconds)
         yield Section("Speed", "Of this model on this machine; ms is the time of one call.", table)
-    facts = _facts(learn) if hasattr(learn, "dls") else _saved_facts(learn.artifact.info, learn.backend.name)
-    facts |= {
+    rows = flat_metadata(learn.metadata) | {
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads"
         + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "")
     }
-    yield Section("The model", table=pd.DataFrame({"what": list(facts), "value": list(map(str, facts.values()))}))
-
-
-def _saved_facts(info: dict[str, Any], backend: str) -> dict[str, Any]:
-    """What `kickbert.json` says of a saved model."""
-    told = {"task": info["task"], "backend": backend, "saved": info["created"], "temperature": info["temperature"]}
-    nested = {f"{part}: {key}": v for part in ("encoder", "head", "framing", "data") for key, v in info[part].items()}
-    return told | nested | info["versions"]
-
-
-def _facts(learn: Any) -> dict[str, Any]:
-    groups, target = learn.groups, learn.dls.target
-    return {
-        "task": target.task,
-        "outputs": len(target.names),
-        "encoder": learn.model.encoder.body.config.model_type,
-        "layers": learn.model.encoder.n_layers,
-        "pooling": learn.model.head.pooling,
-        "parameters": f"{groups['parameters'].sum():,}",
-        "most tokens of a row": learn.dls.tokenizer.max_length,
-        "training rows": f"{len(learn.dls.train_ds):,}",
-        "validation rows": f"{len(learn.dls.valid_ds):,}",
-        "temperature": f"{getattr(learn.loss_func, 'temperature', 1.0):.3f}",
-        "arithmetic": learn.model.precision,
-        "kickbert": __version__,
-        **installed(PACKAGES),
-    }
+    yield Section("The model", table=pd.DataFrame({"what": list(rows), "value": list(map(str, rows.values()))}))

@@ -13,7 +13,7 @@ import pandas as pd
 
 from kickbert import __version__
 from kickbert.inference.predictor import load
-from kickbert.models.artifact import read_artifact
+from kickbert.models.artifact import flat_metadata, read_artifact
 from kickbert.utils.extras import require
 
 STORE = "runs"
@@ -80,7 +80,7 @@ def log_run(
     mlflow = open_store(store)
     with TemporaryDirectory() as scratch, mlflow.start_run(experiment_id=_experiment(mlflow, name)):
         artifact = read_artifact(folder or learn.save_artifact(Path(scratch) / "model", evaluation))
-        mlflow.log_params(_parameters(artifact.info) | (parameters or {}))
+        mlflow.log_params(_parameters(artifact.metadata, parameters))
         for step, row in enumerate([] if ladder is None else ladder.to_dict("records")):
             mlflow.log_metrics({_metric(f"ladder {k}"): v for k, v in row.items() if _number(v)}, step=step)
         if ladder is not None:
@@ -91,7 +91,7 @@ def log_run(
             mlflow.log_text(evaluation.to_json(), "evaluation.json")
         for title, figure in (figures or {}).items():
             mlflow.log_figure(figure, f"figures/{title}.png")
-        info = _log_model(mlflow, artifact.folder, artifact.info["text_col"], name)
+        info = _log_model(mlflow, artifact.folder, artifact.metadata["text_col"], name)
     if alias:
         mlflow.MlflowClient().set_registered_model_alias(name, alias, info.registered_model_version)
     return info
@@ -112,10 +112,9 @@ def _log_model(mlflow: Any, folder: Path, columns: Sequence[str], name: str) -> 
     )
 
 
-def _parameters(info: dict) -> dict[str, Any]:
-    """What a run was given, of what `kickbert.json` says."""
-    kept = ("task", "text_col", "label_col", "cleaning", "temperature")
-    return {name: info[name] for name in kept} | {**info["encoder"], **info["head"], **info["framing"], **info["data"]}
+def _parameters(metadata: dict[str, Any], more: dict[str, Any] | None) -> dict[str, Any]:
+    """What a run was given: the artifact's metadata under names that MLflow takes, and what the caller adds."""
+    return {_metric(name): value for name, value in flat_metadata(metadata).items()} | (more or {})
 
 
 def _metric(name: str) -> str:

@@ -24,13 +24,14 @@ class Backend(Protocol):
     workers: int  # calls that may run side by side, each on its own core
     spare: int  # tokens of padding that take as long as a call by itself does
 
-    def __call__(self, ids: np.ndarray, mask: np.ndarray, share: np.ndarray | None) -> np.ndarray:
+    def __call__(self, ids: np.ndarray, mask: np.ndarray, document_weights: np.ndarray | None) -> np.ndarray:
         """Probabilities, float32, shape (rows, classes), or (documents, classes).
 
         Args:
             ids: token ids, int64, shape (rows, tokens).
             mask: 1 at tokens, int64, shape (rows, tokens).
-            share: how much of each document each row is, float32, shape (documents, rows); None without windows.
+            document_weights: how much of each document each row is, float32, shape (documents, rows); None without
+                windows.
         """
         ...
 
@@ -47,10 +48,12 @@ class OnnxBackend:
         options.log_severity_level = 3
         self.name, self.workers, self.spare = name, threads or cores(), 16
         self.session = onnxruntime.InferenceSession(path, options, providers=onnxruntime.get_available_providers())
+        self.inputs = [entry.name for entry in self.session.get_inputs()]
 
-    def __call__(self, ids: np.ndarray, mask: np.ndarray, share: np.ndarray | None) -> np.ndarray:
-        given = {"input_ids": ids, "attention_mask": mask} | ({} if share is None else {"share": share})
-        return self.session.run(None, given)[0]
+    def __call__(self, ids: np.ndarray, mask: np.ndarray, document_weights: np.ndarray | None) -> np.ndarray:
+        # By position: artifacts of 0.1 call the third input "share".
+        given = zip(self.inputs, (ids, mask, document_weights), strict=False)
+        return self.session.run(None, {name: value for name, value in given if value is not None})[0]
 
 
 class TorchBackend:
@@ -62,17 +65,17 @@ class TorchBackend:
         require("torch", extra="train")
         import torch
 
-        from kickbert.models.probability_model import Answering
+        from kickbert.models.probability_model import ProbabilityModel
         from kickbert.models.saving import load_classifier
 
         self.torch, self.name = torch, name
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        info = artifact.info
-        self.model = Answering(load_classifier(artifact), info["task"], info["temperature"]).eval().to(self.device)
+        task, temperature = (artifact.metadata[name] for name in ("task", "temperature"))
+        self.model = ProbabilityModel(load_classifier(artifact), task, temperature).eval().to(self.device)
 
-    def __call__(self, ids: np.ndarray, mask: np.ndarray, share: np.ndarray | None) -> np.ndarray:
+    def __call__(self, ids: np.ndarray, mask: np.ndarray, document_weights: np.ndarray | None) -> np.ndarray:
         torch = self.torch
-        given = [torch.from_numpy(x).to(self.device) for x in (ids, mask, share) if x is not None]
+        given = [torch.from_numpy(x).to(self.device) for x in (ids, mask, document_weights) if x is not None]
         bf16 = self.name == "torch-bf16"
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             return self.model(*given).float().cpu().numpy()

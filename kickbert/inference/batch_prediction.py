@@ -22,7 +22,7 @@ SHOWN = 20  # of what is named in a report
 
 
 @dataclass
-class Answered:
+class PredictedFile:
     """What became of a file.
 
     Args:
@@ -47,7 +47,7 @@ def predict_file(
     text_col: Sequence[str] | None = None,
     min_confidence: float | None = None,
     piece: int = PIECE,
-) -> Answered:
+) -> PredictedFile:
     """Predict the rows of a file that may be larger than memory.
 
     Args:
@@ -67,9 +67,9 @@ def predict_file(
     if not source.is_file():
         raise ValueError(f"{source} is no file here")
     _kind(out)
-    columns = list(getattr(model, "dls", model).text_col)
+    columns = list(model.text_col)
     names = dict(zip(text_col or columns, columns, strict=True))
-    done = Answered(out)
+    done = PredictedFile(out)
     with replacing(out) as part, _bar(source) as advance, _writer(part, out) as write:
         for df in _pieces(source, piece, done.skipped):
             lacking = [c for c in names if c not in df]
@@ -83,7 +83,7 @@ def predict_file(
 
 
 def _answered(
-    model: Any, df: pd.DataFrame, names: dict[str, str], min_confidence: float | None, done: Answered
+    model: Any, df: pd.DataFrame, names: dict[str, str], min_confidence: float | None, done: PredictedFile
 ) -> pd.DataFrame:
     """A piece with its predictions, counted."""
     texts = df[list(names)].rename(columns=names)
@@ -94,7 +94,7 @@ def _answered(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*have no text")
         found = model.predict_df(texts, min_confidence=min_confidence)
-    if getattr(model, "dls", model).target.task == MULTI:
+    if model.target.task == MULTI:
         found["labels"] = [None if row is None else "|".join(map(str, row)) for row in found["labels"]]
     return pd.concat([df, found.rename(columns={c: f"predicted_{c}" for c in found if c in df})], axis=1)
 

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import psutil
 
+from kickbert.models.protocol import is_model
+
 SIZES = (1, 8, 32, 128)
 LEAST = 5  # calls of a size, however slow
 
@@ -36,15 +38,8 @@ def benchmark(
         raise ValueError(
             f"{len(texts)} texts and batch_sizes={list(batch_sizes)}: give at least one text, sizes from 1"
         )
-    call = _call(model)
+    call = model.predict_proba if is_model(model) else model
     return pd.DataFrame([_measured(call, texts, size, seconds) for size in batch_sizes])
-
-
-def _call(model: Any) -> Callable[[list[str]], Any]:
-    if hasattr(model, "predict_df") and hasattr(model, "dls"):
-        column, others = model.dls.text_col[0], model.dls.text_col[1:]
-        return lambda texts: model.predict_df(pd.DataFrame({column: texts} | dict.fromkeys(others, "")))
-    return model.predict if hasattr(model, "predict") else model
 
 
 def _measured(call: Callable, texts: list[str], size: int, seconds: float) -> dict:

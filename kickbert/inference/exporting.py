@@ -14,18 +14,18 @@ import pandas as pd
 
 from kickbert.evaluation.evaluation import scores_of
 from kickbert.evaluation.predictions import Predictions
+from kickbert.evaluation.scores import MAIN_SCORES
 from kickbert.inference.backends import ONNX, Backend, OnnxBackend, open_backend
 from kickbert.inference.onnx_graphs import FORMS, write_onnx
 from kickbert.inference.predictor import Predictor
 from kickbert.models.artifact import Artifact, ArtifactError, add_file, read_artifact
-from kickbert.targets.kinds import MULTI, REGRESSION
+from kickbert.targets.kinds import REGRESSION
 from kickbert.text.cleaning_steps import Step
 from kickbert.utils.extras import require
 
 NOTES = "exports.json"
 CLOSE = 1e-4  # that probabilities in fp32 may differ by
 LIMIT = 0.5  # points of accuracy that int8 may cost
-SCORE = {MULTI: "F1, micro", REGRESSION: "R2"}  # else accuracy
 
 
 def export(
@@ -61,7 +61,7 @@ def export(
     import onnx
 
     artifact = read_artifact(folder, functions)
-    judge, made = Judge(artifact, df), []
+    judge, made = ExportComparison(artifact, df), []
     with TemporaryDirectory() as scratch:
         graph = None
         if set(forms) - {"torch-export"}:
@@ -80,7 +80,7 @@ def export(
     return pd.DataFrame(made)
 
 
-class Judge:
+class ExportComparison:
     """Compares forms of a model with what torch in fp32 says of some rows.
 
     Args:
@@ -127,6 +127,6 @@ class Judge:
         }
         if found.truth is None:
             return out
-        even, name = np.ones(len(found)), SCORE.get(task, "accuracy")
+        even, name = np.ones(len(found)), MAIN_SCORES[task]
         scores = {key: 100 * scores_of(p)(even)[name] for key, p in (("torch", self.best), ("score", found))}
         return out | {key: float(value) for key, value in scores.items()}

@@ -12,12 +12,12 @@ import torch
 
 from kickbert.inference.backends import INT8, ONNX
 from kickbert.models.artifact import Artifact, ArtifactError
-from kickbert.models.probability_model import Answering, example_input
+from kickbert.models.probability_model import ProbabilityModel, example_input
 from kickbert.models.saving import load_classifier
 
 FP16, EXPORTED = "model.fp16.onnx", "model.pt2"
 OPSET = 20
-INPUTS = ("input_ids", "attention_mask", "share")
+INPUTS = ("input_ids", "attention_mask", "document_weights")
 
 
 def write_onnx(artifact: Artifact, file: Path) -> None:
@@ -34,13 +34,13 @@ def write_onnx(artifact: Artifact, file: Path) -> None:
         )  # fmt: skip
 
 
-def _traced(artifact: Artifact) -> tuple[Answering, tuple, dict[str, dict]]:
+def _traced(artifact: Artifact) -> tuple[ProbabilityModel, tuple, dict[str, dict]]:
     """The model, a small input, and which of its axes are of any size, by input."""
     model = load_classifier(artifact)
     # Written out, attention is a few plain products; torch's fused one exports as twice as many steps.
     model.encoder.body.set_attn_implementation("eager")
-    answering = Answering(model, artifact.info["task"], artifact.info["temperature"]).eval()
-    given = example_input(artifact.framing.long == "windows")
+    answering = ProbabilityModel(model, artifact.metadata["task"], artifact.metadata["temperature"]).eval()
+    given = example_input(artifact.token_encoder.long == "windows")
     rows, tokens, documents = (torch.export.Dim(name, min=1) for name in ("rows", "tokens", "documents"))
     axes = ({0: rows, 1: tokens}, {0: rows, 1: tokens}, {0: documents, 1: rows})
     return answering, given, dict(zip(INPUTS[: len(given)], axes, strict=False))
@@ -56,7 +56,7 @@ def _quietly(artifact: Artifact):
             warnings.simplefilter("ignore")
             yield
     except Exception as err:
-        kind, told = artifact.info["encoder"]["model_type"], (str(err) or "no reason").splitlines()[0]
+        kind, told = artifact.metadata["encoder"]["model_type"], (str(err) or "no reason").splitlines()[0]
         raise ArtifactError(
             f"torch {torch.__version__} cannot export this {kind} model ({type(err).__name__}: {told}); use "
             "backend='torch'"

@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 
 from kickbert.evaluation.explanation import Explanation
+from kickbert.evaluation.occlusion import occlusion
 from kickbert.inference.backends import Backend, open_backend
 from kickbert.models.artifact import Artifact, read_artifact
 from kickbert.targets.kinds import REGRESSION, Target
-from kickbert.targets.outputs import answers
+from kickbert.targets.outputs import prediction_frame
 from kickbert.text.cleaning_steps import Step
 from kickbert.text.columns import read_items
+from kickbert.utils.batching import length_batches
 
 BATCH = 32
 TOKENS = 8_192  # of a batch at most, so that long texts do not take all memory
@@ -52,7 +54,7 @@ class Predictor:
 
     def __init__(self, artifact: Artifact, backend: Backend):
         self.artifact, self.backend = artifact, backend
-        self.framing, self.cleaner = artifact.framing, artifact.cleaner
+        self.token_encoder, self.cleaner = artifact.token_encoder, artifact.cleaner
 
     def __repr__(self) -> str:
         return f"Predictor({str(self.artifact.folder)!r}, {self.backend.name}: {self.task}, {len(self.labels)} outputs)"
@@ -73,14 +75,19 @@ class Predictor:
         return self.target.names
 
     @property
+    def metadata(self) -> dict[str, Any]:
+        """What `kickbert.json` says: task, encoder, head, tokens, rows, versions; and the backend that runs it."""
+        return self.artifact.metadata | {"backend": self.backend.name}
+
+    @property
     def text_col(self) -> list[str]:
         """The columns that it reads."""
-        return self.artifact.info["text_col"]
+        return self.artifact.metadata["text_col"]
 
     @property
     def label_col(self) -> str | list[str]:
         """The column, or columns, that it was trained to tell."""
-        return self.artifact.info["label_col"]
+        return self.artifact.metadata["label_col"]
 
     def predict(self, texts: Any, batch_size: int = BATCH) -> list:
         """The label of each text; of several labels a list; of a number the value.
@@ -91,7 +98,7 @@ class Predictor:
         """
         probs = self.predict_proba(texts, batch_size)
         if self.task == REGRESSION:
-            return self.target.unscaled(probs.reshape(-1).astype(float)).tolist()
+            return self.target.inverse_transform(probs.reshape(-1).astype(float)).tolist()
         return self.target.frame(probs, self.decide(probs), pd.RangeIndex(len(probs))).iloc[:, 0].tolist()
 
     def predict_proba(self, texts: Any, batch_size: int = BATCH) -> np.ndarray:
@@ -108,37 +115,36 @@ class Predictor:
         """
         texts, empty = self.read(df)
         probs = self._probs(texts, batch_size)
-        return answers(self.target, probs, self.decide(probs), df.index, empty, min_confidence)
+        return prediction_frame(self.target, probs, self.decide(probs), df.index, empty, min_confidence)
 
     def decide(self, probs: np.ndarray) -> np.ndarray:
         """What is said by probabilities: class numbers, or zeros and ones of several labels."""
         return self.target.decide(probs, self.artifact.thresholds)
 
-    def explain(self, text: Any, label: Any = None) -> Explanation:
-        """What each word does to an answer: how much less likely that is without it (Zeiler and Fergus 2014).
+    def explain(self, text: Any, label: Any = None, method: str = "occlusion") -> Explanation:
+        """Which words of a text speak for and against a class, by `occlusion`: it needs predictions alone.
 
         Args:
             text: a string, or a tuple or dict for several columns.
             label: the class; None for the likeliest.
+            method: "occlusion"; the others need the network, and so a learner.
         Raises:
-            ValueError: no such class, or a text without words.
+            ValueError: another method, no such class, or a text without words.
         """
-        read = self.read([text])[0][0]
-        words, place = self.framing.words(read)
-        if not words:
-            raise ValueError(f"text={text!r} has no words to explain")
-        if label is not None and label not in self.labels:
-            raise ValueError(f"label={label!r} is no class; classes are {self.labels}")
-        row = self.framing.encode_batch([read])[0][0]
-        hidden = np.unique(place[place >= 0])
-        rows = [row, *(np.where(place == word, self.artifact.info["mask"], row) for word in hidden)]
-        found = self._answered(rows, np.arange(len(rows) + 1), BATCH).astype(float)
-        which = self.labels.index(label) if label is not None else int(found[0].argmax())
-        said = found[:, which] if self.task == REGRESSION else np.log(np.clip(found[:, which], 1e-9, 1))
-        scores = np.zeros(len(words))
-        scores[hidden] = said[0] - said[1:]
-        value = self.target.unscaled(found[0])[0] if self.task == REGRESSION else found[0, which]
-        return Explanation(words, scores, self.labels[which], float(value), "occlusion")
+        if method != "occlusion":
+            raise ValueError(
+                f"method={method!r} needs a learner; a predictor explains by 'occlusion'. "
+                "GradualLearner.from_artifact(folder, df) makes a learner of an artifact"
+            )
+        how = {"target": self.target, "token_encoder": self.token_encoder, "mask_id": self.artifact.metadata["mask"]}
+        return occlusion(self.read([text])[0][0], label, self._row_probabilities, **how)
+
+    def _row_probabilities(self, rows: list[np.ndarray]) -> np.ndarray:
+        """Probabilities of rows of token ids, each a document by itself."""
+        return self._answered(rows, np.arange(len(rows) + 1), BATCH)
+
+    def labelled_rows(self, part: str) -> None:
+        """None: an artifact is saved without its rows."""
 
     def read(self, items: Any) -> tuple[list[str], np.ndarray]:
         """Texts, cleaned and with their columns joined, and which rows have none (bool, shape (n,))."""
@@ -151,7 +157,7 @@ class Predictor:
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size} must be at least 1")
         place = {text: i for i, text in enumerate(dict.fromkeys(texts))}
-        rows, first, _ = self.framing.encode_documents(list(place))
+        rows, first, _ = self.token_encoder.encode_documents(list(place))
         found = self._answered(rows, np.arange(len(rows) + 1) if first is None else first, batch_size)
         return found[[place[text] for text in texts]] if texts else found
 
@@ -166,8 +172,10 @@ class Predictor:
 
         def answer(documents: np.ndarray) -> None:
             spans = [rows[first[i] : first[i + 1]] for i in documents]
-            share = _shares(list(map(len, spans))) if self.framing.long == "windows" else None
-            out[documents] = self.backend(*self._padded([row for span in spans for row in span]), share)
+            document_weights = (
+                _document_weights(list(map(len, spans))) if self.token_encoder.long == "windows" else None
+            )
+            out[documents] = self.backend(*self._padded([row for span in spans for row in span]), document_weights)
 
         batches = list(_batches(np.array(list(map(len, rows))), first, batch_size, self.backend.spare))
         side_by_side = len(batches) > 1 and self.backend.workers > 1
@@ -181,7 +189,7 @@ class Predictor:
 
     def _padded(self, rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         longest = max(map(len, rows))
-        ids = np.full((len(rows), longest), self.artifact.info["pad"], dtype=np.int64)
+        ids = np.full((len(rows), longest), self.artifact.metadata["pad"], dtype=np.int64)
         mask = np.zeros_like(ids)
         for i, row in enumerate(rows):
             ids[i, : len(row)] = row
@@ -189,10 +197,10 @@ class Predictor:
         return ids, mask
 
 
-def _shares(counts: list[int]) -> np.ndarray:
+def _document_weights(counts: list[int]) -> np.ndarray:
     """What part of each document each of its rows is, float32, shape (documents, rows).
 
-    >>> _shares([1, 2])
+    >>> _document_weights([1, 2])
     array([[1. , 0. , 0. ],
            [0. , 0.5, 0.5]], dtype=float32)
     """
@@ -213,13 +221,6 @@ def _batches(lengths: np.ndarray, first: np.ndarray, size: int, spare: int) -> I
         spare: tokens of padding of a batch at most: rows that would bring more go by themselves.
     """
     if len(first) < 2:
-        return
+        return iter(())
     tokens = np.maximum.reduceat(lengths, first[:-1]) * np.diff(first)
-    order, at = np.argsort(-tokens, kind="stable"), 0
-    while at < len(order):
-        longest = int(tokens[order[at]])
-        near = order[at : at + min(size, max(1, TOKENS // longest))]
-        padding = np.cumsum(longest - tokens[near])
-        end = at + int(np.searchsorted(padding, spare, side="right"))
-        yield order[at:end]
-        at = end
+    return length_batches(tokens, tokens=TOKENS, rows=size, padding=spare)

@@ -21,7 +21,7 @@ from kickbert.text.cleaning_steps import Step
 from kickbert.text.cleaning import Cleaner
 from kickbert.utils.hashing import file_digest
 from kickbert.utils.atomic_files import fresh_folder, replacing
-from kickbert.text.tokenization import Framing
+from kickbert.text.tokenization import TokenEncoder
 from kickbert.targets.kinds import Target, from_dict
 
 FORMAT = 1  # a reader of this number reads it and all before
@@ -82,29 +82,42 @@ class Artifact:
     @cached_property
     def target(self) -> Target:
         """What is predicted."""
-        return from_dict(self.info["target"])
+        return from_dict(self.metadata["target"])
 
     @cached_property
     def cleaner(self) -> Cleaner | None:
         """What is done to texts first."""
-        steps = self.info["cleaning"]
+        steps = self.metadata["cleaning"]
         return None if steps is None else Cleaner.from_json(json.dumps({"cleaning": steps}), self.functions)
 
     @cached_property
-    def framing(self) -> Framing:
+    def framing(self) -> TokenEncoder:
         """How texts become tokens."""
-        return Framing(Tokenizer.from_file(str(self.file(TOKENIZER))), **self.info["framing"])
+        return TokenEncoder(Tokenizer.from_file(str(self.file(TOKENIZER))), **self.metadata["framing"])
 
     @property
     def thresholds(self) -> float | np.ndarray:
         """Of several labels the probability from which each counts."""
-        found = self.info["thresholds"]
+        found = self.metadata["thresholds"]
         return np.array(found) if isinstance(found, list) else found
 
     @property
     def card(self) -> str:
         """The model card, Markdown."""
         return self.file(CARD).read_text(encoding="utf-8")
+
+
+def flat_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+    """What `kickbert.json` says of a model, as one level: for a report's table and a tracked run's parameters.
+
+    Args:
+        metadata: of an artifact, or of a learner or predictor (`model.metadata`).
+    """
+    kept = ("created", "task", "text_col", "label_col", "cleaning", "temperature", "precision", "backend")
+    flat = {name: metadata[name] for name in kept if name in metadata}
+    parts = {"encoder": "encoder", "head": "head", "framing": "tokens", "data": "data"}
+    flat |= {f"{title}: {key}": value for part, title in parts.items() for key, value in metadata[part].items()}
+    return flat | metadata["versions"]
 
 
 def read_artifact(folder: str | Path, functions: Iterable[Step] = ()) -> Artifact:
@@ -237,7 +250,7 @@ def add_file(artifact: Artifact, name: str, write: Callable[[Path], None]) -> Ar
             _write_manifest(artifact.folder, others)
     manifest = others | {name: entry}
     _write_manifest(artifact.folder, manifest)
-    return Artifact(artifact.folder, artifact.info, manifest, artifact.functions)
+    return Artifact(artifact.folder, artifact.metadata, manifest, artifact.functions)
 
 
 def _entry(path: Path) -> dict:

@@ -51,7 +51,7 @@ def _probabilities(query: Tensor, key: Tensor, bias: Tensor | None, scale: float
 
 
 class _Attention(torch.autograd.Function):
-    """Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1), each step one kernel over some heads.
+    """Standardize dot-product attention (Vaswani et al. 2017, section 3.2.1), each step one kernel over some heads.
 
     Shapes: query, key, value (batch * heads, tokens, size); bias float32, (batch, 1, 1 or tokens, tokens), or None;
     keep bool, (batch * heads, tokens, tokens), or None.

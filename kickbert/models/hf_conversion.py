@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
-from kickbert.models.probability_model import Answering, example_input
+from kickbert.models.probability_model import ProbabilityModel, example_input
 from kickbert.models.head import Head
 from kickbert.utils.hub import quiet
 from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, Target
@@ -37,7 +37,7 @@ KINDS = {MULTI: "multi_label_classification", REGRESSION: "regression"}
 CLOSE = 1e-4
 
 
-def plain_model(answering: Answering, target: Target, windows: bool) -> tuple[PreTrainedModel | None, str]:
+def plain_model(answering: ProbabilityModel, target: Target, windows: bool) -> tuple[PreTrainedModel | None, str]:
     """The same classifier as a plain transformers model.
 
     Returns:
@@ -99,7 +99,7 @@ def _fill(model: PreTrainedModel, head: Head, temperature: float) -> None:
 
 
 @torch.no_grad()
-def _agrees(model: PreTrainedModel, answering: Answering) -> bool:
+def _agrees(model: PreTrainedModel, answering: ProbabilityModel) -> bool:
     ids, mask = example_input(windows=False)
     ids = ids.masked_fill(mask == 0, model.config.pad_token_id or 0)
     with warnings.catch_warnings():

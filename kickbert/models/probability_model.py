@@ -7,7 +7,7 @@ from kickbert.models.classifier import TextClassifier
 from kickbert.targets.kinds import MULTI, REGRESSION
 
 
-class Answering(nn.Module):
+class ProbabilityModel(nn.Module):
     """Encoder, pooling, head, and what makes probabilities of its outputs.
 
     Args:
@@ -20,19 +20,19 @@ class Answering(nn.Module):
         super().__init__()
         self.encoder, self.head, self.task, self.temperature = model.encoder, model.head, task, temperature
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, share: Tensor | None = None) -> Tensor:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, document_weights: Tensor | None = None) -> Tensor:
         """Probabilities, or standardised numbers.
 
         Args:
             input_ids: int64, shape (rows, tokens).
             attention_mask: 1 at tokens, int64, shape (rows, tokens).
-            share: of documents with windows: how much of each document each row is, shape (documents, rows).
+            document_weights: of documents with windows: how much of each document each row is, shape (documents, rows).
         Returns:
             float32, shape (rows, classes), or (documents, classes).
         """
         mask = attention_mask.bool()
         pooled = self.head.pool(self.encoder(input_ids, mask), mask).float()
-        logits = self.head.classify(pooled if share is None else share @ pooled)
+        logits = self.head.classify(pooled if document_weights is None else document_weights @ pooled)
         if self.task == REGRESSION:
             return logits
         logits = logits / self.temperature
@@ -44,5 +44,5 @@ def example_input(windows: bool) -> tuple[Tensor, ...]:
     ids = torch.arange(24).reshape(3, 8) + 10
     mask = torch.ones_like(ids)
     mask[1, 5:] = 0
-    share = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
-    return (ids, mask, share) if windows else (ids, mask)
+    document_weights = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
+    return (ids, mask, document_weights) if windows else (ids, mask)

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from kickbert import __version__
 from kickbert.utils.extras import installed
-from kickbert.models.probability_model import Answering
+from kickbert.models.probability_model import ProbabilityModel
 from kickbert.models.artifact import CARD, HEAD, INFO, TOKENIZER, WEIGHTS, Artifact, ArtifactError, write_artifact
 from kickbert.models.model_card import model_card
 from kickbert.utils.hashing import digest
@@ -43,12 +43,12 @@ def save_artifact(learn: Any, folder: str | Path, evaluation: Any = None) -> Pat
         ValueError: classes that JSON cannot hold.
     """
     dls, model = learn.dls, learn.model
-    windows = dls.tokenizer.framing.long == "windows"
+    windows = dls.tokenizer.token_encoder.long == "windows"
     training = model.training
-    answering = Answering(model, dls.target.task, getattr(learn.loss_func, "temperature", 1.0)).eval()
+    answering = ProbabilityModel(model, dls.target.task, getattr(learn.loss_func, "temperature", 1.0)).eval()
     plain, said = plain_model(answering.cpu(), dls.target, windows)
     model.train(training).to(dls.device)
-    info = facts(learn, evaluation) | {"plain transformers": plain is not None}
+    info = artifact_metadata(learn, evaluation) | {"plain transformers": plain is not None}
 
     def fill(part: Path) -> None:
         with quiet():
@@ -63,10 +63,10 @@ def save_artifact(learn: Any, folder: str | Path, evaluation: Any = None) -> Pat
     return write_artifact(folder, fill)
 
 
-def facts(learn: Any, evaluation: Any = None) -> dict[str, Any]:
+def artifact_metadata(learn: Any, evaluation: Any = None) -> dict[str, Any]:
     """What `kickbert.json` says of a learner."""
-    dls, model, loss, hf = learn.dls, learn.model, learn.loss_func, learn.dls.tokenizer.hf
-    head, config, framing = model.head, model.encoder.body.config, dls.tokenizer.framing
+    dls, model, loss = learn.dls, learn.model, learn.loss_func
+    head, config, framing = model.head, model.encoder.body.config, dls.tokenizer.token_encoder
     metrics, judged = _metrics(learn, evaluation)
     thresh = getattr(loss, "thresh", 0.5)
     return {
@@ -77,7 +77,7 @@ def facts(learn: Any, evaluation: Any = None) -> dict[str, Any]:
         "label_col": dls.label_col if isinstance(dls.label_col, str) else list(dls.label_col),
         "cleaning": dls.cleaner.names if dls.cleaner else None,
         "framing": framing.to_dict(),
-        "mask": hf.mask_token_id if hf.mask_token_id is not None else hf.pad_token_id,
+        "mask": dls.tokenizer.mask_id,
         "pad": config.pad_token_id or 0,
         "encoder": {"model_type": config.model_type, "layers": model.encoder.n_layers, "width": model.encoder.width},
         "head": {
@@ -86,6 +86,7 @@ def facts(learn: Any, evaluation: Any = None) -> dict[str, Any]:
             "layers": 1 if head.pre_classifier is None else 2,
             "ordinal": not isinstance(head.link, torch.nn.Identity),
         },
+        "precision": model.precision,
         "temperature": float(getattr(loss, "temperature", 1.0)),
         "thresholds": thresh.tolist() if isinstance(thresh, np.ndarray) else float(thresh),
         "metrics": metrics,
@@ -125,7 +126,7 @@ def load_classifier(artifact: Artifact) -> TextClassifier:
     """
     for name in (WEIGHTS, "config.json"):
         artifact.file(name)
-    encoder, head = load_encoder(artifact.folder), artifact.info["head"]
+    encoder, head = load_encoder(artifact.folder), artifact.metadata["head"]
     made = Head(encoder.width, len(artifact.target.names), **head)
     made.load_state_dict(load_file(artifact.file(HEAD)))
     return TextClassifier(encoder, made).eval()

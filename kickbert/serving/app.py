@@ -19,7 +19,7 @@ from kickbert import __version__
 from kickbert.models.artifact import ArtifactError, read_artifact
 from kickbert.serving.batcher import QueueFull
 from kickbert.serving.middleware import BodyLimit, Measured
-from kickbert.serving.schemas import About, Answers, Because, Problem, State, requests_of
+from kickbert.serving.schemas import ExplanationResponse, ModelInfo, PredictionResponse, Problem, State, requests_of
 from kickbert.serving.service import Busy, Service, Settings
 from kickbert.targets.kinds import ORDINAL, SINGLE
 
@@ -68,11 +68,11 @@ private = APIRouter(responses=_problems(503))
 def _asking(settings: Settings) -> APIRouter:
     """The routes whose questions depend on the model: its columns and labels are part of the description."""
     router, artifact = APIRouter(responses=_problems(503)), read_artifact(settings.folder)
-    sure = artifact.info["task"] in (SINGLE, ORDINAL)
-    columns, labels = artifact.info["text_col"], artifact.target.names
+    sure = artifact.metadata["task"] in (SINGLE, ORDINAL)
+    columns, labels = artifact.metadata["text_col"], artifact.target.names
     ask_of, why_of = requests_of(columns, labels, sure, settings.most_chars, settings.most_texts)
 
-    @router.post("/predict", response_model=Answers, responses=_problems(400, 413, 422, 429, 504))
+    @router.post("/predict", response_model=PredictionResponse, responses=_problems(400, 413, 422, 429, 504))
     async def predict(ask: ask_of, service: Ready) -> Response:
         """Label one text or many."""
         texts = _plain(ask.texts if isinstance(ask.texts, list) else [ask.texts], settings)
@@ -80,7 +80,7 @@ def _asking(settings: Settings) -> APIRouter:
         # As bytes at once: to check our own answer against the contract takes longer than to make it.
         return Response(json.dumps(found), media_type="application/json")
 
-    @router.post("/explain", response_model=Because, responses=_problems(400, 413, 422, 429))
+    @router.post("/explain", response_model=ExplanationResponse, responses=_problems(400, 413, 422, 429))
     async def explain(why: why_of, service: Ready) -> dict:
         """Which words of a text speak for and against a class."""
         return await service.explain(_plain([why.text], settings)[0], why.label)
@@ -112,10 +112,10 @@ async def label(request: Request, service: Ready) -> Response:
 
 
 @private.get("/model")
-async def model(service: Ready) -> About:
+async def model(service: Ready) -> ModelInfo:
     """What answers: version, task, labels, columns, model card."""
     m = service.model
-    return About(version=m.artifact.version, task=m.task, labels=m.labels, text_col=m.text_col,
+    return ModelInfo(version=m.artifact.version, task=m.task, labels=m.labels, text_col=m.text_col,
                  backend=m.backend.name, card=m.artifact.card)  # fmt: skip
 
 

@@ -16,7 +16,7 @@ class QueueFull(Exception):
 
 
 class Batcher:
-    """Answers texts of many requests in batches, in threads of its own.
+    """PredictionResponse texts of many requests in batches, in threads of its own.
 
     While all threads answer, the next batch gathers, so that `wait` only counts where there is little to do.
 
@@ -50,7 +50,7 @@ class Batcher:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Answer what waits, then end."""
+        """Prediction what waits, then end."""
         if self._task is not None:
             await self._queue.put(None)
             await self._task

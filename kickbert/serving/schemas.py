@@ -41,7 +41,7 @@ def requests_of(
     return ask, why
 
 
-class Answer(BaseModel):
+class Prediction(BaseModel):
     """What is said of a text."""
 
     label: Any = Field(None, description="the class; null where there is no text, or not enough confidence")
@@ -52,11 +52,11 @@ class Answer(BaseModel):
     probabilities: dict[str, float] | None = None
 
 
-class Answers(BaseModel):
+class PredictionResponse(BaseModel):
     """An answer for each text, in their order."""
 
     version: str
-    predictions: list[Answer]
+    predictions: list[Prediction]
 
 
 class Word(BaseModel):
@@ -66,7 +66,7 @@ class Word(BaseModel):
     score: float
 
 
-class Because(BaseModel):
+class ExplanationResponse(BaseModel):
     """Which words speak for and against a class."""
 
     label: str | None
@@ -74,7 +74,7 @@ class Because(BaseModel):
     words: list[Word] = Field(description="none where there is no text")
 
 
-class About(BaseModel):
+class ModelInfo(BaseModel):
     """What a service answers with."""
 
     version: str

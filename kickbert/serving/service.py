@@ -14,7 +14,7 @@ from kickbert.inference.predictor import BATCH, Predictor, load
 from kickbert.models.artifact import ArtifactError
 from kickbert.serving.batcher import Batcher
 from kickbert.serving.telemetry import Telemetry
-from kickbert.targets.outputs import spoken
+from kickbert.targets.outputs import prediction_records
 
 
 def _said(text: str | dict[str, str]) -> bool:
@@ -80,7 +80,7 @@ class Service:
         self.batcher.start()
 
     async def stop(self) -> None:
-        """Answer what was taken, then end."""
+        """Prediction what was taken, then end."""
         if self.batcher is not None:
             await self.batcher.stop()
 
@@ -103,7 +103,7 @@ class Service:
         return fresh.artifact.version
 
     def _answer(self, asked: list[tuple[Predictor, Any]]) -> np.ndarray:
-        """Answers of texts, each by the model that was there when it was asked."""
+        """PredictionResponse of texts, each by the model that was there when it was asked."""
         out = np.empty(len(asked), dtype=object)
         for model in {id(m): m for m, _ in asked}.values():
             places = [i for i, (m, _) in enumerate(asked) if m is model]
@@ -112,7 +112,7 @@ class Service:
         return out
 
     async def predict(self, texts: list, min_confidence: float | None = None) -> dict:
-        """Answers of texts, as JSON.
+        """PredictionResponse of texts, as JSON.
 
         Raises:
             QueueFull: too many wait already.
@@ -122,7 +122,7 @@ class Service:
         found = await asyncio.wait_for(self.batcher([(model, text) for text in texts]), self.settings.timeout)
         self.telemetry.texts.inc(len(texts))
         probs = np.stack(list(found))
-        said = spoken(model.target, probs, model.decide(probs), min_confidence)
+        said = prediction_records(model.target, probs, model.decide(probs), min_confidence)
         for i, text in enumerate(texts):
             if not _said(text):
                 said[i] = dict.fromkeys(said[i])

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,46 @@ from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE, TASKS, Bi
 from kickbert.targets.multilabel import from_columns, label_lists
 
 MANY = 100  # different numbers of a column that are no longer taken for classes
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """How the target is read and learnt; the arguments of `learner_from_df` of the same names.
+
+    Args:
+        label_col: the column, or several of zeros and ones, a label each.
+        bins: of a number: how many quantile buckets, or their inner edges.
+        bin_format: how bucket edges are written, as in `range_names`.
+        label_delim: what stands between the labels of a cell.
+        task: one of `TASKS`; None for what the column looks like.
+        target: how the target is encoded, where that is known already: an artifact's, or that of all folds.
+    """
+
+    label_col: str | Sequence[str] = "label"
+    bins: int | Sequence[float] | None = None
+    bin_format: Format = None
+    label_delim: str | None = None
+    task: str | None = None
+    target: Target | None = None
+
+    @property
+    def delim(self) -> str | None:
+        """What stands between the labels of a cell."""
+        return getattr(self.target, "delim", None) if self.target is not None else self.label_delim
+
+    def task_of(self, values: pd.Series | pd.DataFrame) -> str:
+        """The task, from the target column without its missing cells where nothing else tells it."""
+        if self.target is not None:
+            return self.target.task
+        return self.task or guess_task(values, self.bins, self.delim)
+
+    def strata(self, values: pd.Series | pd.DataFrame, task: str) -> np.ndarray:
+        """What a split is stratified by, as `strata_of` says."""
+        return strata_of(values, task, getattr(self.target, "edges", self.bins), self.delim)
+
+    def fit(self, values: pd.Series | pd.DataFrame, task: str) -> Target:
+        """The target, learnt from the training rows unless it is known."""
+        return self.target or fit_target(values, self.bins, self.bin_format, delim=self.delim, task=task)
 
 
 def fit_target(

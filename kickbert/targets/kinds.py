@@ -12,9 +12,27 @@ import pandas as pd
 
 from kickbert.targets.binning import read_numbers
 from kickbert.targets.multilabel import from_columns, label_lists
+from kickbert.utils.messages import row_names
 
 Thresholds = float | np.ndarray
 SINGLE, MULTI, ORDINAL, REGRESSION = TASKS = ("single label", "multi-label", "ordinal", "regression")
+
+
+def median_class(probs: Any) -> Any:
+    """The class below which half of the probability lies: the least absolute error in ranks.
+
+    It is how CORN decides (Shi, Cao and Raschka 2021, section 3.4): a rank up for each "is it above?" that is more
+    likely than not.
+
+    Args:
+        probs: a NumPy array or a torch tensor, shape (n, classes).
+    Returns:
+        Class numbers of the same kind, shape (n,).
+
+    >>> median_class(np.array([[0.4, 0.2, 0.4], [0.1, 0.2, 0.7]]))
+    array([1, 2])
+    """
+    return (probs.cumsum(-1) < 0.5).sum(-1).clip(max=probs.shape[-1] - 1)
 
 
 @dataclass(frozen=True)
@@ -54,7 +72,7 @@ class Labels:
     def decide(self, probs: np.ndarray, thresh: Thresholds = 0.5) -> np.ndarray:
         """Class numbers, shape (n,): the likeliest class, of ranks the median (Shi, Cao and Raschka 2021, 3.4)."""
         if self.task == ORDINAL:
-            return np.minimum((probs.cumsum(1) < 0.5).sum(1), probs.shape[1] - 1)
+            return median_class(probs)
         return probs.argmax(1)
 
     def frame(self, probs: np.ndarray, codes: np.ndarray, index: pd.Index) -> pd.DataFrame:
@@ -162,26 +180,26 @@ class Numbers:
         """One output."""
         return [self.name]
 
-    def scaled(self, numbers: np.ndarray) -> np.ndarray:
+    def standardize(self, numbers: np.ndarray) -> np.ndarray:
         """From the target's unit to what the model learns, float32."""
         shown = np.log1p(np.maximum(numbers, 0)) if self.log else numbers
         return ((shown - self.mean) / self.std).astype(np.float32)
 
-    def unscaled(self, numbers: np.ndarray) -> np.ndarray:
+    def inverse_transform(self, numbers: np.ndarray) -> np.ndarray:
         """From what the model says to the target's unit."""
         numbers = numbers * self.std + self.mean
         return np.maximum(np.expm1(numbers), 0) if self.log else numbers
 
     def encode(self, values: pd.Series) -> np.ndarray:
         """Standardised numbers, float32, shape (n,)."""
-        return self.scaled(read_numbers(values))
+        return self.standardize(read_numbers(values))
 
     def unknown(self, values: pd.Series) -> tuple[np.ndarray, list[str]]:
         """No number is unknown."""
         return np.zeros(len(values), dtype=bool), []
 
     def shown(self, code: float) -> float:
-        return float(self.unscaled(np.asarray(code, dtype=float)))
+        return float(self.inverse_transform(np.asarray(code, dtype=float)))
 
     def decide(self, probs: np.ndarray, thresh: Thresholds = 0.5) -> np.ndarray:
         """The numbers themselves."""
@@ -189,7 +207,7 @@ class Numbers:
 
     def frame(self, probs: np.ndarray, codes: np.ndarray, index: pd.Index) -> pd.DataFrame:
         """Predictions: the value, in the target's own unit."""
-        return pd.DataFrame({"value": self.unscaled(probs.reshape(-1).astype(float))}, index=index)
+        return pd.DataFrame({"value": self.inverse_transform(probs.reshape(-1).astype(float))}, index=index)
 
 
 Target = Labels | Numbers
@@ -242,3 +260,12 @@ def described(target: Target) -> str:
     names, kind = target.names, "buckets" if isinstance(target, Bins) else "classes"
     told = ", ".join(names[:6]) + (f", … {names[-1]}" if len(names) > 6 else "")
     return f"{target.task}: {len(names)} {kind} ({told})"
+
+
+def unseen_labels(target: Target, values: pd.Series | pd.DataFrame) -> tuple[np.ndarray, str]:
+    """Which rows have a label that training never saw (bool, shape (n,)), and a sentence about them."""
+    bad, strange = target.unknown(values)
+    told = (
+        f"{bad.sum():,} rows have a label that training never saw ({strange[:5]}): rows {row_names(bad, values.index)}"
+    )
+    return bad, told

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from kickbert.targets.kinds import MULTI, REGRESSION, Bins, Target
-from kickbert.utils.messages import named
+from kickbert.utils.messages import row_names
 
 
-def answers(
+def prediction_frame(
     target: Target,
     probs: np.ndarray,
     decided: np.ndarray,
@@ -28,7 +28,8 @@ def answers(
         ValueError: a least confidence where there is none, of several labels or numbers.
     """
     if empty.any():
-        warnings.warn(f"{empty.sum():,} rows have no text and get no label: rows {named(empty, index)}", stacklevel=3)
+        rows = row_names(empty, index)
+        warnings.warn(f"{empty.sum():,} rows have no text and get no label: rows {rows}", stacklevel=3)
     out = target.frame(probs, decided, index)
     out[empty] = None
     if min_confidence is not None:
@@ -38,17 +39,17 @@ def answers(
     return out
 
 
-def spoken(
+def prediction_records(
     target: Target, probs: np.ndarray, decided: np.ndarray, min_confidence: float | None = None
 ) -> list[dict[str, Any]]:
     """Predictions as JSON can hold them, a dict a row, with the fields that `Target.frame` has as columns.
 
     >>> from kickbert.targets.kinds import Labels
-    >>> spoken(Labels(("bad", "good")), np.array([[0.25, 0.75]]), np.array([1]))
+    >>> prediction_records(Labels(("bad", "good")), np.array([[0.25, 0.75]]), np.array([1]))
     [{'label': 'good', 'confidence': 0.75, 'probabilities': {'bad': 0.25, 'good': 0.75}}]
     """
     if target.task == REGRESSION:
-        return [{"value": float(v)} for v in target.unscaled(probs.reshape(-1).astype(float))]
+        return [{"value": float(v)} for v in target.inverse_transform(probs.reshape(-1).astype(float))]
     names, rows = target.names, probs.tolist()
     told = [{"probabilities": dict(zip(names, row, strict=True))} for row in rows]
     if target.task == MULTI:

@@ -22,10 +22,10 @@ __getattr__, __dir__, __all__ = attach(
             "remove_whitespace",
             "text_lemmatizer",
         ],
-        "tokenization": ["Framing"],
+        "tokenization": ["TokenEncoder"],
         "augmentation": ["EDA", "Augmenter", "CharacterNoise"],
         "neural_augmentation": ["BackTranslation", "Contextual"],
         "duplicates": ["near_duplicates"],
-        "word_statistics": ["telling_words"],
+        "word_statistics": ["distinctive_words"],
     },
 )

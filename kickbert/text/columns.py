@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,29 @@ import pandas as pd
 from kickbert.text.cleaning import Cleaner
 from kickbert.text.tokenization import join_columns
 from kickbert.utils.messages import nearest
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """How texts are read and cut; the arguments of `learner_from_df` of the same names.
+
+    Args:
+        text_col: one column, or several in the order in which they are read.
+        cleaning: steps done to each text: names, functions, a `Cleaner`, "auto" or "heavy"; None for none.
+        max_length: most tokens of a row; None for the model's limit, at most 512.
+        long, stride: what becomes of a longer text, as in `TokenEncoder`.
+    """
+
+    text_col: str | Sequence[str] = "text"
+    cleaning: str | Sequence | Cleaner | None = None
+    max_length: int | None = None
+    long: str = "truncate"
+    stride: int = 32
+
+    @property
+    def cleaner(self) -> Cleaner | None:
+        """The cleaning steps in a row; None for none."""
+        return self.cleaning if isinstance(self.cleaning, Cleaner) or self.cleaning is None else Cleaner(self.cleaning)
 
 
 def check_column(df: pd.DataFrame, column: str, argument: str) -> None:
@@ -24,17 +48,20 @@ def check_column(df: pd.DataFrame, column: str, argument: str) -> None:
     raise ValueError(f"{argument}={column!r} is not a column of df; columns are {names}{nearest(column, names)}")
 
 
-def check_frame(df: pd.DataFrame, columns: Sequence[str], argument: str) -> None:
+def check_frame(df: pd.DataFrame, **columns: Sequence[str]) -> None:
     """Check that df is a DataFrame with rows and has the columns.
 
+    Args:
+        columns: the names that each argument gives, by the argument: `check_frame(df, text_col=["name", "blurb"])`.
     Raises:
         TypeError: df is something else.
         ValueError: it has no rows, or lacks a column.
     """
     if not isinstance(df, pd.DataFrame):
         raise TypeError(f"df must be a pandas DataFrame, not {type(df).__name__}; make one with pd.DataFrame(...)")
-    for column in columns:
-        check_column(df, column, argument)
+    for argument, names in columns.items():
+        for column in names:
+            check_column(df, column, argument)
     if not len(df):
         raise ValueError("df has no rows; give at least a few rows of every class")
 
@@ -97,7 +124,7 @@ def read_items(items: Any, columns: Sequence[str], cleaner: Cleaner | None = Non
             for column, cell in zip(cells, _cells(item, columns), strict=True):
                 column[i] = cell
         return _read(list(cells), columns, cleaner)
-    check_frame(items, columns, "text_col")
+    check_frame(items, text_col=columns)
     return read_texts(items, columns, cleaner)
 
 

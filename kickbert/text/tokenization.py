@@ -22,7 +22,7 @@ _WORD = re.compile(r"\S+")
 
 
 def join_columns(*columns: Iterable[str]) -> list[str]:
-    """Join the texts of each row, column after column, with the separator that `Framing` looks for.
+    """Join the texts of each row, column after column, with the separator that `TokenEncoder` looks for.
 
     >>> join_columns(["a lamp"], ["it glows"])
     ['a lamp\\x1eit glows']
@@ -53,12 +53,12 @@ def share_tokens(lengths: Sequence[int], room: int) -> list[int]:
     return kept
 
 
-def shortened(ids: list[int], count: int, long: str) -> list[int]:
+def truncate_ids(ids: list[int], count: int, long: str) -> list[int]:
     """The tokens of a text that are kept: its head, its tail, or a quarter from the head and the rest from the tail.
 
     The quarter is that of Sun et al. (2019, section 5.3.1), who kept 128 tokens and 382.
 
-    >>> shortened([1, 2, 3, 4, 5, 6], 4, "head+tail")
+    >>> truncate_ids([1, 2, 3, 4, 5, 6], 4, "head+tail")
     [1, 4, 5, 6]
     """
     if len(ids) <= count:
@@ -74,7 +74,7 @@ class _Place:
     word: int
 
 
-class Framing:
+class TokenEncoder:
     """Texts to rows of token ids, cut or in windows, special tokens around them.
 
     Args:
@@ -192,7 +192,7 @@ class Framing:
         cut = sum(lengths) > room
         if cut:
             kept = share_tokens(lengths, max(room, 0))
-            pieces = [shortened(p, k, self.long) for p, k in zip(pieces, kept, strict=True)]
+            pieces = [truncate_ids(p, k, self.long) for p, k in zip(pieces, kept, strict=True)]
         return self.start + self._body(pieces) + self.end, cut
 
     def _body(self, pieces: list[list[int]]) -> list[int]:

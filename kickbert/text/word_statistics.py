@@ -22,7 +22,7 @@ def language_of(texts: Sequence[str]) -> list[str]:
     return [classify(text)[0] if text.strip() else "" for text in bar(texts, "telling languages")]
 
 
-def telling_words(texts: Sequence[str], names: list[list[str]], top: int = 8) -> pd.DataFrame:
+def distinctive_words(texts: Sequence[str], names: list[list[str]], top: int = 8) -> pd.DataFrame:
     """The words that set each class apart: log-odds with an informative prior (Monroe, Colaresi and Quinn 2008, 3.5).
 
     Args:

@@ -134,7 +134,7 @@ class History(Callback):
         )
 
 
-class Loop(Learner):
+class LeanLearner(Learner):
     """A fastai Learner, alike in what it does, which asks only those callbacks that have something to say."""
 
     def __call__(self, event_name: str | Sequence[str]) -> None:

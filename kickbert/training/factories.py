@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from fastai.torch_core import default_device, set_seed
 
-from kickbert.cache.storage import Stores
+from kickbert.cache.storage import Cache
 from kickbert.data.dataloaders import dataloaders_from_df
 from kickbert.data.imbalance import class_weights as class_weights_of
 from kickbert.data.transforms import TextTokenizer, load_tokenizer
@@ -18,15 +18,17 @@ from kickbert.models.encoder import Encoder, load_encoder
 from kickbert.models.head import Head
 from kickbert.models.saving import load_classifier
 from kickbert.targets.binning import Format
+from kickbert.targets.fitting import TargetOptions
 from kickbert.targets.kinds import MULTI, ORDINAL, described
 from kickbert.text.augmentation import Augmenter
 from kickbert.text.cleaning import Cleaner
 from kickbert.text.cleaning_steps import Step
+from kickbert.text.columns import TextOptions
 from kickbert.training.learner import GradualLearner
 from kickbert.training.losses import loss_for
 from kickbert.training.metrics import metrics_for
-from kickbert.training.optimizers import named as optimizer_named
-from kickbert.utils.hardware import choose
+from kickbert.training.optimizers import optimizer_by_name
+from kickbert.utils.hardware import choose_precision
 from kickbert.utils.hub import sentence_pooling
 
 
@@ -57,7 +59,7 @@ def learner_from_df(
     optimizer: str | Callable = "adamw",
     seed: int | None = 42,
     precision: str = "auto",
-    cache: bool | Stores = True,
+    cache: bool | Cache = True,
     metrics: Any = None,
     cbs: Any = None,
     path: str | Path = ".",
@@ -91,7 +93,7 @@ def learner_from_df(
         optimizer: "adamw", "lamb", "adafactor" or "radam", or a fastai `opt_func`.
         seed: makes two runs on one machine equal; it sets the seeds of Python, NumPy and torch. None leaves them alone.
         precision: "auto", "bf16" or "fp32".
-        cache: whether the frozen part of the encoder is computed once and kept; a `kickbert.Stores` says where and how
+        cache: whether the frozen part of the encoder is computed once and kept; a `kickbert.Cache` says where and how
             much of it.
         metrics: fastai metrics; None for accuracy and macro-F1, and quadratic kappa for bins.
         cbs: fastai callbacks; for several labels gradients are clipped to a norm of 1 as well.
@@ -103,32 +105,27 @@ def learner_from_df(
     """
     if seed is not None:
         set_seed(seed)  # the order of the batches, the head's first weights, and what fastai's own fit methods draw
+    text = TextOptions(text_col, cleaning, max_length, long, stride)
+    column = TargetOptions(label_col, bins, bin_format, label_delim, task)
     tokenizer, device = load_tokenizer(model), default_device()
     encoder = load_encoder(model, encoder_dropout)
     tokens = TextTokenizer(_limited(tokenizer, encoder), max_length, long, stride)
-    columns = {"text_col": text_col, "label_col": label_col, "label_delim": label_delim, "cleaning": cleaning}
-    columns |= {"bins": bins, "bin_format": bin_format, "task": task, "valid": valid, "sampling": sampling}
-    dls = dataloaders_from_df(df, tokens, **columns, augment=augment, bs=bs, seed=seed, path=path, device=device)
+    rows = {"valid": valid, "sampling": sampling, "augment": augment, "bs": bs, "seed": seed}
+    dls = dataloaders_from_df(df, tokens, text, column, **rows, path=path, device=device)
     target = dls.target
     print(described(target))
+    pooling, ordinal = pooling or sentence_pooling(model) or "cls", target.task == ORDINAL
+    head = Head(encoder.width, len(target.names), pooling, dropout, head_layers, ordinal=ordinal)
+    classifier = TextClassifier(encoder, head, choose_precision(precision, device)).to(device)
     weights = class_weights_of(class_weights, target, dls.train.rows[1].numpy())
     loss_func = loss_for(target.task, loss, None if weights is None else torch.from_numpy(weights).to(device))
-    head = Head(
-        encoder.width,
-        len(target.names),
-        pooling or sentence_pooling(model) or "cls",
-        dropout,
-        head_layers,
-        ordinal=target.task == ORDINAL,
-    )
-    classifier = TextClassifier(encoder, head, choose(precision, device)).to(device)
     return GradualLearner(
         dls,
         classifier,
         loss_func,
         seed=seed,
         cache=cache,
-        opt_func=optimizer_named(optimizer),
+        opt_func=optimizer_by_name(optimizer),
         metrics=metrics_for(target) if metrics is None else metrics,
         cbs=cbs,
         path=Path(path),
@@ -141,10 +138,11 @@ def _limited(tokenizer: Any, encoder: Encoder) -> Any:
     return tokenizer
 
 
-def restored(
+def learner_from_artifact(
     folder: str | Path,
     df: pd.DataFrame,
     *,
+    make: type[GradualLearner] = GradualLearner,
     functions: Sequence[Step] = (),
     loss: str | Callable | None = None,
     precision: str = "auto",
@@ -153,25 +151,24 @@ def restored(
     seed: int | None = 42,
     path: str | Path = ".",
     **kwargs: Any,
-) -> dict[str, Any]:
-    """The arguments of `GradualLearner`, as `GradualLearner.from_artifact` says."""
+) -> GradualLearner:
+    """A learner that goes on where an artifact was saved; arguments as for `GradualLearner.from_artifact`.
+
+    Args:
+        make: the class of learner.
+        kwargs: of the class.
+    """
     artifact = read_artifact(folder, functions)
-    info, target, device = artifact.info, artifact.target, default_device()
-    how = {name: info["framing"][name] for name in ("max_length", "long", "stride")}
-    tokenizer = TextTokenizer(load_tokenizer(artifact.folder), **how)
-    columns = {"text_col": info["text_col"], "label_col": info["label_col"], "target": target}
-    rows = {"cleaning": artifact.cleaner, "valid": valid, "bs": bs, "seed": seed, "path": path, "device": device}
-    model, made = load_classifier(artifact), loss_for(target.task, loss)
-    model.precision = choose(precision, device)
-    made.temperature = info["temperature"]
+    info, target, device = artifact.metadata, artifact.target, default_device()
+    lengths = {name: info["framing"][name] for name in ("max_length", "long", "stride")}
+    text = TextOptions(info["text_col"], artifact.cleaner, **lengths)
+    rows = {"valid": valid, "bs": bs, "seed": seed, "path": path, "device": device}
+    model, loss_func = load_classifier(artifact), loss_for(target.task, loss)
+    model.precision = choose_precision(precision, device)
+    loss_func.temperature = info["temperature"]
     if target.task == MULTI:
-        made.thresh = artifact.thresholds
-    return {
-        "dls": dataloaders_from_df(df, tokenizer, **columns, **rows),
-        "model": model.to(device),
-        "loss_func": made,
-        "seed": seed,
-        "path": Path(path),
-        "metrics": metrics_for(target),
-        **kwargs,
-    }
+        loss_func.thresh = artifact.thresholds
+    tokenizer = TextTokenizer(load_tokenizer(artifact.folder), **lengths)
+    dls = dataloaders_from_df(df, tokenizer, text, TargetOptions(info["label_col"], target=target), **rows)
+    how = {"seed": seed, "path": Path(path), "metrics": metrics_for(target), **kwargs}
+    return make(dls, model.to(device), loss_func, **how)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import ParamScheduler
@@ -16,17 +17,19 @@ from fastai.callback.training import GradientClip
 from fastai.torch_core import no_random
 from torch import Tensor, tensor
 
-from kickbert.cache.callback import Cache
-from kickbert.cache.storage import Stores
+from kickbert.cache.callback import PrefixCache
+from kickbert.cache.storage import Cache
 from kickbert.data.dataloaders import TextDataLoaders
+from kickbert.evaluation.attribution import attribute
+from kickbert.evaluation.explanation import Explanation
 from kickbert.models.classifier import TextClassifier
-from kickbert.models.saving import save_artifact
-from kickbert.targets.kinds import MULTI, SINGLE
-from kickbert.targets.outputs import answers
+from kickbert.models.protocol import Labelled
+from kickbert.models.saving import artifact_metadata, save_artifact
+from kickbert.targets.kinds import MULTI, SINGLE, Target
+from kickbert.targets.outputs import prediction_frame
 from kickbert.targets.thresholds import best_thresholds
-from kickbert.training.callbacks import Collapse, Guard, History, Loop
+from kickbert.training.callbacks import Collapse, Guard, History, LeanLearner
 from kickbert.training.checkpoint import load_phase, save_phase
-from kickbert.training.factories import restored
 from kickbert.training.loggers import Progress, epoch_line
 from kickbert.training.losses import loss_for
 from kickbert.training.optimizers import adamw
@@ -37,14 +40,14 @@ from kickbert.utils.progress import interactive
 LARGEST = 1.0  # norm of the gradient of several labels
 
 
-class GradualLearner(Loop):
+class GradualLearner(LeanLearner):
     """A fastai Learner over the named groups of a `TextClassifier`. All of fastai's own methods work on it.
 
     Args:
         dls: batches of `Tokens` and targets.
         model: encoder and head.
         seed: makes each phase of `fit_gradual` repeatable, whatever ran before it; None for chance.
-        cache: keep the states of the frozen part instead of computing them in each epoch; a `Stores` says where.
+        cache: keep the states of the frozen part instead of computing them in each epoch; a `Cache` says where.
         lr: default rate of fastai's own fit methods.
         kwargs: as for `Learner`.
     """
@@ -56,7 +59,7 @@ class GradualLearner(Loop):
         loss_func: Callable | None = None,
         *,
         seed: int | None = 42,
-        cache: bool | Stores = True,
+        cache: bool | Cache = True,
         lr: float = 1e-4,
         opt_func: Callable = adamw,
         wd: float = 0.01,
@@ -84,7 +87,7 @@ class GradualLearner(Loop):
         if target and target.task == MULTI:  # a batch with a rare label pulls hard enough to undo an epoch
             self.add_cb(GradientClip(LARGEST))
         if cache:
-            self.add_cb(Cache(cache) if isinstance(cache, Stores) else Cache())
+            self.add_cb(PrefixCache(cache) if isinstance(cache, Cache) else PrefixCache())
 
     def _print_epoch(self, values: list) -> None:
         print(epoch_line(list(self.recorder.metric_names), values, self.phase_title), flush=True)
@@ -250,7 +253,58 @@ class GradualLearner(Loop):
         Raises:
             ArtifactError: no artifact, or one that was cut short, changed, or of a newer format.
         """
-        return cls(**restored(folder, df, **how))
+        from kickbert.training.factories import learner_from_artifact  # it makes learners, so it stands above them
+
+        return learner_from_artifact(folder, df, make=cls, **how)
+
+    # What a learner and a predictor have in common (`kickbert.models.protocol.TextModel`), besides fastai's `predict`.
+
+    @property
+    def target(self) -> Target:
+        """What is predicted."""
+        return self.dls.target
+
+    @property
+    def text_col(self) -> list[str]:
+        """The columns that it reads."""
+        return self.dls.text_col
+
+    @property
+    def label_col(self) -> str | list[str]:
+        """The column, or columns, that it is trained to predict."""
+        return self.dls.label_col
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Task, encoder, head, tokens, rows, versions: what `kickbert.json` will say of it."""
+        return artifact_metadata(self)
+
+    def read(self, items: Any) -> tuple[list[str], np.ndarray]:
+        """Texts, cleaned and with their columns joined, and which rows have none (bool, shape (n,))."""
+        return self.dls.read(items)
+
+    def predict_proba(self, items: Any) -> np.ndarray:
+        """Probabilities, float32, shape (n, classes); of a number, standardised, shape (n, 1).
+
+        Args:
+            items: a DataFrame with the text columns, or strings, tuples (a text for each column) or dicts.
+        """
+        return self.get_preds(dl=self.dls.test_dl(items))[0].numpy()
+
+    def decide(self, probs: np.ndarray) -> np.ndarray:
+        """Decisions by probabilities, as the loss makes them: class numbers, or zeros and ones of several labels."""
+        return self.loss_func.decodes(torch.from_numpy(probs)).numpy()
+
+    def explain(self, text: Any, label: Any = None, method: str = "gradients", **how: Any) -> Explanation:
+        """Which words of a text speak for and against a class; arguments as for `kickbert.evaluation.attribution`."""
+        return attribute(self, text, label, method, **how)
+
+    def labelled_rows(self, part: str) -> Labelled | None:
+        """Texts and codes of the "train" or "valid" rows; None for a learner that was loaded without rows."""
+        dl = {"train": self.dls.train, "valid": self.dls.valid}[part]
+        if not len(dl.dataset):
+            return None
+        return [row.text for row in dl.dataset.tls[0].items], dl.rows[1].numpy()
 
     def predict_df(self, df: pd.DataFrame, min_confidence: float | None = None) -> pd.DataFrame:
         """Predict the rows of df.
@@ -263,7 +317,6 @@ class GradualLearner(Loop):
             target's own unit; for several labels a list `labels` and the probabilities; for a number `value`. A row
             with no text gets none.
         """
-        dl = self.dls.test_dl(df)
-        empty = df[self.dls.text_col].isna().all(axis=1).to_numpy()
-        probs, _, decided = self.get_preds(dl=dl, with_decoded=True)
-        return answers(self.dls.target, probs.numpy(), decided.numpy(), df.index, empty, min_confidence)
+        probs = self.predict_proba(df)
+        empty = df[self.text_col].isna().all(axis=1).to_numpy()
+        return prediction_frame(self.target, probs, self.decide(probs), df.index, empty, min_confidence)

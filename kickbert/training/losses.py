@@ -13,7 +13,7 @@ from fastai.losses import BaseLoss
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as torch's own documentation writes it
 
-from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE
+from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE, median_class
 from kickbert.utils.messages import nearest
 
 
@@ -97,18 +97,6 @@ class Asymmetric(Reduced):
         gain = targets * (1 - p) ** self.positive * F.logsigmoid(logits)
         gain = gain if self.weight is None else gain * self.weight
         return -gain - (1 - targets) * shifted**self.negative * torch.log1p(-shifted)
-
-
-def median_class(probs: Tensor) -> Tensor:
-    """The class below which half of the probability lies: the least absolute error in ranks.
-
-    It is how CORN decides (Shi, Cao and Raschka 2021, section 3.4): a rank up for each "is it above?" that is more
-    likely than not.
-
-    >>> median_class(torch.tensor([[0.4, 0.2, 0.4], [0.1, 0.2, 0.7]]))
-    tensor([1, 2])
-    """
-    return (probs.cumsum(-1) < 0.5).sum(-1).clamp(max=probs.shape[-1] - 1)
 
 
 class Softmax(BaseLoss):
@@ -222,7 +210,7 @@ def loss_for(task: str, loss: str | Callable | None = None, weight: Tensor | Non
     return named[name](weight)
 
 
-class Given(nn.Module):
+class FunctionLoss(nn.Module):
     """A plain function as a module."""
 
     function: Callable
@@ -238,4 +226,4 @@ class Given(nn.Module):
 def _dressed(task: str, loss: Callable) -> BaseLoss:
     """A plain function with the activation and the decision of its task."""
     kind = {SINGLE: Softmax, ORDINAL: Softmax, MULTI: Sigmoid, REGRESSION: Distance}[task]
-    return kind(Given, loss, **({"ordered": True} if task == ORDINAL else {}))
+    return kind(FunctionLoss, loss, **({"ordered": True} if task == ORDINAL else {}))

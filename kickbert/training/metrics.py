@@ -47,4 +47,4 @@ def metrics_for(target: Target) -> list[Decoded]:
 
 def _in_unit(truth: np.ndarray, decided: np.ndarray, measure: Callable, target: Target) -> float:
     """A measure of standardised numbers, in the target's own unit."""
-    return measure(*(target.unscaled(numbers.reshape(-1).astype(float)) for numbers in (truth, decided)))
+    return measure(*(target.inverse_transform(numbers.reshape(-1).astype(float)) for numbers in (truth, decided)))

@@ -56,7 +56,7 @@ OPTIMIZERS: dict[str, Callable] = {
 }
 
 
-def named(optimizer: str | Callable) -> Callable:
+def optimizer_by_name(optimizer: str | Callable) -> Callable:
     """A fastai `opt_func` by its name; a function is given back as it is.
 
     Raises:

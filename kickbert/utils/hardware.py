@@ -23,14 +23,14 @@ def has_bf16(device: "torch.device") -> bool:
     return False
 
 
-def choose(precision: str, device: "torch.device") -> str:
+def choose_precision(precision: str, device: "torch.device") -> str:
     """The precision to compute in: "bf16" or "fp32"; "auto" takes bf16 where the hardware has it.
 
     Raises:
         ValueError: an unknown precision.
 
     >>> import torch
-    >>> choose("fp32", torch.device("cpu"))
+    >>> choose_precision("fp32", torch.device("cpu"))
     'fp32'
     """
     if precision not in PRECISIONS:

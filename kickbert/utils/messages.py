@@ -20,7 +20,7 @@ def nearest(name: object, known: Iterable[str], cutoff: float = 0.6) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def named(rows: "np.ndarray", index: "pd.Index") -> str:
+def row_names(rows: "np.ndarray", index: "pd.Index") -> str:
     """The index labels of up to five of the rows (bool or positions), for a message."""
     labels = index[rows].tolist()
     return f"{labels[:5]}" + (f" and {len(labels) - 5:,} more" if len(labels) > 5 else "")

@@ -34,7 +34,7 @@ MODULES = {
     "kickbert.files": "kickbert.utils.atomic_files",
     "kickbert.folds": "kickbert.data.splits",
     "kickbert.frames": "kickbert.text.columns",
-    "kickbert.framing": "kickbert.text.tokenization",
+    "kickbert.token_encoder": "kickbert.text.tokenization",
     "kickbert.from_df": "kickbert.training.factories",
     "kickbert.graphs": "kickbert.inference.onnx_graphs",
     "kickbert.guard": "kickbert.training.callbacks",

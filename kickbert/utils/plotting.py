@@ -3,6 +3,7 @@
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+NAME_WIDTH = 22  # characters of a class name beside an axis
 # Okabe and Ito's palette, which colour-blind people can tell apart.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#595959"
 COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", GREY)
@@ -10,14 +11,5 @@ COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", 
 LINES = tuple(zip(COLOURS, ("-", "--", "-.", ":") * 2, strict=True))
 
 
-def shortened(name: str, most: int = 22) -> str:
-    """A class name that fits beside an axis.
-
-    >>> shortened("a very long name of some class")
-    'a very long name of s…'
-    """
-    return name if len(name) <= most else name[: most - 1] + "…"
-
-
-def _axes(ax: Axes | None, size: tuple[float, float] = (5.2, 4.4)) -> Axes:
+def axes_of(ax: Axes | None, size: tuple[float, float] = (5.2, 4.4)) -> Axes:
     return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax

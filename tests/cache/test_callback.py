@@ -4,28 +4,29 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from encoders import random_encoder
 from fastai.callback.tracker import EarlyStoppingCallback, SaveModelCallback
 from fastai.callback.training import GradientAccumulation
 from hypothesis import given
 from hypothesis import strategies as st
-from test_encoder import random_encoder
 from torch import nn
 from transformers import AutoConfig, AutoModel
 
-from kickbert import Stores, gradual_unfreezing
+from kickbert import Cache, gradual_unfreezing
 from kickbert.cache.building import TOKENS, build, prefix_keys
-from kickbert.data.bucketing import Packed, batches_of
+from kickbert.data.bucketing import Packed
 from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import LAYERS
 from kickbert.models.head import Head
 from kickbert.text.tokenization import PAD
+from kickbert.utils.batching import length_batches
 
 PHASES = gradual_unfreezing(4, layers=(0, 1), epochs=(2, 2), lr=(1e-2, 3e-3))
 
 
 @pytest.fixture
 def stores():
-    return Stores()
+    return Cache()
 
 
 def losses(learn) -> torch.Tensor:
@@ -40,7 +41,7 @@ def eight_rows(monkeypatch):
 def both(make, df, work, **kwargs):
     """The losses of the same work without and with the cache, and the cached learner."""
     told = []
-    for cache in (False, Stores()):
+    for cache in (False, Cache()):
         learn = make(df, cache=cache, dropout=0.0, **kwargs)
         work(learn)
         told.append(losses(learn))
@@ -91,7 +92,7 @@ def test_losses_of_every_architecture_are_bitwise_equal(kind, stores, eight_rows
     rng = np.random.default_rng(0)
     rows = Packed.of([rng.integers(5, 100, n).astype(np.int32) for n in rng.integers(4, 13, 24)])
     y = torch.from_numpy(rng.integers(0, 3, 24))
-    batches = list(batches_of(rows.lengths, TOKENS["cpu"]))  # as a store is filled
+    batches = list(length_batches(rows.lengths, tokens=TOKENS["cpu"]))  # as a store is filled
     for depth in range(1, random_encoder(kind).n_layers + 1):
         told = []
         for cached in (False, True):
@@ -143,7 +144,7 @@ def test_every_architecture_at_every_depth(kind, stores):
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=60), st.integers(1, 100))
 def test_batches_hold_each_row_once_within_their_tokens(lengths, tokens):
-    batches = list(batches_of(np.array(lengths), tokens))
+    batches = list(length_batches(np.array(lengths), tokens=tokens))
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
     assert all(len(b) == 1 or len(b) * max(lengths[i] for i in b) <= tokens for b in batches)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from kickbert import Stores, gradual_unfreezing
+from kickbert import Cache, gradual_unfreezing
 from kickbert.cache.states import Store, View
 
 CPU = torch.device("cpu")
@@ -42,7 +42,7 @@ def test_rows_come_back_whatever_segment_they_are_in(segments):
 
 
 def test_memory_first_then_a_file_then_nothing():
-    stores = Stores(memory=1000, disk=4000)
+    stores = Cache(memory=1000, disk=4000)
     flat, where = stores.allocate((25, 10), torch.float32, CPU, set())
     assert where == "memory" and flat.shape == (25, 10)
     flat, where = stores.allocate((26, 10), torch.float32, CPU, set())
@@ -55,14 +55,14 @@ def test_memory_first_then_a_file_then_nothing():
 
 def test_temporary_files_have_no_name():
     before = set(Path(tempfile.gettempdir()).glob("kickbert-*"))
-    flat, where = Stores(memory=0).allocate((100, 10), torch.float32, CPU, set())
+    flat, where = Cache(memory=0).allocate((100, 10), torch.float32, CPU, set())
     assert where == "file" and set(Path(tempfile.gettempdir()).glob("kickbert-*")) == before
     flat[:] = 3
     assert flat.mean() == 3
 
 
 def test_stores_of_earlier_use_make_way():
-    stores = Stores(memory=1000, disk=0)
+    stores = Cache(memory=1000, disk=0)
     old = stores.get("old", 1, False)
     flat, where = stores.allocate((20, 10), torch.float32, CPU, {"old"})
     old.segments.append(flat), old.where.append(where)
@@ -73,7 +73,7 @@ def test_stores_of_earlier_use_make_way():
 
 @pytest.mark.parametrize("where", ["memory", "file"])
 def test_the_longest_unused_goes_first_and_none_goes_in_vain(where):
-    stores = Stores(memory=2000 if where == "memory" else 0, disk=2000 if where == "file" else 0)
+    stores = Cache(memory=2000 if where == "memory" else 0, disk=2000 if where == "file" else 0)
     for key in ("first", "second"):
         flat, there = stores.allocate((20, 10), torch.float32, CPU, set())
         stores.get(key, 1, False).segments.append(flat), stores.by_key[key].where.append(there)
@@ -91,7 +91,7 @@ def test_a_full_disk_or_a_forbidden_folder_means_no_store(make, reviews, monkeyp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    learn = make(reviews, cache=Stores(memory=0))
+    learn = make(reviews, cache=Cache(memory=0))
     ladder = learn.fit_gradual(PHASES)
     assert "not at depth 1, the frozen part is computed each time: no temporary file" in capsys.readouterr().out
     monkeypatch.undo()
@@ -99,14 +99,14 @@ def test_a_full_disk_or_a_forbidden_folder_means_no_store(make, reviews, monkeyp
     assert ladder.drop(columns="seconds").equals(plain.drop(columns="seconds"))
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
     monkeypatch.setattr("kickbert.cache.storage.shutil.disk_usage", lambda p: type("Usage", (), {"free": 1 << 40}))
-    make(reviews, cache=Stores(memory=0)).fit_gradual(PHASES)
+    make(reviews, cache=Cache(memory=0)).fit_gradual(PHASES)
     assert "No such file or directory" in capsys.readouterr().out
 
 
 def test_past_the_memory_budget_the_numbers_are_the_same(make, reviews, capsys):
-    in_memory = make(reviews, cache=Stores()).fit_gradual(PHASES)
+    in_memory = make(reviews, cache=Cache()).fit_gradual(PHASES)
     capsys.readouterr()
-    learn = make(reviews, cache=Stores(memory=0))
+    learn = make(reviews, cache=Cache(memory=0))
     on_disk = learn.fit_gradual(PHASES)
     assert capsys.readouterr().out.count("go to a temporary file") == 2
     assert set(learn.cache.info()["where"]) == {"file"}
@@ -115,11 +115,11 @@ def test_past_the_memory_budget_the_numbers_are_the_same(make, reviews, capsys):
 
 def test_a_folder_keeps_stores_between_processes(make, reviews, tmp_path):
     folder = tmp_path / "kept"
-    first = make(reviews.iloc[:80], cache=Stores(folder=folder)).fit_gradual(PHASES)
-    make(reviews, cache=Stores(folder=folder)).fit_gradual(PHASES)  # adds a segment for the other 40 rows
+    first = make(reviews.iloc[:80], cache=Cache(folder=folder)).fit_gradual(PHASES)
+    make(reviews, cache=Cache(folder=folder)).fit_gradual(PHASES)  # adds a segment for the other 40 rows
     names = sorted(p.name for p in folder.iterdir())
     assert len(names) == 8 and all(n.endswith((".states", ".index")) for n in names)
-    later = Stores(folder=folder)  # as another process would open it
+    later = Cache(folder=folder)  # as another process would open it
     learn = make(reviews, cache=later)
     seen = []
     learn.model.encoder.layers[0].register_forward_hook(lambda *a: seen.append(1))
@@ -132,19 +132,19 @@ def test_a_folder_keeps_stores_between_processes(make, reviews, tmp_path):
 @pytest.mark.parametrize("damage", ["cut short", "gone"])
 def test_a_damaged_file_is_computed_again(make, reviews, tmp_path, damage):
     folder = tmp_path / "kept"
-    first = make(reviews, cache=Stores(folder=folder)).fit_gradual(PHASES)
+    first = make(reviews, cache=Cache(folder=folder)).fit_gradual(PHASES)
     for file in folder.glob("*.states"):
         file.unlink() if damage == "gone" else os.truncate(file, 100)
-    learn = make(reviews, cache=Stores(folder=folder))
+    learn = make(reviews, cache=Cache(folder=folder))
     assert learn.fit_gradual(PHASES).drop(columns="seconds").equals(first.drop(columns="seconds"))
 
 
 KILLED = """
 import sys, warnings; warnings.filterwarnings("ignore")
 import pandas as pd, kickbert, kickbert.cache
-from kickbert import Stores
+from kickbert import Cache
 df = pd.DataFrame({"text": ["good film", "bad film"] * 200, "label": ["good", "bad"] * 200})
-learn = kickbert.learner_from_df(df, model=sys.argv[1], path=sys.argv[2], cache=Stores(memory=0))
+learn = kickbert.learner_from_df(df, model=sys.argv[1], path=sys.argv[2], cache=Cache(memory=0))
 learn.freeze_to(2)
 print("training", flush=True)
 learn.fit(1000, 1e-3)

@@ -5,6 +5,8 @@ import torch
 
 from kickbert.data.dataloaders import dataloaders_from_df
 from kickbert.data.transforms import TextTokenizer
+from kickbert.targets.fitting import TargetOptions
+from kickbert.text.columns import TextOptions
 from kickbert.text.tokenization import SEP
 
 
@@ -14,7 +16,10 @@ def tokens(tiny_tok):
 
 
 def build(df, tokens, **kwargs):
-    return dataloaders_from_df(df, tokens, **{"bs": 16, "device": torch.device("cpu"), **kwargs})
+    text = TextOptions(**{name: kwargs.pop(name) for name in ("text_col", "cleaning") if name in kwargs})
+    names = ("label_col", "bins", "bin_format", "label_delim", "task", "target")
+    target = TargetOptions(**{name: kwargs.pop(name) for name in names if name in kwargs})
+    return dataloaders_from_df(df, tokens, text, target, **{"bs": 16, "device": torch.device("cpu"), **kwargs})
 
 
 def test_batches_hold_the_rows_of_df_and_their_labels(reviews, tokens):

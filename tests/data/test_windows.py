@@ -9,15 +9,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kickbert import Stores
+from kickbert import Cache
 from kickbert.data.bucketing import Packed, by_document
 from kickbert.data.transforms import TextTokenizer
-from kickbert.text.tokenization import PAD, shortened
+from kickbert.text.tokenization import PAD, truncate_ids
 
 
 @given(st.lists(st.integers(), max_size=30), st.integers(0, 30))
 def test_what_is_kept_of_a_text(ids, count):
-    kept = {keep: shortened(ids, count, keep) for keep in ("truncate", "tail", "head+tail")}
+    kept = {keep: truncate_ids(ids, count, keep) for keep in ("truncate", "tail", "head+tail")}
     assert all(len(k) == min(len(ids), count) for k in kept.values())
     assert kept["truncate"] == ids[:count]
     assert kept["tail"] == (ids[-count:] if count else [])
@@ -39,7 +39,7 @@ def test_windows_hold_every_token_and_share_as_many_as_asked(tiny_tok, count, ro
         return
     tokens = TextTokenizer(tiny_tok, room + 2, long="windows", stride=stride)
     body = list(range(100, 100 + count))
-    windows = [w[1:-1] for w in tokens.framing._windows([body])]
+    windows = [w[1:-1] for w in tokens.token_encoder._windows([body])]
     assert all(len(w) <= room for w in windows)
     joined = windows[0] + [t for w in windows[1:] for t in w[stride:]]
     assert joined == body
@@ -102,7 +102,7 @@ def test_a_prediction_for_each_document(make, letters):
 @pytest.mark.parametrize("freeze_to", [0, 2, 3])
 def test_the_cache_changes_no_number(make, letters, freeze_to):
     losses = []
-    for cache in (False, Stores()):
+    for cache in (False, Cache()):
         learn = make(letters, **WINDOWS, cache=cache, dropout=0.0)
         learn.freeze_to(freeze_to)
         learn.fit_one_cycle(2, 1e-3)
@@ -112,7 +112,7 @@ def test_the_cache_changes_no_number(make, letters, freeze_to):
 
 
 def test_windows_are_stored_once(make, letters):
-    stores = Stores()
+    stores = Cache()
     learn = make(letters, **WINDOWS, cache=stores)
     learn.freeze()
     learn.fit_one_cycle(1, 1e-3)

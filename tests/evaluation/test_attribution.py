@@ -77,7 +77,7 @@ def test_the_model_is_left_as_it_was(make, reviews):
 def test_words_know_their_tokens(tiny_tok):
     tokens = TextTokenizer(tiny_tok, 20)
     text = SEP.join(["a bright, warm film", "I loved this story"])
-    words, place = tokens.framing.words(text)
+    words, place = tokens.token_encoder.words(text)
     assert words == ["a", "bright,", "warm", "film", "I", "loved", "this", "story"]
     (row,), _ = tokens.encode_batch([text])
     assert len(row) == len(place) and (place[[0, -1]] == -1).all()
@@ -86,7 +86,7 @@ def test_words_know_their_tokens(tiny_tok):
         if w >= 0:
             spelled[w] += tiny_tok.decode([i])
     assert [spelled[i].strip() for i in range(len(words))] == words
-    _, cut = TextTokenizer(tiny_tok, 8).framing.words("a wonderful and moving story " * 9)
+    _, cut = TextTokenizer(tiny_tok, 8).token_encoder.words("a wonderful and moving story " * 9)
     assert len(cut) == 8
 
 

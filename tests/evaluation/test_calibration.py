@@ -5,7 +5,8 @@ import pytest
 import torch
 from fastai.learner import load_learner
 
-from kickbert import calibrate, coverage, threshold_for
+from kickbert import calibrate
+from kickbert.evaluation import coverage, threshold_for
 from kickbert.evaluation.predictions import Predictions
 
 

@@ -120,7 +120,7 @@ def test_attention(make, reviews):
 
 
 def test_probes_of_each_depth(make, reviews):
-    from kickbert import probe
+    from kickbert.evaluation import probe
 
     table = probe(make(reviews))
     assert table["depth"].tolist() == [0, 1, 2] and (table["accuracy"] > 0.8).all()

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from sklearn import metrics as skm
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from kickbert.evaluation.scores import Calibration, Ranking, class_scores, label_scores, number_scores, per_class
+from kickbert.evaluation.scores import (
+    ExpectedCalibrationError,
+    Ranking,
+    class_scores,
+    label_scores,
+    number_scores,
+    per_class,
+)
 from kickbert.evaluation.significance import intervals
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -124,8 +131,8 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
 
 
 def test_sure_and_right_is_calibrated():
-    assert Calibration(np.ones(5), np.ones(5, bool))(np.ones(5)) == 0
-    assert Calibration(np.ones(4), np.array([1, 0, 1, 0], bool))(np.ones(4)) == pytest.approx(0.5)
+    assert ExpectedCalibrationError(np.ones(5), np.ones(5, bool))(np.ones(5)) == 0
+    assert ExpectedCalibrationError(np.ones(4), np.array([1, 0, 1, 0], bool))(np.ones(4)) == pytest.approx(0.5)
 
 
 def test_ranking_under_ties():

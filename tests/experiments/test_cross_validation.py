@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from kickbert import compare, cross_validate
-from kickbert.data.splits import fold_parts
+from kickbert.data.splits import fold_assignments
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.significance import holm, paired_test
 from kickbert.experiments.comparison import row_losses
@@ -19,7 +19,7 @@ def test_every_row_is_judged_once_in_each_repeat(several, grouped):
     rng = np.random.default_rng(0)
     strata = rng.integers(0, 2, (120, 3)) if several else rng.integers(0, 3, 120)
     groups = np.arange(120) // 4 if grouped else None
-    parts = fold_parts(strata, groups, 4, 2, 0.2, 0)
+    parts = fold_assignments(strata, groups, 4, 2, 0.2, 0)
     assert len(parts) == 8
     for repeat in (parts[:4], parts[4:]):
         assert (np.array([p == "test" for p in repeat]).sum(0) == 1).all()
@@ -33,7 +33,7 @@ def test_every_row_is_judged_once_in_each_repeat(several, grouped):
 @pytest.mark.parametrize("how", [(1, 1, 0.1), (200, 1, 0.1), (5, 0, 0.1), (5, 1, 0.0)])
 def test_bad_folds(how):
     with pytest.raises(ValueError, match="must be from 2 to 120"):
-        fold_parts(np.zeros(120), None, *how, 0)
+        fold_assignments(np.zeros(120), None, *how, 0)
 
 
 def short(learn):
@@ -131,7 +131,7 @@ def test_losses_and_holm():
 
 
 def test_more_rows(reviews, recipe):
-    from kickbert import by_size
+    from kickbert.experiments import by_size
 
     table = by_size(reviews, [10, 80], **recipe | {"folds": 4}, repeats=2)
     assert table["rows"].tolist() == [10, 80, 10, 80] and table["repeat"].tolist() == [0, 0, 1, 1]

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from kickbert import plot_ladder
+from kickbert.experiments import plot_ladder
 
 LADDER = pd.DataFrame(
     {"phase": ["head", "last 2 layers"], "epochs": [1, 2], "seconds": [1.2, 33.0], "accuracy": [0.4, 0.55]}

@@ -14,7 +14,7 @@ def run(make, reviews, tmp_path):
     learn = make(reviews)
     ladder = learn.fit_gradual()
     found = kickbert.evaluate(learn, reviews, rounds=2)
-    figures = {"ladder": kickbert.plot_ladder(ladder)}
+    figures = {"ladder": kickbert.experiments.plot_ladder(ladder)}
     how = {"ladder": ladder, "evaluation": found, "figures": figures, "parameters": {"seed": 42}}
     return learn, tracking.log_run(learn, "films", store=tmp_path / "runs", **how)
 

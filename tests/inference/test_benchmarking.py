@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from kickbert import benchmark
+from kickbert.inference import benchmark
 
 
 def test_texts_per_second_and_latency():

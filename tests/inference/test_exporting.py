@@ -53,7 +53,7 @@ def test_further_forms(make, reviews, tmp_path):
     assert made["file"].tolist() == ["model.fp16.onnx", "model.pt2"] and made["difference"][0] < 0.01
     program = torch.export.load(folder / "model.pt2").module()
     model = kickbert.load(folder, backend="torch")
-    ids, mask = model._padded(model.framing.encode_batch(["a bright film", "bad"])[0])
+    ids, mask = model._padded(model.token_encoder.encode_batch(["a bright film", "bad"])[0])
     found = program(torch.from_numpy(ids), torch.from_numpy(mask)).detach().numpy()
     np.testing.assert_allclose(found, model.predict_proba(["a bright film", "bad"]), atol=1e-5)
     kickbert.export(folder, reviews, ["onnx"])

@@ -223,7 +223,7 @@ def test_plain_transformers_loads_it_too(kind, tiny_tok, reviews, tmp_path):
     learn.fit_one_cycle(1, 4e-3)
     learn.loss_func.temperature = 1.7
     folder = learn.save_artifact(tmp_path / "k")
-    assert read_artifact(folder).info["plain transformers"]
+    assert read_artifact(folder).metadata["plain transformers"]
     plain = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     assert plain.config.id2label == {0: "bad", 1: "good"}
     texts = reviews["text"].tolist()[:10]
@@ -239,7 +239,7 @@ def test_plain_transformers_loads_it_too(kind, tiny_tok, reviews, tmp_path):
 )
 def test_it_says_why_plain_transformers_does_not(make, rows, tmp_path, how, told):
     artifact = read_artifact(make(rows, **how).save_artifact(tmp_path / "k"))
-    assert not artifact.info["plain transformers"] and told in artifact.card
+    assert not artifact.metadata["plain transformers"] and told in artifact.card
 
 
 def test_a_half_copied_folder(trained, tmp_path):

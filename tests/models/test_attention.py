@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from test_encoder import padded_batch, random_encoder
+from encoders import padded_batch, random_encoder
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AutoConfig, AutoModel
 

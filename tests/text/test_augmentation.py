@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kickbert import EDA, CharacterNoise, Stores
+from kickbert import Cache
+from kickbert.text import EDA, CharacterNoise
 from kickbert.text.augmentation import (
     Augmenter,
     augment_texts,
@@ -117,7 +118,7 @@ def test_no_validation_text_nor_a_variant_of_one_reaches_training(make, reviews,
 
 
 def test_static_variants_are_training_rows_and_are_stored(make, reviews):
-    stores = Stores()
+    stores = Cache()
     plain, more = make(reviews), make(reviews, augment=Marked(2), cache=stores)
     n = len(plain.dls.train_ds)
     assert len(more.dls.train_ds) == 3 * n and len(more.dls.valid_ds) == len(plain.dls.valid_ds)
@@ -129,7 +130,7 @@ def test_static_variants_are_training_rows_and_are_stored(make, reviews):
 
 
 def test_variants_of_each_epoch_are_new_and_not_stored(make, reviews, capsys):
-    learn = make(reviews, augment=EDA(0.5, variants=3, each_epoch=True), cache=Stores())
+    learn = make(reviews, augment=EDA(0.5, variants=3, each_epoch=True), cache=Cache())
     before = rows_of(learn.dls.train)
     learn.freeze()
     learn.fit_one_cycle(2, 1e-3)

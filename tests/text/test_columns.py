@@ -4,7 +4,7 @@ import pytest
 
 from kickbert.text.columns import check_frame, read_texts
 from kickbert.text.tokenization import SEP
-from kickbert.utils.messages import named
+from kickbert.utils.messages import row_names
 
 
 def test_a_missing_column_offers_the_nearest_name():
@@ -13,16 +13,16 @@ def test_a_missing_column_offers_the_nearest_name():
         ValueError,
         match=r"text_col='txt' is not a column of df; columns are \['text', 'label'\]; did you mean 'text'\?",
     ):
-        check_frame(df, ["txt"], "text_col")
+        check_frame(df, text_col=["txt"])
     with pytest.raises(ValueError, match=r"columns are \['text', 'label'\]$"):
-        check_frame(df, ["zzz"], "text_col")
+        check_frame(df, text_col=["zzz"])
 
 
 def test_what_is_no_frame_and_what_is_empty():
     with pytest.raises(TypeError, match="df must be a pandas DataFrame, not list"):
-        check_frame([1], ["text"], "text_col")
+        check_frame([1], text_col=["text"])
     with pytest.raises(ValueError, match="df has no rows"):
-        check_frame(pd.DataFrame({"text": []}), ["text"], "text_col")
+        check_frame(pd.DataFrame({"text": []}), text_col=["text"])
 
 
 def test_columns_are_joined_and_a_row_is_missing_only_if_all_are():
@@ -50,4 +50,4 @@ def test_broken_and_foreign_characters_survive():
 
 
 def test_rows_are_named_by_their_labels_five_at_most():
-    assert named(np.array([True] * 7), pd.Index(list("abcdefg"))) == "['a', 'b', 'c', 'd', 'e'] and 2 more"
+    assert row_names(np.array([True] * 7), pd.Index(list("abcdefg"))) == "['a', 'b', 'c', 'd', 'e'] and 2 more"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from kickbert import BackTranslation, Contextual
+from kickbert.text import BackTranslation, Contextual
 
 TEXTS = ["a bright, warm film", "", "I hated this story!", "boring and flat"]
 

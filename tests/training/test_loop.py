@@ -8,7 +8,7 @@ from fastai.data.load import DataLoader
 from fastai.learner import Learner
 from torch import nn
 
-from kickbert.training.callbacks import Loop
+from kickbert.training.callbacks import LeanLearner
 
 EVENTS = ["before_fit", "before_train", "before_batch", "after_pred", "after_loss", "before_backward", "before_step"]
 EVENTS += ["after_step", "after_batch", "after_train", "before_validate", "after_epoch", "after_fit"]
@@ -46,7 +46,7 @@ def told_by(cls: type) -> tuple[list[str], torch.Tensor]:
 
 
 def test_events_come_as_in_fastai_and_so_do_the_weights():
-    (told, weight), (expected, theirs) = told_by(Loop), told_by(Learner)
+    (told, weight), (expected, theirs) = told_by(LeanLearner), told_by(Learner)
     assert told == expected
     assert told.count("by function") == 12
     assert {f"last {e}" for e in EVENTS} < set(told)
@@ -55,12 +55,12 @@ def test_events_come_as_in_fastai_and_so_do_the_weights():
 
 def test_several_events_at_once():
     told = []
-    learn = Loop(DataLoaders([], []), nn.Linear(1, 1), nn.functional.mse_loss, cbs=[Last(told)])
+    learn = LeanLearner(DataLoaders([], []), nn.Linear(1, 1), nn.functional.mse_loss, cbs=[Last(told)])
     learn(["before_fit", "after_fit"])
     assert told == ["last before_fit", "last after_fit"]
 
 
 def test_an_event_that_is_none_is_told_as_fastai_tells_it():
-    learn = Loop(DataLoaders([], []), nn.Linear(1, 1), nn.functional.mse_loss)
+    learn = LeanLearner(DataLoaders([], []), nn.Linear(1, 1), nn.functional.mse_loss)
     with pytest.raises(Exception, match="missing after_bath"):
         learn("after_bath")

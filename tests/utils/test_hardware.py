@@ -11,10 +11,10 @@ CPU = torch.device("cpu")
 )
 def test_auto_takes_bf16_where_the_processor_has_it(monkeypatch, found, chosen):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
-    assert hardware.choose("auto", CPU) == chosen
-    assert hardware.choose("bf16", CPU) == "bf16" and hardware.choose("fp32", CPU) == "fp32"
+    assert hardware.choose_precision("auto", CPU) == chosen
+    assert hardware.choose_precision("bf16", CPU) == "bf16" and hardware.choose_precision("fp32", CPU) == "fp32"
 
 
 def test_unknown_precision():
     with pytest.raises(ValueError, match=r"precision='fp16' is not one of \['auto', 'fp32', 'bf16'\]"):
-        hardware.choose("fp16", CPU)
+        hardware.choose_precision("fp16", CPU)

@@ -1,0 +1,63 @@
+"""The rows of a DataFrame that can be used: columns checked together, rows without text or label counted and named."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from kickbert.targets.fitting import TargetOptions
+from kickbert.targets.kinds import MULTI
+from kickbert.text.columns import TextOptions, as_list, check_frame, pick
+from kickbert.utils.messages import row_names
+
+
+@dataclass(frozen=True)
+class UsableRows:
+    """Rows with a text and a label.
+
+    Args:
+        df: these rows, in the order of the given ones.
+        values: their target, a column or several.
+        task: one of `kickbert.targets.kinds.TASKS`.
+        mask: which of the given rows they are, bool, shape (given rows,).
+    """
+
+    df: pd.DataFrame
+    values: pd.Series | pd.DataFrame
+    task: str
+    mask: np.ndarray
+
+
+def usable_rows(
+    df: pd.DataFrame, text: TextOptions, target: TargetOptions, **columns: str | Sequence[str] | None
+) -> UsableRows:
+    """The rows with a text and a label.
+
+    Args:
+        df: the rows; not changed.
+        columns: further columns that must be there, by the argument that names them.
+    Raises:
+        TypeError, ValueError: no DataFrame, a column that is not there, or not one such row.
+    Warns:
+        Rows without text or without label: counted, and the first of them named.
+    """
+    named = {"text_col": text.text_col, "label_col": target.label_col} | columns
+    check_frame(df, **{argument: as_list(names) for argument, names in named.items() if names is not None})
+    values = pick(df, target.label_col)
+    task = target.task_of(values.dropna())
+    mask = df[as_list(text.text_col)].notna().any(axis=1).to_numpy()
+    _warn_of(~mask, "text", df.index)
+    if task != MULTI:  # there a missing cell is a row of no label
+        labelled = values.notna().to_numpy().reshape(len(df), -1).all(1)
+        _warn_of(~labelled, "label", df.index)
+        mask = mask & labelled
+    if not mask.any():
+        raise ValueError(f"no row of df has both a text in {as_list(text.text_col)} and a {target.label_col!r}")
+    return UsableRows(df[mask], values[mask], task, mask)
+
+
+def _warn_of(bad: np.ndarray, what: str, index: pd.Index) -> None:
+    if bad.any():
+        warnings.warn(f"{bad.sum():,} rows have no {what} and are not used: rows {row_names(bad, index)}", stacklevel=4)

@@ -1,0 +1,47 @@
+"""Encoders with random weights, one of each architecture, and a batch for them."""
+
+import torch
+from transformers import AutoConfig, AutoModel
+
+from kickbert.models.encoder import LAYERS, Encoder
+
+SIZE = {
+    "vocab_size": 100,
+    "hidden_size": 32,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 64,
+}
+DEBERTA = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_biased_input": False}
+SPECIAL = {"pad_token_id": 0, "bos_token_id": 1, "cls_token_id": 1, "eos_token_id": 2, "sep_token_id": 2}
+OWN = {
+    "albert": {"embedding_size": 16},
+    "deberta": DEBERTA,
+    "deberta-v2": DEBERTA,
+    "electra": {"embedding_size": 16},
+    "longformer": {"attention_window": [4] * 4},
+    "modernbert": {**SPECIAL, "global_attn_every_n_layers": 2, "local_attention": 4},
+}
+ARCHITECTURES = [(kind, {}) for kind in LAYERS] + [("deberta-v2", {"conv_kernel_size": 3, "conv_act": "gelu"})]
+
+
+def random_encoder(kind: str, **extra) -> Encoder:
+    torch.manual_seed(0)
+    if kind == "distilbert":
+        size = {
+            "vocab_size": 100,
+            "dim": 32,
+            "n_layers": 4,
+            "n_heads": 4,
+            "hidden_dim": 48,
+            "max_position_embeddings": 64,
+        }
+    else:
+        size = SIZE | OWN.get(kind, {}) | extra
+    return Encoder(AutoModel.from_config(AutoConfig.for_model(kind, **size))).eval()
+
+
+def padded_batch() -> tuple[torch.Tensor, torch.Tensor]:
+    ids = torch.randint(5, 100, (3, 11), generator=torch.Generator().manual_seed(1))
+    return ids, torch.arange(11) < torch.tensor([11, 7, 3])[:, None]
