@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from kickbert.text.cleaning_steps import Step
-from kickbert.text.cleaning import Cleaner
-from kickbert.utils.hashing import file_digest
-from kickbert.utils.atomic_files import fresh_folder, replacing
-from kickbert.text.tokenization import TokenEncoder
 from kickbert.targets.kinds import Target, from_dict
+from kickbert.text.cleaning import Cleaner
+from kickbert.text.cleaning_steps import Step
+from kickbert.text.tokenization import TokenEncoder
+from kickbert.utils.atomic_files import fresh_folder, replacing
+from kickbert.utils.hashing import file_digest
 
 FORMAT = 1  # a reader of this number reads it and all before
 INFO, MANIFEST, LATEST, CARD = "kickbert.json", "manifest.json", "latest", "README.md"

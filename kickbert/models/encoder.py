@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
-from kickbert.utils.hub import load
 from kickbert.models.attention import use_attention
 from kickbert.models.dropout import use_dropout
+from kickbert.utils.hub import load
 
 # Where an architecture keeps its layers. ALBERT runs one shared layer many times: its whole encoder is one layer here.
 LAYERS = {

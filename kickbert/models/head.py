@@ -4,9 +4,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as torch's own documentation writes it
 
-from kickbert.models.encoder import Encoder
-from kickbert.text.tokenization import PAD
-
 
 def pool_cls(hidden: Tensor, mask: Tensor) -> Tensor:
     """The first token's state, as BERT's authors do (Devlin et al. 2019, section 3)."""
@@ -104,5 +101,3 @@ class Head(nn.Module):
             if self.pre_classifier is not None:
                 pooled = self.pre_classifier(pooled).relu()
             return self.link(self.classifier(self.dropout(pooled)))
-
-

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
-from kickbert.models.probability_model import ProbabilityModel, example_input
 from kickbert.models.head import Head
-from kickbert.utils.hub import quiet
+from kickbert.models.probability_model import ProbabilityModel, example_input
 from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, Target
+from kickbert.utils.hub import quiet
 
 # Of each architecture: the linear layer before the last, what follows it, and the last one.
 _ROBERTA = ("classifier.dense", "tanh", "classifier.out_proj")

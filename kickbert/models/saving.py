@@ -14,17 +14,17 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from kickbert import __version__
-from kickbert.utils.extras import installed
-from kickbert.models.probability_model import ProbabilityModel
 from kickbert.models.artifact import CARD, HEAD, INFO, TOKENIZER, WEIGHTS, Artifact, ArtifactError, write_artifact
-from kickbert.models.model_card import model_card
-from kickbert.utils.hashing import digest
+from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import load_encoder
 from kickbert.models.head import Head
-from kickbert.models.classifier import TextClassifier
 from kickbert.models.hf_conversion import plain_model
-from kickbert.utils.hub import quiet
+from kickbert.models.model_card import model_card
+from kickbert.models.probability_model import ProbabilityModel
 from kickbert.targets.kinds import to_dict
+from kickbert.utils.extras import installed
+from kickbert.utils.hashing import digest
+from kickbert.utils.hub import quiet
 
 PACKAGES = ("torch", "transformers", "fastai", "tokenizers", "numpy", "pandas")
 

@@ -7,9 +7,9 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AutoConfig, AutoModel
 
 from kickbert.models import attention
+from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import LAYERS, Encoder
 from kickbert.models.head import Head
-from kickbert.models.classifier import TextClassifier
 
 OWN_ATTENTION = {"deberta", "deberta-v2", "longformer", "mpnet"}  # transformers gives these no choice of kernel
 

@@ -2,10 +2,11 @@ import warnings
 
 import pytest
 import torch
-from encoders import ARCHITECTURES, OWN, SIZE, padded_batch, random_encoder
+from encoders import ARCHITECTURES, padded_batch, random_encoder
 from transformers import AutoConfig, AutoModel
 
 from kickbert.models.encoder import LAYERS, Encoder, load_encoder
+
 
 @pytest.mark.parametrize(("kind", "extra"), ARCHITECTURES)
 def test_suffix_of_prefix_is_the_full_forward_at_every_depth(kind, extra):

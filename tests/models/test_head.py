@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from kickbert.models.encoder import load_encoder
-from kickbert.text.tokenization import PAD
-from kickbert.models.head import POOLINGS, Head
 from kickbert.models.classifier import TextClassifier
+from kickbert.models.encoder import load_encoder
+from kickbert.models.head import POOLINGS, Head
+from kickbert.text.tokenization import PAD
 
 
 @pytest.fixture

@@ -1,0 +1,22 @@
+"""The models wing: a model's name → an encoder in layer groups, a head, a classifier; and the artifact on disk.
+
+Comes in: a hub id, a folder, an artifact. Goes out: a `TextClassifier`, any prefix or suffix of its encoder, a folder.
+Start reading at `encoder.Encoder`, then `artifact`."""
+
+from kickbert.utils.lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "encoder": ["Encoder", "load_encoder"],
+        "head": ["Head"],
+        "classifier": ["TextClassifier"],
+        "attention": [],
+        "dropout": [],
+        "probability_model": ["ProbabilityModel"],
+        "artifact": ["Artifact", "ArtifactError", "read_artifact"],
+        "saving": ["save_artifact"],
+        "model_card": [],
+        "hf_conversion": [],
+    },
+)
