@@ -16,18 +16,20 @@ from kickbert.targets.kinds import REGRESSION, Target
 FOR, AGAINST = (213, 94, 0), (0, 114, 178)  # Okabe and Ito's vermilion and blue
 
 
-def explain(model: Any, text: Any, label: Any = None, **how: Any) -> "Explanation":
+def explain(model: Any, text: Any, label: Any = None, method: str | None = None, **options: Any) -> "Explanation":
     """Explain one prediction: which words of a text speak for and against a class.
 
     Args:
         model: a learner or a predictor.
         text: a string, or for several columns a tuple or dict. Of a text over the model's limit the head is explained.
         label: the class; None for the likeliest.
-        how: of a learner `method` ("gradients", "occlusion" or "rollout") and `steps`; a predictor knows occlusion.
+        method: of a learner "gradients" (integrated gradients), "occlusion" or "rollout"; a predictor knows occlusion
+            alone. None for the first of these.
+        options: of the method: `steps` of the integral.
     Raises:
         ValueError: an unknown method or class, or a text without words.
     """
-    return model.explain(text, label, **how)
+    return model.explain(text, label, **({} if method is None else {"method": method}), **options)
 
 
 def class_number(target: Target, label: Any) -> int:

@@ -99,14 +99,14 @@ def choose_backend(artifact: Artifact, backend: str = "auto") -> str:
         return backend
     there = {"onnx": _installed("onnxruntime"), "torch": _installed("torch")}
     able = [b for b in BACKENDS if there[b.split("-")[0]] and (b not in files or files[b] in artifact)]
-    if "torch-bf16" in able and not _fast_bf16():
-        able.remove("torch-bf16")
-    if not able:
+    # The first that is fast here; torch is only imported to ask for bf16 where nothing faster is at hand.
+    chosen = next((b for b in able if b != "torch-bf16" or _fast_bf16()), None)
+    if chosen is None:
         raise ArtifactError(
             f"{artifact.folder} has no exported model, and torch is not installed here; run kickbert export where it "
             "was trained, or install torch"
         )
-    return able[0]
+    return chosen
 
 
 def _installed(package: str) -> bool:

@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = attach(
         "artifact": ["Artifact", "ArtifactError", "read_artifact"],
         "saving": ["save_artifact"],
         "model_card": [],
+        "protocol": ["TextModel"],
         "hf_conversion": [],
     },
 )

@@ -40,13 +40,13 @@ class Artifact:
 
     Args:
         folder: of the version.
-        info: what `kickbert.json` says.
+        metadata: what `kickbert.json` says.
         manifest: size and sha256 of each file.
         functions: cleaning steps of one's own that it uses.
     """
 
     folder: Path
-    info: dict[str, Any]
+    metadata: dict[str, Any]
     manifest: dict[str, dict]
     functions: tuple[Step, ...] = ()
 
@@ -91,7 +91,7 @@ class Artifact:
         return None if steps is None else Cleaner.from_json(json.dumps({"cleaning": steps}), self.functions)
 
     @cached_property
-    def framing(self) -> TokenEncoder:
+    def token_encoder(self) -> TokenEncoder:
         """How texts become tokens."""
         return TokenEncoder(Tokenizer.from_file(str(self.file(TOKENIZER))), **self.metadata["framing"])
 

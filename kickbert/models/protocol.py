@@ -1,7 +1,6 @@
 """What a learner and a predictor have in common, so that nothing that takes a model asks which of the two it is."""
 
-from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,6 @@ from kickbert.targets.kinds import Target
 Labelled = tuple[list[str], np.ndarray]  # texts, and the codes of their target
 
 
-@runtime_checkable
 class TextModel(Protocol):
     """A trained model of texts: `GradualLearner` and `Predictor`."""
 
@@ -54,5 +52,6 @@ class TextModel(Protocol):
 
 
 def is_model(value: Any) -> bool:
-    """Whether a value is a learner or a predictor, and not labels or a function."""
-    return isinstance(value, TextModel) and not isinstance(value, (Sequence, np.ndarray, pd.DataFrame))
+    """Whether a value is a learner or a predictor, and not labels, predictions or a function."""
+    methods = ("read", "predict_proba", "predict_df", "decide", "explain", "labelled_rows")
+    return all(hasattr(type(value), name) for name in methods)  # of the class: a property may take its time

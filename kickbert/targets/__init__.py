@@ -13,6 +13,6 @@ __getattr__, __dir__, __all__ = attach(
         "binning": ["bin_edges"],
         "multilabel": [],
         "thresholds": ["best_thresholds"],
-        "outputs": ["answers"],
+        "outputs": ["prediction_frame", "prediction_records"],
     },
 )

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "schedule": ["Phase", "cosine", "constant", "gradual_unfreezing", "linear", "one_cycle", "slanted_triangle"],
         "learner": ["GradualLearner"],
+        "prediction": [],
         "factories": ["learner_from_df"],
         "callbacks": ["TrainingDiverged"],
         "losses": ["loss_for"],

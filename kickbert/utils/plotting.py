@@ -12,4 +12,5 @@ LINES = tuple(zip(COLOURS, ("-", "--", "-.", ":") * 2, strict=True))
 
 
 def axes_of(ax: Axes | None, size: tuple[float, float] = (5.2, 4.4)) -> Axes:
+    """The axes given, or those of a new figure of this size, in inches."""
     return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax

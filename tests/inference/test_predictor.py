@@ -19,7 +19,7 @@ def model(served):
 
 def test_it_needs_neither_fastai_nor_torch_to_be_imported():
     code = """
-import sys, kickbert.predictor, kickbert.streaming
+import sys, kickbert.inference.predictor, kickbert.inference.batch_prediction
 print([m for m in ("torch", "fastai", "transformers", "sklearn", "matplotlib") if m in sys.modules])
 """
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
