@@ -46,7 +46,7 @@ def test_the_one_word_is_found(one_word, method):
     others = [abs(v) for w, v in scores.items() if w != "wonderful"]
     assert scores["wonderful"] > 5 * max(others)
     against = explain(one_word, TEXT, "bad", method).to_frame().set_index("word")["score"]
-    assert against.abs().idxmax() == "wonderful" and against["wonderful"] < 0
+    assert against["wonderful"] <= 0 and against.drop("wonderful").abs().max() < scores["wonderful"]
     if method == "gradients":
         assert found.gap < 0.05
         coarse = explain(one_word, TEXT, "good", method, steps=2)
