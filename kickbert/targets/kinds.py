@@ -3,7 +3,7 @@
 cells → `encode` → codes → the model → probabilities → `frame` → a DataFrame of predictions
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -123,27 +123,35 @@ class MultiLabels(Labels):
         classes: in order.
         delim: what stands between the labels of a cell; None for lists, or a column for each class.
         columns: whether each class is a column of zeros and ones.
+        multi_hot: whether cells are lists of zeros and ones, a place for each class.
     """
 
     task: str = MULTI
     delim: str | None = None
     columns: bool = False
+    multi_hot: bool = False
 
     def encode(self, values: pd.Series | pd.DataFrame) -> np.ndarray:
         """Zeros and ones, float32, shape (n, classes); a label that is no class is left out."""
         if self.columns:
             return from_columns(values[list(self.classes)])
-        place = {c: i for i, c in enumerate(self.classes)}
-        out = np.zeros((len(values), len(self.classes)), dtype=np.float32)
-        for row, labels in enumerate(label_lists(values, self.delim)):
-            out[row, [place[label] for label in labels if label in place]] = 1
-        return out
+        place, lists = self._lists(values)
+        codes = np.zeros((len(values), len(self.classes)), dtype=np.float32)
+        for row, labels in enumerate(lists):
+            codes[row, [place[label] for label in labels if label in place]] = 1
+        return codes
+
+    def _lists(self, values: pd.Series) -> tuple[dict[Hashable, int], list[list[Hashable]]]:
+        """The place of each label as cells have it, and the labels of each row."""
+        known = range(len(self.classes)) if self.multi_hot else self.classes
+        width = len(self.classes) if self.multi_hot else 0
+        return {label: i for i, label in enumerate(known)}, label_lists(values, self.delim, width)
 
     def unknown(self, values: pd.Series | pd.DataFrame) -> tuple[np.ndarray, list[str]]:
         if self.columns:
             return np.zeros(len(values), dtype=bool), []
-        known = set(self.classes)
-        strange = [set(labels) - known for labels in label_lists(values, self.delim)]
+        place, lists = self._lists(values)
+        strange = [set(labels) - place.keys() for labels in lists]
         return np.array([bool(s) for s in strange]), sorted({str(label) for s in strange for label in s})
 
     def shown(self, code: np.ndarray) -> list[str]:

@@ -53,3 +53,11 @@ def test_short_numbers_are_short_and_right(value):
     unit = {"K": 1e3, "M": 1e6, "B": 1e9}.get(text[-1], 1)
     read = float(text.rstrip("KMB")) * unit
     assert abs(read - value) <= 0.06 * abs(value) and len(text) <= 8
+
+
+def test_numbers_kept_as_text_are_read_with_a_warning():
+    values = pd.Series(["1,200", "$35", "7.5", " 20 "], name="pledged")
+    with pytest.warns(UserWarning, match="column 'pledged' holds numbers as text"):
+        target = fit_target(values, bins=[30])
+    with pytest.warns(UserWarning):
+        assert target.encode(values).tolist() == [1, 1, 0, 0]
