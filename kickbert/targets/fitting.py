@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.preprocessing import MultiLabelBinarizer
 
-from kickbert.targets.binning import Format, bin_edges, range_names, read_numbers
+from kickbert.targets.binning import MARKS, Format, bin_edges, decimal_mark, range_names, read_numbers
 from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE, TASKS, Bins, Labels, MultiLabels, Numbers, Target
 from kickbert.targets.multilabel import LISTS, from_columns, label_lists, multi_hot_width
+from kickbert.targets.stratification import strata_of
 
 MANY = 100  # different numbers of a column that are no longer taken for classes
 
@@ -27,6 +27,7 @@ class TargetOptions:
         label_delim: what stands between the labels of a cell.
         task: one of `TASKS`; None for what the column looks like.
         labels: the classes in order, or the names of a multi-hot list's places or of buckets; None for what is found.
+        decimal: the decimal mark of numbers kept as text, "." or ","; None where no cell leaves it open.
         target: how the target is encoded, where that is known already: an artifact's, or that of all folds.
     """
 
@@ -36,6 +37,7 @@ class TargetOptions:
     label_delim: str | None = None
     task: str | None = None
     labels: Sequence[Any] | None = None
+    decimal: str | None = None
     target: Target | None = None
 
     @property
@@ -51,11 +53,12 @@ class TargetOptions:
 
     def strata(self, values: pd.Series | pd.DataFrame, task: str) -> np.ndarray:
         """What a split is stratified by, as `strata_of` says."""
-        return strata_of(values, task, getattr(self.target, "edges", self.bins), self.delim)
+        decimal = getattr(self.target, "decimal", self.decimal)
+        return strata_of(values, task, getattr(self.target, "edges", self.bins), self.delim, decimal)
 
     def fit(self, values: pd.Series | pd.DataFrame, task: str) -> Target:
         """The target, learnt from the training rows unless it is known."""
-        options = {"delim": self.delim, "task": task, "labels": self.labels}
+        options = {"delim": self.delim, "task": task, "labels": self.labels, "decimal": self.decimal}
         return self.target or fit_target(values, self.bins, self.bin_format, **options)
 
 
@@ -67,6 +70,7 @@ def fit_target(
     delim: str | None = None,
     task: str | None = None,
     labels: Sequence[Any] | None = None,
+    decimal: str | None = None,
 ) -> Target:
     """Learn what is predicted from the training rows alone.
 
@@ -76,7 +80,7 @@ def fit_target(
         form: how bucket edges are written, as in `range_names`.
         delim: what stands between the labels of a cell.
         task: one of `TASKS`; None for what the column looks like.
-        labels: the classes in order, as in `TargetOptions`.
+        labels, decimal: as in `TargetOptions`.
     Raises:
         ValueError: one class only, a column that cannot be read so, or arguments that contradict one another.
     """
@@ -88,16 +92,16 @@ def fit_target(
         what = "several columns name their own" if isinstance(values, pd.DataFrame) else "a number has none"
         raise ValueError(f"labels={list(labels)} name classes, and {what}; leave labels out")
     fits: dict[str, Callable[[], Target]] = {
-        SINGLE: lambda: _fit_labels(values, labels) if bins is None else _fit_bins(values, bins, form, task, labels),
-        ORDINAL: lambda: _fit_ordered(values, labels) if bins is None else _fit_bins(values, bins, form, task, labels),
+        SINGLE: lambda: _fit_labels(values, labels),
+        ORDINAL: lambda: _fit_ordered(values, labels),
         MULTI: lambda: _fit_multi(values, delim, labels),
-        REGRESSION: lambda: _fit_numbers(values),
+        REGRESSION: lambda: _fit_numbers(values, decimal),
     }
     if task not in fits:
         raise ValueError(f"task={task!r} is not one of {list(TASKS)}")
     if bins is not None and task in (MULTI, REGRESSION):
         raise ValueError(f"bins={bins!r} make ordered buckets, which task={task!r} has not; leave one of them out")
-    target = fits[task]()
+    target = fits[task]() if bins is None else _fit_bins(values, bins, form, task, labels, decimal)
     if isinstance(target, Labels):
         _check_names(target, values)
     return target
@@ -141,8 +145,15 @@ def guess_task(values: pd.Series | pd.DataFrame, bins: Any = None, delim: str | 
     return SINGLE
 
 
-def _fit_bins(values: pd.Series, bins: int | Sequence[float], form: Format, task: str, labels: tuple | None) -> Bins:
-    numbers = read_numbers(values)
+def _fit_bins(
+    values: pd.Series,
+    bins: int | Sequence[float],
+    form: Format,
+    task: str,
+    labels: tuple | None,
+    decimal: str | None,
+) -> Bins:
+    numbers, decimal = _read(values, decimal)
     edges = (
         bin_edges(pd.Series(numbers), bins) if isinstance(bins, (int, np.integer)) else np.asarray(bins, dtype=float)
     )
@@ -159,7 +170,7 @@ def _fit_bins(values: pd.Series, bins: int | Sequence[float], form: Format, task
     empty = (borders[1:] + borders[:-1]) / 2  # the center of a bucket that no training row fell in
     sums = np.bincount(codes, weights=numbers, minlength=len(names))
     centers = np.where(counts, sums / np.maximum(counts, 1), empty)
-    return Bins(tuple(names), task, tuple(edges.tolist()), tuple(centers.tolist()))
+    return Bins(tuple(names), task, tuple(edges.tolist()), tuple(centers.tolist()), decimal)
 
 
 def _fit_labels(values: pd.Series, labels: tuple | None) -> Labels:
@@ -198,7 +209,8 @@ def _ordered(
     if labels is None and known is not None:
         return [c for c in known if c in present]
     if labels is None:
-        return sorted(present, key=None if len({type(c) for c in present}) == 1 else str)
+        alike = len({type(c) for c in present}) == 1
+        return sorted(present, key=None if alike else lambda c: (str(c), type(c).__name__))
     strange, absent = present - set(labels), [c for c in labels if c not in present]
     if strange:
         name = next(iter(sorted(strange, key=str)))
@@ -241,33 +253,22 @@ def _fit_multi(values: pd.Series | pd.DataFrame, delim: str | None, labels: tupl
     return MultiLabels(tuple(_ordered(values, present, labels)), delim=delim)
 
 
-def _fit_numbers(values: pd.Series) -> Numbers:
-    numbers = read_numbers(values)
+def _read(values: pd.Series, decimal: str | None) -> tuple[np.ndarray, str | None]:
+    """Numbers, float64, shape (n,), and the decimal mark that they were read with; None for a column of numbers."""
+    decimal = decimal_mark(values, decimal)
+    numbers = read_numbers(values, decimal)
+    if decimal is not None:
+        warnings.warn(
+            f"column {values.name!r} holds numbers as text; they are read with a decimal {MARKS[decimal]}", stacklevel=5
+        )
+    return numbers, decimal
+
+
+def _fit_numbers(values: pd.Series, decimal: str | None) -> Numbers:
+    numbers, decimal = _read(values, decimal)
     if len(np.unique(numbers)) < 2:
         raise ValueError(f"column {values.name!r} holds one number only, {numbers[0]:g}; there is nothing to learn")
     # Sums of money, counts and times: a few are a thousand times the others, and would be all that the loss sees.
     log = bool(numbers.min() >= 0 and pd.Series(numbers).skew() > 2)
     scale = np.log1p(numbers) if log else numbers
-    return Numbers(str(values.name), float(scale.mean()), float(scale.std()), log)
-
-
-def strata_of(
-    values: pd.Series | pd.DataFrame, task: str, bins: int | Sequence[float] | None = None, delim: str | None = None
-) -> np.ndarray:
-    """What a split is stratified by: the label, each of several labels, or ten quantiles of a number.
-
-    Returns:
-        Shape (n,); or (n, labels) of zeros and ones for several labels.
-    """
-    if task == MULTI:
-        return _indicators(values, delim)
-    numbers = pd.to_numeric(values, errors="coerce")
-    if (bins is not None or task == REGRESSION) and numbers.notna().all():
-        return (numbers.rank(method="first").to_numpy() * 10 // (len(values) + 1)).astype(int)
-    return values.astype(str).to_numpy()
-
-
-def _indicators(values: pd.Series | pd.DataFrame, delim: str | None) -> np.ndarray:
-    if isinstance(values, pd.DataFrame):
-        return from_columns(values)
-    return MultiLabelBinarizer().fit_transform([map(str, labels) for labels in label_lists(values, delim)])
+    return Numbers(str(values.name), float(scale.mean()), float(scale.std()), log, decimal)

@@ -95,14 +95,16 @@ class Bins(Labels):
         edges: inner edges, ascending; a value equal to an edge falls in the upper bucket.
         classes: their names, `len(edges) + 1` of them.
         centers: mean of the training values of each bucket, in their own unit.
+        decimal: the decimal mark of numbers kept as text; None where there were none in training.
     """
 
     edges: tuple[float, ...] = ()
     centers: tuple[float, ...] = ()
+    decimal: str | None = None
 
     def encode(self, values: pd.Series) -> np.ndarray:
         """Bucket numbers, int64, shape (n,); values beyond the outer edges fall in the outer buckets."""
-        return np.digitize(read_numbers(values), self.edges).astype(np.int64)
+        return np.digitize(read_numbers(values, self.decimal), self.edges).astype(np.int64)
 
     def encode_names(self, names: pd.Series) -> np.ndarray:
         """Bucket numbers of buckets by name, int64, shape (n,)."""
@@ -175,12 +177,14 @@ class Numbers:
         name: of the column.
         mean, std: of the training values, after the logarithm if there is one.
         log: whether the model learns log(1 + x); then no number is below zero, and one that is counts as zero.
+        decimal: as in `Bins`.
     """
 
     name: str
     mean: float
     std: float
     log: bool = False
+    decimal: str | None = None
     task: ClassVar[str] = REGRESSION
 
     @property
@@ -200,7 +204,7 @@ class Numbers:
 
     def encode(self, values: pd.Series) -> np.ndarray:
         """Standardised numbers, float32, shape (n,)."""
-        return self.standardize(read_numbers(values))
+        return self.standardize(read_numbers(values, self.decimal))
 
     def unknown(self, values: pd.Series) -> tuple[np.ndarray, list[str]]:
         """No number is unknown."""
