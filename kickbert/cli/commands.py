@@ -46,6 +46,7 @@ def train(
     target: Annotated[str, typer.Option(help="column to predict")] = "label",
     bins: Annotated[int | None, typer.Option(help="buckets of a numeric target")] = None,
     unit: Annotated[str | None, typer.Option(help='of the buckets\' names, such as "$"')] = None,
+    decimal: Annotated[str | None, typer.Option(help='decimal mark of numbers kept as text: "." or ","')] = None,
     task: Annotated[str | None, typer.Option(help='"single label", "multi-label", "ordinal", "regression"')] = None,
     label_delim: Annotated[str | None, typer.Option(help="what stands between the labels of a cell")] = None,
     model: Annotated[str, typer.Option(help="hub id, folder, or minilm, which needs no network")] = "minilm",
@@ -69,8 +70,8 @@ def train(
         )
         learn = kickbert.learner_from_df(
             df[df["split"] != "test"], text_col=text or ["text"], label_col=target, model=model, bins=bins,
-            bin_format=unit, task=task, label_delim=label_delim, cleaning=cleaning, max_length=max_length, long=long,
-            valid="split", seed=seed, path=out,
+            bin_format=unit, decimal=decimal, task=task, label_delim=label_delim, cleaning=cleaning,
+            max_length=max_length, long=long, valid="split", seed=seed, path=out,
         )  # fmt: skip
         ladder = learn.fit_gradual()
         if calibrated:

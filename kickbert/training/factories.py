@@ -41,6 +41,8 @@ def learner_from_df(
     bins: int | Sequence[float] | None = None,
     bin_format: Format = None,
     label_delim: str | None = None,
+    labels: Sequence[Any] | None = None,
+    decimal: str | None = None,
     task: str | None = None,
     cleaning: str | Sequence | Cleaner | None = None,
     augment: Augmenter | None = None,
@@ -73,7 +75,10 @@ def learner_from_df(
         model: hub id, folder written by `save_pretrained`, or "minilm", which needs no network.
         bins: for a numeric target: a number of quantile buckets, found on the training rows, or the inner edges.
         bin_format: how edges are written in class names: a unit such as "$", or a function of the number.
-        label_delim: what stands between the labels of a cell, if a row may have several; lists need none.
+        label_delim: what stands between the labels of a cell, if a row may have several; lists of labels need none, nor
+            do multi-hot lists of zeros and ones.
+        labels: the classes in order, the names of a multi-hot list's places, or of `bins`; None for what the rows hold.
+        decimal: the decimal mark of a number kept as text, "." or ","; None where no cell leaves it open.
         task: "single label", "multi-label", "ordinal" or "regression"; None for what the target looks like.
         cleaning: steps done to each text, in training and prediction: names, functions, a `Cleaner`, or "auto".
         augment: makes variants of the training texts, such as `kickbert.EDA()`; validation texts are never touched.
@@ -106,7 +111,7 @@ def learner_from_df(
     if seed is not None:
         set_seed(seed)  # the order of the batches, the head's first weights, and what fastai's own fit methods draw
     text = TextOptions(text_col, cleaning, max_length, long, stride)
-    column = TargetOptions(label_col, bins, bin_format, label_delim, task)
+    column = TargetOptions(label_col, bins, bin_format, label_delim, task, labels, decimal)
     tokenizer, device = load_tokenizer(model), default_device()
     encoder = load_encoder(model, encoder_dropout)
     tokens = TextTokenizer(_limited(tokenizer, encoder), max_length, long, stride)
