@@ -20,6 +20,7 @@ EXTRAS = {
     "report": "cleanlab",
     "explain": "captum",
     "export": "onnxruntime",
+    "excel": "openpyxl",
     "serve": "fastapi",
     "track": "mlflow",
 }

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "predictor": ["Predictor", "load"],
         "backends": [],
+        "table_writers": [],
         "batch_prediction": ["predict_file"],
         "exporting": ["export"],
         "onnx_graphs": [],
