@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from kickbert.data.exploration_report import figures, write
-from kickbert.data.profiling import class_counts, label_names, languages, missing, suspicious, truncated
+from kickbert.data.profiling import class_counts, label_names, languages, missing, suspicious_labels, truncated
 from kickbert.data.splits import TEST
 from kickbert.data.transforms import TextTokenizer
 from kickbert.targets.fitting import guess_task
@@ -31,7 +31,7 @@ class Exploration:
 
     Args:
         summary: a row per fact.
-        tables: missing, duplicates, near duplicates, leaks, classes, lengths, telling words, languages, suspicious
+        tables: missing, duplicates, near duplicates, leaks, classes, lengths, distinctive words, languages, suspicious
             labels.
         lengths: tokens of each row, shape (n,).
     """
@@ -117,9 +117,11 @@ def _labels(
     names = label_names(values, task, delim)
     tables = {"classes": class_counts(names)}
     if task in (SINGLE, MULTI):
-        tables["telling words"] = distinctive_words(texts, names)
+        tables["distinctive words"] = distinctive_words(texts, names)
     if task == SINGLE:
-        tables["suspicious labels"] = suspicious(df.index[sample], [texts[i] for i in sample], values.iloc[sample])
+        tables["suspicious labels"] = suspicious_labels(
+            df.index[sample], [texts[i] for i in sample], values.iloc[sample]
+        )
     return tables
 
 
@@ -137,7 +139,7 @@ def _summary(df: pd.DataFrame, empty: np.ndarray, tables: dict[str, pd.DataFrame
         told = "the test set flatters the model: drop them from training" if count("leaks") else ""
         rows.append(("test rows that stand in training", count("leaks"), told))
     lengths = tables["lengths"]
-    fits = lengths.loc[lengths["share cut"] <= 0.05, "max_length"]
+    fits = lengths.loc[lengths["share truncated"] <= 0.05, "max_length"]
     enough = f"max_length={fits.iloc[0]} cuts at most 5 %" if len(fits) else 'long="windows" reads all of them'
     rows.append(("median tokens", int(lengths["median"].iloc[0]), enough))
     if len(tables.get("languages", ())):
@@ -150,4 +152,4 @@ def _summary(df: pd.DataFrame, empty: np.ndarray, tables: dict[str, pd.DataFrame
         rows.append(
             ("suspicious labels", count("suspicious labels"), "read them" if count("suspicious labels") else "")
         )
-    return pd.DataFrame(rows, columns=["what", "how many", "what to do"])
+    return pd.DataFrame(rows, columns=["statistic", "value", "recommendation"])

@@ -18,7 +18,7 @@ MOST = 30  # bars of a figure
 TOLD = {
     "classes": "How many rows each class has.",
     "lengths": "How much of the texts each max_length would cut.",
-    "telling words": "The words that set each class apart from the others, the most telling first.",
+    "distinctive words": "The words that set each class apart from the others, the most telling first.",
     "missing": "Cells that hold nothing.",
     "duplicates": "Texts that stand in an earlier row too.",
     "near duplicates": "Different texts that share most of their letters; a split should not part them.",
@@ -64,7 +64,7 @@ def _lengths(lengths: np.ndarray, cuts: pd.DataFrame) -> Figure:
     shown = lengths if lengths.max() < 3 * usual else lengths[lengths <= usual]  # one book would hide all the rest
     width = 1 + int(np.ptp(shown)) // 40  # whole tokens, or some bars would hold more lengths than others
     sns.histplot(shown, bins=np.arange(shown.min(), shown.max() + 1 + width, width) - 0.5, color=BLUE, ax=ax)
-    for at, share in zip(cuts["max_length"], cuts["share cut"], strict=True):
+    for at, share in zip(cuts["max_length"], cuts["share truncated"], strict=True):
         if at <= shown.max():
             ax.axvline(at, color=ORANGE, linewidth=1)
             ax.annotate(
@@ -85,7 +85,7 @@ def write(file: Path, summary: pd.DataFrame, tables: dict[str, pd.DataFrame], le
     for name, told in TOLD.items():
         if name in tables:
             sections.append(Section(name.capitalize(), told, tables[name], drawn.get(name)))
-    rows = int(summary.loc[summary["what"] == "rows", "how many"].iloc[0])
+    rows = int(summary.loc[summary["statistic"] == "rows", "value"].iloc[0])
     with replacing(file) as part:
         part.write_text(page("The texts", f"{rows:,} rows", sections), encoding="utf-8")
     return file

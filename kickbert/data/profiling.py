@@ -1,4 +1,4 @@
-"""Facts about texts and labels: duplicates, lengths, telling words, languages, suspicious labels. A table for each."""
+"""Facts about texts and labels, a table for each: missing cells, lengths, languages, classes, suspicious labels."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -24,7 +24,11 @@ def missing(df: pd.DataFrame) -> pd.DataFrame:
 def truncated(lengths: np.ndarray, at: Sequence[int]) -> pd.DataFrame:
     """For each `max_length` the share of rows that it would cut; and the median length."""
     return pd.DataFrame(
-        {"max_length": at, "share cut": [float((lengths > n).mean()) for n in at], "median": int(np.median(lengths))}
+        {
+            "max_length": at,
+            "share truncated": [float((lengths > n).mean()) for n in at],
+            "median": int(np.median(lengths)),
+        }
     )
 
 
@@ -56,7 +60,7 @@ def _counted(what: str, counts: Counter, total: int) -> pd.DataFrame:
     return table.assign(share=table["rows"] / max(1, total))
 
 
-def suspicious(index: pd.Index, texts: Sequence[str], labels: pd.Series) -> pd.DataFrame:
+def suspicious_labels(index: pd.Index, texts: Sequence[str], labels: pd.Series) -> pd.DataFrame:
     """Rows whose label a word-count model, trained on the other rows, would not have given: by cleanlab.
 
     Confident learning (Northcutt, Jiang and Chuang 2021) on five-fold probabilities of TF-IDF and logistic regression.
@@ -67,7 +71,7 @@ def suspicious(index: pd.Index, texts: Sequence[str], labels: pd.Series) -> pd.D
     from sklearn.model_selection import cross_val_predict
     from sklearn.pipeline import make_pipeline
 
-    columns = ["row", "label", "rather", "probability of label", "text"]
+    columns = ["row", "label", "suggested", "probability of label", "text"]
     named = labels.astype(str).where(labels.notna())
     usable = named.isin(named.value_counts().loc[lambda n: n >= 5].index).to_numpy()
     if not usable.any() or named[usable].nunique() < 2:

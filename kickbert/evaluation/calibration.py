@@ -20,23 +20,23 @@ RANGE = (0.05, 20.0)  # of temperatures; at its ends the model knows nothing or 
 
 
 @dataclass(frozen=True)
-class Calibrated:
+class TemperatureScaling:
     """What temperature scaling did, on the rows that it was fitted on.
 
     Args:
         temperature: that raw outputs are divided by; over 1 for a model that was too sure.
-        before, after: log loss.
-        error_before, error_after: expected calibration error.
+        log_loss_before, log_loss_after: log loss, in nats.
+        ece_before, ece_after: expected calibration error.
     """
 
     temperature: float
-    before: float
-    after: float
-    error_before: float
-    error_after: float
+    log_loss_before: float
+    log_loss_after: float
+    ece_before: float
+    ece_after: float
 
 
-def calibrate(learn: Any) -> Calibrated:
+def calibrate(learn: Any) -> TemperatureScaling:
     """Fit a temperature on the validation rows (Guo et al. 2017, section 4.2) and keep it in `learn.loss_func`.
 
     All probabilities of the learner are scaled by it from then on, `predict_df`'s too. Which class is the likeliest
@@ -51,13 +51,13 @@ def calibrate(learn: Any) -> Calibrated:
     if not len(learn.dls.valid_ds):
         raise ValueError("the learner has no validation rows to fit a temperature on")
     with learn.no_bar():
-        raw, truth = learn.get_preds(ds_idx=1, act=noop)
-    raw, truth, several = raw.double(), truth.numpy(), target.task == MULTI
+        raw, y_true = learn.get_preds(ds_idx=1, act=noop)
+    raw, y_true, several = raw.double(), y_true.numpy(), target.task == MULTI
 
     def probs(temperature: float) -> np.ndarray:
         return (raw / temperature).sigmoid().numpy() if several else (raw / temperature).softmax(-1).numpy()
 
-    found = minimize_scalar(lambda log: _log_loss(probs(np.exp(log)), truth), bounds=np.log(RANGE), method="bounded")
+    found = minimize_scalar(lambda log: _log_loss(probs(np.exp(log)), y_true), bounds=np.log(RANGE), method="bounded")
     temperature = float(np.exp(found.x))
     if not RANGE[0] * 1.01 < temperature < RANGE[1] / 1.01:
         warnings.warn(
@@ -67,23 +67,23 @@ def calibrate(learn: Any) -> Calibrated:
     loss.temperature = temperature
     if several:
         learn.tune_thresholds()
-    losses, errors = ([f(p, truth) for p in (before, after)] for f in (_log_loss, _error))
-    return Calibrated(temperature, *losses, *errors)
+    losses, errors = ([f(p, y_true) for p in (before, after)] for f in (_log_loss, _error))
+    return TemperatureScaling(temperature, *losses, *errors)
 
 
-def _log_loss(probs: np.ndarray, truth: np.ndarray) -> float:
-    if truth.ndim == 2:
+def _log_loss(probs: np.ndarray, y_true: np.ndarray) -> float:
+    if y_true.ndim == 2:
         sure = np.clip(probs, LEAST, 1 - LEAST)
-        return float(-(truth * np.log(sure) + (1 - truth) * np.log1p(-sure)).mean())
-    return float(-np.log(np.clip(probs[np.arange(len(truth)), truth], LEAST, 1)).mean())
+        return float(-(y_true * np.log(sure) + (1 - y_true) * np.log1p(-sure)).mean())
+    return float(-np.log(np.clip(probs[np.arange(len(y_true)), y_true], LEAST, 1)).mean())
 
 
-def _error(probs: np.ndarray, truth: np.ndarray) -> float:
+def _error(probs: np.ndarray, y_true: np.ndarray) -> float:
     """Of several labels each answer counts, yes or no."""
-    if truth.ndim == 2:
-        confidence, right = np.maximum(probs, 1 - probs).ravel(), ((probs >= 0.5) == (truth > 0.5)).ravel()
+    if y_true.ndim == 2:
+        confidence, right = np.maximum(probs, 1 - probs).ravel(), ((probs >= 0.5) == (y_true > 0.5)).ravel()
     else:
-        confidence, right = probs.max(1), probs.argmax(1) == truth
+        confidence, right = probs.max(1), probs.argmax(1) == y_true
     return ExpectedCalibrationError(confidence, right)(np.ones(len(right)))
 
 
@@ -91,7 +91,7 @@ def coverage(found: Predictions, thresholds: np.ndarray | None = None) -> pd.Dat
     """What it costs to answer only from a confidence on.
 
     Args:
-        found: predictions of rows whose truth is known.
+        found: predictions of rows whose labels are known.
         thresholds: of confidence; None for twenty that part the rows evenly.
     Returns:
         threshold, coverage (share of rows answered), accuracy of these, and of those not answered.

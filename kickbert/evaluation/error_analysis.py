@@ -43,8 +43,8 @@ def confident_mistakes(found: Predictions, top: int = 20) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "row": _index(found)[worst],
-            "truth": _said(found, found.truth[worst]),
-            "said": _said(found, found.decided[worst]),
+            "true": _said(found, found.y_true[worst]),
+            "predicted": _said(found, found.y_pred[worst]),
             "confidence": found.confidence[worst],
             "text": [_text(found, i) for i in worst],
         }
@@ -54,13 +54,13 @@ def confident_mistakes(found: Predictions, top: int = 20) -> pd.DataFrame:
 def confused_pairs(found: Predictions, top: int = 20) -> pd.DataFrame:
     """Which class is taken for which: rows, and their share of the true class."""
     if found.target.task == MULTI:
-        return pd.DataFrame(columns=["truth", "said", "rows", "share of truth"])
-    names, totals = found.target.names, np.bincount(found.truth, minlength=len(found.target.names))
+        return pd.DataFrame(columns=["true", "predicted", "rows", "share of true class"])
+    names, totals = found.target.names, np.bincount(found.y_true, minlength=len(found.target.names))
     wrong = found.wrong
-    pairs, counts = np.unique(np.stack([found.truth, found.decided], 1)[wrong], axis=0, return_counts=True)
+    pairs, counts = np.unique(np.stack([found.y_true, found.y_pred], 1)[wrong], axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:top]
     rows = [(names[t], names[s], n, n / totals[t]) for (t, s), n in zip(pairs[order], counts[order], strict=True)]
-    return pd.DataFrame(rows, columns=["truth", "said", "rows", "share of truth"])
+    return pd.DataFrame(rows, columns=["true", "predicted", "rows", "share of true class"])
 
 
 def slices(found: Predictions, columns: Sequence[str] | None = None, languages: bool = True) -> pd.DataFrame:
@@ -131,7 +131,7 @@ def leaks(found: Predictions, training: Sequence[str], similar: float = 0.8) -> 
         training: texts that the model was trained on.
         similar: Jaccard similarity of character five-grams from which two texts are nearly the same.
     Returns:
-        row, training row (its number), how, text.
+        row, training row (its number), match ("exact" or "near"), text.
     """
     texts = [*training, *found.texts]
     held = np.arange(len(texts)) >= len(training)
@@ -146,7 +146,7 @@ def label_errors(found: Predictions) -> pd.DataFrame:
     Args:
         found: out-of-fold predictions (`cross_validate(...).predictions`): a model agrees with what it was trained on.
     Returns:
-        row, label, rather, quality (0 to 1), text; the most suspicious first.
+        row, label, suggested, quality (0 to 1), text; the most suspicious first.
     """
     require("cleanlab", extra="report")
     names = found.target.names
@@ -154,7 +154,7 @@ def label_errors(found: Predictions) -> pd.DataFrame:
         from cleanlab.multilabel_classification import get_label_quality_scores
         from cleanlab.multilabel_classification.filter import find_label_issues
 
-        given = [np.flatnonzero(row).tolist() for row in found.truth]
+        given = [np.flatnonzero(row).tolist() for row in found.y_true]
         worst = find_label_issues(given, found.probs, return_indices_ranked_by="self_confidence")
         quality = get_label_quality_scores(given, found.probs)
         rather = found.probs >= 0.5
@@ -162,16 +162,16 @@ def label_errors(found: Predictions) -> pd.DataFrame:
         from cleanlab.filter import find_label_issues
         from cleanlab.rank import get_label_quality_scores
 
-        worst = find_label_issues(found.truth, found.probs, return_indices_ranked_by="self_confidence", n_jobs=1)
-        quality = get_label_quality_scores(found.truth, found.probs)
+        worst = find_label_issues(found.y_true, found.probs, return_indices_ranked_by="self_confidence", n_jobs=1)
+        quality = get_label_quality_scores(found.y_true, found.probs)
         rather = found.probs.argmax(1)
     else:
         raise ValueError(f"labels of a {found.target.task} task cannot be suspected: {names}")
     return pd.DataFrame(
         {
             "row": _index(found)[worst],
-            "label": _said(found, found.truth[worst]),
-            "rather": _said(found, rather[worst]),
+            "label": _said(found, found.y_true[worst]),
+            "suggested": _said(found, rather[worst]),
             "quality": quality[worst],
             "text": [_text(found, i) for i in worst],
         }
@@ -182,13 +182,13 @@ def misleading_words(found: Predictions, top: int = 8) -> pd.DataFrame:
     """Words that stand in mistakes more than in right answers, by what was said.
 
     Returns:
-        said, words: the words that push rows of other classes there.
+        predicted, words: the words that push rows of other classes there.
     """
-    said, wrong, rows = np.array(_said(found, found.decided)), found.wrong, []
+    said, wrong, rows = np.array(_said(found, found.y_pred)), found.wrong, []
     for name in sorted(set(said[wrong])):
         places = np.flatnonzero(said == name)
         names = [["mistake"] if wrong[i] else ["right"] for i in places]
         table = distinctive_words([found.texts[i] for i in places], names, top).set_index("class")["words"]
         if table.get("mistake"):
             rows.append((name, table["mistake"]))
-    return pd.DataFrame(rows, columns=["said", "words"])
+    return pd.DataFrame(rows, columns=["predicted", "words"])

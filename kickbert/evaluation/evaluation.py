@@ -13,7 +13,7 @@ import pandas as pd
 
 from kickbert.evaluation import baselines
 from kickbert.evaluation.predictions import Predictions
-from kickbert.evaluation.scores import Weighed, class_scores, label_scores, number_scores, per_class
+from kickbert.evaluation.scores import WeightedScores, class_scores, label_scores, number_scores, per_class
 from kickbert.evaluation.significance import intervals
 from kickbert.models.protocol import Labelled, is_model
 from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION
@@ -94,10 +94,10 @@ def evaluate(learn: Any, df: Any = None, *, compare: bool = True, rounds: int = 
     if isinstance(learn, Predictions):
         found, train = learn, None
     elif is_model(learn):
-        found, train = Predictions.of(learn, df), learn.labelled_rows("train")
+        found, train = Predictions.from_model(learn, df), learn.labelled_rows("train")
     else:
-        found, train = Predictions.given(learn, df), None
-    if found.truth is None:
+        found, train = Predictions.from_probabilities(learn, df), None
+    if found.y_true is None:
         return Evaluation(pd.DataFrame(columns=["score", "model", "low", "high"]), None, found)
     scores = scores_of(found)
     values = scores(np.ones(len(found)))
@@ -108,31 +108,31 @@ def evaluate(learn: Any, df: Any = None, *, compare: bool = True, rounds: int = 
             table[name] = pd.Series(scores_of(other)(np.ones(len(other))))
     classes = None
     if found.target.task != REGRESSION:
-        classes = per_class(found.truth, found.probs, found.decided, found.target.names)
+        classes = per_class(found.y_true, found.probs, found.y_pred, found.target.names)
     return Evaluation(table.reset_index(), classes, found)
 
 
-def scores_of(found: Predictions) -> Weighed:
+def scores_of(found: Predictions) -> WeightedScores:
     """The scores that fit what is predicted."""
     target = found.target
     if target.task == REGRESSION:
         return number_scores(*found.numbers)
     if target.task == MULTI:
-        return label_scores(found.truth, found.probs, found.decided)
-    return class_scores(found.truth, found.probs, found.decided, target.task == ORDINAL)
+        return label_scores(found.y_true, found.probs, found.y_pred)
+    return class_scores(found.y_true, found.probs, found.y_pred, target.task == ORDINAL)
 
 
 def _baselines(
     found: Predictions, texts: list[str], codes: np.ndarray, valid: Labelled | None
 ) -> dict[str, Predictions]:
     """The same rows judged by simpler means; thresholds of several labels are tuned as the model's are."""
-    target, thresh, (held, truth) = found.target, 0.5, valid or ([], None)
+    target, thresh, (held, y_true) = found.target, 0.5, valid or ([], None)
     said = {baselines.MAJORITY: baselines.majority(target, codes, len(found))}
-    out = {name: Predictions(target, p, target.decide(p), found.truth) for name, p in said.items()}
+    out = {name: Predictions(target, p, target.decide(p), found.y_true) for name, p in said.items()}
     probs = baselines.linear(target, codes, texts, [*held, *found.texts])
     if probs is not None:
         if target.task == MULTI and len(held):
-            thresh = best_thresholds(probs[: len(held)], truth)
+            thresh = best_thresholds(probs[: len(held)], y_true)
         probs = probs[len(held) :]
-        out[baselines.LINEAR] = Predictions(target, probs, target.decide(probs, thresh), found.truth)
+        out[baselines.LINEAR] = Predictions(target, probs, target.decide(probs, thresh), found.y_true)
     return out

@@ -17,8 +17,8 @@ BINS = 10
 
 
 def _classes(found: Predictions) -> None:
-    if found.truth is None or found.target.task == REGRESSION:
-        what = "without labels" if found.truth is None else f"of a {found.target.task} task"
+    if found.y_true is None or found.target.task == REGRESSION:
+        what = "without labels" if found.y_true is None else f"of a {found.target.task} task"
         raise ValueError(f"predictions {what} have no classes to draw")
 
 
@@ -37,7 +37,7 @@ def plot_confusion(found: Predictions, rates: bool = False, ax: Axes | None = No
     n = len(names)
     side = max(3.4, 0.42 * min(n, 30))  # inches: the title needs so many
     ax = axes_of(ax, (2.2 + side, 1.8 + 0.9 * side))
-    counts = skm.confusion_matrix(found.truth, found.decided, labels=range(n))
+    counts = skm.confusion_matrix(found.y_true, found.y_pred, labels=range(n))
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     small = 7 if n > 12 else 9
@@ -54,25 +54,25 @@ def plot_confusion(found: Predictions, rates: bool = False, ax: Axes | None = No
 
 def _hot(found: Predictions) -> np.ndarray:
     return (
-        found.truth.astype(bool)
+        found.y_true.astype(bool)
         if found.target.task == MULTI
-        else found.truth[:, None] == np.arange(len(found.target.names))
+        else found.y_true[:, None] == np.arange(len(found.target.names))
     )
 
 
 def _curves(found: Predictions, ax: Axes, curve, score, told: str) -> None:
     """A line for each class; of many, all in grey, the worst and the best named."""
     _classes(found)
-    truth, probs, names = _hot(found), found.probs, found.target.names
-    both = [i for i in range(len(names)) if truth[:, i].any() and not truth[:, i].all()]
-    values = {i: score(truth[:, i], probs[:, i]) for i in both}
+    y_true, probs, names = _hot(found), found.probs, found.target.names
+    both = [i for i in range(len(names)) if y_true[:, i].any() and not y_true[:, i].all()]
+    values = {i: score(y_true[:, i], probs[:, i]) for i in both}
     order = sorted(both, key=values.get)
     named = both if len(both) <= MANY else [order[-1], order[0]]
     for i in both if len(both) > MANY else ():
-        ax.plot(*curve(truth[:, i], probs[:, i]), color=GREY, alpha=0.25, linewidth=0.8)
+        ax.plot(*curve(y_true[:, i], probs[:, i]), color=GREY, alpha=0.25, linewidth=0.8)
     for i, (colour, style) in zip(named, LINES, strict=False):
         ax.plot(
-            *curve(truth[:, i], probs[:, i]),
+            *curve(y_true[:, i], probs[:, i]),
             color=colour,
             linestyle=style,
             label=f"{shorten(names[i], NAME_WIDTH)} {values[i]:.2f}",
@@ -105,8 +105,8 @@ def plot_precision_recall(found: Predictions, ax: Axes | None = None) -> Figure:
     """How many of the answers are right against how many of the class are found, each class against the rest."""
     ax = axes_of(ax)
 
-    def curve(truth: np.ndarray, probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        precision, recall, _ = skm.precision_recall_curve(truth, probs)
+    def curve(y_true: np.ndarray, probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        precision, recall, _ = skm.precision_recall_curve(y_true, probs)
         return recall, precision
 
     _curves(found, ax, curve, skm.average_precision_score, "AP")
@@ -168,12 +168,12 @@ def plot_coverage(table, ax: Axes | None = None) -> Figure:
 
 def plot_values(found: Predictions, ax: Axes | None = None) -> Figure:
     """Predicted numbers against true ones, in their unit; logarithmic where the model's scale is."""
-    if found.truth is None or found.target.task != REGRESSION:
+    if found.y_true is None or found.target.task != REGRESSION:
         raise ValueError(f"predictions of a {found.target.task} task are no numbers")
     ax = axes_of(ax)
-    truth, value = found.numbers
-    ax.scatter(truth, value, s=6, alpha=0.3, color=BLUE, linewidths=0)
-    ends = [min(truth.min(), value.min()), max(truth.max(), value.max())]
+    y_true, value = found.numbers
+    ax.scatter(y_true, value, s=6, alpha=0.3, color=BLUE, linewidths=0)
+    ends = [min(y_true.min(), value.min()), max(y_true.max(), value.max())]
     ax.plot(ends, ends, color=ORANGE, linewidth=1)
     if found.target.log:
         ax.set(xscale="symlog", yscale="symlog")

@@ -19,8 +19,8 @@ class Predictions:
     Args:
         target: what is predicted.
         probs: probabilities, shape (n, classes), or standardised numbers, shape (n, 1).
-        decided: what was decided by them: class numbers, shape (n,), zeros and ones, shape (n, labels), or as `probs`.
-        truth: codes of the target, of the shape of `decided`; None where it is not known.
+        y_pred: the decisions: class numbers, shape (n,), zeros and ones, shape (n, labels), or as `probs`.
+        y_true: codes of the target, of the shape of `y_pred`; None where it is not known.
         texts: the rows' texts; the separator stands between columns.
         df: the rows, where they came as a DataFrame.
         notes: what a reader of the scores must know.
@@ -30,8 +30,8 @@ class Predictions:
 
     target: Target
     probs: np.ndarray
-    decided: np.ndarray
-    truth: np.ndarray | None = None
+    y_pred: np.ndarray
+    y_true: np.ndarray | None = None
     texts: list[str] = field(default_factory=list)
     df: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
@@ -50,27 +50,27 @@ class Predictions:
     @property
     def wrong(self) -> np.ndarray:
         """Which rows were decided wrongly (any label of several), bool, shape (n,)."""
-        return (self.decided != self.truth).reshape(len(self), -1).any(1)
+        return (self.y_pred != self.y_true).reshape(len(self), -1).any(1)
 
     @property
     def confidence(self) -> np.ndarray:
-        """Probability of what was decided, shape (n,); of several labels that of the least certain."""
+        """Probability of the decision, shape (n,); of several labels that of the least certain."""
         if self.target.task == MULTI:
-            return np.where(self.decided.astype(bool), self.probs, 1 - self.probs).min(1)
-        return self.probs[np.arange(len(self)), self.decided]
+            return np.where(self.y_pred.astype(bool), self.probs, 1 - self.probs).min(1)
+        return self.probs[np.arange(len(self)), self.y_pred]
 
     @property
     def numbers(self) -> tuple[np.ndarray, np.ndarray]:
         """Of a regression the true and the predicted numbers, in the target's own unit, each of shape (n,)."""
-        return tuple(self.target.inverse_transform(v.reshape(-1).astype(float)) for v in (self.truth, self.probs))
+        return tuple(self.target.inverse_transform(v.reshape(-1).astype(float)) for v in (self.y_true, self.probs))
 
-    def frame(self) -> pd.DataFrame:
+    def to_frame(self) -> pd.DataFrame:
         """The predictions as `predict_df` gives them."""
         index = pd.RangeIndex(len(self)) if self.df is None else self.df.index
-        return self.target.frame(self.probs, self.decided, index)
+        return self.target.frame(self.probs, self.y_pred, index)
 
     @classmethod
-    def of(cls, model: Any, df: pd.DataFrame | None = None) -> "Predictions":
+    def from_model(cls, model: Any, df: pd.DataFrame | None = None) -> "Predictions":
         """What a learner or a predictor says of a DataFrame, or a learner of its validation rows.
 
         Rows without text are left out; so are rows of a class that training never saw, and a note says so.
@@ -86,46 +86,46 @@ class Predictions:
         keep, notes = _judgeable(model.target, values, ~empty, df.index)
         df, texts = df[keep], [text for text, kept in zip(texts, keep, strict=True) if kept]
         probs = model.predict_proba(df)
-        truth = model.target.encode(values[keep]) if known else None
-        return cls(model.target, probs.astype(float), model.decide(probs), truth, texts, df, notes)
+        y_true = model.target.encode(values[keep]) if known else None
+        return cls(model.target, probs.astype(float), model.decide(probs), y_true, texts, df, notes)
 
     @classmethod
     def _of_validation(cls, learn: Any) -> "Predictions":
         rows = learn.labelled_rows("valid")
         if rows is None:
             raise ValueError("the model has no validation rows; give a DataFrame to judge it by: evaluate(model, df)")
-        probs, truth, decided = learn.get_preds(ds_idx=1, with_decoded=True)
+        probs, y_true, y_pred = learn.get_preds(ds_idx=1, with_decoded=True)
         note = "validation rows: what was chosen by them (thresholds, epochs, settings) looks better on them"
-        return cls(learn.target, probs.double().numpy(), decided.numpy(), truth.numpy(), rows[0], notes=(note,))
+        return cls(learn.target, probs.double().numpy(), y_pred.numpy(), y_true.numpy(), rows[0], notes=(note,))
 
     @classmethod
-    def given(cls, truth: Any, probs: Any, names: list | None = None) -> "Predictions":
+    def from_probabilities(cls, y_true: Any, probs: Any, names: list | None = None) -> "Predictions":
         """Of labels and probabilities that anything made.
 
         Args:
-            truth: class names, or class numbers where `names` is None, shape (n,); zeros and ones of several labels,
+            y_true: class names, or class numbers where `names` is None, shape (n,); zeros and ones of several labels,
                 shape (n, labels).
             probs: shape (n, classes).
             names: of the classes, in the columns' order.
         Raises:
             ValueError: shapes that do not go together, or a class that is none.
         """
-        truth, probs = np.asarray(truth), np.asarray(probs, dtype=float)
-        several = truth.ndim == 2
-        if probs.ndim != 2 or len(truth) != len(probs) or (several and truth.shape != probs.shape):
+        y_true, probs = np.asarray(y_true), np.asarray(probs, dtype=float)
+        several = y_true.ndim == 2
+        if probs.ndim != 2 or len(y_true) != len(probs) or (several and y_true.shape != probs.shape):
             raise ValueError(
-                f"truth of shape {truth.shape} and probabilities of shape {probs.shape} do not go together; give a "
+                f"y_true of shape {y_true.shape} and probabilities of shape {probs.shape} do not go together; give a "
                 "class for each row, or zeros and ones for each label, and a column of probabilities for each class"
             )
         names = list(range(probs.shape[1])) if names is None else list(names)
         if len(names) != probs.shape[1]:
             raise ValueError(f"{len(names)} names for {probs.shape[1]} columns of probabilities; give a name for each")
         if several:
-            return cls(MultiLabels(tuple(names)), probs, probs >= 0.5, truth.astype(np.float32))
+            return cls(MultiLabels(tuple(names)), probs, probs >= 0.5, y_true.astype(np.float32))
         target = Labels(tuple(names), SINGLE)
-        codes = target.encode(pd.Series(truth))
+        codes = target.encode(pd.Series(y_true))
         if (codes < 0).any():
-            raise ValueError(f"truth holds {truth[codes < 0].tolist()[0]!r}, which is no class; classes are {names}")
+            raise ValueError(f"y_true holds {y_true[codes < 0].tolist()[0]!r}, which is no class; classes are {names}")
         return cls(target, probs, probs.argmax(1), codes)
 
 

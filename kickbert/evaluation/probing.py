@@ -36,7 +36,7 @@ def probe(learn: Any, rows: int = ROWS, seed: int = 0) -> pd.DataFrame:
         learn: a learner of classes; its weights are as they are, trained or not.
         rows: training rows at most, drawn with `seed`.
     Returns:
-        depth, accuracy, spread (its standard error).
+        depth, accuracy, std error (of the accuracy).
     Raises:
         ValueError: several labels or numbers, windows, or no validation rows.
     """
@@ -46,15 +46,15 @@ def probe(learn: Any, rows: int = ROWS, seed: int = 0) -> pd.DataFrame:
         raise ValueError(f"probes need one class a row, no windows, and validation rows; the task is {task}")
     chosen = np.sort(np.random.default_rng(seed).permutation(len(ids[0]))[:rows])
     train, valid = states(learn.model, ids[0], chosen), states(learn.model, ids[1], np.arange(len(ids[1])))
-    y, truth = codes[0].numpy()[chosen], codes[1].numpy()
+    y, y_true = codes[0].numpy()[chosen], codes[1].numpy()
     found = []
     for depth in bar(range(len(train)), "probing depths"):
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=200))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a last digit that no picture shows
-            accuracy = accuracy_score(truth, model.fit(train[depth], y).predict(valid[depth]))
-        found.append((depth, accuracy, np.sqrt(accuracy * (1 - accuracy) / len(truth))))
-    return pd.DataFrame(found, columns=["depth", "accuracy", "spread"])
+            accuracy = accuracy_score(y_true, model.fit(train[depth], y).predict(valid[depth]))
+        found.append((depth, accuracy, np.sqrt(accuracy * (1 - accuracy) / len(y_true))))
+    return pd.DataFrame(found, columns=["depth", "accuracy", "std error"])
 
 
 @torch.no_grad()
@@ -77,7 +77,7 @@ def plot_probe(table: pd.DataFrame, ax: Axes | None = None, label: str | None = 
     """How much each depth knows (the table of `probe`), with 95 % intervals."""
     ax = plt.subplots(figsize=(5.2, 3.8), layout="constrained")[1] if ax is None else ax
     colour, style = LINES[line % len(LINES)]
-    ax.errorbar(table["depth"], table["accuracy"], yerr=1.96 * table["spread"], color=colour, linestyle=style,
+    ax.errorbar(table["depth"], table["accuracy"], yerr=1.96 * table["std error"], color=colour, linestyle=style,
                 marker="o", ms=4, capsize=2, label=label)  # fmt: skip
     ax.set(xlabel="layers below the probe", ylabel="accuracy of a linear probe")
     ax.set_xticks(table["depth"])

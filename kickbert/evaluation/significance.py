@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from kickbert.evaluation.scores import Weighed
+from kickbert.evaluation.scores import WeightedScores
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -40,7 +40,7 @@ def paired_test(a: np.ndarray, b: np.ndarray, seed: int = 0) -> float:
     return float(drawn.pvalue)
 
 
-def intervals(scores: Weighed, rows: int, rounds: int = 500, seed: int = 0) -> pd.DataFrame:
+def intervals(scores: WeightedScores, rows: int, rounds: int = 500, seed: int = 0) -> pd.DataFrame:
     """95 % intervals of scores by the percentile bootstrap (Efron and Tibshirani 1993, section 13.3).
 
     Args:

@@ -68,7 +68,7 @@ def report(
 
 
 def _judged(found: Evaluation) -> bool:
-    return found.predictions.truth is not None
+    return found.predictions.y_true is not None
 
 
 def _short(found: Evaluation) -> Iterator[Section]:
@@ -79,7 +79,7 @@ def _short(found: Evaluation) -> Iterator[Section]:
             "In short",
             "The rows have no labels: there are answers and their confidence, but nothing says how good they are.",
         )
-        yield Section("Predictions", table=found.predictions.frame().head(20))
+        yield Section("Predictions", table=found.predictions.to_frame().head(20))
         return
     main = MAIN_SCORES[task]
     row = found.scores.set_index("score").loc[main]
@@ -188,4 +188,4 @@ def _engine(learn: Any, found: Evaluation, seconds: float) -> Iterator[Section]:
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads"
         + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "")
     }
-    yield Section("The model", table=pd.DataFrame({"what": list(rows), "value": list(map(str, rows.values()))}))
+    yield Section("The model", table=pd.DataFrame({"property": list(rows), "value": list(map(str, rows.values()))}))
