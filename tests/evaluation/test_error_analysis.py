@@ -86,7 +86,7 @@ def test_wrong_labels_are_suspected():
 
 def test_numbers_have_no_wrong_labels():
     target = fit_target(pd.Series([1.0, 2.0], name="x"), task="regression")
-    with pytest.raises(ValueError, match="cannot be suspected"):
+    with pytest.raises(ValueError, match="the task is regression, so sort by the residuals"):
         error_analysis.label_errors(Predictions(target, np.zeros((2, 1)), np.zeros((2, 1)), np.zeros(2)))
 
 

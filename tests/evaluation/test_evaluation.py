@@ -77,7 +77,7 @@ def test_rows_that_cannot_be_judged(trained, reviews):
     with pytest.warns(UserWarning, match=r"1 rows of classes that training never saw \(ugly\).*rows \[0\]"):
         found = evaluate(trained, df, rounds=10)
     assert found.rows == 9 and "ugly" in repr(found)
-    with pytest.warns(UserWarning), pytest.raises(ValueError, match="none of the 2 rows can be judged"):
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="none of the 2 rows can be evaluated"):
         evaluate(trained, df.head(2))
 
 

@@ -71,7 +71,7 @@ def test_several_labels_numbers_and_no_truth():
     assert "price" in plot_values(found).axes[0].get_xlabel()
     with pytest.raises(ValueError, match="regression task have no classes"):
         plot_roc(found)
-    with pytest.raises(ValueError, match="are no numbers"):
+    with pytest.raises(ValueError, match="have no true numbers"):
         plot_values(several)
 
 
