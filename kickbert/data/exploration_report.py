@@ -86,14 +86,15 @@ def _plot_lengths(lengths: np.ndarray, truncated: pd.DataFrame) -> Figure:
             ax.axvline(max_length, color=ORANGE, linewidth=1)
             if max_length - max(ticks, default=-np.inf) > NEAR * (right - left):
                 ticks[max_length] = f"{max_length}\n{share:.0%}"
-    top = ax.secondary_xaxis("top")
-    top.set_xticks(list(ticks), list(ticks.values()), fontsize=8, color=ORANGE)
-    top.set_xlabel("max_length, and the share of texts that it truncates", color=ORANGE, fontsize=8)
+    if ticks:
+        top = ax.secondary_xaxis("top")
+        top.set_xticks(list(ticks), list(ticks.values()), fontsize=8, color=ORANGE)
+        top.set_xlabel("max_length, and the share of texts that it truncates", color=ORANGE, fontsize=8)
+        top.spines["top"].set_visible(False)
     longer = len(lengths) - len(shown)
     more = f" ({longer:,} rows have more, up to {lengths.max():,})" if longer else ""
     ax.set(xlabel=f"tokens{more}", ylabel="rows")
     ax.spines[["top", "right"]].set_visible(False)
-    top.spines["top"].set_visible(False)
     return ax.figure
 
 

@@ -19,6 +19,7 @@ from kickbert.utils.plotting import BLUE, GREY, LINES, ORANGE, axes_of, literal
 
 MANY = 8  # classes over which each gets no line of its own
 CELLS = 20  # classes over which cells hold no numbers
+CURVES = (7.0, 4.4)  # inches of a figure of curves and their legend
 
 
 def _check_classes(predictions: Predictions) -> None:
@@ -69,12 +70,12 @@ def _one_against_rest(predictions: Predictions) -> np.ndarray:
     return predictions.y_true[:, None] == np.arange(len(predictions.target.names))
 
 
-def _class_curves(predictions: Predictions, ax: Axes, curve: Callable, score: Callable, legend: dict) -> None:
+def _class_curves(predictions: Predictions, ax: Axes, curve: Callable, score: Callable, score_name: str) -> None:
     """A line for each class; of many, all in grey, the best and the worst named.
 
     Args:
         curve, score: of what is true of each row, bool, shape (n,), and a class's probabilities, shape (n,).
-        legend: its title and place.
+        score_name: for the legend, which stands beside the axes, where it hides no curve.
     """
     _check_classes(predictions)
     true, probs, names = _one_against_rest(predictions), predictions.probs, predictions.target.names
@@ -88,9 +89,9 @@ def _class_curves(predictions: Predictions, ax: Axes, curve: Callable, score: Ca
         label = f"{values[i]:.2f}  {literal(names[i])}"
         ax.plot(*curve(true[:, i], probs[:, i]), color=colour, linestyle=style, label=label)
     if defined:
-        title = legend["title"] + (f", best and worst of {len(defined)}" if many else "")
-        box = ax.legend(fontsize=8, title_fontsize=8, framealpha=0.85, edgecolor="none", **legend | {"title": title})
-        box.set_alignment("left")
+        title = score_name + (f",\nbest and worst of {len(defined)}" if many else "")
+        place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+        ax.legend(title=title, fontsize=8, title_fontsize=8, frameon=False, **place).set_alignment("left")
     ax.set(xlim=(0, 1), ylim=(0, 1.02))
     ax.spines[["top", "right"]].set_visible(False)
 
@@ -104,9 +105,10 @@ def plot_roc(predictions: Predictions, ax: Axes | None = None) -> Figure:
     Raises:
         ValueError: no labels, or no classes.
     """
-    ax = axes_of(ax)
-    legend = {"title": "area under the curve", "loc": "lower right"}
-    _class_curves(predictions, ax, lambda true, p: skm.roc_curve(true, p)[:2], skm.roc_auc_score, legend)
+    ax = axes_of(ax, CURVES)
+    _class_curves(
+        predictions, ax, lambda true, p: skm.roc_curve(true, p)[:2], skm.roc_auc_score, "area under the curve"
+    )
     ax.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
     ax.set(xlabel="false positive rate", ylabel="true positive rate")
     ax.set_title("ROC curves, each class against the rest", loc="left")
@@ -122,16 +124,15 @@ def plot_precision_recall(predictions: Predictions, ax: Axes | None = None) -> F
     Raises:
         ValueError: no labels, or no classes.
     """
-    ax = axes_of(ax)
+    ax = axes_of(ax, CURVES)
 
     def curve(true: np.ndarray, probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         precision, recall, _ = skm.precision_recall_curve(true, probs)
         return recall, precision
 
-    legend = {"title": "average precision", "loc": "lower left"}
-    _class_curves(predictions, ax, curve, skm.average_precision_score, legend)
+    _class_curves(predictions, ax, curve, skm.average_precision_score, "average precision")
     ax.set(xlabel="recall", ylabel="precision")
-    ax.set_title("Precision-recall curves, each class against the rest", loc="left", fontsize="medium")
+    ax.set_title("Precision-recall curves, each class against the rest", loc="left")
     return ax.figure
 
 
@@ -186,7 +187,7 @@ def plot_coverage(table: pd.DataFrame, ax: Axes | None = None) -> Figure:
     ax.set(xlabel="coverage: share of rows with a label", ylabel="accuracy of these rows", xlim=(0, 1.12))
     ax.set_xticks(np.linspace(0, 1, 6))
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.margins(y=0.1)
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_title("Selective prediction, by confidence threshold", loc="left")

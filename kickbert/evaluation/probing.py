@@ -96,7 +96,7 @@ def plot_probe(table: pd.DataFrame, ax: Axes | None = None, label: str | None = 
                 marker="o", ms=4, capsize=2, label=literal(label) if label else None)  # fmt: skip
     ax.set(xlabel="depth (layers below the probe)", ylabel="accuracy on validation rows")
     ax.set_xticks(table["depth"])
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.spines[["top", "right"]].set_visible(False)
     if label:
         ax.legend(frameon=False)

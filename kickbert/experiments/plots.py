@@ -148,7 +148,7 @@ def plot_ladder(
     ax.set_ylim(0, min(1.0, max([*values, *baselines.values()]) * 1.15))
     ax.set_xlim(-0.6, len(ladder) - (0.4 if not baselines else -1.0))
     ax.set_ylabel(f"{_spaced(metric)} on validation rows")
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_title("The ladder: what each phase of unfreezing brings", loc="left")
     return ax.figure
