@@ -48,7 +48,7 @@ class CrossValidation:
     def summary(self) -> pd.DataFrame:
         """Mean and standard deviation over folds, by score."""
         scores = self.folds.drop(columns=["repeat", "fold"])
-        return pd.DataFrame({"mean": scores.mean(), "spread": scores.std()}).rename_axis("score").reset_index()
+        return pd.DataFrame({"mean": scores.mean(), "std": scores.std()}).rename_axis("score").reset_index()
 
     def __repr__(self) -> str:
         return self.summary().to_string(index=False, float_format="{:,.3f}".format)

@@ -93,7 +93,7 @@ class ExportComparison:
         self.best = self._said(open_backend(artifact, "torch"))
 
     def _said(self, backend: Backend) -> Predictions:
-        return Predictions.of(Predictor(self.artifact, backend), self.df)
+        return Predictions.from_model(Predictor(self.artifact, backend), self.df)
 
     def __call__(self, form: str, file: Path, limit: float, force: bool) -> dict[str, Any]:
         """What a form costs.
@@ -119,13 +119,13 @@ class ExportComparison:
         return row
 
     def _compared(self, found: Predictions) -> dict[str, float]:
-        task, said = found.target.task, (found.decided, self.best.decided)
+        task, said = found.target.task, (found.y_pred, self.best.y_pred)
         same = np.isclose(*said, atol=0.05) if task == REGRESSION else said[0] == said[1]
         out = {
             "difference": float(np.abs(found.probs - self.best.probs).max()),
             "same answer": float(same.reshape(len(same), -1).all(1).mean()),
         }
-        if found.truth is None:
+        if found.y_true is None:
             return out
         even, name = np.ones(len(found)), MAIN_SCORES[task]
         scores = {key: 100 * scores_of(p)(even)[name] for key, p in (("torch", self.best), ("score", found))}

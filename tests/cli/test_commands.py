@@ -63,7 +63,7 @@ def test_from_a_file_to_predictions(kickbert, rows, tiny, tmp_path):
     done = kickbert("bench", tmp_path / "k", rows, "--batch-size", 4, "--seconds", 0.1)
     assert done.returncode == 0 and "texts per second" in done.stdout, done.stderr
     done = kickbert("report", tmp_path / "k", rows, "--out", tmp_path / "r.html")
-    assert done.returncode == 0 and "In short" in (tmp_path / "r.html").read_text(), done.stderr
+    assert done.returncode == 0 and "Summary" in (tmp_path / "r.html").read_text(), done.stderr
     done = kickbert("explore", rows, "--out", tmp_path / "e.html")
     assert done.returncode == 0 and (tmp_path / "e.html").exists(), done.stderr
 

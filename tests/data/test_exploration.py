@@ -35,7 +35,7 @@ def found(rows):
 
 
 def test_the_summary_counts(found):
-    told = dict(zip(found.to_frame()["what"], found.to_frame()["how many"], strict=True))
+    told = dict(zip(found.to_frame()["statistic"], found.to_frame()["value"], strict=True))
     assert told["rows"] == 200 and told["rows without text"] == 1 and told["classes"] == 2
     assert told["exact duplicates"] == 2 and told["test rows that stand in training"] == 2
     assert "rows without text" in repr(found) and "<table" in found._repr_html_()
@@ -44,12 +44,12 @@ def test_the_summary_counts(found):
 def test_duplicates_and_leaks_name_their_rows(found):
     assert found.tables["duplicates"][["row", "same as row"]].to_numpy().tolist() == [[10, 4], [190, 20]]
     leaks = found.tables["leaks"].set_index("row")
-    assert leaks.loc[190, "how"] == "the same" and leaks.loc[191, "how"] == "nearly the same"
+    assert leaks.loc[190, "match"] == "exact" and leaks.loc[191, "match"] == "near"
     assert leaks.loc[191, "training row"] == 31
 
 
-def test_telling_words(found):
-    words = found.tables["telling words"].set_index("class")["words"]
+def test_distinctive_words(found):
+    words = found.tables["distinctive words"].set_index("class")["words"]
     assert {"wonderful", "summer", "warm"} <= set(words["good"].split(", "))
     assert {"dreadful", "nothing", "stale"} <= set(words["bad"].split(", "))
     assert "waiter" not in words["good"]
@@ -60,17 +60,17 @@ def test_a_wrong_label_is_suspected(found):
 
 
 def test_lengths_and_languages(found):
-    lengths = found.tables["lengths"].set_index("max_length")["share cut"]
+    lengths = found.tables["lengths"].set_index("max_length")["share truncated"]
     assert lengths[512] == 0 and lengths.is_monotonic_decreasing
     assert found.tables["languages"]["language"].iloc[0] == "en"
 
 
 def test_texts_over_every_limit_are_counted_whole():
     found = explore(pd.DataFrame({"text": ["word " * n for n in (10, 300, 900, 1100)]}))
-    lengths = found.tables["lengths"].set_index("max_length")["share cut"]
+    lengths = found.tables["lengths"].set_index("max_length")["share truncated"]
     assert lengths.to_dict() == {32: 0.75, 64: 0.75, 128: 0.75, 256: 0.75, 512: 0.5}
     assert found.lengths.tolist() == [12, 302, 902, 1102]
-    assert 'long="windows"' in found.to_frame().set_index("what").loc["median tokens", "what to do"]
+    assert 'long="windows"' in found.to_frame().set_index("statistic").loc["median tokens", "recommendation"]
 
 
 def test_languages_are_told_apart():
@@ -97,7 +97,7 @@ def test_bad_input(rows):
 
 def test_the_page_needs_no_network(found, tmp_path):
     text = found.to_html(tmp_path / "page.html").read_text(encoding="utf-8")
-    assert text.startswith("<!doctype html>") and "Telling words" in text and "data:image/png;base64," in text
+    assert text.startswith("<!doctype html>") and "Distinctive words" in text and "data:image/png;base64," in text
     assert not re.search(r"(src|href)=\"?(https?:)?//", text) and "<script" not in text
     assert set(found.figures()) == {"classes", "lengths"}
 

@@ -77,14 +77,14 @@ def test_rows_that_cannot_be_judged(trained, reviews):
     with pytest.warns(UserWarning, match=r"1 rows of classes that training never saw \(ugly\).*rows \[0\]"):
         found = evaluate(trained, df, rounds=10)
     assert found.rows == 9 and "ugly" in repr(found)
-    with pytest.warns(UserWarning), pytest.raises(ValueError, match="none of the 2 rows can be judged"):
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="none of the 2 rows can be evaluated"):
         evaluate(trained, df.head(2))
 
 
 def test_no_labels_a_single_row_and_one_class(trained, reviews):
     alone = evaluate(trained, reviews[["text"]])
-    assert not len(alone.to_frame()) and len(alone.predictions.frame()) == len(reviews)
-    assert alone.predictions.frame().columns[:2].tolist() == ["label", "confidence"]
+    assert not len(alone.to_frame()) and len(alone.predictions.to_frame()) == len(reviews)
+    assert alone.predictions.to_frame().columns[:2].tolist() == ["label", "confidence"]
     one = evaluate(trained, reviews.head(1), rounds=5)
     assert one["accuracy"] in (0, 1) and np.isnan(one["ROC-AUC, macro"])
     same = evaluate(trained, reviews[reviews["label"] == "good"], rounds=5)
@@ -105,10 +105,10 @@ def test_bad_probabilities():
         evaluate([0, 1], [[0.5, 0.5], [np.nan, 1.0]])
     with pytest.raises(ValueError, match="do not go together"):
         evaluate([0, 1, 1], [[0.5, 0.5], [0.2, 0.8]])
-    with pytest.raises(ValueError, match="truth holds 7, which is no class"):
+    with pytest.raises(ValueError, match="y_true holds 7, which is no class"):
         evaluate([0, 7], [[0.5, 0.5], [0.2, 0.8]])
     with pytest.raises(ValueError, match="2 names for 3 columns"):
-        Predictions.given([0], [[0.2, 0.3, 0.5]], ["a", "b"])
+        Predictions.from_probabilities([0], [[0.2, 0.3, 0.5]], ["a", "b"])
 
 
 def test_baselines_where_there_is_little_to_learn():

@@ -30,10 +30,10 @@ def closed():
 
 def made(classes: int, rows: int = 400) -> Predictions:
     rng = np.random.default_rng(0)
-    truth = rng.integers(0, classes, rows)
+    y_true = rng.integers(0, classes, rows)
     probs = rng.dirichlet(np.ones(classes), rows)
-    probs[np.arange(rows), truth] += 0.5
-    return Predictions.given(truth, probs / probs.sum(1, keepdims=True))
+    probs[np.arange(rows), y_true] += 0.5
+    return Predictions.from_probabilities(y_true, probs / probs.sum(1, keepdims=True))
 
 
 ALL = [plot_confusion, plot_roc, plot_precision_recall, plot_calibration]
@@ -52,7 +52,7 @@ def test_any_number_of_classes(plot, classes, tmp_path):
 
 
 def test_cells_of_the_confusion_matrix():
-    found = Predictions.given([0, 0, 0, 1], [[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8]])
+    found = Predictions.from_probabilities([0, 0, 0, 1], [[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8]])
     texts = [t.get_text() for t in plot_confusion(found).axes[0].texts]
     assert texts == ["2", "1", "", "1"]
     texts = [t.get_text() for t in plot_confusion(found, rates=True).axes[0].texts]
@@ -61,7 +61,7 @@ def test_cells_of_the_confusion_matrix():
 
 def test_several_labels_numbers_and_no_truth():
     rng = np.random.default_rng(0)
-    several = Predictions.given(rng.integers(0, 2, (50, 3)), rng.random((50, 3)))
+    several = Predictions.from_probabilities(rng.integers(0, 2, (50, 3)), rng.random((50, 3)))
     for plot in (plot_roc, plot_precision_recall, plot_calibration):
         plot(several)
     with pytest.raises(ValueError, match="several labels a row"):
@@ -71,12 +71,12 @@ def test_several_labels_numbers_and_no_truth():
     assert "price" in plot_values(found).axes[0].get_xlabel()
     with pytest.raises(ValueError, match="regression task have no classes"):
         plot_roc(found)
-    with pytest.raises(ValueError, match="are no numbers"):
+    with pytest.raises(ValueError, match="have no true numbers"):
         plot_values(several)
 
 
 def test_one_class_alone_draws_no_curve():
-    figure = plot_roc(Predictions.given([0, 0], [[0.9, 0.1], [0.6, 0.4]]))
+    figure = plot_roc(Predictions.from_probabilities([0, 0], [[0.9, 0.1], [0.6, 0.4]]))
     assert figure.axes[0].get_legend() is None
 
 
@@ -87,7 +87,7 @@ def test_coverage_classes_sizes_and_probes():
     table = pd.DataFrame({"rows": [100, 100, 1000], "accuracy": [0.5, 0.6, 0.8]})
     line = plot_sizes(table).axes[0].lines[0]
     assert line.get_ydata().tolist() == [0.55, 0.8]
-    probes = pd.DataFrame({"depth": [0, 1, 2], "accuracy": [0.5, 0.6, 0.7], "spread": [0.01] * 3})
+    probes = pd.DataFrame({"depth": [0, 1, 2], "accuracy": [0.5, 0.6, 0.7], "std error": [0.01] * 3})
     ax = plot_probe(probes, label="sst2").axes[0]
     plot_probe(probes, ax=ax, label="kickstarter", line=1)
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["sst2", "kickstarter"]

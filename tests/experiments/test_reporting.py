@@ -21,10 +21,12 @@ def test_a_page_of_everything(make, reviews, tmp_path):
     ladder = learn.fit_gradual()
     page = report(learn, tmp_path / "r.html", reviews, ladder=ladder, seconds=0.05).read_text(encoding="utf-8")
     found = sections(page)
-    assert found[0] == "In short" and found[-1] == "The model"
-    assert {"What is taken for what", "Is it as sure as it is right?", "Training", "Speed", "All scores"} <= set(found)
-    assert ("Why it said so" in found) == ("Mistakes that it was surest of" in found)
-    assert "It is right on" in page and "a linear model of word counts has" in page
+    assert found[0] == "Summary" and found[-1] == "Model metadata"
+    terms = {"Confusion matrix", "Calibration", "Selective prediction", "Precision and recall by class", "ROC curves"}
+    assert terms | {"Gradual unfreezing", "Learning curves", "Latency and throughput", "All scores"} <= set(found)
+    assert ("Explanations of the most confident mistakes" in found) == ("Most confident mistakes" in found)
+    assert "Accuracy: it is right on" in page and "TF-IDF with a linear model has" in page
+    assert "when it says 80 %, it is right 8 times in 10" in page
     assert not re.search(r"(src|href)=\"?(https?:)?//", page) and "<script" not in page
 
 
