@@ -167,6 +167,7 @@ def attention_maps(model: Any, ids: Tensor) -> Tensor:
             input_ids=ids.masked_fill(~mask, body.config.pad_token_id or 0),
             attention_mask=mask.long(),
             output_attentions=True,
+            **model.encoder.token_types(ids),
         )
     finally:
         body.set_attn_implementation(before)
