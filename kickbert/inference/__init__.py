@@ -1,7 +1,7 @@
 """The inference wing: an artifact → predictions, without fastai, and without torch where it is exported.
 
-Comes in: a folder that `save_artifact` wrote, texts, files of any size. Goes out: labels and probabilities; other forms
-of the model. Start reading at `predictor.Predictor`."""
+Comes in: a folder that `save_artifact` wrote, texts, files of any size. Goes out: labels and probabilities, files of
+predictions, exported models. Start reading at `predictor.Predictor`."""
 
 from kickbert.utils.lazy import attach
 

@@ -1,4 +1,4 @@
-"""Files of any length to files of predictions: read piece by piece, predicted, written in the same order.
+"""Batch prediction of files of any length: read piece by piece, predicted, written in the same order.
 
 a table in a file → pieces → `predict_df` → the same rows with predictions beside them → a file, whole or none
 """
@@ -26,12 +26,13 @@ SHOWN = 20  # of what is named in a report
 
 @dataclass
 class PredictedFile:
-    """What became of a file.
+    """The outcome of `predict_file`.
 
     Args:
         out: the file of predictions.
-        rows: how many it has.
-        without_text: of these, rows that have no text and so no answer; the first of them are named, from 0 on.
+        rows: its number of rows.
+        without_text: number of rows without text, which have no prediction.
+        first_without_text: the first of them, counted from 0.
         skipped: lines that could not be read, and why.
         notes: how the file was read, where that was detected, and what else a user must know; a sentence each.
     """
