@@ -3,6 +3,7 @@
 What a command needs is imported inside it, so that `kickbert --help` comes at once.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -227,8 +228,11 @@ def serve(
     max_body: Annotated[int, typer.Option(help="bytes of a body")] = 10 * 2**20,
     max_chars: Annotated[int, typer.Option(help="characters of a text")] = 100_000,
     max_texts: Annotated[int, typer.Option(help="texts of a request")] = 1_000,
+    max_rows: Annotated[int, typer.Option(help="rows of a file")] = 10_000,
     room: Annotated[int, typer.Option(help="texts that may wait")] = 4_096,
-    timeout: Annotated[float, typer.Option(help="seconds for a request")] = 30.0,
+    timeout: Annotated[float, typer.Option(help="seconds for a request")] = 4.0,
+    file_timeout: Annotated[float, typer.Option(help="seconds for a file")] = 60.0,
+    private_metrics: Annotated[bool, typer.Option("--private-metrics", help="the key for /metrics too")] = False,
     threads: Annotated[int | None, typer.Option(help="cores to use")] = None,
     store: Annotated[str | None, typer.Option(help="of MLflow's runs: a folder, or a server's address")] = None,
     backend: Backend = "auto",
@@ -237,7 +241,7 @@ def serve(
     from kickbert.utils.extras import require
 
     require("fastapi", extra="serve")
-    from kickbert.serving.app import serve as run_service
+    from kickbert.serving.server import serve as run_service
     from kickbert.serving.service import Settings
 
     folder = model
@@ -245,9 +249,11 @@ def serve(
         from kickbert.experiments.tracking import fetch
 
         folder = fetch(model, store)
-    limits = {"most_bytes": max_body, "most_chars": max_chars, "most_texts": max_texts, "room": room}
-    how = {"backend": backend, "threads": threads, "api_key": api_key, "timeout": timeout}
-    run_service(Settings(folder, **limits, **how), host, port)
+    key = os.environ.get("KICKBERT_API_KEY") if api_key is None else api_key  # typer takes an empty variable for none
+    limits = {"most_bytes": max_body, "most_chars": max_chars, "most_texts": max_texts, "most_rows": max_rows}
+    times = {"room": room, "timeout": timeout, "file_timeout": file_timeout}
+    settings = Settings(folder, backend, threads, key, private_metrics=private_metrics, **limits, **times)
+    run_service(settings, host, port)
 
 
 @app.command()
