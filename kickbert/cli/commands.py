@@ -3,6 +3,7 @@
 What a command needs is imported inside it, so that `kickbert --help` comes at once.
 """
 
+import os
 import sys
 from typing import Annotated
 
@@ -50,8 +51,13 @@ def serve(
     max_body: Annotated[int, typer.Option(help="maximum size of a request body, in bytes")] = 10 * 2**20,
     max_chars: Annotated[int, typer.Option(help="maximum length of a text, in characters")] = 100_000,
     max_texts: Annotated[int, typer.Option(help="maximum number of texts of a request")] = 1_000,
+    max_rows: Annotated[int, typer.Option(help="maximum number of rows of a file")] = 10_000,
     room: Annotated[int, typer.Option(help="capacity of the queue, in texts")] = 4_096,
-    timeout: Annotated[float, typer.Option(help="timeout of a request, in seconds")] = 30.0,
+    timeout: Annotated[float, typer.Option(help="timeout of a request, in seconds")] = 4.0,
+    file_timeout: Annotated[float, typer.Option(help="timeout of a file, in seconds")] = 60.0,
+    private_metrics: Annotated[
+        bool, typer.Option("--private-metrics", help="require the key for /metrics and /openapi.json too")
+    ] = False,
     threads: Annotated[int | None, typer.Option(help="number of threads; all cores without it")] = None,
     store: Annotated[
         str | None, typer.Option(help="MLflow tracking store: a folder, or the address of a server")
@@ -62,7 +68,7 @@ def serve(
     from kickbert.utils.extras import require
 
     require("fastapi", extra="serve")
-    from kickbert.serving.app import serve as run_service
+    from kickbert.serving.server import serve as run_service
     from kickbert.serving.service import Settings
 
     folder = model
@@ -70,9 +76,11 @@ def serve(
         from kickbert.experiments.tracking import fetch
 
         folder = fetch(model, store)
-    limits = {"most_bytes": max_body, "most_chars": max_chars, "most_texts": max_texts, "room": room}
-    options = {"backend": backend, "threads": threads, "api_key": api_key, "timeout": timeout}
-    run_service(Settings(folder, **limits, **options), host, port)
+    key = os.environ.get("KICKBERT_API_KEY") if api_key is None else api_key  # typer takes an empty variable for none
+    limits = {"most_bytes": max_body, "most_chars": max_chars, "most_texts": max_texts, "most_rows": max_rows}
+    times = {"room": room, "timeout": timeout, "file_timeout": file_timeout}
+    settings = Settings(folder, backend, threads, key, private_metrics=private_metrics, **limits, **times)
+    run_service(settings, host, port)
 
 
 @app.command()

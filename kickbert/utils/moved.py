@@ -64,7 +64,7 @@ MODULES = {
     "kickbert.schedule": "kickbert.training.schedule",
     "kickbert.score_plots": "kickbert.evaluation.plots",
     "kickbert.scores": "kickbert.evaluation.scores",
-    "kickbert.serve": "kickbert.serving.app",
+    "kickbert.serve": "kickbert.serving.server",
     "kickbert.service": "kickbert.serving.service",
     "kickbert.show": "kickbert.data.display",
     "kickbert.sizes": "kickbert.experiments.learning_curves",
