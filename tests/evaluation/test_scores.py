@@ -17,8 +17,8 @@ from kickbert.evaluation.scores import (
     label_scores,
     number_scores,
     per_class,
+    top_label,
 )
-from kickbert.evaluation.significance import intervals
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -46,25 +46,25 @@ def expected(y_true, probs, y_pred) -> dict[str, float]:
         "quadratic kappa": skm.cohen_kappa_score(y_true, y_pred, weights="quadratic"),
         "mean absolute error, buckets": skm.mean_absolute_error(y_true, y_pred),
     }
-    for how in ("macro", "micro", "weighted"):
-        for name, score in (("precision", skm.precision_score), ("recall", skm.recall_score), ("F1", skm.f1_score)):
-            out[f"{name}, {how}"] = score(y_true, y_pred, average=how, zero_division=0)
+    for average in ("macro", "micro", "weighted"):
+        for name, metric in (("precision", skm.precision_score), ("recall", skm.recall_score), ("F1", skm.f1_score)):
+            out[f"{name}, {average}"] = metric(y_true, y_pred, average=average, zero_division=0)
     both = [c for c in range(k) if 0 < (y_true == c).sum() < len(y_true)]
-    for name, score in (("ROC-AUC", skm.roc_auc_score), ("average precision", skm.average_precision_score)):
-        out[f"{name}, macro"] = np.mean([score(y_true == c, probs[:, c]) for c in both]) if both else np.nan
+    for name, metric in (("ROC-AUC", skm.roc_auc_score), ("average precision", skm.average_precision_score)):
+        out[f"{name}, macro"] = np.mean([metric(y_true == c, probs[:, c]) for c in both]) if both else np.nan
     return out
 
 
 @given(classes())
 def test_scores_of_classes(rows):
-    found, reference = class_scores(*rows, ordered=True)(np.ones(len(rows[0]))), expected(*rows)
+    scores, reference = class_scores(*rows, ordered=True)(np.ones(len(rows[0]))), expected(*rows)
     for name, value in reference.items():
-        assert found[name] == pytest.approx(value, abs=1e-9, nan_ok=True), name
+        assert scores[name] == pytest.approx(value, abs=1e-9, nan_ok=True), name
     places = 15 * rows[1].max(1)
     if (abs(places - places.round()) > 1e-4).all():  # torchmetrics rounds to float32, which side of a bin's edge it is
-        given_, ids = torch.from_numpy(rows[1]), torch.from_numpy(rows[0])
-        torchs = multiclass_calibration_error(given_, ids, num_classes=rows[1].shape[1], n_bins=15, norm="l1")
-        assert found["expected calibration error"] == pytest.approx(float(torchs), abs=1e-6)
+        probs_, ids = torch.from_numpy(rows[1]), torch.from_numpy(rows[0])
+        torchs = multiclass_calibration_error(probs_, ids, num_classes=rows[1].shape[1], n_bins=15, norm="l1")
+        assert scores["expected calibration error"] == pytest.approx(float(torchs), abs=1e-6)
 
 
 @given(classes(), st.integers(0, 1000))
@@ -82,18 +82,18 @@ def test_scores_of_labels(n, k, seed, levels):
     rng = np.random.default_rng(seed)
     y_true, probs = rng.integers(0, 2, (n, k)), rng.integers(0, levels, (n, k)) / levels
     y_pred = probs >= 0.5
-    found = label_scores(y_true, probs, y_pred)(np.ones(n))
-    assert found["subset accuracy"] == pytest.approx(skm.accuracy_score(y_true, y_pred))
-    assert found["Hamming loss"] == pytest.approx(skm.hamming_loss(y_true, y_pred))
-    for how in ("macro", "micro", "weighted"):
+    scores = label_scores(y_true, probs, y_pred)(np.ones(n))
+    assert scores["subset accuracy"] == pytest.approx(skm.accuracy_score(y_true, y_pred))
+    assert scores["Hamming loss"] == pytest.approx(skm.hamming_loss(y_true, y_pred))
+    for average in ("macro", "micro", "weighted"):
         pair = (y_true, y_pred) if k > 1 else (y_true[:, 0], y_pred[:, 0])
-        theirs = skm.f1_score(*pair, average=how if k > 1 else "binary", zero_division=0)
-        assert found[f"F1, {how}"] == pytest.approx(theirs)
+        theirs = skm.f1_score(*pair, average=average if k > 1 else "binary", zero_division=0)
+        assert scores[f"F1, {average}"] == pytest.approx(theirs)
     both = [c for c in range(k) if 0 < y_true[:, c].sum() < n]
     auc = np.mean([skm.roc_auc_score(y_true[:, c], probs[:, c]) for c in both]) if both else np.nan
-    assert found["ROC-AUC, macro"] == pytest.approx(auc, nan_ok=True)
+    assert scores["ROC-AUC, macro"] == pytest.approx(auc, nan_ok=True)
     logs = [skm.log_loss(y_true[:, c], probs[:, c], labels=[0, 1]) for c in range(k)]
-    assert found["log loss"] == pytest.approx(np.mean(logs))
+    assert scores["log loss"] == pytest.approx(np.mean(logs))
     table = per_class(y_true, probs, y_pred, [f"label {i}" for i in range(k)])
     assert table["F1"].tolist() == pytest.approx(
         skm.f1_score(y_true, y_pred, average=None, zero_division=0).tolist()
@@ -104,8 +104,8 @@ def test_scores_of_labels(n, k, seed, levels):
 
 def test_scores_of_numbers():
     y_true, value = np.array([1.0, 2.0, 3.0]), np.array([1.5, 2.0, 2.0])
-    found = number_scores(y_true, value)(np.ones(3))
-    assert found["mean absolute error"] == pytest.approx(0.5) and found["R2"] == pytest.approx(
+    scores = number_scores(y_true, value)(np.ones(3))
+    assert scores["mean absolute error"] == pytest.approx(0.5) and scores["R2"] == pytest.approx(
         skm.r2_score(y_true, value)
     )
     assert np.isnan(number_scores(y_true[:1], value[:1])(np.ones(1))["R2"])
@@ -114,20 +114,17 @@ def test_scores_of_numbers():
 def test_a_thousand_classes_and_a_single_row():
     rng = np.random.default_rng(0)
     probs = rng.dirichlet(np.ones(1000), 50)
-    found = class_scores(rng.integers(0, 1000, 50), probs, probs.argmax(1))(np.ones(50))
-    assert 0 <= found["ROC-AUC, macro"] <= 1
+    scores = class_scores(rng.integers(0, 1000, 50), probs, probs.argmax(1))(np.ones(50))
+    assert 0 <= scores["ROC-AUC, macro"] <= 1
     one = class_scores(np.array([1]), np.array([[0.4, 0.6]]), np.array([1]))(np.ones(1))
     assert one["accuracy"] == 1 and np.isnan(one["ROC-AUC, macro"])
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say():
-    held = 0
-    for seed in range(200):
-        right = np.random.default_rng(seed).random(200) < 0.8
-        found = intervals(lambda w, right=right: {"accuracy": np.average(right, weights=w)}, 200, 200, seed)
-        low, high = found.loc["accuracy"]
-        held += low <= 0.8 <= high
-    assert 180 <= held <= 198  # 95 % of 200, and a percentile interval of a share holds a little less
+def test_the_top_label_of_classes_and_of_several_labels():
+    confidence, right = top_label(np.array([0, 0]), np.array([[0.7, 0.3], [0.2, 0.8]]))
+    assert confidence.tolist() == [0.7, 0.8] and right.tolist() == [True, False]
+    confidence, right = top_label(np.array([[0, 1]]), np.array([[0.25, 0.25]]))
+    assert confidence.tolist() == [0.75, 0.75] and right.tolist() == [True, False]
 
 
 def test_sure_and_right_is_calibrated():
