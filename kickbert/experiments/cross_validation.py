@@ -103,7 +103,7 @@ def cross_validate(
     cache: Cache | None = None,
     **recipe: Any,
 ) -> CrossValidation:
-    """ExportComparison a recipe by as many models as there are folds, each on the rows that it never saw.
+    """Evaluate a recipe by as many models as there are folds, each on the rows that it never saw.
 
     Args:
         df: the rows; never changed.

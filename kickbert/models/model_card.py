@@ -36,7 +36,7 @@ def model_card(info: dict[str, Any], plain: str) -> str:
         _training(info),
         "## What to mind",
         "It knows texts like those it was trained on, in their language; on others its confidence means little. "
-        "ExportComparison it on rows of your own before anything depends on it: `kickbert evaluate`.",
+        "Evaluate it on rows of your own before anything depends on it: `kickbert evaluate`.",
     ]
     return "\n\n".join(parts) + "\n"
 
