@@ -203,7 +203,7 @@ def test_the_card_is_one_the_hub_reads(trained, tmp_path):
     folder = trained("bins").save_artifact(tmp_path / "k")
     card = ModelCard.load(folder / "README.md")
     assert card.data.pipeline_tag == "text-classification" and card.data.library_name == "kickbert"
-    assert "one of the ordered classes under $" in card.text and "accuracy" in card.text
+    assert "one of the ordered classes under \\$" in card.text and "accuracy" in card.text
 
 
 @pytest.mark.parametrize("kind", ["roberta", "bert", "distilbert", "electra", "deberta-v2", "albert", "mpnet"])
