@@ -15,14 +15,14 @@ model.predict([{example}])
 
 
 def model_card(info: dict[str, Any], plain: str) -> str:
-    """The card, from what `kickbert.json` says.
+    """The card, from what `kickbert.json` says. Names that come from data are escaped: they show as they are.
 
     Args:
-        info: the facts.
+        info: the metadata.
         plain: whether, and how, transformers loads the folder by itself.
     """
     columns = info["text_col"]
-    example = '"some text"' if len(columns) == 1 else "{" + ", ".join(f'"{c}": "…"' for c in columns) + "}"
+    example = '"some text"' if len(columns) == 1 else json.dumps(dict.fromkeys(columns, "…"), ensure_ascii=False)
     parts = [
         _metadata(info),
         f"# {_title(info)}",
@@ -57,6 +57,15 @@ def _call(info: dict) -> str:
     )
 
 
+def escape_markdown(text: Any) -> str:
+    r"""A text as Markdown and the HTML within it show it: on one line, with nothing read as a mark or as mathematics.
+
+    >>> print(escape_markdown("<b>*a*</b> | $x$"))
+    \<b\>\*a\*\</b\> \| \$x\$
+    """
+    return re.sub(r"([\\`*_\[\]<>#|~$&])", r"\\\1", " ".join(str(text).split()))
+
+
 def _metadata(info: dict) -> str:
     rows = {
         "library_name": "kickbert",
@@ -68,37 +77,37 @@ def _metadata(info: dict) -> str:
 
 def _title(info: dict) -> str:
     label = info["label_col"]
-    return f"{label if isinstance(label, str) else 'Labels'} from {', '.join(info['text_col'])}"
+    columns = ", ".join(map(escape_markdown, info["text_col"]))
+    return f"{escape_markdown(label) if isinstance(label, str) else 'Labels'} from {columns}"
 
 
 def _predicts(info: dict) -> str:
     target, task = info["target"], info["task"]
     if task == REGRESSION:
-        return f"It predicts the number `{target['name']}` of a text."
-    names = [str(c) for c in target["classes"]]
-    told = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+        return f"It predicts the number {escape_markdown(target['name'])} of a text."
+    names = [escape_markdown(c) for c in target["classes"]]
+    shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
     kind = {MULTI: "any of", ORDINAL: "one of the ordered classes"}.get(task, "one of")
-    return f"It predicts {kind} {told}."
+    return f"It predicts {kind} {shown}."
 
 
 def _scores(info: dict) -> str:
     if not info["metrics"]:
-        return "It was not judged when it was saved."
-    lines = [f"| {info['judged on']} | |", "|---|---|"]
-    return "\n".join(
-        lines + [f"| {name} | {value:.4g} |" for name, value in info["metrics"].items() if value is not None]
-    )
+        return "It was not evaluated when it was saved."
+    lines = [f"| {escape_markdown(info['judged on'])} | |", "|---|---|"]
+    scores = {escape_markdown(name): value for name, value in info["metrics"].items() if value is not None}
+    return "\n".join(lines + [f"| {name} | {value:.4g} |" for name, value in scores.items()])
 
 
 def _training(info: dict) -> str:
     data, encoder, pooling = info["data"], info["encoder"], info["head"]["pooling"]
-    told = [
+    lines = [
         f"{data['training rows']:,} rows, {data['validation rows']:,} more to choose by",
         f"encoder: {encoder['model_type']}, {encoder['layers']} layers of {encoder['width']}; pooling: {pooling}",
         f"at most {info['framing']['max_length']} tokens of a text; longer ones: {info['framing']['long']}",
-        f"cleaning: {', '.join(info['cleaning'] or []) or 'none'}",
+        f"cleaning: {', '.join(map(escape_markdown, info['cleaning'] or [])) or 'none'}",
         f"temperature of its probabilities: {info['temperature']:.3f}",
         f"fingerprint of the rows: `{data['fingerprint']}`",
         ", ".join(f"{name} {version}" for name, version in info["versions"].items()),
     ]
-    return "\n".join(f"- {line}" for line in told)
+    return "\n".join(f"- {line}" for line in lines)
