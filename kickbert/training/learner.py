@@ -14,7 +14,7 @@ from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import ParamScheduler
 from fastai.callback.training import GradientClip
 from fastai.torch_core import no_random
-from torch import Tensor
+from torch import Tensor, nn
 
 from kickbert.cache.callback import PrefixCache
 from kickbert.cache.storage import Cache
@@ -34,6 +34,11 @@ from kickbert.utils.hashing import fingerprint
 from kickbert.utils.progress import interactive
 
 LARGEST = 1.0  # norm of the gradient of several labels
+
+
+def layer_groups(model: TextClassifier) -> list[list[nn.Parameter]]:
+    """A model's groups of parameters as fastai's `splitter` gives them, from the embeddings to the head."""
+    return list(model.groups().values())
 
 
 class GradualLearner(PredictingLearner):
@@ -71,7 +76,7 @@ class GradualLearner(PredictingLearner):
             loss_func or loss_for(target.task if target else SINGLE),
             opt_func=opt_func,
             lr=lr,
-            splitter=lambda m: list(m.groups().values()),
+            splitter=layer_groups,
             cbs=cbs,
             wd=wd,
             train_bn=False,  # fastai would go on training the LayerNorms of frozen layers
