@@ -33,7 +33,8 @@ class AttentionPool(nn.Module):
         return (hidden * weight).sum(1)
 
 
-POOLINGS = ("cls", "mean", "max", "attention")
+POOLS = {"cls": pool_cls, "mean": pool_mean, "max": pool_max}  # those with nothing to train
+POOLINGS = (*POOLS, "attention")
 
 
 class Corn(nn.Module):
@@ -82,9 +83,8 @@ class Head(nn.Module):
             raise ValueError(f"dropout={dropout} is not between 0 and 1")
         if layers not in (1, 2):
             raise ValueError(f"head_layers={layers} is not 1 or 2")
-        plain = {"cls": pool_cls, "mean": pool_mean, "max": pool_max}
         self.pooling = pooling
-        self.pool = plain.get(pooling) or AttentionPool(width)
+        self.pool = POOLS.get(pooling) or AttentionPool(width)
         self.pre_classifier = nn.Linear(width, width) if layers == 2 else None
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(width, classes - ordinal)
