@@ -111,6 +111,12 @@ class Encoder(nn.Module):
             return table.num_embeddings - table.padding_idx - 1  # RoBERTa counts positions from the padding index on
         return self.body.config.max_position_embeddings
 
+    def modules_by_group(self) -> list[list[nn.Module]]:
+        """Modules in the order of `groups`: those in no layer, this one among them, then those of each layer."""
+        layers = [list(layer.modules()) for layer in self.layers]
+        inside = {id(module) for group in layers for module in group}
+        return [[module for module in self.modules() if id(module) not in inside], *layers]
+
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameters by group: `embeddings` (all that is in no layer), then one per layer; each parameter once."""
         layers = {f"layer {i + 1}": list(layer.parameters()) for i, layer in enumerate(self.layers)}
