@@ -21,12 +21,12 @@ from kickbert.cache.storage import Cache
 from kickbert.data.dataloaders import TextDataLoaders
 from kickbert.models.classifier import TextClassifier
 from kickbert.models.saving import save_artifact
-from kickbert.targets.kinds import MULTI, SINGLE
+from kickbert.targets.kinds import MULTI
 from kickbert.targets.thresholds import best_thresholds
 from kickbert.training.callbacks import Collapse, Guard, History
 from kickbert.training.checkpoint import RunKey, load_phase, run_parts, save_phase
 from kickbert.training.loggers import Progress, epoch_line
-from kickbert.training.losses import loss_for
+from kickbert.training.losses import loss_for, loss_of_blocks
 from kickbert.training.optimizers import adamw
 from kickbert.training.prediction import PredictingLearner
 from kickbert.training.schedule import Phase, gradual_unfreezing
@@ -47,6 +47,7 @@ class GradualLearner(PredictingLearner):
     Args:
         dls: batches of `Tokens` and targets.
         model: encoder and head.
+        loss_func: None for the one of the task, or, of a `DataBlock`, the one that its blocks bring.
         seed: makes each phase of `fit_gradual` repeatable, whatever ran before it; None for chance.
         cache: keep the states of the frozen part instead of computing them in each epoch; a `Cache` says where.
         lr: default rate of fastai's own fit methods.
@@ -73,7 +74,7 @@ class GradualLearner(PredictingLearner):
         super().__init__(
             dls,
             model,
-            loss_func or loss_for(target.task if target else SINGLE),
+            loss_func or (loss_for(target.task) if target else loss_of_blocks(dls)),
             opt_func=opt_func,
             lr=lr,
             splitter=layer_groups,

@@ -212,6 +212,21 @@ def loss_for(task: str, loss: str | Callable | None = None, weight: Tensor | Non
     return named[name](weight)
 
 
+def loss_of_blocks(dls: Any) -> Callable:
+    """The loss that the blocks of a fastai `DataBlock` bring, with its activation and decisions.
+
+    Raises:
+        ValueError: none of them brings one.
+    """
+    loss = getattr(dls.train_ds, "loss_func", None)
+    if loss is None:
+        raise ValueError(
+            "loss_func=None, and no block of the DataBlock brings a loss; give one, such as "
+            "loss_func=CrossEntropyLossFlat(), or take fastai's CategoryBlock, MultiCategoryBlock or RegressionBlock"
+        )
+    return loss
+
+
 class FunctionLoss(nn.Module):
     """A plain function as a module."""
 
