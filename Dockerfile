@@ -1,7 +1,7 @@
 # A service of an exported model (kickbert export): ONNX Runtime and no torch.
 #
 #     docker build -t kickbert .
-#     docker run -p 8000:8000 -v ./models/k:/model:ro kickbert
+#     docker run -p 8000:8000 -e KICKBERT_API_KEY=… -v ./models/k:/model:ro kickbert
 
 FROM python:3.12-slim AS build
 WORKDIR /src

@@ -11,6 +11,8 @@ import time
 import httpx
 from conftest import REPO
 
+JSON, CSV = {"Content-Type": "application/json"}, {"Content-Type": "text/csv"}
+
 
 def free_port() -> int:
     with socket.socket() as s:
@@ -18,14 +20,26 @@ def free_port() -> int:
         return s.getsockname()[1]
 
 
-class Server:
-    """`kickbert serve` with these arguments, until `stop`."""
+def contention() -> float:
+    """How many times longer work takes because others use the cores too, at least 1."""
+    start, used = time.perf_counter(), time.thread_time()
+    while time.thread_time() - used < 0.1:
+        pass
+    return max(1.0, (time.perf_counter() - start) / 0.1)
 
-    def __init__(self, *args):
+
+class Server:
+    """`kickbert serve` with these arguments, until `stop`.
+
+    Args:
+        env: what the environment has besides.
+    """
+
+    def __init__(self, *args, env: dict[str, str] | None = None):
         self.port = free_port()
         command = "from kickbert.cli.commands import main; main()"
         call = [sys.executable, "-c", command, "serve", *map(str, args), "--port", str(self.port)]
-        env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO)}
+        env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO)} | (env or {})
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - a pipe that nobody reads would fill and stop it
         self.process = subprocess.Popen(call, stdout=self.log, stderr=subprocess.STDOUT, env=env)
         self.url = f"http://127.0.0.1:{self.port}"
@@ -35,19 +49,27 @@ class Server:
                 if self.client.get("/ready").status_code == 200:
                     return
             except httpx.TransportError:
-                assert self.process.poll() is None, self.told()
+                assert self.process.poll() is None, self.output()
             time.sleep(0.1)
         self.process.kill()
-        raise AssertionError(f"the service does not start: {self.told()}")
+        raise AssertionError(f"the service does not start: {self.output()}")
 
-    def told(self) -> str:
+    def output(self) -> str:
         """What it has printed."""
         self.log.seek(0)
         return self.log.read()
 
-    def stop(self, how: int = signal.SIGTERM) -> str:
-        """Send a signal and wait for the end; what it has printed."""
+    def connect(self) -> socket.socket:
+        """A bare connection."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+
+    def signal(self, number: int = signal.SIGTERM) -> None:
+        """Send a signal."""
+        self.process.send_signal(number)
+
+    def stop(self) -> str:
+        """Stop it and wait for the end; what it has printed."""
         self.client.close()
-        self.process.send_signal(how)
+        self.signal()
         self.process.wait(timeout=60)
-        return self.told()
+        return self.output()

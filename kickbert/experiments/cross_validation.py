@@ -54,7 +54,7 @@ class CrossValidation:
     def summary(self) -> pd.DataFrame:
         """Mean and standard deviation over folds, by score."""
         scores = self.folds.drop(columns=["repeat", "fold"])
-        return pd.DataFrame({"mean": scores.mean(), "spread": scores.std()}).rename_axis("score").reset_index()
+        return pd.DataFrame({"mean": scores.mean(), "std": scores.std()}).rename_axis("score").reset_index()
 
     def __repr__(self) -> str:
         return self.summary().to_string(index=False, float_format="{:,.3f}".format)
@@ -103,7 +103,7 @@ def cross_validate(
     cache: Cache | None = None,
     **recipe: Any,
 ) -> CrossValidation:
-    """ExportComparison a recipe by as many models as there are folds, each on the rows that it never saw.
+    """Evaluate a recipe by as many models as there are folds, each on the rows that it never saw.
 
     Args:
         df: the rows; never changed.
@@ -143,7 +143,7 @@ def assign_folds(
     df: pd.DataFrame, recipe: dict, folds: int, repeats: int, group_col: str | None, valid: float, seed: int
 ) -> FoldAssignment:
     """Rows that can be used, the target of all of them, and the part of each row in each fold."""
-    names = ("bins", "bin_format", "label_delim", "task")
+    names = ("bins", "bin_format", "label_delim", "task", "labels", "decimal")
     column = TargetOptions(recipe.get("label_col", "label"), **{name: recipe.get(name) for name in names})
     found = usable_rows(df, TextOptions(recipe.get("text_col", "text")), column, group_col=group_col)
     rows, values = found.df.reset_index(drop=True), found.values.reset_index(drop=True)

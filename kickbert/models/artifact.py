@@ -103,8 +103,9 @@ class Artifact:
 
     @property
     def card(self) -> str:
-        """The model card, Markdown."""
-        return self.file(CARD).read_text(encoding="utf-8")
+        """The model card, Markdown, with what people have written into it since; empty where there is none."""
+        path = self.folder / CARD
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def flat_metadata(metadata: dict[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,12 @@ from kickbert.utils.lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "app": ["create_app", "serve"],
+        "app": ["create_app"],
+        "server": ["serve"],
         "service": ["Service", "Settings"],
         "batcher": ["Batcher"],
+        "parsing": [],
+        "csv_files": [],
         "schemas": [],
         "middleware": [],
         "telemetry": [],

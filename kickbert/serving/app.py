@@ -10,42 +10,58 @@ import json
 import signal
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from fastapi.security import APIKeyHeader
 
 from kickbert import __version__
 from kickbert.models.artifact import ArtifactError, read_artifact
 from kickbert.serving.batcher import QueueFull
-from kickbert.serving.middleware import BodyLimit, Measured
-from kickbert.serving.schemas import ExplanationResponse, ModelInfo, PredictionResponse, Problem, State, requests_of
-from kickbert.serving.service import Busy, Service, Settings
+from kickbert.serving.csv_files import TooLarge
+from kickbert.serving.middleware import BodyLimit, RequestMetrics
+from kickbert.serving.parsing import JsonLimits, json_route, short_errors
+from kickbert.serving.schemas import (
+    ErrorResponse,
+    ExplanationResponse,
+    Health,
+    ModelInfo,
+    ModelStatus,
+    PredictionResponse,
+    request_models,
+)
+from kickbert.serving.service import Busy, Service, Settings, Stopping
 from kickbert.targets.kinds import ORDINAL, SINGLE
+from kickbert.utils.messages import shorten
 
 CSV = "text/csv"
-TOLD = {
+DETAIL = 500  # characters of an error: it may name columns of a file
+ERRORS = {
     400: "The body is no UTF-8 JSON.",
     401: "The header X-API-Key is missing or wrong.",
-    413: "A body, a text, or the number of texts is over the limit.",
-    422: "The request does not fit what is asked for; the detail says where.",
+    403: "The request comes from a page of another site.",
+    408: "The body did not arrive in time.",
+    413: "A body, a text, a row, or the number of texts, values, columns or rows is over the limit.",
+    422: "The request does not fit the schema; the detail says where.",
     429: "Too much waits already; try again after the seconds in Retry-After.",
-    503: "The model is not loaded yet.",
-    504: "It took too long.",
+    503: "The model is not loaded yet, or the service is being stopped; try again after the seconds in Retry-After.",
+    504: "It took too long; the detail says what to do.",
 }
 # The page brings all it needs with it, and nothing else is to run in it.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
 
 
-def _problems(*codes: int) -> dict[int | str, dict]:
-    return {code: {"model": Problem, "description": TOLD[code]} for code in codes}
+def _responses(*codes: int) -> dict[int | str, dict]:
+    return {code: {"model": ErrorResponse, "description": ERRORS[code]} for code in codes}
 
 
 async def _service(request: Request) -> Service:
     # `async`, though it waits for nothing: FastAPI would run it in a thread of its own.
     service: Service = request.app.state.service
     if service.model is None:
-        raise HTTPException(503, TOLD[503])
+        raise HTTPException(503, ERRORS[503], {"Retry-After": "1"})
     return service
 
 
@@ -56,34 +72,47 @@ async def _authorised(
     request: Request, key: Annotated[str | None, Depends(APIKeyHeader(name="X-API-Key", auto_error=False))]
 ) -> None:
     """Compare keys in a time that does not tell how much of one is right."""
-    wanted = request.app.state.service.settings.api_key
-    if wanted is not None and not hmac.compare_digest((key or "").encode(), wanted.encode()):
-        raise HTTPException(401, TOLD[401], {"WWW-Authenticate": "X-API-Key"})
+    expected = request.app.state.service.settings.api_key
+    if not hmac.compare_digest((key or "").encode(), expected.encode()):
+        raise HTTPException(401, ERRORS[401], {"WWW-Authenticate": "X-API-Key"})
 
 
-public = APIRouter()
-private = APIRouter(responses=_problems(503))
+async def _same_origin(request: Request) -> None:
+    """Refuse what a page of another site makes a browser send; JSON needs its consent anyway, other bodies do not."""
+    origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
+    # Browsers that tell the site are believed: a proxy may have changed the host that the origin is compared with.
+    same = site in ("same-origin", "none") if site else not origin or urlsplit(origin).netloc == request.url.netloc
+    if not same:
+        raise HTTPException(403, ERRORS[403])
 
 
-def _asking(settings: Settings) -> APIRouter:
-    """The routes whose questions depend on the model: its columns and labels are part of the description."""
-    router, artifact = APIRouter(responses=_problems(503)), read_artifact(settings.folder)
-    sure = artifact.metadata["task"] in (SINGLE, ORDINAL)
+public, described, private = APIRouter(), APIRouter(), APIRouter(responses=_responses(503))
+same_origin = {"dependencies": [Depends(_same_origin)]}
+
+
+def _model_routes(settings: Settings) -> APIRouter:
+    """The routes whose requests depend on the model: its columns and labels are part of the description."""
+    artifact = read_artifact(settings.folder)
     columns, labels = artifact.metadata["text_col"], artifact.target.names
-    ask_of, why_of = requests_of(columns, labels, sure, settings.most_chars, settings.most_texts)
+    single = artifact.metadata["task"] in (SINGLE, ORDINAL)
+    request_of, explanation_of = request_models(columns, labels, single, settings.most_chars, settings.most_texts)
+    # Of each text its beginning and a comma, of each column its name, its value and a comma, each with what stands
+    # between; the rest is for the other fields.
+    limits = JsonLimits(64 + settings.most_texts * (4 + 6 * len(columns)), settings.most_chars)
+    router = APIRouter(responses=_responses(503), route_class=json_route(limits))
 
-    @router.post("/predict", response_model=PredictionResponse, responses=_problems(400, 413, 422, 429, 504))
-    async def predict(ask: ask_of, service: Ready) -> Response:
-        """Label one text or many."""
-        texts = _plain(ask.texts if isinstance(ask.texts, list) else [ask.texts], settings)
-        found = await service.predict(texts, getattr(ask, "min_confidence", None))
-        # As bytes at once: to check our own answer against the contract takes longer than to make it.
-        return Response(json.dumps(found), media_type="application/json")
+    @router.post("/predict", response_model=PredictionResponse, responses=_responses(400, 408, 413, 422, 429, 504))
+    async def predict(body: request_of, service: Ready) -> Response:
+        """Classify one text or many."""
+        texts = _plain(body.items, settings)
+        response = await service.predict(texts, getattr(body, "min_confidence", None))
+        # As bytes at once: to check our own response against the schema takes longer than to make it.
+        return Response(json.dumps(response), media_type="application/json")
 
-    @router.post("/explain", response_model=ExplanationResponse, responses=_problems(400, 413, 422, 429))
-    async def explain(why: why_of, service: Ready) -> dict:
-        """Which words of a text speak for and against a class."""
-        return await service.explain(_plain([why.text], settings)[0], why.label)
+    @router.post("/explain", response_model=ExplanationResponse, responses=_responses(400, 408, 413, 422, 429, 504))
+    async def explain(body: explanation_of, service: Ready) -> dict:
+        """Score which words of a text make a class more probable, and which less."""
+        return await service.explain(_plain([body.text], settings)[0], body.label)
 
     return router
 
@@ -96,53 +125,72 @@ _CSV = {"content": {CSV: {"schema": {"type": "string"}}}}
     response_class=Response,
     openapi_extra={"requestBody": {"description": "A CSV file with the model's text columns.", **_CSV}},
     responses={
-        200: {"description": "The rows with answers beside them.", **_CSV},
-        409: {"model": Problem, "description": "The file does not fit the model: no CSV, no rows, or other columns."},
-        **_problems(413),
+        200: {
+            "description": "The rows with predictions beside them; cells that a spreadsheet would take for a formula "
+            "begin with an apostrophe.",
+            **_CSV,
+        },
+        409: {
+            "model": ErrorResponse,
+            "description": "The file is no CSV, has no rows, or lacks a text column.",
+        },
+        **_responses(403, 408, 413, 429, 504),
     },
+    **same_origin,
 )
 async def label(request: Request, service: Ready) -> Response:
-    """Label the rows of a CSV file."""
+    """Classify the rows of a CSV file."""
     try:
-        found, done = await service.label(await request.body())
+        content, report = await service.label(await request.body())
     except ValueError as err:
-        raise HTTPException(409, str(err)) from err
-    told = {"X-Rows": str(done.rows), "X-Without-Text": str(done.without_text), "X-Skipped": str(len(done.skipped))}
-    return Response(found, media_type=CSV, headers=told)
+        raise HTTPException(409, shorten(str(err), DETAIL)) from err
+    counts = {"X-Rows": report.rows, "X-Without-Text": report.without_text, "X-Skipped": len(report.skipped)}
+    return Response(content, media_type=CSV, headers={name: str(count) for name, count in counts.items()})
 
 
 @private.get("/model")
 async def model(service: Ready) -> ModelInfo:
-    """What answers: version, task, labels, columns, model card."""
-    m = service.model
-    return ModelInfo(version=m.artifact.version, task=m.task, labels=m.labels, text_col=m.text_col,
-                 backend=m.backend.name, card=m.artifact.card)  # fmt: skip
+    """Describe the model: version, task, labels, columns, model card."""
+    model = service.model
+    return ModelInfo(version=model.artifact.version, task=model.task, labels=model.labels, text_col=model.text_col,
+                     backend=model.backend.name, card=model.artifact.card)  # fmt: skip
 
 
 @private.post(
-    "/reload", responses={409: {"model": Problem, "description": "The new version cannot be read, or does not fit."}}
+    "/reload",
+    responses={
+        409: {"model": ErrorResponse, "description": "The new version cannot be read, or does not fit."},
+        **_responses(403),
+    },
+    **same_origin,
 )
-async def reload(service: Ready) -> State:
-    """Read the latest version and let it answer; no request is dropped."""
-    return State(status="reloaded", version=await service.reload())
+async def reload(service: Ready) -> ModelStatus:
+    """Load the latest version of the model; no request is dropped."""
+    return ModelStatus(status="reloaded", version=await service.reload())
 
 
 @public.get("/health")
-async def health() -> State:
-    """Whether the process is there."""
-    return State(status="ok")
+async def health() -> Health:
+    """Tell that the process runs."""
+    return Health(status="ok")
 
 
-@public.get("/ready", responses=_problems(503))
-async def ready(service: Ready) -> State:
-    """Whether the model answers."""
-    return State(status="ready", version=service.model.artifact.version)
+@public.get("/ready", responses=_responses(503))
+async def ready(service: Ready) -> ModelStatus:
+    """Tell whether the model answers."""
+    return ModelStatus(status="ready", version=service.model.artifact.version)
 
 
-@public.get("/metrics", response_class=PlainTextResponse)
+@described.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> PlainTextResponse:
     """Counts and times, for Prometheus."""
     return PlainTextResponse(request.app.state.service.telemetry.text(), media_type="text/plain; version=0.0.4")
+
+
+@described.get("/openapi.json", include_in_schema=False)
+async def openapi(request: Request) -> JSONResponse:
+    """The description of the service."""
+    return JSONResponse(request.app.openapi())
 
 
 @public.get("/", response_class=HTMLResponse)
@@ -156,12 +204,12 @@ def _plain(texts: list, settings: Settings) -> list[str | dict[str, str]]:
     """The texts of a request as strings and dicts; too many, or too long, are refused."""
     if len(texts) > settings.most_texts:
         raise HTTPException(413, f"{len(texts):,} texts; send {settings.most_texts:,} at most at a time")
-    found = [text if isinstance(text, str) else text.model_dump(by_alias=True) for text in texts]
-    for i, text in enumerate(found):
+    plain = [text if isinstance(text, str) else text.model_dump(by_alias=True) for text in texts]
+    for i, text in enumerate(plain):
         longest = max(map(len, text.values() if isinstance(text, dict) else [text]))
         if longest > settings.most_chars:
             raise HTTPException(413, f"text {i} has {longest:,} characters; send {settings.most_chars:,} at most")
-    return found
+    return plain
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -177,37 +225,40 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         await service.stop()
 
-    app = FastAPI(title="kickbert", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="kickbert", version=__version__, lifespan=lifespan, openapi_url=None)
     app.state.service = service
+    guarded = {"dependencies": [Depends(_authorised)], "responses": _responses(401)} if settings.api_key else {}
     app.include_router(public)
-    guarded = {"dependencies": [Depends(_authorised)], "responses": _problems(401)} if settings.api_key else {}
-    for router in (private, _asking(settings)):
+    app.include_router(described, **(guarded if settings.private_metrics else {}))
+    for router in (private, _model_routes(settings)):
         app.include_router(router, **guarded)
-    app.add_middleware(BodyLimit, most=settings.most_bytes)
-    app.add_middleware(Measured, telemetry=service.telemetry)
+    app.add_middleware(BodyLimit, most=settings.most_bytes, seconds=settings.upload_timeout)
+    app.add_middleware(RequestMetrics, telemetry=service.telemetry)
     _translate(app)
     return app
 
 
 def _translate(app: FastAPI) -> None:
-    """Errors from inside to what a client can act on."""
+    """Answer errors from inside with what a client can act on."""
 
-    def answers(code: int, headers: dict[str, str] | None = None) -> Any:
-        async def answer(request: Request, err: Exception) -> JSONResponse:
-            return JSONResponse({"detail": str(err) or TOLD[code]}, code, headers)
+    def handler(code: int, headers: dict[str, str] | None = None) -> Any:
+        async def handle(request: Request, err: Exception) -> JSONResponse:
+            return JSONResponse({"detail": shorten(str(err), DETAIL) or ERRORS[code]}, code, headers)
 
-        return answer
+        return handle
 
-    for kind in (QueueFull, Busy):
-        app.add_exception_handler(kind, answers(429, {"Retry-After": "1"}))
-    app.add_exception_handler(TimeoutError, answers(504))
-    app.add_exception_handler(ArtifactError, answers(409))
-    app.add_exception_handler(ValueError, answers(422))
+    async def invalid(request: Request, err: RequestValidationError) -> JSONResponse:
+        return JSONResponse({"detail": short_errors(err.errors())}, 422)
 
-
-def serve(settings: Settings, host: str = "127.0.0.1", port: int = 8000) -> None:
-    """Serve until told to stop; requests that were taken are finished first. No text is ever logged."""
-    import uvicorn
-
-    app = create_app(settings)
-    uvicorn.run(app, host=host, port=port, timeout_graceful_shutdown=int(settings.timeout) + 5, server_header=False)
+    again = {"Retry-After": "1"}
+    for kind, code, headers in (
+        (QueueFull, 429, again),
+        (Busy, 429, again),
+        (Stopping, 503, again),
+        (TooLarge, 413, None),
+        (TimeoutError, 504, None),
+        (ArtifactError, 409, None),
+        (ValueError, 422, None),
+    ):
+        app.add_exception_handler(kind, handler(code, headers))
+    app.add_exception_handler(RequestValidationError, invalid)

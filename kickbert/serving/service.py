@@ -1,6 +1,9 @@
 """The model behind a service: it answers in batches, explains, labels files, and is exchanged while it answers."""
 
 import asyncio
+import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,17 +12,16 @@ from typing import Any
 import numpy as np
 from starlette.concurrency import run_in_threadpool
 
-from kickbert.inference.batch_prediction import predict_file
+from kickbert.inference.backends import Backend
+from kickbert.inference.batch_prediction import PredictedFile, predict_file
 from kickbert.inference.predictor import BATCH, Predictor, load
 from kickbert.models.artifact import ArtifactError
 from kickbert.serving.batcher import Batcher
+from kickbert.serving.csv_files import check_csv, escape_formulas
 from kickbert.serving.telemetry import Telemetry
 from kickbert.targets.outputs import prediction_records
 
-
-def _said(text: str | dict[str, str]) -> bool:
-    """Whether there is anything but white space."""
-    return any(cell.strip() for cell in (text.values() if isinstance(text, dict) else [text]))
+PIECE = 2 * BATCH  # rows of a file between two looks at the clock
 
 
 @dataclass(frozen=True)
@@ -30,31 +32,73 @@ class Settings:
         folder: of the model; its latest version is read, and read again on a reload.
         backend, threads: as for `kickbert.load`.
         api_key: that requests must bring in `X-API-Key`; None for none.
+        private_metrics: whether `/metrics` and `/openapi.json` ask for the key too.
         most_bytes: of a body.
-        most_chars: of a text.
-        most_texts: of a request.
+        most_chars: of a text, and of a row of a file.
+        most_texts: of a request; no more than `room`, or they would never be taken.
+        most_rows: of a file.
         room: texts that may wait.
         batch, wait: as for `Batcher`.
-        timeout: seconds after which a request is given up.
-        explaining: explanations at a time.
+        timeout: seconds after which texts and explanations are given up.
+        file_timeout: seconds after which a file is given up.
+        upload_timeout: seconds for a body to arrive.
+        jobs: explanations and files at a time.
+    Raises:
+        ValueError: an API key that no header can bring, or private metrics without a key.
     """
 
     folder: str | Path
     backend: str = "auto"
     threads: int | None = None
     api_key: str | None = None
+    private_metrics: bool = False
     most_bytes: int = 10 * 2**20
     most_chars: int = 100_000
     most_texts: int = 1_000
+    most_rows: int = 10_000
     room: int = 4_096
     batch: int = BATCH
     wait: float = 0.002
-    timeout: float = 30.0
-    explaining: int = 4
+    timeout: float = 4.0
+    file_timeout: float = 60.0
+    upload_timeout: float = 60.0
+    jobs: int = 4
+
+    def __post_init__(self) -> None:
+        key = self.api_key
+        if key is not None and not (key and key.isascii() and key.isprintable() and key == key.strip()):
+            raise ValueError(
+                f"an API key of {len(key)} characters that is empty, or not printable ASCII without spaces around it, "
+                "protects nothing or lets nobody in; give another one, or none (unset KICKBERT_API_KEY)"
+            )
+        if self.private_metrics and key is None:
+            raise ValueError("private_metrics=True asks for the API key, and there is none; give an api_key too")
+        object.__setattr__(self, "most_texts", min(self.most_texts, self.room))
 
 
 class Busy(Exception):
     """There is more to do than can be done in time."""
+
+
+class Stopping(Exception):
+    """The service is being stopped, and what was asked would take longer than that."""
+
+
+class _CheckedBackend:
+    """A backend that calls `check` before each batch; what `check` raises ends the work."""
+
+    def __init__(self, backend: Backend, check: Callable[[], None]):
+        self.backend, self.check = backend, check
+        self.name, self.workers, self.spare = backend.name, backend.workers, backend.spare
+
+    def __call__(self, *batch: Any) -> np.ndarray:
+        self.check()
+        return self.backend(*batch)
+
+
+def _checked(model: Predictor, check: Callable[[], None]) -> Predictor:
+    """The model with work that `check` can end."""
+    return Predictor(model.artifact, _CheckedBackend(model.backend, check))
 
 
 class Service:
@@ -65,22 +109,26 @@ class Service:
     """
 
     def __init__(self, settings: Settings):
-        self.settings, self.explaining = settings, 0
+        self.settings, self.jobs = settings, 0
         self.model: Predictor | None = None
         self.batcher: Batcher | None = None
+        self.ends = math.inf  # on `time.monotonic`: when work is to be over, once the service is being stopped
         self.telemetry = Telemetry(lambda: self.batcher.waiting if self.batcher else 0)
 
     async def start(self) -> None:
         """Load the model and begin to answer."""
         await self.reload()
-        how = self.settings
-        workers = self.model.backend.workers
-        self.batcher = Batcher(lambda texts: self._answer(texts), how.batch, how.wait, how.room, workers)
-        self.batcher.sizes = self.telemetry.batches.observe
+        settings, workers = self.settings, self.model.backend.workers
+        self.batcher = Batcher(self._predict_batch, settings.batch, settings.wait, settings.room, workers)
+        self.batcher.on_batch = self.telemetry.batches.observe
         self.batcher.start()
 
+    def close(self) -> None:
+        """Let explanations and files that take longer than `timeout` from now on end with `Stopping`."""
+        self.ends = time.monotonic() + self.settings.timeout
+
     async def stop(self) -> None:
-        """Prediction what was taken, then end."""
+        """Answer what was taken, then end."""
         if self.batcher is not None:
             await self.batcher.stop()
 
@@ -90,78 +138,109 @@ class Service:
         Raises:
             ArtifactError: it cannot be read, or has other columns or labels; the one before goes on answering.
         """
-        how = self.settings
-        fresh = await run_in_threadpool(load, how.folder, how.backend, threads=how.threads)
-        if self.model is not None and (fresh.text_col, fresh.labels) != (self.model.text_col, self.model.labels):
+        settings = self.settings
+        model = await run_in_threadpool(load, settings.folder, settings.backend, threads=settings.threads)
+        if self.model is not None and (model.text_col, model.labels) != (self.model.text_col, self.model.labels):
             raise ArtifactError(
-                f"{fresh.artifact.version} reads {fresh.text_col} and tells {fresh.labels[:5]}, other columns or "
+                f"{model.artifact.version} reads {model.text_col} and predicts {model.labels[:5]}, other columns or "
                 f"labels than {self.model.artifact.version}, which clients know; start the service anew for it"
             )
-        await run_in_threadpool(fresh.predict_proba, [[""] * len(fresh.text_col)])  # the first call takes longer
-        self.model = fresh
-        self.telemetry.serving(fresh.artifact.version, fresh.backend.name)
-        return fresh.artifact.version
+        await run_in_threadpool(model.predict_proba, [[""] * len(model.text_col)])  # the first call takes longer
+        self.model = model
+        self.telemetry.serving(model.artifact.version, model.backend.name)
+        return model.artifact.version
 
-    def _answer(self, asked: list[tuple[Predictor, Any]]) -> np.ndarray:
-        """PredictionResponse of texts, each by the model that was there when it was asked."""
-        out = np.empty(len(asked), dtype=object)
-        for model in {id(m): m for m, _ in asked}.values():
-            places = [i for i, (m, _) in enumerate(asked) if m is model]
-            for i, probs in zip(places, model.predict_proba([asked[i][1] for i in places], BATCH), strict=True):
-                out[i] = probs
+    def _predict_batch(self, texts: list[tuple[Predictor, Any]], check: Callable[[], None]) -> np.ndarray:
+        """Probabilities of texts, each by the model that answered when it came, an object array of rows."""
+        out = np.empty(len(texts), dtype=object)
+        for model in {id(m): m for m, _ in texts}.values():
+            places = [i for i, (m, _) in enumerate(texts) if m is model]
+            probs = _checked(model, check).predict_proba([texts[i][1] for i in places], BATCH)
+            for i, row in zip(places, probs, strict=True):
+                out[i] = row
         return out
 
     async def predict(self, texts: list, min_confidence: float | None = None) -> dict:
-        """PredictionResponse of texts, as JSON.
+        """Predictions of texts, as JSON.
 
         Raises:
             QueueFull: too many wait already.
             TimeoutError: it took too long.
         """
-        model = self.model
-        found = await asyncio.wait_for(self.batcher([(model, text) for text in texts]), self.settings.timeout)
+        model, seconds = self.model, self.settings.timeout
+        try:
+            rows = await asyncio.wait_for(self.batcher([(model, text) for text in texts]), seconds)
+        except TimeoutError:
+            raise _too_long(seconds, "send fewer or shorter texts at a time") from None
         self.telemetry.texts.inc(len(texts))
-        probs = np.stack(list(found))
-        said = prediction_records(model.target, probs, model.decide(probs), min_confidence)
+        probs = np.stack(list(rows))
+        predictions = prediction_records(model.target, probs, model.decide(probs), min_confidence)
         for i, text in enumerate(texts):
-            if not _said(text):
-                said[i] = dict.fromkeys(said[i])
-        return {"version": model.artifact.version, "predictions": said}
+            if not _has_text(text):
+                predictions[i] = dict.fromkeys(predictions[i])
+        return {"version": model.artifact.version, "predictions": predictions}
 
     async def explain(self, text: Any, label: str | None) -> dict:
         """Words for and against a class, as JSON.
 
         Raises:
-            Busy: so many are explained already.
+            Busy: so many jobs are done already.
+            TimeoutError, Stopping: it took too long.
             ValueError: no such class.
         """
-        if not _said(text):
+        if not _has_text(text):
             return {"label": None, "value": None, "words": []}
-        if self.explaining >= self.settings.explaining:
-            raise Busy(f"{self.explaining} texts are being explained already")
-        self.explaining += 1
-        try:
-            found = await run_in_threadpool(self.model.explain, text, label)
-        finally:
-            self.explaining -= 1
-        words = [{"word": w, "score": float(s)} for w, s in zip(found.words, found.scores, strict=True)]
+        found = await self._job(lambda model: model.explain(text, label), self.settings.timeout, "send a shorter text")
+        words = [{"word": word, "score": float(score)} for word, score in zip(found.words, found.scores, strict=True)]
         return {"label": found.label, "value": found.value, "words": words}
 
-    async def label(self, content: bytes) -> tuple[bytes, Any]:
-        """A CSV with the answers beside its rows, and what is to be said of them.
+    async def label(self, content: bytes) -> tuple[bytes, PredictedFile]:
+        """A CSV file with predictions beside its rows, its formulas made harmless, and a report of the rows.
 
         Raises:
+            TooLarge: too many rows or columns, or a row that is too long.
             ValueError: no CSV, or one without the text columns.
+            Busy: so many jobs are done already.
+            TimeoutError, Stopping: it took too long.
         """
+        settings = self.settings
 
-        def run() -> tuple[bytes, Any]:
+        def predict(model: Predictor) -> tuple[bytes, PredictedFile]:
+            check_csv(content, settings.most_rows, settings.most_chars)
             with TemporaryDirectory() as folder:
                 source, out = Path(folder) / "in.csv", Path(folder) / "out.csv"
                 source.write_bytes(content)
-                done = predict_file(self.model, source, out)
-                return out.read_bytes(), done
+                report = predict_file(model, source, out, piece=PIECE)
+                return escape_formulas(out), report
 
         try:
-            return await run_in_threadpool(run)
+            return await self._job(predict, settings.file_timeout, "send fewer rows at a time, or use kickbert predict")
         except ValueError as err:
             raise ValueError(str(err).split("in.csv ", 1)[-1]) from err
+
+    async def _job(self, work: Callable[[Predictor], Any], seconds: float, advice: str) -> Any:
+        """Work in a thread, with a model that stops when time is up."""
+        if self.jobs >= self.settings.jobs:
+            raise Busy(f"{self.jobs} explanations or files are being worked on already; try again later")
+        until = time.monotonic() + seconds
+
+        def check() -> None:
+            if time.monotonic() > self.ends:
+                raise Stopping
+            if time.monotonic() > until:
+                raise _too_long(seconds, advice)
+
+        self.jobs += 1
+        try:
+            return await run_in_threadpool(work, _checked(self.model, check))
+        finally:
+            self.jobs -= 1
+
+
+def _has_text(text: str | dict[str, str]) -> bool:
+    """Whether there is anything but white space."""
+    return any(cell.strip() for cell in (text.values() if isinstance(text, dict) else [text]))
+
+
+def _too_long(seconds: float, advice: str) -> TimeoutError:
+    return TimeoutError(f"it took over {seconds:g} s; {advice}")

@@ -1,4 +1,4 @@
-"""Where the modules and names of the flat package of version 0.1 went, for messages. Nothing else depends on it."""
+"""New places of the modules and names of version 0.1, for error messages and for MLflow. Nothing else depends on it."""
 
 MODULES = {
     "kickbert._extras": "kickbert.utils.extras",
@@ -34,7 +34,7 @@ MODULES = {
     "kickbert.files": "kickbert.utils.atomic_files",
     "kickbert.folds": "kickbert.data.splits",
     "kickbert.frames": "kickbert.text.columns",
-    "kickbert.token_encoder": "kickbert.text.tokenization",
+    "kickbert.framing": "kickbert.text.tokenization",
     "kickbert.from_df": "kickbert.training.factories",
     "kickbert.graphs": "kickbert.inference.onnx_graphs",
     "kickbert.guard": "kickbert.training.callbacks",
@@ -64,7 +64,7 @@ MODULES = {
     "kickbert.schedule": "kickbert.training.schedule",
     "kickbert.score_plots": "kickbert.evaluation.plots",
     "kickbert.scores": "kickbert.evaluation.scores",
-    "kickbert.serve": "kickbert.serving.app",
+    "kickbert.serve": "kickbert.serving.server",
     "kickbert.service": "kickbert.serving.service",
     "kickbert.show": "kickbert.data.display",
     "kickbert.sizes": "kickbert.experiments.learning_curves",

@@ -1,6 +1,5 @@
 """The service: a real server on loopback, asked as clients ask it."""
 
-import asyncio
 import json
 import re
 import subprocess
@@ -12,11 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import numpy as np
 import pytest
-from serving import Server
+from serving import CSV, JSON, Server
 
 import kickbert
 from kickbert.models.artifact import set_latest
-from kickbert.serving.batcher import Batcher, QueueFull
 
 pytest.importorskip("fastapi", reason="the extra kickbert[serve] is not installed")
 
@@ -48,7 +46,7 @@ def test_words_for_and_against(server):
 
 def test_a_file(server):
     csv = 'id,text\n007,"a bright,\nwarm film"\n8,\n9,a,b,c\n'
-    found = server.client.post("/label", content=csv.encode(), headers={"Content-Type": "text/csv"})
+    found = server.client.post("/label", content=csv.encode(), headers=CSV)
     assert (
         found.headers["X-Rows"] == "2" and found.headers["X-Without-Text"] == "1" and found.headers["X-Skipped"] == "1"
     )
@@ -58,17 +56,50 @@ def test_a_file(server):
         and lines[1].startswith("007,")
         and lines[3] == "8,,,,,"
     )
-    told = server.client.post("/label", content=b"a,b\n1,2\n", headers={"Content-Type": "text/csv"})
+    told = server.client.post("/label", content=b"a,b\n1,2\n", headers=CSV)
     assert told.status_code == 409 and told.json()["detail"] == "has no column 'text'; it has ['a', 'b']"
+
+
+def test_formulas_in_a_file_are_harmless(server):
+    answer = server.client.post("/label", content=b"text,n\n=1+1,-5\n@a,+x\n", headers=CSV)
+    assert [line.split(",")[:2] for line in answer.text.splitlines()[1:]] == [["'=1+1", "-5"], ["'@a", "'+x"]]
 
 
 def test_about_itself(server):
     about = server.client.get("/model").json()
     assert about["labels"] == ["bad", "good"] and about["card"].startswith("---") and about["version"] == "v1"
-    assert server.client.get("/health").json()["status"] == "ok"
-    told = server.client.get("/metrics").text
-    assert re.search(r'kickbert_requests_total\{path="/ready",status="200"\} \d', told)
-    assert f'kickbert_model{{backend="{about["backend"]}"' in told and "kickbert_queue_texts 0.0" in told
+    assert server.client.get("/health").json() == {"status": "ok"}
+    assert server.client.get("/ready").json() == {"status": "ready", "version": "v1"}
+    metrics = server.client.get("/metrics").text
+    assert re.search(r'kickbert_requests_total\{path="/ready",status="200"\} \d', metrics)
+    assert f'kickbert_model{{backend="{about["backend"]}"' in metrics and "kickbert_queue_texts 0.0" in metrics
+
+
+def test_one_text_by_either_name(server):
+    answers = [server.client.post("/predict", json={name: "a bright film"}).json() for name in ("text", "texts")]
+    assert answers[0] == answers[1] and answers[0]["predictions"][0]["label"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, 200),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "http://a.proxy"}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+        ({"Origin": "http://{host}"}, 200),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site", "Origin": "http://{host}"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+)
+def test_pages_of_other_sites_can_make_it_do_nothing(server, headers, code):
+    headers = {name: value.format(host=server.url.removeprefix("http://")) for name, value in headers.items()}
+    assert server.client.post("/reload", headers=headers).status_code == code
+    assert server.client.post("/label", content=b"text\na\n", headers=CSV | headers).status_code == code
+    if code == 403:  # JSON needs a browser's question first, and there is no answer to it that would allow it
+        assert server.client.post("/predict", content=b'"a"', headers=headers).status_code in (403, 422)
+        assert server.client.options("/predict", headers=headers).status_code == 405
 
 
 @pytest.mark.parametrize(
@@ -76,9 +107,11 @@ def test_about_itself(server):
     [
         (b'{"texts": []}', 422),
         (b"{", 422),
-        (b"\xff\xfe", 422),
+        (b"\xff\xfe", 400),
         (b'{"texts": ["\xff"]}', 400),
         (b'{"texts": 1}', 422),
+        (b'{"text": ["a"]}', 422),
+        (b'{"text": "a", "texts": "a"}', 422),
         (b'{"texts": [null]}', 422),
         (b'{"texts": ["a"], "extra": 1}', 422),
         (b'{"texts": {"text": "a", "more": "b"}}', 422),
@@ -92,8 +125,16 @@ def test_about_itself(server):
     ],
 )
 def test_bad_requests(server, body, code):
-    found = server.client.post("/predict", content=body, headers={"Content-Type": "application/json"})
-    assert found.status_code == code and found.json()["detail"]
+    answer = server.client.post("/predict", content=body, headers=JSON)
+    assert answer.status_code == code and answer.json()["detail"]
+
+
+def test_errors_do_not_repeat_the_input(server):
+    answer = server.client.post("/predict", json={"texts": ["secret", 1] * 30, "x" * 1_000: 1})
+    assert answer.status_code == 422 and "secret" not in answer.text and len(answer.content) < 4_000
+    assert answer.json()["detail"][-1]["msg"].startswith("and ")
+    answer = server.client.post("/predict", content=b"secret", headers={"Content-Type": "text/plain"})
+    assert answer.status_code == 422 and "secret" not in answer.text
 
 
 def test_a_body_of_unknown_length_is_cut_off_too(server):
@@ -115,9 +156,7 @@ def test_malformed_requests(server):
         body = bytearray(good)
         for _ in range(3):
             body[rng.integers(len(body))] = int(rng.integers(256))
-        return server.client.post(
-            "/predict", content=bytes(body), headers={"Content-Type": "application/json"}
-        ).status_code
+        return server.client.post("/predict", content=bytes(body), headers=JSON).status_code
 
     with ThreadPoolExecutor(8) as pool:
         codes = set(pool.map(ask, range(2_000)))
@@ -135,100 +174,72 @@ def test_the_contract_holds(server, tmp_path):
 
 
 def test_two_columns_and_a_key(served):
-    server = Server(served / "two", "--api-key", "secret")
+    server = Server(served / "two", "--api-key", "secret", "--private-metrics", "--room", 50)
+    key, ask = {"X-API-Key": "secret"}, {"texts": {"text": "a", "more": "b"}}
     try:
-        ask = {"texts": {"text": "a", "more": "b"}}
-        assert server.client.post("/predict", json=ask).status_code == 401
-        assert server.client.post("/predict", json=ask, headers={"X-API-Key": "wrong"}).status_code == 401
-        assert server.client.post("/predict", json=ask, headers={"X-API-Key": "sécret".encode()}).status_code == 401
-        key = {"X-API-Key": "secret"}
+        for wrong in ({}, {"X-API-Key": "wrong"}, {"X-API-Key": "sécret".encode()}, {"X-API-Key": ""}):
+            assert server.client.post("/predict", json=ask, headers=wrong).status_code == 401
         assert server.client.post("/predict", json=ask, headers=key).status_code == 200
-        told = server.client.post("/predict", json={"texts": ["a"]}, headers=key)
-        assert told.status_code == 422
-        told = server.client.get("/health"), server.client.get("/model")
-        assert [t.status_code for t in told] == [200, 401]
+        assert server.client.post("/predict", json={"texts": ["a"]}, headers=key).status_code == 422
+        for path, code in {"/health": 200, "/ready": 200, "/": 200}.items():
+            assert server.client.get(path).status_code == code
+        for path in ("/model", "/metrics", "/openapi.json"):
+            assert [server.client.get(path, headers=h).status_code for h in ({}, key)] == [401, 200], path
+        answer = server.client.post("/predict", json={"texts": [ask["texts"]] * 60}, headers=key)
+        assert answer.status_code == 413 and answer.json()["detail"] == "60 texts; send 50 at most at a time"
     finally:
         log = server.stop()
     assert "POST /predict" in log and "more" not in log
 
 
+def saved_model(learner, home) -> None:
+    """A new version whose model card was edited, as people do."""
+    with (learner.save_artifact(home) / "README.md").open("a", encoding="utf-8") as card:
+        card.write("\nOurs.\n")
+
+
 def test_a_reload_drops_no_request_and_a_stop_finishes_what_it_took(tiny, reviews, tmp_path):
     home = tmp_path / "k"
     learn = kickbert.learner_from_df(reviews, model=tiny, precision="fp32", path=tmp_path)
-    learn.save_artifact(home)
-    server, codes, going = Server(home), [], threading.Event()
+    saved_model(learn, home)
+    server, stopped = Server(home, "--timeout", 60), threading.Event()
+    versions = [[] for _ in range(4)]  # that each client was answered by: among clients answers may overtake each other
+    clients = [httpx.Client(base_url=server.url, timeout=60) for _ in versions]
 
-    def ask(client: httpx.Client) -> None:
-        while not going.is_set():
-            codes.append(client.post("/predict", json={"texts": ["a bright film"] * 8}).json()["version"])
+    def ask(client: httpx.Client, seen: list[str]) -> None:
+        while not stopped.is_set():
+            seen.append(client.post("/predict", json={"texts": ["a bright film"] * 8}).json()["version"])
+
+    def wait_for_more(count: int) -> None:
+        ends = [len(seen) + count for seen in versions]
+        while any(len(seen) < end for seen, end in zip(versions, ends, strict=True)):
+            assert not any(one.done() for one in asking), [one.exception() for one in asking if one.done()]
+            time.sleep(0.01)
 
     with ThreadPoolExecutor(4) as pool:
-        clients = [httpx.Client(base_url=server.client.base_url, timeout=60) for _ in range(4)]
-        asked = [pool.submit(ask, client) for client in clients]
-        while len(codes) < 20:
-            time.sleep(0.01)
-        learn.save_artifact(home)
+        asking = [pool.submit(ask, client, seen) for client, seen in zip(clients, versions, strict=True)]
+        wait_for_more(5)
+        saved_model(learn, home)
         assert server.client.post("/reload").json() == {"status": "reloaded", "version": "v2"}
-        at = len(codes)
-        while len(codes) < at + 40:
-            time.sleep(0.01)
+        assert server.client.get("/model").json()["card"].endswith("\nOurs.\n")
+        wait_for_more(1)  # what was asked before may still be answered by the version before
+        begun = [len(seen) for seen in versions]
+        wait_for_more(10)
         other = kickbert.learner_from_df(reviews.replace("bad", "poor"), model=tiny, precision="fp32", path=tmp_path)
         other.save_artifact(home)
-        told = server.client.post("/reload")
-        assert told.status_code == 409 and "other columns or labels than v2" in told.json()["detail"]
+        refusal = server.client.post("/reload")
+        assert refusal.status_code == 409 and "other columns or labels than v2" in refusal.json()["detail"]
         set_latest(home, "v2")
         (home / "v2" / "kickbert.json").write_text("{")
         assert server.client.post("/reload").status_code == 409  # and the one before goes on
-        going.set()
-        for one in asked:
+        stopped.set()
+        for one in asking:
             one.result()
-    assert codes[0] == "v1" and codes[-1] == "v2" and codes == sorted(codes)
+    for seen, at in zip(versions, begun, strict=True):
+        assert seen[0] == "v1" and seen == sorted(seen) and set(seen[at:]) == {"v2"}
     with ThreadPoolExecutor(4) as pool:  # taken before the signal, answered after it
-        late = [
-            pool.submit(clients[i].post, "/predict", json={"texts": [f"{i} {j}" for j in range(900)]}) for i in range(4)
-        ]
+        texts = [f"a bright film {j}" for j in range(900)]
+        late = [pool.submit(client.post, "/predict", json={"texts": texts}) for client in clients]
         time.sleep(0.3)
         server.stop()
         assert [one.result().status_code for one in late] == [200] * 4
-
-
-def test_batches_gather_and_the_queue_is_bounded():
-    sizes, gate = [], threading.Event()
-
-    def answer(texts):
-        gate.wait(5)
-        sizes.append(len(texts))
-        return np.array([float(t) for t in texts])
-
-    async def main():
-        batcher = Batcher(answer, most=8, wait=0.01, room=20)
-        batcher.start()
-        first = asyncio.create_task(batcher(["0"]))
-        await asyncio.sleep(0.05)  # it is being answered
-        others = [asyncio.create_task(batcher([str(i), str(i)])) for i in range(1, 11)]
-        await asyncio.sleep(0)
-        with pytest.raises(QueueFull):
-            await batcher(["1", "2", "3"])
-        others[-1].cancel()
-        gate.set()
-        assert (await first).tolist() == [0]
-        found = [(await one).tolist() for one in others[:-1]]
-        assert found == [[i, i] for i in range(1, 10)]
-        await batcher.stop()
-
-    asyncio.run(main())
-    assert sizes[0] == 1 and sum(sizes) == 19 and max(sizes) == 8
-
-
-def test_an_error_of_the_model_reaches_those_who_asked():
-    def answer(texts):
-        raise RuntimeError("no")
-
-    async def main():
-        batcher = Batcher(answer)
-        batcher.start()
-        with pytest.raises(RuntimeError, match="no"):
-            await batcher(["a"])
-        await batcher.stop()
-
-    asyncio.run(main())

@@ -85,5 +85,16 @@ def test_the_image_is_what_it_should_be():
     )
     wanted = (REPO / "container" / "requirements.txt").read_text(encoding="utf-8")
     assert not re.search(r"^(torch|transformers|fastai)", wanted, re.M)
-    compose = (REPO / "compose.yaml").read_text(encoding="utf-8")
-    assert "read_only: true" in compose and "/model:ro" in compose
+
+
+def test_compose_opens_no_service_without_a_key_and_stops_it_in_time():
+    import yaml
+
+    from kickbert.serving.server import GRACE
+    from kickbert.serving.service import Settings
+
+    service = yaml.safe_load((REPO / "compose.yaml").read_text(encoding="utf-8"))["services"]["kickbert"]
+    assert service["read_only"] and service["volumes"] == ["./models/k:/model:ro"] and service["cap_drop"] == ["ALL"]
+    # `:?` is refused by compose with this message, where the variable is not set or empty.
+    assert service["environment"]["KICKBERT_API_KEY"].startswith("${KICKBERT_API_KEY:?set it")
+    assert int(service["stop_grace_period"].removesuffix("s")) > Settings("k").timeout + GRACE

@@ -1,0 +1,97 @@
+"""Batches: they gather, they split, they are bounded, and work that nobody waits for ends."""
+
+import asyncio
+import threading
+
+import numpy as np
+import pytest
+
+from kickbert.serving.batcher import Abandoned, Batcher, QueueFull
+
+
+def run(main) -> None:
+    asyncio.run(asyncio.wait_for(main(), 30))
+
+
+def test_batches_gather_and_the_queue_is_bounded():
+    sizes, gate = [], threading.Event()
+
+    def answer(texts, check):
+        gate.wait(5)
+        sizes.append(len(texts))
+        return np.array([float(t) for t in texts])
+
+    async def main():
+        batcher = Batcher(answer, most=8, wait=0.01, room=20)
+        batcher.start()
+        first = asyncio.create_task(batcher(["0"]))
+        await asyncio.sleep(0.05)  # it is being answered
+        others = [asyncio.create_task(batcher([str(i), str(i)])) for i in range(1, 11)]
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFull, match="20 texts wait already"):
+            await batcher(["1", "2", "3"])
+        others[-1].cancel()
+        gate.set()
+        assert (await first).tolist() == [0]
+        assert [(await one).tolist() for one in others[:-1]] == [[i, i] for i in range(1, 10)]
+        await batcher.stop()
+
+    run(main)
+    assert sizes[0] == 1 and sum(sizes) == 19 and max(sizes) == 8
+
+
+def test_a_large_request_goes_in_several_batches_and_comes_back_in_order():
+    sizes = []
+
+    def answer(texts, check):
+        sizes.append(len(texts))
+        return np.array(texts)
+
+    async def main():
+        batcher = Batcher(answer, most=8, room=100)
+        batcher.start()
+        assert (await batcher(list(range(50)))).tolist() == list(range(50))
+        await batcher.stop()
+
+    run(main)
+    assert sum(sizes) == 50 and max(sizes) == 8
+
+
+def test_what_nobody_waits_for_is_not_answered():
+    begun, ended = threading.Event(), []
+
+    def answer(texts, check):
+        begun.set()
+        try:
+            for _ in range(500):
+                check()
+                threading.Event().wait(0.01)
+        except Abandoned as err:
+            ended.append(type(err))
+            raise
+        return np.array(texts)
+
+    async def main():
+        batcher = Batcher(answer, most=2)
+        batcher.start()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(batcher(list(range(20))), 0.1)
+        await batcher.stop()  # at once: the batch that had begun ends, the nine others do not begin
+        assert batcher.waiting == 0
+
+    run(main)
+    assert begun.is_set() and ended == [Abandoned]
+
+
+def test_an_error_of_the_model_reaches_those_who_asked():
+    def answer(texts, check):
+        raise RuntimeError("no")
+
+    async def main():
+        batcher = Batcher(answer)
+        batcher.start()
+        with pytest.raises(RuntimeError, match="no"):
+            await batcher(["a"])
+        await batcher.stop()
+
+    run(main)
