@@ -1,4 +1,4 @@
-"""Which of several recipes is better, and whether that may be said."""
+"""Comparison of recipes: cross-validated on the same folds, with paired significance tests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from kickbert.evaluation.significance import holm, paired_test
 from kickbert.experiments.cross_validation import CrossValidation, cross_validate
 from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION
 
-LEVEL = 0.05
+LEVEL = 0.05  # of significance
 
 
 @dataclass(frozen=True, repr=False)
@@ -21,42 +21,46 @@ class Comparison:
     """Recipes side by side.
 
     Args:
-        table: a row per recipe, the best first: mean and spread of its scores, its loss per row, the p-value against
-            the best.
-        told: the outcome in words.
+        table: a row per recipe, the best first: its mean loss per row, the p-value against the best, the mean of each
+            score over folds.
+        conclusion: the outcome in words.
         runs: the cross-validation of each recipe.
     """
 
     table: pd.DataFrame
-    told: str
+    conclusion: str
     runs: dict[str, CrossValidation]
 
     def __repr__(self) -> str:
-        return f"{self.table.to_string(index=False, float_format='{:,.3f}'.format)}\n{self.told}"
+        return f"{self.table.to_string(index=False, float_format='{:,.3f}'.format)}\n{self.conclusion}"
 
     def _repr_html_(self) -> str:
-        return self.table.to_html(index=False, float_format="{:,.3f}".format) + f"<p>{self.told}</p>"
+        return self.table.to_html(index=False, float_format="{:,.3f}".format) + f"<p>{self.conclusion}</p>"
 
 
-def row_losses(found: Predictions) -> np.ndarray:
-    """What each row's answer costs: 1 for a wrong class, buckets or share of labels missed, the error in its unit."""
-    target = found.target
-    if target.task == REGRESSION:
-        truth, value = found.numbers
-        return np.abs(truth - value)
-    if target.task == MULTI:
-        return (found.y_true != found.y_pred).mean(1)
-    missed = np.abs(found.y_true - found.y_pred)
-    return missed.astype(float) if target.task == ORDINAL else (missed > 0).astype(float)
+def row_losses(predictions: Predictions) -> np.ndarray:
+    """The loss of each row, shape (n,).
+
+    It is the 0-1 loss of a class, the Hamming loss of several labels, and the absolute error of ordered classes, in
+    ranks, and of numbers, in their unit.
+    """
+    task = predictions.target.task
+    if task == REGRESSION:
+        true, predicted = predictions.numbers
+        return np.abs(true - predicted)
+    if task == MULTI:
+        return (predictions.y_true != predictions.y_pred).mean(1)
+    errors = np.abs(predictions.y_true - predictions.y_pred)
+    return errors.astype(float) if task == ORDINAL else (errors > 0).astype(float)
 
 
-def compare(recipes: Mapping[str, dict], df: pd.DataFrame, **how: Any) -> Comparison:
-    """Cross-validate recipes on the same folds, and test whether the best is better than each of the others.
+def compare(recipes: Mapping[str, dict], df: pd.DataFrame, **shared: Any) -> Comparison:
+    """Cross-validate recipes on the same folds, and test whether the best is significantly better than the others.
 
     Args:
         recipes: arguments of `learner_from_df`, and `fit` if one trains otherwise, by the recipe's name.
         df: the rows.
-        how: arguments of `cross_validate` and what all recipes share.
+        shared: arguments of `cross_validate`, and of `learner_from_df` what all recipes share.
     Returns:
         A table, and the outcome in words. p-values are corrected for the number of comparisons (Holm 1979); they
         speak of these models on further rows of the same kind, not of training anew.
@@ -65,26 +69,27 @@ def compare(recipes: Mapping[str, dict], df: pd.DataFrame, **how: Any) -> Compar
     """
     if len(recipes) < 2:
         raise ValueError(f"{len(recipes)} recipes are nothing to compare; give at least two, by name")
-    how = {"cache": Cache()} | how
-    named = {name: {"name": f"{how['name']}: {name}"} if how.get("name") else {} for name in recipes}
-    runs = {name: cross_validate(df, **how | named[name] | recipe) for name, recipe in recipes.items()}
-    truths = [run.predictions.y_true for run in runs.values()]
-    if any(t.shape != truths[0].shape or (t != truths[0]).any() for t in truths):
+    shared = {"cache": Cache()} | shared
+    named = {name: {"name": f"{shared['name']}: {name}"} if shared.get("name") else {} for name in recipes}
+    runs = {name: cross_validate(df, **shared | named[name] | recipe) for name, recipe in recipes.items()}
+    first, *others = [run.predictions.y_true for run in runs.values()]
+    if not all(np.array_equal(first, other) for other in others):
         raise ValueError("the recipes predict different things: give all of them the same label_col, bins and task")
     losses = {name: row_losses(run.predictions) for name, run in runs.items()}
     order = sorted(runs, key=lambda name: losses[name].mean())
-    p = holm([paired_test(losses[order[0]], losses[name]) for name in order[1:]])
+    p_values = holm([paired_test(losses[order[0]], losses[name]) for name in order[1:]])
     rows = []
-    for name, value in zip(order, [np.nan, *p], strict=True):
-        told = runs[name].summary().set_index("score")["mean"].to_dict()
-        rows.append({"recipe": name, "loss per row": losses[name].mean(), "p against the best": value} | told)
-    return Comparison(pd.DataFrame(rows), _told(order, p), runs)
+    for name, p in zip(order, [np.nan, *p_values], strict=True):
+        means = runs[name].summary().set_index("score")["mean"].to_dict()
+        rows.append({"recipe": name, "loss per row": losses[name].mean(), "p-value": p} | means)
+    return Comparison(pd.DataFrame(rows), _conclusion(order, p_values), runs)
 
 
-def _told(order: list[str], p: list[float]) -> str:
-    best, worse = order[0], [n for n, v in zip(order[1:], p, strict=True) if v < LEVEL]
-    alike = [n for n in order[1:] if n not in worse]
-    said = [f"{best!r} is better than {', '.join(map(repr, worse))} (p < {LEVEL})"] if worse else []
+def _conclusion(order: list[str], p_values: list[float]) -> str:
+    best, *others = order
+    worse = [name for name, p in zip(others, p_values, strict=True) if p < LEVEL]
+    alike = [name for name in others if name not in worse]
+    parts = [f"{best!r} is better than {', '.join(map(repr, worse))} (p < {LEVEL})"] if worse else []
     if alike:
-        said.append(f"whether {best!r} is better than {', '.join(map(repr, alike))} cannot be told from these rows")
-    return "; ".join(said)
+        parts.append(f"that {best!r} is better than {', '.join(map(repr, alike))} is not significant on these rows")
+    return "; ".join(parts)

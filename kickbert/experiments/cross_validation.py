@@ -1,6 +1,6 @@
-"""k-fold cross-validation of a whole recipe.
+"""k-fold cross-validation of a recipe, the arguments of `learner_from_df`.
 
-df, recipe → folds → a learner for each, all reading one cache → each row judged by a model that never saw it
+df, recipe → folds → a learner for each, all reading one cache → out-of-fold predictions → scores by fold
 """
 
 import time
@@ -33,18 +33,18 @@ from kickbert.utils.hub import resolve
 from kickbert.utils.messages import shorten
 from kickbert.utils.progress import bar
 
-PART = "part of the fold"
+PART = "part of the fold"  # a column: train, valid or test
 
 
 @dataclass(frozen=True, repr=False)
 class CrossValidation:
-    """What came of the folds.
+    """Scores by fold, and out-of-fold predictions.
 
     Args:
         folds: a row per fold and repeat: its scores, and the seconds it took.
-        predictions: of all rows with text and label, in the order of df, each by a model that never saw it; of repeats
-            the mean of the probabilities and the first decision.
-        probs: the probabilities as a DataFrame indexed like df; NaN where there is no text or no label.
+        predictions: of all rows with text and label, in the order of df, each by a model that was not trained on it; of
+            repeats the mean of the probabilities and the first decision.
+        probs: the predictions as a DataFrame indexed like df; NaN where there is no text or no label.
     """
 
     folds: pd.DataFrame
@@ -64,21 +64,21 @@ class CrossValidation:
 
 
 def fit_gradual(learn: Any) -> None:
-    """How a fold is trained, unless you say otherwise."""
+    """Train by gradual unfreezing: the default of `fit`."""
     learn.fit_gradual()
 
 
 @dataclass(frozen=True)
 class FoldAssignment:
-    """The rows of a cross-validation and how they are dealt.
+    """The rows of a cross-validation and their fold assignment.
 
     Args:
         rows: with text and label, numbered anew.
-        usable: which of the given rows these are.
-        target: what is predicted, learnt from all of them, so that all folds speak of the same classes.
-        parts: of each fold.
+        usable: which rows of df these are, bool.
+        target: what is predicted, learnt from all of them, so that all folds have the same classes.
+        parts: of each fold and repeat the part of each row, train, valid or test.
         recipe: arguments of `learner_from_df`, buckets given by their edges.
-        truth: codes of the target.
+        y_true: codes of the target.
     """
 
     rows: pd.DataFrame
@@ -86,7 +86,7 @@ class FoldAssignment:
     target: Target
     parts: list[np.ndarray]
     recipe: dict
-    truth: np.ndarray
+    y_true: np.ndarray
 
 
 def cross_validate(
@@ -108,15 +108,15 @@ def cross_validate(
     Args:
         df: the rows; never changed.
         folds: how many, at least 2, stratified by the target.
-        repeats: how often the rows are dealt anew.
+        repeats: how often the rows are assigned to folds anew.
         group_col: rows of one group (a customer, an author) stay in one fold.
         valid: share of the rows outside a fold that validate, for whatever training chooses by them.
-        fit: trains a learner.
+        fit: trains a learner; gradual unfreezing by default.
         seed: of the folds and of training.
         folder: where each fold is kept once it is done; the same call goes on after a kill. A fold is found again by
             all that it depends on: rows, recipe, `fit` with what it reads, the files of a model's folder, the seed.
-        name: stands for arguments of which it cannot be told whether they are the same in another process, such as an
-            object with an open file: give another one whenever you change them.
+        name: stands for arguments that may differ in another process, such as an object with an open file: give
+            another one whenever you change them.
         cache: where the frozen part is kept; by default one place for all folds.
         recipe: arguments of `learner_from_df`.
     Returns:
@@ -124,19 +124,19 @@ def cross_validate(
     Raises:
         ValueError: more folds than rows, a column that is not there, or a folder and an argument that needs `name`.
     """
-    given = assign_folds(df, recipe, folds, repeats, group_col, valid, seed)
-    kept = None if folder is None else _subfolder(folder, given, fit, seed, name)
-    how = given.recipe | {"seed": seed, "cache": cache or Cache()}
-    found = []
-    for number in bar(range(len(given.parts)), "folds"):
-        file = None if kept is None else kept / f"fold-{number}.npz"
+    assignment = assign_folds(df, recipe, folds, repeats, group_col, valid, seed)
+    subfolder = None if folder is None else _subfolder(folder, assignment, fit, seed, name)
+    options = assignment.recipe | {"seed": seed, "cache": cache or Cache()}
+    results = []
+    for number in bar(range(len(assignment.parts)), "folds"):
+        file = None if subfolder is None else subfolder / f"fold-{number}.npz"
         if file is None or not file.exists():
-            result = _fold(given, number, how, fit)
+            result = _fold(assignment, number, options, fit)
             if file is not None:
                 with replacing(file) as part, part.open("wb") as out:
                     np.savez(out, **result)
-        found.append(result if file is None else dict(np.load(file)))
-    return _together(given, found, folds, df.index)
+        results.append(result if file is None else dict(np.load(file)))
+    return _together(assignment, results, folds, df.index)
 
 
 def assign_folds(
@@ -145,21 +145,21 @@ def assign_folds(
     """Rows that can be used, the target of all of them, and the part of each row in each fold."""
     names = ("bins", "bin_format", "label_delim", "task", "labels", "decimal")
     column = TargetOptions(recipe.get("label_col", "label"), **{name: recipe.get(name) for name in names})
-    found = usable_rows(df, TextOptions(recipe.get("text_col", "text")), column, group_col=group_col)
-    rows, values = found.df.reset_index(drop=True), found.values.reset_index(drop=True)
-    target = column.fit(values, found.task)
+    usable = usable_rows(df, TextOptions(recipe.get("text_col", "text")), column, group_col=group_col)
+    rows, values = usable.df.reset_index(drop=True), usable.values.reset_index(drop=True)
+    target = column.fit(values, usable.task)
     if isinstance(target, Bins):
         recipe = recipe | {"bins": list(target.edges)}
     groups = None if group_col is None else rows[group_col].to_numpy()
-    parts = fold_assignments(column.strata(values, found.task), groups, folds, repeats, valid, seed)
-    return FoldAssignment(rows, found.mask, target, parts, recipe | {"task": found.task}, target.encode(values))
+    parts = fold_assignments(column.strata(values, usable.task), groups, folds, repeats, valid, seed)
+    return FoldAssignment(rows, usable.mask, target, parts, recipe | {"task": usable.task}, target.encode(values))
 
 
 def _subfolder(folder: str | Path, assignment: FoldAssignment, fit: Callable, seed: int, name: str | None) -> Path:
-    """Where folds are kept: named by what they depend on, the rows, how they are dealt, the recipe, the training.
+    """Where folds are kept: named by what they depend on, the rows, their assignment, the recipe, the training.
 
     Args:
-        name: stands for what cannot be told for certain.
+        name: stands for what may differ in another process.
     """
     recipe = {"model": "roberta-base", "precision": "auto", "text_col": "text", "label_col": "label"}
     recipe |= assignment.recipe | {"fit": fit}
@@ -174,9 +174,9 @@ def _subfolder(folder: str | Path, assignment: FoldAssignment, fit: Callable, se
         except Unidentifiable as err:
             if name is None:
                 raise ValueError(
-                    f"folder={str(folder)!r} keeps folds by all that they depend on, and of {argument}="
-                    f"{shorten(repr(value), 60)} that cannot be told for certain: {err}; give name='...', which stands "
-                    "for it and which you change with it, or no folder"
+                    f"folder={str(folder)!r} keeps folds by all that they depend on, and {argument}="
+                    f"{shorten(repr(value), 60)} cannot be identified: {err}; give name='...', which stands for it and "
+                    "which you change with it, or no folder"
                 ) from err
     return Path(folder) / fingerprint(__version__, seed, name, sorted(prints.items()))
 
@@ -188,50 +188,57 @@ def _content(model: str | Path) -> Any:
     return {str(file.relative_to(folder)): file_digest(file) for file in sorted(files)} or str(model)
 
 
-def _fold(given: FoldAssignment, number: int, recipe: dict, fit: Callable) -> dict[str, np.ndarray]:
+def _fold(assignment: FoldAssignment, number: int, recipe: dict, fit: Callable) -> dict[str, np.ndarray]:
     """Train on the fold's own rows and predict the others, in terms of all rows' classes."""
-    start, part = time.perf_counter(), given.parts[number]
+    start, part = time.perf_counter(), assignment.parts[number]
     with redirect_stdout(StringIO()):  # a line per epoch of each fold is no news
-        learn = learner_from_df(given.rows.assign(**{PART: part}), **recipe, valid=PART)
+        learn = learner_from_df(assignment.rows.assign(**{PART: part}), **recipe, valid=PART)
         fit(learn)
-        dl = learn.dls.test_dl(given.rows[part == TEST])
-        probs, _, decided = learn.get_preds(dl=dl, with_decoded=True)
-    own, target = learn.dls.target, given.target
-    probs, decided = aligned(own, target, probs.double().numpy(), decided.numpy())
-    return {"probs": probs, "decided": decided, "seconds": np.array(time.perf_counter() - start)}
+        dl = learn.dls.test_dl(assignment.rows[part == TEST])
+        probs, _, y_pred = learn.get_preds(dl=dl, with_decoded=True)
+    probs, y_pred = aligned(learn.dls.target, assignment.target, probs.double().numpy(), y_pred.numpy())
+    return {"probs": probs, "y_pred": y_pred, "seconds": np.array(time.perf_counter() - start)}
 
 
-def aligned(own: Target, target: Target, probs: np.ndarray, decided: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Predictions in terms of another target: its classes, which may be more, or its scale."""
+def aligned(own: Target, target: Target, probs: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions in terms of another target: its classes, which may be more, or its scale.
+
+    Args:
+        own: the target that the predictions are of.
+        target: the one that they are to be of.
+        probs: shape (n, own classes), or standardized numbers, shape (n, 1).
+        y_pred: the decisions, of `own`'s codes.
+    """
     if target.task == REGRESSION:
         numbers = target.standardize(own.inverse_transform(probs.reshape(-1))).astype(float).reshape(-1, 1)
         return numbers, numbers
     places = np.array([target.classes.index(c) for c in own.classes])
-    wide = np.zeros((len(probs), len(target.classes)))
-    wide[:, places] = probs
+    all_probs = np.zeros((len(probs), len(target.classes)))
+    all_probs[:, places] = probs
     if target.task != MULTI:
-        return wide, places[decided]
-    said = np.zeros(wide.shape, dtype=np.float32)
-    said[:, places] = decided
-    return wide, said
+        return all_probs, places[y_pred]
+    indicators = np.zeros(all_probs.shape, dtype=np.float32)
+    indicators[:, places] = y_pred
+    return all_probs, indicators
 
 
-def _together(given: FoldAssignment, found: list[dict], folds: int, index: pd.Index) -> CrossValidation:
-    """All folds' answers in the order of the rows."""
-    n, target = len(given.rows), given.target
-    sums, rows = np.zeros((n, len(target.names))), []
-    decided = np.zeros_like(given.truth if target.task != REGRESSION else sums)
-    for number, (part, one) in enumerate(zip(given.parts, found, strict=True)):
+def _together(assignment: FoldAssignment, results: list[dict], folds: int, index: pd.Index) -> CrossValidation:
+    """The folds' scores, and their predictions in the order of the rows."""
+    rows, target = assignment.rows, assignment.target
+    sums, scores = np.zeros((len(rows), len(target.names))), []
+    y_pred = np.zeros_like(assignment.y_true if target.task != REGRESSION else sums)
+    for number, (part, result) in enumerate(zip(assignment.parts, results, strict=True)):
         test = part == TEST
-        sums[test] += one["probs"]
+        sums[test] += result["probs"]
         if number < folds:
-            decided[test] = one["decided"]
-        judged = Predictions(target, one["probs"], one["decided"], given.truth[test])
-        scores = scores_of(judged)(np.ones(len(judged)))
-        rows.append({"repeat": number // folds, "fold": number % folds} | scores | {"seconds": float(one["seconds"])})
-    probs = sums / (len(found) // folds)
+            y_pred[test] = result["y_pred"]
+        fold = Predictions(target, result["probs"], result["y_pred"], assignment.y_true[test])
+        place = {"repeat": number // folds, "fold": number % folds}
+        scores.append(place | scores_of(fold)(np.ones(len(fold))) | {"seconds": float(result["seconds"])})
+    probs = sums / (len(results) // folds)
     if target.task == REGRESSION:
-        decided = probs
-    predictions = Predictions(target, probs, decided, given.truth, df=given.rows.set_axis(index[given.usable]))
-    frame = target.frame(probs, decided, index[given.usable]).reindex(index)
-    return CrossValidation(pd.DataFrame(rows), predictions, frame)
+        y_pred = probs
+    index_of_rows = index[assignment.usable]
+    predictions = Predictions(target, probs, y_pred, assignment.y_true, df=rows.set_axis(index_of_rows))
+    frame = target.frame(probs, y_pred, index_of_rows).reindex(index)
+    return CrossValidation(pd.DataFrame(scores), predictions, frame)

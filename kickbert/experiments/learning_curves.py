@@ -1,4 +1,4 @@
-"""What more rows would bring: a recipe trained on growing parts of the training rows."""
+"""Learning curves: scores by the number of training rows, which tell what more rows would bring."""
 
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
@@ -30,38 +30,39 @@ def by_size(
     cache: Cache | None = None,
     **recipe: Any,
 ) -> pd.DataFrame:
-    """Scores by the number of training rows; all parts read one cache.
+    """Cross-validate a recipe on growing subsets of the training rows; all of them read one cache.
 
     Args:
         df: the rows.
         sizes: numbers of training rows.
-        folds: one in so many rows is held out to judge by, the same for all sizes of a repeat.
-        repeats: how often the rows are dealt anew.
+        folds: one in so many rows is held out to test on, the same for all sizes of a repeat.
+        repeats: how often the rows are split anew.
         fit, seed, cache, recipe: as in `cross_validate`.
     Returns:
-        rows, repeat, and the scores of `evaluate`.
+        A row per size and repeat: rows, repeat, and the scores of `evaluate`.
     Raises:
         ValueError: a size that is larger than what is there to train on.
     """
-    given = assign_folds(df, recipe, folds, repeats, None, 0.1, seed)
-    parts = given.parts[::folds]
-    most = min(int((part == TRAIN).sum()) for part in parts)
-    if not sizes or max(sizes) > most or min(sizes) < 2:
-        raise ValueError(f"sizes={list(sizes)} must be from 2 to {most:,}, the rows that are left to train on")
-    how, rows = given.recipe | {"seed": seed, "cache": cache or Cache(), "valid": PART}, []
+    assignment = assign_folds(df, recipe, folds, repeats, None, 0.1, seed)
+    parts = assignment.parts[::folds]
+    largest = min(int((part == TRAIN).sum()) for part in parts)
+    if not sizes or max(sizes) > largest or min(sizes) < 2:
+        raise ValueError(f"sizes={list(sizes)} must be from 2 to {largest:,}, the rows that are left to train on")
+    options, rows = assignment.recipe | {"seed": seed, "cache": cache or Cache(), "valid": PART}, []
     for repeat, size in bar([(r, s) for r in range(repeats) for s in sorted(sizes)], "training on more and more rows"):
-        part = smaller(parts[repeat], size, seed + repeat)
+        part = subsample(parts[repeat], size, seed + repeat)
         with redirect_stdout(StringIO()):
-            learn = learner_from_df(given.rows[part != LEFT_OUT].assign(**{PART: part[part != LEFT_OUT]}), **how)
+            used = part != LEFT_OUT
+            learn = learner_from_df(assignment.rows[used].assign(**{PART: part[used]}), **options)
             fit(learn)
-            found = Predictions.from_model(learn, given.rows[part == TEST])
-        rows.append({"rows": size, "repeat": repeat} | scores_of(found)(np.ones(len(found))))
+            predictions = Predictions.from_model(learn, assignment.rows[part == TEST])
+        rows.append({"rows": size, "repeat": repeat} | scores_of(predictions)(np.ones(len(predictions))))
     return pd.DataFrame(rows)
 
 
-def smaller(part: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """The same parts with `size` of the training rows; a smaller size takes some of a larger one's rows."""
+def subsample(part: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """The same parts with `size` of the training rows; subsets are nested: a smaller one lies in a larger one."""
     train = np.random.default_rng(seed).permutation(np.flatnonzero(part == TRAIN))
-    out = part.copy()
-    out[train[size:]] = LEFT_OUT
-    return out
+    subset = part.copy()
+    subset[train[size:]] = LEFT_OUT
+    return subset

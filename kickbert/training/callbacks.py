@@ -1,4 +1,4 @@
-"""What goes wrong in training: a loss that turns NaN, and a model that says the same of every row."""
+"""Callbacks of every learner: a guard against divergence, a check for collapse, a history; and a lean event loop."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ class TrainingDiverged(ArithmeticError):
 
 
 class Guard(Callback):
-    """Keeps the trainable weights of the last good epoch, and goes back to them when the loss is no longer finite.
+    """Restore the trainable weights of the last good epoch when training diverges: the loss is NaN or infinite.
 
     `GradualLearner.fit` raises `TrainingDiverged` once fastai has wound down, when `error` is set.
     """
@@ -31,14 +31,14 @@ class Guard(Callback):
 
     def _keep(self):
         if not self.idle:
-            self.good = {p: p.detach().clone() for p in self.model.parameters() if p.requires_grad}
+            self.good_weights = {p: p.detach().clone() for p in self.model.parameters() if p.requires_grad}
 
     def after_loss(self):
         if self.idle or not self.training or math.isfinite(self.loss_grad.item()):
             return
         with torch.no_grad():
-            for parameter, value in self.good.items():
-                parameter.copy_(value)
+            for parameter, weights in self.good_weights.items():
+                parameter.copy_(weights)
         rates = [h["lr"] for h in self.opt.hypers]
         self.error = TrainingDiverged(
             f"the training loss became {self.loss_grad.item()} at step {self.train_iter + 1}, with a learning rate of "
@@ -51,47 +51,47 @@ class Guard(Callback):
         self._keep()
 
     def after_fit(self):
-        self.good = {}
+        self.good_weights = {}
 
 
 class Collapse(Callback):
-    """Notices when all validation rows get one and the same answer; `told` says so once the last phase is over."""
+    """Detect a collapsed model, which predicts a constant: `message` says so once the last phase is over."""
 
     run_train = False
     LEAST = 20  # fewer rows may well be of one class
 
     def before_validate(self):
-        self.rows, self.answers = 0, None
+        self.rows, self.predicted = 0, None
 
     def after_pred(self):
         loss = self.loss_func
         if not hasattr(loss, "decodes"):
             return
-        answers = loss.decodes(loss.activation(self.pred.detach().as_subclass(torch.Tensor)))
-        self.rows += len(answers)
-        self.answers = torch.cat([answers[:0] if self.answers is None else self.answers, answers]).unique(dim=0)[:2]
+        y_pred = loss.decodes(loss.activation(self.pred.detach().as_subclass(torch.Tensor)))
+        self.rows += len(y_pred)
+        self.predicted = torch.cat([y_pred[:0] if self.predicted is None else self.predicted, y_pred]).unique(dim=0)[:2]
 
-    def told(self, target: Target) -> str | None:
-        """A sentence about a model that has one answer only, or None."""
-        if getattr(self, "answers", None) is None or len(self.answers) > 1 or self.rows < self.LEAST:
+    def message(self, target: Target) -> str | None:
+        """A warning that all validation rows were predicted alike in the last epoch; None if they were not."""
+        if getattr(self, "predicted", None) is None or len(self.predicted) > 1 or self.rows < self.LEAST:
             return None
-        answer = target.shown(self.answers[0].numpy())
+        label = target.shown(self.predicted[0].numpy())
         return (
-            f"the model says {answer!r} of all {self.rows:,} validation rows: it has learnt nothing but the most usual "
-            "answer; train longer or deeper, with another rate, or with class_weights='balanced'"
+            f"the model predicts {label!r} for all {self.rows:,} validation rows: it has learnt no more than a "
+            "constant; train longer or deeper, with another learning rate, or with class_weights='balanced'"
         )
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A fit.
+    """The learning curve of one fit.
 
     Args:
         title: of its phase; empty outside `fit_gradual`.
         losses: smoothed training loss after each step.
-        rates: of the head, at each step.
-        groups: names of the groups that trained.
-        shares: the rate of each of these over the head's.
+        rates: learning rate of the head at each step.
+        groups: names of the layer groups that trained.
+        shares: the learning rate of each of these over the head's.
         names, values: of losses and metrics, a row of values per epoch.
     """
 
@@ -105,7 +105,7 @@ class Fit:
 
 
 class History(Callback):
-    """Keeps each fit: `learn.history.fits`."""
+    """Record the learning curve of each fit in `learn.history.fits`."""
 
     order = Recorder.order + 1
 
@@ -135,7 +135,7 @@ class History(Callback):
 
 
 class LeanLearner(Learner):
-    """A fastai Learner, alike in what it does, which asks only those callbacks that have something to say."""
+    """A fastai Learner that calls, at each event, only the callbacks that handle it; everything else is fastai's."""
 
     def __call__(self, event_name: str | Sequence[str]) -> None:
         for name in [event_name] if isinstance(event_name, str) else event_name:
@@ -146,6 +146,6 @@ class LeanLearner(Learner):
         if event_name == "after_fit" or not hasattr(event, event_name):
             return super()._call_one(event_name)
         # A callback without the event would look for it through the learner and the model: 10 to 20 µs each time.
-        concerned = [cb for cb in self.cbs if event_name in vars(cb) or hasattr(type(cb), event_name)]
-        for cb in sorted(concerned, key=lambda cb: cb.order):
+        handlers = [cb for cb in self.cbs if event_name in vars(cb) or hasattr(type(cb), event_name)]
+        for cb in sorted(handlers, key=lambda cb: cb.order):
             cb(event_name)

@@ -34,8 +34,8 @@ class RunKey:
     """What a run depends on.
 
     Args:
-        parts: fingerprints by name; what cannot be told for certain has none.
-        uncertain: what that is, and why; empty where everything can be told.
+        parts: fingerprints by name; what may differ in another process has none.
+        uncertain: what that is, and why; empty where everything has one.
     """
 
     parts: dict[str, str]

@@ -1,4 +1,4 @@
-"""DataFrame to `GradualLearner`, in one call."""
+"""Factories of `GradualLearner`: from a DataFrame, and from an artifact."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -68,14 +68,14 @@ def learner_from_df(
     cbs: Any = None,
     path: str | Path = ".",
 ) -> GradualLearner:
-    """A learner that classifies the texts of a DataFrame.
+    """Make a learner that predicts a column of a DataFrame from its texts.
 
     Args:
         df: the rows; never changed.
         text_col: the text column, or several, which are joined with the tokenizer's separator.
         label_col: the target; several columns of zeros and ones are several labels.
         model: hub id, folder written by `save_pretrained`, or "minilm", which needs no network.
-        bins: for a numeric target: a number of quantile buckets, found on the training rows, or the inner edges.
+        bins: for a numeric target: a number of quantile buckets, of the training rows, or the inner edges.
         bin_format: how edges are written in class names: a unit such as "$", or a function of the number.
         label_delim: what stands between the labels of a cell, if a row may have several; lists of labels need none, nor
             do multi-hot lists of zeros and ones.
@@ -95,7 +95,7 @@ def learner_from_df(
         head_layers: 1, or 2 for a hidden layer.
         head: "checkpoint" to keep the head of a `model` that was fine-tuned for the same classes; None for a new one.
         loss: "cross_entropy", "label_smoothing" or "focal"; for several labels "bce", "focal" or "asymmetric"; for a
-            number "mse", "mae" or "huber"; or a function of raw outputs and targets. None for the first of each.
+            number "mse", "mae" or "huber"; or a function of logits and true codes. None for the first of each.
         class_weights: in the loss: "balanced", or a dict of class and weight.
         sampling: "balanced" to draw each class equally often; None for each row once an epoch.
         optimizer: "adamw", "lamb", "adafactor" or "radam", or a fastai `opt_func`.
@@ -124,8 +124,8 @@ def learner_from_df(
     target = dls.target
     print(described(target))
     options = {"pooling": pooling, "dropout": dropout, "layers": head_layers}
-    made = _head(head, model, encoder, target, labels is not None, **options)
-    classifier = TextClassifier(encoder, made, choose_precision(precision, device)).to(device)
+    head_module = _head(head, model, encoder, target, labels is not None, **options)
+    classifier = TextClassifier(encoder, head_module, choose_precision(precision, device)).to(device)
     weights = class_weights_of(class_weights, target, dls.train.rows[1].numpy())
     loss_func = loss_for(target.task, loss, None if weights is None else torch.from_numpy(weights).to(device))
     return GradualLearner(
@@ -204,7 +204,7 @@ def learner_from_artifact(
     path: str | Path = ".",
     **kwargs: Any,
 ) -> GradualLearner:
-    """A learner that goes on where an artifact was saved; arguments as for `GradualLearner.from_artifact`.
+    """Make a learner that goes on where an artifact was saved; arguments as for `GradualLearner.from_artifact`.
 
     Args:
         make: the class of learner.
@@ -223,5 +223,5 @@ def learner_from_artifact(
     tokenizer = TextTokenizer(load_tokenizer(artifact.folder), **lengths)
     tokenizer.token_encoder = artifact.token_encoder  # as it was trained with, whatever this version would make of it
     dls = dataloaders_from_df(df, tokenizer, text, TargetOptions(info["label_col"], target=target), **rows)
-    how = {"seed": seed, "path": Path(path), "metrics": metrics_for(target), **kwargs}
-    return make(dls, model.to(device), loss_func, **how)
+    options = {"seed": seed, "path": Path(path), "metrics": metrics_for(target), **kwargs}
+    return make(dls, model.to(device), loss_func, **options)

@@ -1,4 +1,4 @@
-"""A fastai Learner that unfreezes an encoder's last layers step by step."""
+"""A fastai Learner for gradual unfreezing: the head first, then the encoder's last layers, then deeper ones."""
 
 import time
 import warnings
@@ -21,19 +21,19 @@ from kickbert.cache.storage import Cache
 from kickbert.data.dataloaders import TextDataLoaders
 from kickbert.models.classifier import TextClassifier
 from kickbert.models.saving import save_artifact
-from kickbert.targets.kinds import MULTI, SINGLE
+from kickbert.targets.kinds import MULTI
 from kickbert.targets.thresholds import best_thresholds
 from kickbert.training.callbacks import Collapse, Guard, History
 from kickbert.training.checkpoint import RunKey, load_phase, run_parts, save_phase
 from kickbert.training.loggers import Progress, epoch_line
-from kickbert.training.losses import loss_for
+from kickbert.training.losses import loss_for, loss_of_blocks
 from kickbert.training.optimizers import adamw
 from kickbert.training.prediction import PredictingLearner
 from kickbert.training.schedule import Phase, gradual_unfreezing
 from kickbert.utils.hashing import fingerprint
 from kickbert.utils.progress import interactive
 
-LARGEST = 1.0  # norm of the gradient of several labels
+MAX_NORM = 1.0  # to which the gradient of several labels is clipped
 
 
 def layer_groups(model: TextClassifier) -> list[list[nn.Parameter]]:
@@ -42,14 +42,15 @@ def layer_groups(model: TextClassifier) -> list[list[nn.Parameter]]:
 
 
 class GradualLearner(PredictingLearner):
-    """A fastai Learner over the named groups of a `TextClassifier`. All of fastai's own methods work on it.
+    """A fastai Learner over the named layer groups of a `TextClassifier`. All of fastai's own methods work on it.
 
     Args:
         dls: batches of `Tokens` and targets.
         model: encoder and head.
+        loss_func: None for the one of the task, or, of a `DataBlock`, the one that its blocks bring.
         seed: makes each phase of `fit_gradual` repeatable, whatever ran before it; None for chance.
         cache: keep the states of the frozen part instead of computing them in each epoch; a `Cache` says where.
-        lr: default rate of fastai's own fit methods.
+        lr: default learning rate of fastai's own fit methods.
         kwargs: as for `Learner`.
     """
 
@@ -68,12 +69,12 @@ class GradualLearner(PredictingLearner):
         **kwargs: Any,
     ):
         self.seed, self.phase_title = seed, ""
-        self.first_weights: list[str] = []  # fingerprints of the encoder's groups when the last run began
+        self.start_weights: list[str] = []  # fingerprints of the encoder's groups when the last run began
         target = dls.target if isinstance(dls, TextDataLoaders) else None  # none where a DataBlock made them
         super().__init__(
             dls,
             model,
-            loss_func or loss_for(target.task if target else SINGLE),
+            loss_func or (loss_for(target.task) if target else loss_of_blocks(dls)),
             opt_func=opt_func,
             lr=lr,
             splitter=layer_groups,
@@ -87,7 +88,7 @@ class GradualLearner(PredictingLearner):
         self.remove_cbs(ProgressCallback)
         self.add_cbs([Guard, Collapse, History, *([Progress] if interactive() else [])])
         if target and target.task == MULTI:  # a batch with a rare label pulls hard enough to undo an epoch
-            self.add_cb(GradientClip(LARGEST))
+            self.add_cb(GradientClip(MAX_NORM))
         if cache:
             self.add_cb(PrefixCache(cache) if isinstance(cache, Cache) else PrefixCache())
 
@@ -118,37 +119,37 @@ class GradualLearner(PredictingLearner):
             self._settle()
 
     def _settle(self) -> None:
-        """What is to be done once training is over."""
+        """Warn of a collapsed model and tune the thresholds, once training is over."""
         if not isinstance(self.dls, TextDataLoaders):
             return
-        if told := self.collapse.told(self.dls.target):
-            warnings.warn(told, stacklevel=3)
+        if message := self.collapse.message(self.dls.target):
+            warnings.warn(message, stacklevel=3)
         if self.dls.target.task == MULTI and hasattr(self.loss_func, "thresh"):
             self.tune_thresholds()
 
     def tune_thresholds(self) -> pd.Series:
-        """Choose for each of several labels the probability from which it counts, by F1 on the validation rows.
+        """Tune the decision threshold of each of several labels for F1 on the validation rows.
 
-        It is done after every fit. `predict_df` and the metrics then decide by these thresholds.
+        It is done after every fit. `predict_df` and the metrics decide by these thresholds from then on.
 
         Returns:
             The thresholds, by label.
         """
         with self.no_bar():
-            probs, truth = self.get_preds(ds_idx=1)
-        self.loss_func.thresh = best_thresholds(probs.numpy(), truth.numpy())
+            probs, y_true = self.get_preds(ds_idx=1)
+        self.loss_func.thresh = best_thresholds(probs.numpy(), y_true.numpy())
         return pd.Series(self.loss_func.thresh, index=self.dls.target.names, name="threshold")
 
     def fine_tune(
         self, epochs: int, base_lr: float = 1e-4, freeze_epochs: int = 1, decay: float = 0.9, **kwargs: Any
     ) -> None:
-        """Train the head alone, then everything, with smaller rates for deeper groups.
+        """Train the head alone, then everything, at discriminative learning rates (Howard and Ruder 2018, 3.2).
 
         Args:
             epochs: with everything unfrozen.
-            base_lr: the head's rate then; alone it trains at 20 times that.
+            base_lr: the head's learning rate then; alone it trains at 20 times that.
             freeze_epochs: of the head alone.
-            decay: factor of the rate from one group to the next deeper one.
+            decay: factor of the learning rate from one group to the next deeper one.
             kwargs: as for `fit_one_cycle`.
         """
         self.freeze()
@@ -160,7 +161,7 @@ class GradualLearner(PredictingLearner):
     def fit_gradual(
         self, phases: Sequence[Phase] | None = None, *, resume: bool = False, cbs: Sequence[Callback] | None = None
     ) -> pd.DataFrame:
-        """Train phase by phase: by default the head, then the last four layers.
+        """Train by gradual unfreezing (Howard and Ruder 2018, 3.3): by default the head, then the last four layers.
 
         Each phase ends with a checkpoint under `path/model_dir/gradual.safetensors`.
 
@@ -174,7 +175,7 @@ class GradualLearner(PredictingLearner):
         Raises:
             ValueError: a checkpoint of another run, or a phase that freezes more groups than there are.
         Warns:
-            It cannot be told for certain whether the checkpoint is of the same run; then the run starts afresh.
+            It is not certain that the checkpoint is of the same run, which then starts afresh.
         """
         phases = list(phases) if phases is not None else gradual_unfreezing(len(self.model.groups()))
         bad = [p for p in phases if not 0 <= p.freeze_to < len(self.model.groups())]
@@ -218,7 +219,10 @@ class GradualLearner(PredictingLearner):
 
     def _resumed(self, file: Path, key: RunKey, phases: int) -> list[dict]:
         if key.uncertain:
-            warnings.warn(f"not resumed, for it cannot be told what this run depends on: {key.uncertain}", stacklevel=3)
+            warnings.warn(
+                f"not resumed, for it is not certain that this is the run of the checkpoint: {key.uncertain}",
+                stacklevel=3,
+            )
             return []
         done = load_phase(file, self.model, key)
         print(
@@ -231,19 +235,19 @@ class GradualLearner(PredictingLearner):
         groups = list(self.model.groups().values())
         lowest = min((p.freeze_to for p in phases), default=len(groups))
         weights = [fingerprint(group) for group in groups[:-1]]
-        if resume and self.first_weights:  # the run that was broken off has changed the weights in memory
-            weights[lowest:] = self.first_weights[lowest:]
-        self.first_weights = weights
+        if resume and self.start_weights:  # the run that was broken off has changed the weights in memory
+            weights[lowest:] = self.start_weights[lowest:]
+        self.start_weights = weights
         fixed = {id(p) for group in groups[:lowest] for p in group}
         trained = {name: p for name, p in self.model.named_parameters() if id(p) not in fixed}
         return RunKey.of(run_parts(self, phases, cbs, weights)), trained
 
     def save_artifact(self, folder: str | Path, evaluation: Any = None) -> Path:
-        """Write a new version of a model: weights, tokenizer and facts in a folder that `kickbert.load` reads.
+        """Write a new version of a model: weights, tokenizer and metadata in a folder that `kickbert.load` reads.
 
         Args:
             folder: of all versions; this one becomes `folder/v1`, `v2`, … and the latest.
-            evaluation: what `kickbert.evaluate` found, for the model card; None for the last epoch's metrics.
+            evaluation: what `kickbert.evaluate` returned, for the model card; None for the last epoch's metrics.
         Returns:
             The folder of the version.
         Raises:
@@ -252,17 +256,17 @@ class GradualLearner(PredictingLearner):
         return save_artifact(self, folder, evaluation)
 
     @classmethod
-    def from_artifact(cls, folder: str | Path, df: pd.DataFrame, **how: Any) -> "GradualLearner":
+    def from_artifact(cls, folder: str | Path, df: pd.DataFrame, **options: Any) -> "GradualLearner":
         """A learner that goes on where an artifact was saved, on rows of the same columns.
 
         Args:
             folder: of a version, or of a model, whose latest version is taken.
             df: the rows; those of classes that the artifact does not know are left out.
-            how: `functions` (cleaning steps of your own), and `loss, precision, valid, bs, seed, path, cache, cbs` as
-                for `learner_from_df`.
+            options: `functions` (cleaning steps of your own), and `loss, precision, valid, bs, seed, path, cache, cbs`
+                as for `learner_from_df`.
         Raises:
             ArtifactError: no artifact, or one that was cut short, changed, or of a newer format.
         """
         from kickbert.training.factories import learner_from_artifact  # it makes learners, so it stands above them
 
-        return learner_from_artifact(folder, df, make=cls, **how)
+        return learner_from_artifact(folder, df, make=cls, **options)

@@ -1,4 +1,4 @@
-"""What a person sees while training: bars in a terminal or a notebook, one line per epoch everywhere."""
+"""Logs of training: a line per epoch everywhere, progress bars in a terminal or a notebook."""
 
 from fastai.callback.progress import ProgressCallback
 
@@ -9,15 +9,15 @@ def epoch_line(names: list[str], values: list, title: str = "") -> str:
     >>> epoch_line(["epoch", "train_loss", "accuracy", "time"], [0, 1.25, 0.5, "00:03"], "1/2 head")
     '1/2 head  epoch 1  train_loss 1.2500  accuracy 0.5000  00:03'
     """
-    told = [title] if title else []
+    fields = [title] if title else []
     for name, value in zip(names, values, strict=False):
         if name == "epoch":
-            told.append(f"epoch {value + 1}")
+            fields.append(f"epoch {value + 1}")
         elif name == "time":
-            told.append(str(value))
+            fields.append(str(value))
         elif value is not None:
-            told.append(f"{name} {value:.4f}")
-    return "  ".join(told)
+            fields.append(f"{name} {value:.4f}")
+    return "  ".join(fields)
 
 
 class Progress(ProgressCallback):

@@ -1,7 +1,7 @@
-"""Losses: what the model says and what is true to a number; how raw outputs become probabilities, and those decisions.
+"""Losses of logits and true codes; how logits become probabilities, and those decisions.
 
-Each is a fastai loss: `activation` gives probabilities, `decodes` what is decided by them. `temperature`, which raw
-outputs are divided by before they become probabilities, is 1 until `kickbert.calibrate` has fitted it.
+Each is a fastai loss: `activation` gives probabilities, `decodes` what is decided by them. `temperature`
+(temperature scaling, Guo et al. 2017), which logits are divided by, is 1 until `kickbert.calibrate` has fitted it.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class Reduced(nn.Module):
 
 
 class Focal(Reduced):
-    """Cross entropy in which rows that are right already count little (Lin et al. 2017, equation 5).
+    """Focal loss: cross entropy that rows which are right already hardly count in (Lin et al. 2017, equation 5).
 
     Args:
         gamma: exponent; 0 for cross entropy.
@@ -53,7 +53,7 @@ class Focal(Reduced):
 
 
 class SigmoidFocal(Reduced):
-    """torchvision's focal loss for several labels, without its alpha.
+    """Focal loss of several labels (Lin et al. 2017), as torchvision has it, without its alpha.
 
     Args:
         gamma: exponent.
@@ -73,11 +73,11 @@ class SigmoidFocal(Reduced):
 
 
 class Asymmetric(Reduced):
-    """Binary cross entropy in which easy negatives count little (Ridnik et al. 2021, equation 7).
+    """Asymmetric loss: binary cross entropy that easy negatives hardly count in (Ridnik et al. 2021, equation 7).
 
     Args:
         positive, negative: exponents.
-        clip: probability that is taken off a negative.
+        clip: probability by which negatives are shifted.
         weight: of the positives of each label, shape (labels,).
     """
 
@@ -102,11 +102,11 @@ class Asymmetric(Reduced):
 
 
 class Softmax(BaseLoss):
-    """A loss of exclusive classes, on plain tensors: fastai's type would pass through Python in each operation.
+    """A loss of single labels or ordered classes, on plain tensors: fastai's own would pass through Python each time.
 
     Args:
         loss_cls: makes the loss of logits, shape (n, classes), and class numbers, shape (n,).
-        ordered: whether to decide by the median, and not by the largest probability.
+        ordered: whether the median class is predicted, and not the argmax.
     """
 
     y_int = True
@@ -126,11 +126,11 @@ class Softmax(BaseLoss):
 
 
 class Sigmoid(BaseLoss):
-    """A loss of several labels.
+    """A multi-label loss.
 
     Args:
         loss_cls: makes the loss of logits and zeros and ones, both of shape (n, labels).
-        thresh: the least probability of a label that counts as a yes, one for all or one for each.
+        thresh: decision threshold, one for all labels or one for each.
     """
 
     def __init__(self, loss_cls: Callable, *args: Any, thresh: float | np.ndarray = 0.5, **kwargs: Any):
@@ -148,7 +148,7 @@ class Sigmoid(BaseLoss):
 
 
 class Distance(BaseLoss):
-    """A loss of numbers.
+    """A regression loss.
 
     Args:
         loss_cls: makes the loss of two arrays of shape (n,).
@@ -196,7 +196,7 @@ def loss_for(task: str, loss: str | Callable | None = None, weight: Tensor | Non
 
     Args:
         task: one of `kickbert.targets.TASKS`.
-        loss: a name of `LOSSES`; a function of raw outputs and targets, or a fastai loss; None for the default.
+        loss: a name of `LOSSES`; a function of logits and true codes, or a fastai loss; None for the default.
         weight: of each class, or of the positives of each label, shape (classes,).
     Raises:
         ValueError: a name that the task has not, or weights for a loss that takes none.
@@ -212,8 +212,23 @@ def loss_for(task: str, loss: str | Callable | None = None, weight: Tensor | Non
     return named[name](weight)
 
 
+def loss_of_blocks(dls: Any) -> Callable:
+    """The loss that the blocks of a fastai `DataBlock` bring, with its activation and decisions.
+
+    Raises:
+        ValueError: none of them brings one.
+    """
+    loss = getattr(dls.train_ds, "loss_func", None)
+    if loss is None:
+        raise ValueError(
+            "loss_func=None, and no block of the DataBlock brings a loss; give one, such as "
+            "loss_func=CrossEntropyLossFlat(), or take fastai's CategoryBlock, MultiCategoryBlock or RegressionBlock"
+        )
+    return loss
+
+
 class FunctionLoss(nn.Module):
-    """A plain function as a module."""
+    """A plain function as a module, which fastai's losses are made of."""
 
     function: Callable
 

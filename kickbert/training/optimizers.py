@@ -1,4 +1,4 @@
-"""Optimizers for fastai whose step costs little Python."""
+"""Optimizers of torch for fastai, by name."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,7 +11,7 @@ from kickbert.utils.messages import nearest
 
 
 class FusedAdamW(OptimWrapper):
-    """torch's fused AdamW: one call a step, not one per parameter."""
+    """torch's fused AdamW, one kernel call a step, behind fastai's interface."""
 
     @property
     def hypers(self) -> list[dict[str, float]]:
@@ -28,7 +28,7 @@ def adamw(groups: Sequence, lr: float, **kwargs: Any) -> FusedAdamW:
 
     Args:
         groups: lists of parameters.
-        lr: of all groups until a schedule says otherwise.
+        lr: learning rate of all groups until a schedule sets another.
         kwargs: as for `torch.optim.AdamW`.
     """
     return FusedAdamW(groups, opt=torch.optim.AdamW, lr=lr, fused=True, **kwargs)
@@ -57,7 +57,7 @@ OPTIMIZERS: dict[str, Callable] = {
 
 
 def optimizer_by_name(optimizer: str | Callable) -> Callable:
-    """A fastai `opt_func` by its name; a function is given back as it is.
+    """A fastai `opt_func` by its name; a function is returned as it is.
 
     Raises:
         ValueError: an unknown name; the nearest is offered.

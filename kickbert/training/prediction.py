@@ -1,4 +1,4 @@
-"""What a learner has in common with a predictor, `models.protocol.TextModel`: it reads, predicts, decides, explains."""
+"""Prediction by a learner, as the protocol `models.protocol.TextModel` has it in common with a predictor."""
 
 from typing import Any
 
@@ -54,9 +54,9 @@ class PredictingLearner(LeanLearner):
         """Decisions by probabilities, as the loss makes them: class numbers, or zeros and ones of several labels."""
         return self.loss_func.decodes(torch.from_numpy(probs)).numpy()
 
-    def explain(self, text: Any, label: Any = None, method: str = "gradients", **how: Any) -> Explanation:
-        """Which words of a text speak for and against a class; arguments as for `kickbert.evaluation.attribution`."""
-        return attribute(self, text, label, method, **how)
+    def explain(self, text: Any, label: Any = None, method: str = "gradients", **options: Any) -> Explanation:
+        """Explain a prediction by the words for and against a class; arguments as for `evaluation.attribution`."""
+        return attribute(self, text, label, method, **options)
 
     def labelled_rows(self, part: str) -> Labelled | None:
         """Texts and codes of the "train" or "valid" rows; None for a learner that was loaded without rows."""

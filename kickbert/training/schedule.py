@@ -1,4 +1,4 @@
-"""What is trained when, and how fast: phases as plain data."""
+"""Schedules: the phases of gradual unfreezing as plain data, and the curves of their learning rates."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 def one_cycle(position: float, warmup: float = 0.1, div: float = 25.0, div_final: float = 1e5) -> float:
-    """Half a cosine up from 1/div to 1, another down to 1/div_final (fastai's form of Smith 2018).
+    """One-cycle policy with cosine annealing: from 1/div up to 1, down to 1/div_final (fastai's form of Smith 2018).
 
     >>> [round(one_cycle(p, warmup=0.25), 3) for p in (0, 0.25, 0.625, 1)]
     [0.04, 1.0, 0.5, 0.0]
@@ -18,7 +18,7 @@ def one_cycle(position: float, warmup: float = 0.1, div: float = 25.0, div_final
 
 
 def slanted_triangle(position: float, cut: float = 0.1, ratio: float = 32.0) -> float:
-    """A line up from 1/ratio to 1 at `cut`, and a longer one down again (Howard and Ruder 2018, equation 3).
+    """Slanted triangular learning rate: 1/ratio up to 1 at `cut`, and down again (Howard and Ruder 2018, equation 3).
 
     >>> [round(slanted_triangle(p), 3) for p in (0, 0.1, 0.55, 1)]
     [0.031, 1.0, 0.516, 0.031]
@@ -28,7 +28,7 @@ def slanted_triangle(position: float, cut: float = 0.1, ratio: float = 32.0) -> 
 
 
 def linear(position: float, warmup: float = 0.1) -> float:
-    """A line up from 0 to 1, and one down to 0, as BERT was trained (Devlin et al. 2019, appendix A.2).
+    """Linear warmup and linear decay to 0, as BERT was trained (Devlin et al. 2019, appendix A.2).
 
     >>> [linear(p, warmup=0.5) for p in (0, 0.25, 0.5, 0.75, 1)]
     [0.0, 0.5, 1.0, 0.5, 0.0]
@@ -37,7 +37,7 @@ def linear(position: float, warmup: float = 0.1) -> float:
 
 
 def cosine(position: float, warmup: float = 0.1) -> float:
-    """A line up from 0 to 1, and half a cosine down to 0 (Loshchilov and Hutter 2017, equation 5).
+    """Linear warmup and cosine decay to 0 (Loshchilov and Hutter 2017, equation 5).
 
     >>> [round(cosine(p, warmup=0.5), 3) for p in (0, 0.25, 0.5, 0.75, 1)]
     [0.0, 0.5, 1.0, 0.5, 0.0]
@@ -48,7 +48,7 @@ def cosine(position: float, warmup: float = 0.1) -> float:
 
 
 def constant(position: float, warmup: float = 0.1) -> float:
-    """A line up from 0 to 1, and 1 from there."""
+    """Linear warmup, and a constant rate after it."""
     return min(1.0, position / warmup)
 
 
@@ -64,18 +64,19 @@ SHAPES = {
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training in which the same groups learn.
+    """A phase of gradual unfreezing: which layer groups train, for how long, at what learning rates.
 
     Args:
         name: what is trained, for people.
         freeze_to: number of the first group that trains.
         epochs: at least 1.
-        lr: the largest rate of the head.
-        decay: the rate of a group is `lr * decay**distance` from the head (Howard and Ruder 2018, section 3.2).
-        shape: of the rate over the phase: "one_cycle" (Smith 2018), "triangle", the slanted one (Howard and Ruder 2018,
-            section 3.2), "linear", "cosine" or "constant"; or a function from 0 to 1 to a share of the rate, such as
-            any of fastai's schedulers.
-        warmup: share of the steps in which the rate rises; a function of your own has its own.
+        lr: peak learning rate of the head.
+        decay: discriminative learning rates: a group has `lr * decay**distance` from the head (Howard and Ruder 2018,
+            section 3.2).
+        shape: of the learning rate over the phase: "one_cycle" (Smith 2018), "triangle", the slanted one (Howard and
+            Ruder 2018, section 3.2), "linear", "cosine" or "constant"; or a function from the position, 0 to 1, to a
+            share of the peak, such as any of fastai's schedulers.
+        warmup: share of the steps in which the learning rate rises; a function of your own has its own.
     """
 
     name: str
@@ -93,7 +94,7 @@ class Phase:
             raise ValueError(f"{self} needs epochs of at least 1, lr > 0, decay in (0, 1] and warmup in (0, 1)")
 
     def rates(self, n_groups: int) -> list[float]:
-        """The largest rate of each group; 0 for a frozen one.
+        """Peak learning rate of each group; 0 for a frozen one.
 
         >>> Phase("last layer", freeze_to=2, epochs=1, lr=1.0, decay=0.5).rates(4)
         [0.0, 0.0, 0.5, 1.0]
@@ -101,7 +102,7 @@ class Phase:
         return [self.lr * self.decay ** (n_groups - 1 - g) if g >= self.freeze_to else 0.0 for g in range(n_groups)]
 
     def factor(self, position: float) -> float:
-        """The share of the largest rate at a point of the phase, 0 at its start to 1 at its end."""
+        """The share of the peak learning rate at a point of the phase, 0 at its start to 1 at its end."""
         return self.shape(position) if callable(self.shape) else SHAPES[self.shape](position, self.warmup)
 
 
@@ -114,7 +115,7 @@ def gradual_unfreezing(
     shape: str | Curve = "one_cycle",
     warmup: float = 0.1,
 ) -> list[Phase]:
-    """Phases that train the head first, then the last layers too, then deeper (Howard and Ruder 2018, section 3.3).
+    """Phases of gradual unfreezing: the head, then the last layers too, then deeper (Howard and Ruder 2018, 3.3).
 
     The defaults were chosen among ten schedules by validation accuracy on four data sets (benchmarks/schedules.py).
 
@@ -123,7 +124,7 @@ def gradual_unfreezing(
         layers: how many layers train in each phase, ascending; -1 for everything, embeddings included. Phases that
             would train the same as the one before, in an encoder of few layers, are merged with it.
         epochs: of each phase.
-        lr: of each phase, or one for all.
+        lr: peak learning rate of each phase, or one for all.
         decay, shape, warmup: as in `Phase`.
 
     >>> [(p.name, p.freeze_to, p.epochs) for p in gradual_unfreezing(8)]

@@ -49,7 +49,7 @@ def file_digest(file: Path) -> str:
 
 
 class Unidentifiable(TypeError):
-    """Whether a value is the same in another process cannot be told for certain."""
+    """A value that may differ in another process without showing it."""
 
 
 def fingerprint(*values: Any) -> str:

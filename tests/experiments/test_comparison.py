@@ -24,9 +24,9 @@ def test_better_is_said_only_where_it_is(reviews, recipe):
         learn.fit_one_cycle(6, 4e-3)
 
     recipes = {"trained": {"fit": whole}, "not trained": {"fit": untrained}, "twin": {"fit": whole}}
-    found = compare(recipes, reviews, **recipe)
-    assert "'not trained'" in found.told.split(";")[0] and "is better than" in found.told
-    assert "cannot be told" in found.told and found.table["recipe"].iloc[-1] == "not trained"
+    comparison = compare(recipes, reviews, **recipe)
+    assert "'not trained'" in comparison.conclusion.split(";")[0] and "is better than" in comparison.conclusion
+    assert "is not significant" in comparison.conclusion and comparison.table["recipe"].iloc[-1] == "not trained"
     with pytest.raises(ValueError, match="at least two"):
         compare({"one": {}}, reviews, **recipe)
     with pytest.raises(ValueError, match="different things"):

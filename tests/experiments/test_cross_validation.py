@@ -24,7 +24,7 @@ from kickbert.text import EDA
 
 @pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize("grouped", [False, True])
-def test_every_row_is_judged_once_in_each_repeat(several, grouped):
+def test_every_row_is_tested_once_in_each_repeat(several, grouped):
     rng = np.random.default_rng(0)
     strata = rng.integers(0, 2, (120, 3)) if several else rng.integers(0, 3, 120)
     groups = np.arange(120) // 4 if grouped else None
@@ -76,7 +76,7 @@ def trained(monkeypatch) -> list[int]:
     def fold(assignment, number, recipe, fit):
         numbers.append(number)
         rows = (assignment.parts[number] == TEST).sum()
-        return {"probs": np.full((rows, 2), 0.5), "decided": np.zeros(rows, dtype=int), "seconds": np.array(0.0)}
+        return {"probs": np.full((rows, 2), 0.5), "y_pred": np.zeros(rows, dtype=int), "seconds": np.array(0.0)}
 
     monkeypatch.setattr(cross_validation, "_fold", fold)
     return numbers
@@ -149,7 +149,9 @@ def test_a_model_is_known_by_its_files_and_not_by_its_place(reviews, recipe, tra
 def test_what_cannot_be_told_needs_a_name(reviews, recipe, trained, tmp_path):
     lock = threading.Lock()
     recipe["fit"] = lambda learn: lock
-    with pytest.raises(ValueError, match=r"of fit=<function.*the lock in 'lock' in '<lambda>' may.*give name='...'"):
+    with pytest.raises(
+        ValueError, match=r"and fit=<function.*identified: the lock in 'lock' in '<lambda>' may.*give name='...'"
+    ):
         cross_validate(reviews, **recipe, folder=tmp_path)
     assert trained == [] and cross_validate(reviews, **recipe) and trained == [0, 1, 2]  # without a folder it need not
     for name in ("locked", "locked", "locked otherwise"):

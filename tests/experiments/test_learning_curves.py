@@ -5,7 +5,7 @@ import pytest
 
 from kickbert.data.splits import TEST, TRAIN
 from kickbert.experiments import by_size
-from kickbert.experiments.learning_curves import LEFT_OUT, smaller
+from kickbert.experiments.learning_curves import LEFT_OUT, subsample
 
 
 def short(learn):
@@ -29,8 +29,8 @@ def test_more_rows(reviews, recipe):
 
 def test_a_smaller_size_takes_some_of_a_larger_ones_rows():
     part = np.array([TRAIN] * 40 + [TEST] * 10, dtype=object)
-    few, many = smaller(part, 5, seed=0), smaller(part, 20, seed=0)
+    few, many = subsample(part, 5, seed=0), subsample(part, 20, seed=0)
     assert [(few == TRAIN).sum(), (many == TRAIN).sum()] == [5, 20]
     assert ((few == TRAIN) <= (many == TRAIN)).all()
     assert (few[40:] == TEST).all() and (few[:40] != TRAIN).sum() == (few == LEFT_OUT).sum()
-    assert not (smaller(part, 5, seed=1) == few).all()
+    assert not (subsample(part, 5, seed=1) == few).all()

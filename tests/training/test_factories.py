@@ -135,7 +135,7 @@ def test_optimizers_and_schedules(make, reviews, optimizer, shape):
 def test_one_answer_for_all_rows_is_told(make, reviews):
     df = pd.concat([reviews[reviews["label"] == "good"], reviews[reviews["label"] == "bad"].head(12)])
     learn = make(df, valid=0.4)
-    with pytest.warns(UserWarning, match=r"the model says '(good|bad)' of all \d+ validation rows.*class_weights"):
+    with pytest.warns(UserWarning, match=r"the model predicts '(good|bad)' for all \d+ validation rows.*class_weights"):
         learn.fit_gradual([Phase("head", 3, 1, 1e-5)])
 
 
