@@ -135,7 +135,9 @@ def assign_folds(
     """Rows that can be used, the target of all of them, and the part of each row in each fold."""
     names = ("bins", "bin_format", "label_delim", "task", "labels", "decimal")
     column = TargetOptions(recipe.get("label_col", "label"), **{name: recipe.get(name) for name in names})
-    found = usable_rows(df, TextOptions(recipe.get("text_col", "text")), column, group_col=group_col)
+    found = usable_rows(
+        df, TextOptions(recipe.get("text_col", "text"), recipe.get("cleaning")), column, group_col=group_col
+    )
     rows, values = found.df.reset_index(drop=True), found.values.reset_index(drop=True)
     target = column.fit(values, found.task)
     if isinstance(target, Bins):

@@ -87,13 +87,13 @@ def _answered(
 ) -> pd.DataFrame:
     """A piece with its predictions, counted."""
     texts = df[list(names)].rename(columns=names)
-    empty = texts.isna().all(axis=1).to_numpy()
-    done.without_text += int(empty.sum())
-    done.first_without_text += [done.rows + int(i) for i in empty.nonzero()[0]][: SHOWN - len(done.first_without_text)]
-    done.rows += len(df)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*have no text")
         found = model.predict_df(texts, min_confidence=min_confidence)
+    empty = found.isna().all(axis=1).to_numpy()
+    done.without_text += int(empty.sum())
+    done.first_without_text += [done.rows + int(i) for i in empty.nonzero()[0]][: SHOWN - len(done.first_without_text)]
+    done.rows += len(df)
     if model.target.task == MULTI:
         found["labels"] = [None if row is None else "|".join(map(str, row)) for row in found["labels"]]
     return pd.concat([df, found.rename(columns={c: f"predicted_{c}" for c in found if c in df})], axis=1)

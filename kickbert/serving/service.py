@@ -17,11 +17,6 @@ from kickbert.serving.telemetry import Telemetry
 from kickbert.targets.outputs import prediction_records
 
 
-def _said(text: str | dict[str, str]) -> bool:
-    """Whether there is anything but white space."""
-    return any(cell.strip() for cell in (text.values() if isinstance(text, dict) else [text]))
-
-
 @dataclass(frozen=True)
 class Settings:
     """What a service is run with.
@@ -103,12 +98,13 @@ class Service:
         return fresh.artifact.version
 
     def _answer(self, asked: list[tuple[Predictor, Any]]) -> np.ndarray:
-        """PredictionResponse of texts, each by the model that was there when it was asked."""
+        """Probabilities of texts, each by the model that was there when it was asked, and whether there is no text."""
         out = np.empty(len(asked), dtype=object)
         for model in {id(m): m for m, _ in asked}.values():
             places = [i for i, (m, _) in enumerate(asked) if m is model]
-            for i, probs in zip(places, model.predict_proba([asked[i][1] for i in places], BATCH), strict=True):
-                out[i] = probs
+            texts, empty = model.read([asked[i][1] for i in places])
+            for i, *row in zip(places, model.probabilities_of(texts, BATCH), empty, strict=True):
+                out[i] = row
         return out
 
     async def predict(self, texts: list, min_confidence: float | None = None) -> dict:
@@ -121,11 +117,8 @@ class Service:
         model = self.model
         found = await asyncio.wait_for(self.batcher([(model, text) for text in texts]), self.settings.timeout)
         self.telemetry.texts.inc(len(texts))
-        probs = np.stack(list(found))
-        said = prediction_records(model.target, probs, model.decide(probs), min_confidence)
-        for i, text in enumerate(texts):
-            if not _said(text):
-                said[i] = dict.fromkeys(said[i])
+        probs, empty = map(np.stack, zip(*found, strict=True))
+        said = prediction_records(model.target, probs, model.decide(probs), empty, min_confidence)
         return {"version": model.artifact.version, "predictions": said}
 
     async def explain(self, text: Any, label: str | None) -> dict:
@@ -135,7 +128,7 @@ class Service:
             Busy: so many are explained already.
             ValueError: no such class.
         """
-        if not _said(text):
+        if self.model.read([text])[1].all():
             return {"label": None, "value": None, "words": []}
         if self.explaining >= self.settings.explaining:
             raise Busy(f"{self.explaining} texts are being explained already")
