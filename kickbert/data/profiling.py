@@ -9,7 +9,7 @@ import pandas as pd
 from kickbert.targets.kinds import MULTI
 from kickbert.targets.multilabel import from_columns, label_lists
 from kickbert.text.duplicates import WIDTH
-from kickbert.text.word_statistics import language_of, word_counts
+from kickbert.text.word_statistics import detect_languages, tfidf_vectorizer
 from kickbert.utils.extras import require
 from kickbert.utils.messages import shorten
 
@@ -30,7 +30,7 @@ def truncated(lengths: np.ndarray, at: Sequence[int]) -> pd.DataFrame:
 
 def languages(texts: Sequence[str]) -> pd.DataFrame:
     """How many texts are in which language."""
-    counts = Counter(found for found in language_of(texts) if found)
+    counts = Counter(found for found in detect_languages(texts) if found)
     return _counted("language", counts, counts.total())
 
 
@@ -74,7 +74,7 @@ def suspicious(index: pd.Index, texts: Sequence[str], labels: pd.Series) -> pd.D
         return pd.DataFrame(columns=columns)
     rows = np.flatnonzero(usable)
     names, codes = np.unique(named[usable], return_inverse=True)
-    model = make_pipeline(word_counts(len(rows)), LogisticRegression(C=10, max_iter=1000))
+    model = make_pipeline(tfidf_vectorizer(len(rows)), LogisticRegression(C=10, max_iter=1000))
     probs = cross_val_predict(model, [texts[i] for i in rows], codes, cv=5, method="predict_proba")
     worst = find_label_issues(codes, probs, return_indices_ranked_by="self_confidence", n_jobs=1)
     told = [

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from kickbert.targets.kinds import MULTI, REGRESSION, Target
-from kickbert.text.word_statistics import word_counts
+from kickbert.text.word_statistics import tfidf_vectorizer
 
 LINEAR = "TF-IDF + linear model"
 MAJORITY = "majority"
@@ -32,7 +32,7 @@ def linear(target: Target, codes: np.ndarray, texts: Sequence[str], asked: Seque
     Returns:
         Shape (rows, outputs); None where there is not one word, or one class, to learn from.
     """
-    words = word_counts(len(texts))
+    words = tfidf_vectorizer(len(texts))
     try:
         known = words.fit_transform(texts)
     except ValueError:  # scikit-learn's word for an empty vocabulary

@@ -11,7 +11,7 @@ from kickbert.targets.kinds import MULTI, SINGLE
 from kickbert.text import duplicates
 from kickbert.text.duplicates import near_duplicates
 from kickbert.text.tokenization import SEP
-from kickbert.text.word_statistics import distinctive_words, language_of
+from kickbert.text.word_statistics import detect_languages, distinctive_words
 from kickbert.utils.extras import require
 from kickbert.utils.messages import shorten
 
@@ -77,7 +77,7 @@ def slices(found: Predictions, columns: Sequence[str] | None = None, languages: 
 
     parts = {"words": _numbers(pd.Series([len(t.split()) for t in found.texts]))} if found.texts else {}
     if languages and found.texts:
-        parts["language"] = language_of(found.texts)
+        parts["language"] = detect_languages(found.texts)
     for column in _worth(found.df, columns):
         parts[str(column)] = _parts(found.df[column])
     right, rows = ~found.wrong, []
