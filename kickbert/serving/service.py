@@ -151,12 +151,13 @@ class Service:
         return model.artifact.version
 
     def _predict_batch(self, texts: list[tuple[Predictor, Any]], check: Callable[[], None]) -> np.ndarray:
-        """Probabilities of texts, each by the model that answered when it came, an object array of rows."""
+        """Probabilities of texts, each by the model that answered when it came, and whether there is no text."""
         out = np.empty(len(texts), dtype=object)
         for model in {id(m): m for m, _ in texts}.values():
             places = [i for i, (m, _) in enumerate(texts) if m is model]
-            probs = _checked(model, check).predict_proba([texts[i][1] for i in places], BATCH)
-            for i, row in zip(places, probs, strict=True):
+            read, empty = model.read([texts[i][1] for i in places])
+            probs = _checked(model, check).probabilities_of(read, BATCH)
+            for i, *row in zip(places, probs, empty, strict=True):
                 out[i] = row
         return out
 
@@ -173,11 +174,8 @@ class Service:
         except TimeoutError:
             raise _too_long(seconds, "send fewer or shorter texts at a time") from None
         self.telemetry.texts.inc(len(texts))
-        probs = np.stack(list(rows))
-        predictions = prediction_records(model.target, probs, model.decide(probs), min_confidence)
-        for i, text in enumerate(texts):
-            if not _has_text(text):
-                predictions[i] = dict.fromkeys(predictions[i])
+        probs, empty = map(np.stack, zip(*rows, strict=True))
+        predictions = prediction_records(model.target, probs, model.decide(probs), empty, min_confidence)
         return {"version": model.artifact.version, "predictions": predictions}
 
     async def explain(self, text: Any, label: str | None) -> dict:
@@ -188,7 +186,7 @@ class Service:
             TimeoutError, Stopping: it took too long.
             ValueError: no such class.
         """
-        if not _has_text(text):
+        if self.model.read([text])[1].all():
             return {"label": None, "value": None, "words": []}
         found = await self._job(lambda model: model.explain(text, label), self.settings.timeout, "send a shorter text")
         words = [{"word": word, "score": float(score)} for word, score in zip(found.words, found.scores, strict=True)]
@@ -235,11 +233,6 @@ class Service:
             return await run_in_threadpool(work, _checked(self.model, check))
         finally:
             self.jobs -= 1
-
-
-def _has_text(text: str | dict[str, str]) -> bool:
-    """Whether there is anything but white space."""
-    return any(cell.strip() for cell in (text.values() if isinstance(text, dict) else [text]))
 
 
 def _too_long(seconds: float, advice: str) -> TimeoutError:

@@ -103,7 +103,7 @@ def read_numbers(values: pd.Series, decimal: str | None = None) -> np.ndarray:
     (array([1000.5,    7. ]), array([1000.5,    7. ]))
     """
     if pd.api.types.is_numeric_dtype(values):
-        return finite(values, values.to_numpy(dtype=float, na_value=np.nan))
+        return check_finite(values, values.to_numpy(dtype=float, na_value=np.nan))
     mark = decimal_mark(values, decimal) or "."
     numbers = np.array([_number(cell, mark) for cell in values], dtype=float)
     bad = ~np.isfinite(numbers)
@@ -169,7 +169,7 @@ def _number(cell: object, mark: str) -> float:
     return float(text.replace("," if mark == "." else ".", "").replace(mark, "."))
 
 
-def finite(values: pd.Series, numbers: np.ndarray) -> np.ndarray:
+def check_finite(values: pd.Series, numbers: np.ndarray) -> np.ndarray:
     """The numbers, once it is known that none of them is infinite or missing.
 
     Raises:

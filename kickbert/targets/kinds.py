@@ -170,7 +170,7 @@ class MultiLabels(Labels):
 
 
 @dataclass(frozen=True)
-class Numbers:
+class Continuous:
     """A number, in its own unit outside and standardised for the model.
 
     Args:
@@ -222,8 +222,9 @@ class Numbers:
         return pd.DataFrame({"value": self.inverse_transform(probs.reshape(-1).astype(float))}, index=index)
 
 
-Target = Labels | Numbers
-KINDS: dict[str, type[Target]] = {kind.__name__: kind for kind in (Labels, Bins, MultiLabels, Numbers)}
+Target = Labels | Continuous
+KINDS: dict[str, type[Target]] = {kind.__name__: kind for kind in (Labels, Bins, MultiLabels, Continuous)}
+KINDS["Numbers"] = Continuous  # as artifacts of 0.1 name it
 
 
 def to_dict(target: Target) -> dict:
@@ -261,13 +262,13 @@ def _probabilities(probs: np.ndarray, names: list[str], index: pd.Index) -> pd.D
     return pd.DataFrame(probs, index=index, columns=[f"prob_{name}" for name in names])
 
 
-def described(target: Target) -> str:
+def describe_target(target: Target) -> str:
     """The task in one line.
 
-    >>> described(Labels(("bad", "good")))
+    >>> describe_target(Labels(("bad", "good")))
     'single label: 2 classes (bad, good)'
     """
-    if isinstance(target, Numbers):
+    if isinstance(target, Continuous):
         return f"{target.task}: {target.name!r}" + (" on a logarithmic scale" if target.log else "")
     names, kind = target.names, "buckets" if isinstance(target, Bins) else "classes"
     told = ", ".join(names[:6]) + (f", … {names[-1]}" if len(names) > 6 else "")

@@ -72,16 +72,16 @@ class EDA(Augmenter):
     def each(self, text: str, number: int, rng: np.random.Generator) -> str:
         """A variant of a text; one without words stays as it is."""
         operation = self.operations[number % len(self.operations)]
-        parts, places = parted(text)
+        parts, places = split_words(text)
         if not places:
             return text
         return "".join(operation(parts, places, max(1, round(self.alpha * len(places))), rng))
 
 
-def parted(text: str) -> tuple[list[str], list[int]]:
+def split_words(text: str) -> tuple[list[str], list[int]]:
     """A text as words and what stands between them, and which of these are words.
 
-    >>> parted("Don't stop!")
+    >>> split_words("Don't stop!")
     (['', "Don't", ' ', 'stop', '!'], [1, 3])
     """
     parts, at = [], 0
@@ -97,7 +97,7 @@ def synonyms(parts: list[str], places: list[int], count: int, rng: np.random.Gen
     for place in rng.permutation(places):
         others = synonyms_of(parts[place].lower())
         if left and others:
-            parts[place], left = as_written(rng.choice(others), parts[place]), left - 1
+            parts[place], left = match_case(rng.choice(others), parts[place]), left - 1
     return parts
 
 
@@ -131,10 +131,10 @@ def deletion(parts: list[str], places: list[int], count: int, rng: np.random.Gen
     return parts
 
 
-def as_written(word: str, like: str) -> str:
+def match_case(word: str, like: str) -> str:
     """The word in the capitals of another.
 
-    >>> as_written("lamp", "LIGHT"), as_written("lamp", "Light"), as_written("lamp", "light")
+    >>> match_case("lamp", "LIGHT"), match_case("lamp", "Light"), match_case("lamp", "light")
     ('LAMP', 'Lamp', 'lamp')
     """
     return word.upper() if like.isupper() and len(like) > 1 else word.capitalize() if like[:1].isupper() else word
@@ -159,7 +159,7 @@ class CharacterNoise(Augmenter):
 
     def each(self, text: str, number: int, rng: np.random.Generator) -> str:
         """A variant of a text."""
-        parts, places = parted(text)
+        parts, places = split_words(text)
         for place in places:
             if len(parts[place]) > 3 and rng.random() < self.rate:
                 parts[place] = self._mistyped(parts[place], rng)

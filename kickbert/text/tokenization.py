@@ -33,7 +33,7 @@ def join_columns(*columns: Iterable[str]) -> list[str]:
     return [SEP.join(cell.replace(SEP, " ") for cell in row) for row in zip(*columns, strict=True)]
 
 
-def share_tokens(lengths: Sequence[int], room: int) -> list[int]:
+def longest_first(lengths: Sequence[int], room: int) -> list[int]:
     """How many tokens each piece of a row keeps when all must fit in `room`: the longest pieces give first.
 
     Args:
@@ -42,9 +42,9 @@ def share_tokens(lengths: Sequence[int], room: int) -> list[int]:
     Returns:
         Tokens kept of each piece, at most `room` together.
 
-    >>> share_tokens([5, 100], 20)
+    >>> longest_first([5, 100], 20)
     [5, 15]
-    >>> share_tokens([50, 100], 20)
+    >>> longest_first([50, 100], 20)
     [10, 10]
     """
     kept = [0] * len(lengths)
@@ -196,7 +196,7 @@ class TokenEncoder:
         room = self.room - len(self.between) * (len(pieces) - 1)
         cut = sum(lengths) > room
         if cut:
-            kept = share_tokens(lengths, max(room, 0))
+            kept = longest_first(lengths, max(room, 0))
             pieces = [truncate_ids(p, k, self.long) for p, k in zip(pieces, kept, strict=True)]
         return self.start + self._body(pieces) + self.end, cut
 

@@ -14,7 +14,7 @@ from kickbert.utils.progress import bar
 WORD = re.compile(r"[^\W\d_]{2,}(?:['’][^\W\d_]+)?")
 
 
-def language_of(texts: Sequence[str]) -> list[str]:
+def detect_languages(texts: Sequence[str]) -> list[str]:
     """The language of each text as its ISO 639-1 code, by py3langid; empty for a text without letters."""
     require("py3langid", extra="report")
     from py3langid import classify
@@ -62,6 +62,6 @@ def _log_odds(inside: np.ndarray, total: np.ndarray, weight: float = 500.0) -> n
 FEW = 100  # rows below which every word counts, and not only those of two rows
 
 
-def word_counts(rows: int) -> TfidfVectorizer:
+def tfidf_vectorizer(rows: int) -> TfidfVectorizer:
     """TF-IDF of words and word pairs, for so many training rows."""
     return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2 if rows >= FEW else 1)
