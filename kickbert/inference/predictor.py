@@ -90,7 +90,7 @@ class Predictor:
         return self.artifact.metadata["label_col"]
 
     def predict(self, texts: Any, batch_size: int = BATCH) -> list:
-        """Predict the label of each text: a list of labels for multi-label, the value for regression; None without text.
+        """Predict the label of each text, None without text: a list for multi-label, the value for regression.
 
         Args:
             texts: strings, tuples (a text for each column), dicts, or a DataFrame.

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import kickbert
+from kickbert.inference.batch_prediction import predict_file
 
 
 @pytest.fixture(scope="module")
