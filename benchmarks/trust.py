@@ -84,9 +84,10 @@ def calibration(seed: int, name: str) -> dict:
     before = kickbert.evaluate(learn, test, compare=False, rounds=2)
     done = kickbert.calibrate(learn)
     after = kickbert.evaluate(learn, test, compare=False, rounds=2)
-    told = {f"{score} {when}": found[score] for score in ("calibration error", "log loss")
-            for when, found in (("before", before), ("after", after))}  # fmt: skip
-    return told | {"temperature": done.temperature}
+    scores = {"calibration error": "expected calibration error", "log loss": "log loss"}
+    record = {f"{name} {when}": found[score] for name, score in scores.items()
+              for when, found in (("before", before), ("after", after))}  # fmt: skip
+    return record | {"temperature": done.temperature}
 
 
 def judging(seed: int, rows: int) -> dict:

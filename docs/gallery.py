@@ -27,28 +27,29 @@ def learner(df: pd.DataFrame, **columns) -> kickbert.GradualLearner:
 
 
 def probes() -> None:
-    """How much each depth of the untrained encoder knows of two tasks."""
-    from sets import load
+    """Linear probes of each depth of the encoder, before any training, on two tasks."""
+    from common.sets import load
 
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for ax, name in zip(axes, ("sst2", "kickstarter"), strict=True):
         train, valid, _, columns = load(name, SEED, 5_000)
         df = pd.concat([train.assign(split="train"), valid.assign(split="valid")], ignore_index=True)
-        kickbert.evaluation.plot_probe(kickbert.evaluation.probe(learner(df, text_col=columns, valid="split")), ax=ax)
-        ax.set_title(name, loc="left")
+        table = kickbert.evaluation.probe(learner(df, text_col=columns, valid="split"))
+        kickbert.evaluation.plot_probe(table, ax=ax)
+        ax.set_title(f"Linear probes, {name}", loc="left")
     save(figure, "probe")
 
 
 def tweets() -> None:
-    """What a report shows of a model of the synthetic tweets."""
+    """Learning curves, confusion matrix and reliability diagram of a model of the synthetic tweets."""
     df = kickbert.split(pd.read_csv(HERE.parent / "data" / "tweets_sample.csv"), seed=SEED)
     learn = learner(df[df["split"] != "test"], valid="split")
     learn.fit_gradual()
-    found = kickbert.evaluate(learn, df[df["split"] == "test"])
+    predictions = kickbert.evaluate(learn, df[df["split"] == "test"]).predictions
     save(kickbert.experiments.plot_learning_curves(learn), "learning_curves")
     figure, axes = plt.subplots(1, 2, figsize=(9.6, 4), layout="constrained")
-    kickbert.evaluation.plot_confusion(found.predictions, rates=True, ax=axes[0])
-    kickbert.evaluation.plot_calibration(found.predictions, ax=axes[1])
+    kickbert.evaluation.plot_confusion(predictions, rates=True, ax=axes[0])
+    kickbert.evaluation.plot_calibration(predictions, ax=axes[1])
     save(figure, "judged")
 
 

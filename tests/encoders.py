@@ -1,7 +1,11 @@
-"""Encoders with random weights, one of each architecture, and a batch for them."""
+"""Encoders with random weights and their tokenizers, one of each architecture, and a batch for them."""
+
+import string
 
 import torch
+import transformers
 from transformers import AutoConfig, AutoModel
+from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES
 
 from kickbert.models.encoder import LAYERS, Encoder
 
@@ -45,3 +49,24 @@ def random_encoder(kind: str, **extra) -> Encoder:
 def padded_batch() -> tuple[torch.Tensor, torch.Tensor]:
     ids = torch.randint(5, 100, (3, 11), generator=torch.Generator().manual_seed(1))
     return ids, torch.arange(11) < torch.tensor([11, 7, 3])[:, None]
+
+
+def own_tokenizer(kind: str):
+    """A tokenizer of the class that the architecture has, whose vocabulary is small letters and digits."""
+    own, letters = getattr(transformers, TOKENIZER_MAPPING_NAMES[kind]), list(string.ascii_lowercase + string.digits)
+    roberta, bert = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"], ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    if kind in ("roberta", "longformer", "deberta"):
+        special = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"] if kind == "deberta" else roberta
+        return own(vocab={token: i for i, token in enumerate([*special, "Ġ", *letters])}, merges=[])
+    if kind in ("albert", "deberta-v2", "xlm-roberta", "camembert"):
+        special = {"albert": ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"], "deberta-v2": bert}.get(kind, roberta)
+        return own(vocab=[(token, -float(i)) for i, token in enumerate([*special, "▁", *letters])])
+    special = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"] if kind == "mpnet" else bert
+    vocab = {token: i for i, token in enumerate([*special, *letters, *(f"##{c}" for c in letters)])}
+    if kind != "modernbert":
+        return own(vocab=vocab)
+    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+    return own(
+        tokenizer_object=transformers.BertTokenizer(vocab=vocab).backend_tokenizer,
+        **dict(zip(names, bert, strict=True)),
+    )

@@ -8,6 +8,9 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "commands": ["app", "main"],
+        "arguments": [],
+        "training": [],
+        "prediction": [],
         "output": [],
         "doctor": [],
     },

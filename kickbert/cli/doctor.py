@@ -1,4 +1,4 @@
-"""What is installed here, and what this machine can do."""
+"""Checks of the installation and of this machine."""
 
 import importlib.util
 import os
@@ -20,6 +20,7 @@ EXTRAS = {
     "report": "cleanlab",
     "explain": "captum",
     "export": "onnxruntime",
+    "excel": "openpyxl",
     "serve": "fastapi",
     "track": "mlflow",
 }
@@ -27,10 +28,14 @@ HUB = "https://huggingface.co"
 
 
 def checks() -> pd.DataFrame:
-    """A row per check: check, ok ("yes", "no", or "–" for what can be done without), what was found."""
-    there = installed(PACKAGES)
+    """Check what is installed and what this machine can do.
+
+    Returns:
+        A row per check: check, ok ("yes", "no", or "–" for what is optional), detail.
+    """
+    versions = installed(PACKAGES)
     rows = [("kickbert", "yes", __version__), ("Python", "yes", platform.python_version())]
-    rows += [(name, "yes" if name in there else "no", there.get(name, "is not installed")) for name in PACKAGES]
+    rows += [(name, "yes" if name in versions else "no", versions.get(name, "is not installed")) for name in PACKAGES]
     rows += [
         ("machine", "yes", f"{platform.system()} {platform.machine()}, {cores()} cores"),
         ("memory", "yes", f"{psutil.virtual_memory().available / 2**30:.1f} GiB free"),
@@ -38,14 +43,14 @@ def checks() -> pd.DataFrame:
         _hub(),
     ]
     for extra, package in EXTRAS.items():
-        found = importlib.util.find_spec(package) is not None
-        rows.append(
-            (f"kickbert[{extra}]", "yes" if found else "–", "" if found else f'pip install "kickbert[{extra}]"')
-        )
-    return pd.DataFrame(rows, columns=["check", "ok", "found"])
+        there = importlib.util.find_spec(package) is not None
+        install = f'pip install "kickbert[{extra}]"'
+        rows.append((f"kickbert[{extra}]", "yes" if there else "–", "" if there else install))
+    return pd.DataFrame(rows, columns=["check", "ok", "detail"])
 
 
 def _arithmetic() -> list[tuple[str, str, str]]:
+    """Checks of what computes: a GPU, bf16."""
     if importlib.util.find_spec("torch") is None:
         return []
     import torch
@@ -56,11 +61,16 @@ def _arithmetic() -> list[tuple[str, str, str]]:
     fast = has_bf16(torch.device("cuda" if gpu else "cpu"))
     return [
         ("GPU", "yes" if gpu else "–", torch.cuda.get_device_name() if gpu else "none; a CPU does for small encoders"),
-        ("bf16", "yes" if fast else "–", "multiplied in hardware" if fast else "fp32 is used: training takes longer"),
+        (
+            "bf16",
+            "yes" if fast else "–",
+            "in hardware" if fast else "not in hardware; fp32 is used, and training takes longer",
+        ),
     ]
 
 
 def _hub() -> tuple[str, str, str]:
+    """The check of the model hub."""
     if os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0"):
         return "hub", "–", "HF_HUB_OFFLINE is set: models come from the local cache, folders, or minilm"
     try:

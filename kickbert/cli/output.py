@@ -1,8 +1,9 @@
-"""What the command line shows: tables for people, JSON for machines, an error in a line."""
+"""Output of the command line: tables for people, JSON for programs, a warning or an error in a line."""
 
 import json
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
@@ -16,7 +17,7 @@ FAILED, USAGE, INSIDE, STOPPED = 1, 2, 70, 130  # exit codes: EX_SOFTWARE of sys
 
 
 def table(df: pd.DataFrame, title: str | None = None) -> Table:
-    """A DataFrame as a table of rich's; numbers stand on the right."""
+    """A DataFrame as a table of Rich; numbers stand on the right."""
     out = Table(title=title, title_justify="left", header_style="bold")
     for name in df.columns:
         out.add_column(str(name), justify="right" if pd.api.types.is_numeric_dtype(df[name]) else "left")
@@ -31,12 +32,19 @@ def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def show(result: Any, as_json: bool, told: Callable[[Console], None]) -> None:
-    """Print a result: as JSON, or as `told` prints it."""
+def print_result(result: Any, as_json: bool, as_text: Callable[[Console], None]) -> None:
+    """Print the result of a command.
+
+    Args:
+        result: what JSON is made of: a DataFrame, or a dict that may hold some.
+        as_json: whether to print that, or else what `as_text` prints.
+        as_text: prints to a console.
+    """
     if as_json:
         print(json.dumps(_plain(result), indent=1, default=str))
     else:
-        told(Console())
+        # Rich would take the extra of kickbert[minilm] for markup, and a class :x: for a picture.
+        as_text(Console(markup=False, emoji=False))
 
 
 def _plain(value: Any) -> Any:
@@ -48,8 +56,8 @@ def _plain(value: Any) -> Any:
 
 
 @contextmanager
-def apart(as_json: bool) -> Iterator[None]:
-    """With JSON, what is printed on the way goes to standard error."""
+def prints_to_stderr(as_json: bool) -> Iterator[None]:
+    """Send what is printed on the way to standard error, so that JSON stands alone on standard output."""
     if not as_json:
         yield
         return
@@ -58,31 +66,47 @@ def apart(as_json: bool) -> Iterator[None]:
 
 
 def run(command: Callable[..., Any], debug: bool) -> int:
-    """Run a typer command with errors in one line; the exit code.
+    """Run a typer command, with each warning and error in a line of its own.
 
     Args:
-        debug: show where an error comes from.
+        command: the application.
+        debug: whether to print the traceback of an error.
+    Returns:
+        The exit code.
     """
     try:
-        return command(standalone_mode=False) or 0
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: print(f"warning: {_one_line(message)}", file=sys.stderr)
+            return command(standalone_mode=False) or 0
     except Exit as done:
         return done.exit_code
     except TyperException as err:  # of what was typed
         print(f"error: {err.format_message().rstrip('.')}; see {_help(err)}", file=sys.stderr)
         return err.exit_code
-    except (KeyboardInterrupt, Abort):
+    except (KeyboardInterrupt, Abort) as stop:
+        if isinstance(stop.__cause__, EOFError):  # typer takes the end of a broken file for a person's Ctrl-D
+            return _failed(stop.__cause__, debug)
         print("stopped", file=sys.stderr)
         return STOPPED
     except Exception as err:
-        if debug:
-            traceback.print_exc()
-        expected = isinstance(err, (ValueError, TypeError, ImportError, OSError, RuntimeError, KeyError))
-        hint = "" if expected else f" ({type(err).__name__}; kickbert --debug shows where)"
-        print(f"error: {' '.join(str(err).split()) or type(err).__name__}{hint}", file=sys.stderr)
-        return FAILED if expected else INSIDE
+        return _failed(err, debug)
+
+
+def _failed(err: BaseException, debug: bool) -> int:
+    """Print an error; its exit code."""
+    if debug:
+        traceback.print_exception(err)
+    expected = isinstance(err, (ValueError, TypeError, ImportError, OSError, EOFError, RuntimeError, KeyError))
+    hint = "" if expected else f" ({type(err).__name__}; kickbert --debug shows where)"
+    print(f"error: {_one_line(err) or type(err).__name__}{hint}", file=sys.stderr)
+    return FAILED if expected else INSIDE
+
+
+def _one_line(message: object) -> str:
+    return " ".join(str(message).split())
 
 
 def _help(err: TyperException) -> str:
-    """Where to read what could be typed."""
+    """The command that shows the usage."""
     context = getattr(err, "ctx", None)
     return f"{context.command_path if context else 'kickbert'} --help"

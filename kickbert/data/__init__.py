@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = attach(
         "profiling": [],
         "exploration": ["Exploration", "explore"],
         "exploration_report": ["plot_classes"],
-        "table_files": ["read_rows"],
+        "table_formats": [],
+        "table_files": ["TableFile", "read_rows"],
     },
 )

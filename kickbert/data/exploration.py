@@ -1,4 +1,4 @@
-"""What is in a DataFrame of texts, before anybody trains on it: tables, figures, and a page of both.
+"""Exploratory data analysis of a DataFrame of texts, before training: tables, figures, and a page of both.
 
 df → `explore` → `Exploration` → `.to_frame()`, `.figures()`, `.to_html()`
 """
@@ -12,26 +12,26 @@ import numpy as np
 import pandas as pd
 
 from kickbert.data.exploration_report import figures, write
-from kickbert.data.profiling import class_counts, label_names, languages, missing, suspicious, truncated
+from kickbert.data.profiling import class_counts, label_names, languages, missing, suspicious_labels, truncated
 from kickbert.data.splits import TEST
 from kickbert.data.transforms import TextTokenizer
 from kickbert.targets.fitting import guess_task
-from kickbert.targets.kinds import MULTI, SINGLE
+from kickbert.targets.kinds import MULTI, REGRESSION, SINGLE
 from kickbert.text.columns import as_list, check_column, check_frame, pick, read_texts
 from kickbert.text.duplicates import duplicates, leaks, near_duplicates, shown_groups
 from kickbert.text.word_statistics import distinctive_words
 
 LENGTHS = (32, 64, 128, 256, 512)
-SAMPLE = 5_000  # rows whose language is told, and that are searched for suspicious labels
+SAMPLE = 5_000  # rows whose language is detected, and that are searched for suspicious labels
 
 
 @dataclass
 class Exploration:
-    """What was found. `tables` holds a DataFrame for each question; a table that does not apply is not there.
+    """Tables about a DataFrame of texts; one that does not apply is not there.
 
     Args:
-        summary: a row per fact.
-        tables: missing, duplicates, near duplicates, leaks, classes, lengths, telling words, languages, suspicious
+        summary: statistic, value, recommendation.
+        tables: missing, duplicates, near duplicates, leaks, classes, lengths, distinctive words, languages, suspicious
             labels.
         lengths: tokens of each row, shape (n,).
     """
@@ -47,15 +47,21 @@ class Exploration:
         return self.summary.to_html(index=False)
 
     def to_frame(self) -> pd.DataFrame:
-        """A row per fact: what, how much, and what to do about it."""
+        """The summary: statistic, value, recommendation."""
         return self.summary
 
     def figures(self) -> dict[str, Any]:
-        """matplotlib figures of what is best seen, by title."""
+        """matplotlib figures of the classes, lengths and languages, by the name of their table."""
         return figures(self.tables, self.lengths)
 
     def to_html(self, file: str | Path) -> Path:
-        """Write one page with all tables and figures, which needs no network; gives the file."""
+        """Write one page with all tables and figures, which needs no network.
+
+        Args:
+            file: of the page.
+        Returns:
+            The file.
+        """
         return write(Path(file), self.summary, self.tables, self.lengths)
 
 
@@ -70,16 +76,20 @@ def explore(
     similar: float = 0.8,
     seed: int = 0,
 ) -> Exploration:
-    """Look at a DataFrame of texts as somebody should before training.
+    """Explore a DataFrame of texts before training: duplicates, leaks, lengths, classes, words, suspicious labels.
 
     Args:
         df: the rows; never changed.
         text_col, label_col, label_delim: as in `learner_from_df`; label_col may be None, or "label" and not there.
-        split_col: a column of train, valid and test; rows of test that stand in training are then told. By default
+        split_col: a column of train, valid and test, by which test rows that stand in training are found. By default
             "split" where there is one.
         model: whose tokenizer counts the tokens.
         similar: Jaccard similarity of character five-grams from which two rows are near duplicates.
         seed: of the samples that are drawn of many rows.
+    Returns:
+        A summary with recommendations, tables, figures and a page.
+    Raises:
+        TypeError, ValueError: no DataFrame, or a column that is not there.
     """
     columns = as_list(text_col)
     check_frame(df, text_col=columns)
@@ -96,12 +106,13 @@ def explore(
     sample = np.sort(np.random.default_rng(seed).permutation(len(df))[:SAMPLE])
     tables["languages"] = languages([texts[i] for i in sample])
     if label_col:
-        tables |= _labels(df, texts, label_col, label_delim, sample)
-    plain = {name: table for name, table in tables.items() if len(table)}
-    return Exploration(_summary(df, empty, tables), plain, lengths)
+        tables |= _label_tables(df, texts, label_col, label_delim, sample)
+    filled = {name: table for name, table in tables.items() if len(table)}
+    return Exploration(_summary(df, empty, tables), filled, lengths)
 
 
 def _present(df: pd.DataFrame, column: Any, default: str, argument: str) -> Any:
+    """The column, or columns, once it is known that they are there; None for a default that is not."""
     if column == default and default not in df.columns:
         return None
     for name in as_list(column) if column else []:
@@ -109,45 +120,47 @@ def _present(df: pd.DataFrame, column: Any, default: str, argument: str) -> Any:
     return column
 
 
-def _labels(
+def _label_tables(
     df: pd.DataFrame, texts: list[str], label_col: Any, delim: str | None, sample: np.ndarray
 ) -> dict[str, pd.DataFrame]:
+    """Class distribution, distinctive words and suspicious labels; nothing of numbers, which have no classes."""
     values = pick(df, label_col)
     task = guess_task(values.dropna(), delim=delim)
+    if task == REGRESSION:
+        return {}
     names = label_names(values, task, delim)
     tables = {"classes": class_counts(names)}
     if task in (SINGLE, MULTI):
-        tables["telling words"] = distinctive_words(texts, names)
+        tables["distinctive words"] = distinctive_words(texts, names)
     if task == SINGLE:
-        tables["suspicious labels"] = suspicious(df.index[sample], [texts[i] for i in sample], values.iloc[sample])
+        sampled = [texts[i] for i in sample]
+        tables["suspicious labels"] = suspicious_labels(df.index[sample], sampled, values.iloc[sample])
     return tables
 
 
 def _summary(df: pd.DataFrame, empty: np.ndarray, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    def count(name: str) -> int:
-        return len(tables.get(name, ()))
-
-    rows = [("rows", len(df), ""), ("columns", df.shape[1], "")]
-    rows.append(("rows without text", int(empty.sum()), "they are not used" if empty.any() else ""))
-    rows.append(("exact duplicates", count("duplicates"), "drop them" if count("duplicates") else ""))
-    near = tables["near duplicates"]
-    told = "keep each group on one side of a split" if len(near) else ""
-    rows.append(("groups of near duplicates", near["group"].nunique() if len(near) else 0, told))
+    """A row per statistic, with a recommendation where its value asks for one."""
+    near, lengths = tables["near duplicates"], tables["lengths"]
+    rows = [
+        ("rows", len(df), ""),
+        ("columns", df.shape[1], ""),
+        ("rows without text", int(empty.sum()), "they are not used"),
+        ("exact duplicates", len(tables["duplicates"]), "drop them"),
+        ("groups of near duplicates", near["group"].nunique(), "keep each group on one side of a split"),
+    ]
     if "leaks" in tables:
-        told = "the test set flatters the model: drop them from training" if count("leaks") else ""
-        rows.append(("test rows that stand in training", count("leaks"), told))
-    lengths = tables["lengths"]
-    fits = lengths.loc[lengths["share cut"] <= 0.05, "max_length"]
-    enough = f"max_length={fits.iloc[0]} cuts at most 5 %" if len(fits) else 'long="windows" reads all of them'
+        flatters = "the test set flatters the model: drop them from training"
+        rows.append(("test rows that stand in training", len(tables["leaks"]), flatters))
+    fits = lengths.loc[lengths["share truncated"] <= 0.05, "max_length"]
+    enough = f"max_length={fits.iloc[0]} truncates at most 5 %" if len(fits) else 'long="windows" reads all of them'
     rows.append(("median tokens", int(lengths["median"].iloc[0]), enough))
-    if len(tables.get("languages", ())):
+    if len(tables["languages"]):
         rows.append(("languages", len(tables["languages"]), ", ".join(tables["languages"]["language"].head(3))))
     if "classes" in tables:
-        classes = tables["classes"]
-        uneven = classes["rows"].max() > 5 * classes["rows"].min()
-        rows.append(("classes", len(classes), 'uneven: class_weights="balanced"' if uneven else ""))
+        counts = tables["classes"]["rows"]
+        uneven = counts.max() > 5 * counts.min()
+        rows.append(("classes", len(counts), 'uneven: class_weights="balanced"' if uneven else ""))
     if "suspicious labels" in tables:
-        rows.append(
-            ("suspicious labels", count("suspicious labels"), "read them" if count("suspicious labels") else "")
-        )
-    return pd.DataFrame(rows, columns=["what", "how many", "what to do"])
+        rows.append(("suspicious labels", len(tables["suspicious labels"]), "read them"))
+    rows = [(statistic, value, recommendation if value else "") for statistic, value, recommendation in rows]
+    return pd.DataFrame(rows, columns=["statistic", "value", "recommendation"])

@@ -4,104 +4,115 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kickbert.utils.atomic_files import replacing
-from kickbert.utils.extras import require
 from kickbert.utils.html_page import Section, page
-from kickbert.utils.messages import shorten
-from kickbert.utils.plotting import BLUE, ORANGE
+from kickbert.utils.plotting import BLUE, ORANGE, axes_of, literal
 
-MOST = 30  # bars of a figure
-TOLD = {
-    "classes": "How many rows each class has.",
-    "lengths": "How much of the texts each max_length would cut.",
-    "telling words": "The words that set each class apart from the others, the most telling first.",
-    "missing": "Cells that hold nothing.",
-    "duplicates": "Texts that stand in an earlier row too.",
-    "near duplicates": "Different texts that share most of their letters; a split should not part them.",
-    "leaks": "Test rows whose text stands in training: the model has seen the answer.",
-    "languages": "The languages of the texts, of a sample where there are many rows.",
-    "suspicious labels": "Rows whose label a simple model, trained on the other rows, would not have given.",
+MANY = 30  # bars of a figure
+NEAR = 0.06  # of an axis, under which two labels would stand on each other
+# Of each table a heading and a sentence.
+HEADINGS = {
+    "classes": ("Class distribution", "How many rows each class has."),
+    "lengths": ("Text lengths in tokens", "How much of the texts each max_length would truncate."),
+    "distinctive words": ("Distinctive words", "Words that set each class apart from the others, the strongest first."),
+    "missing": ("Missing values", "Cells that hold nothing."),
+    "duplicates": ("Exact duplicates", "Texts that stand in an earlier row too."),
+    "near duplicates": (
+        "Near duplicates",
+        "Different texts that share most of their letters; a split should not part them.",
+    ),
+    "leaks": (
+        "Train-test leakage",
+        "Test rows whose text stands in training: the model has seen the answer, which flatters its scores.",
+    ),
+    "languages": ("Languages", "Of all texts, or of a sample where there are many rows."),
+    "suspicious labels": (
+        "Suspicious labels",
+        "Rows to which a simple model, trained on the other rows, would have given another label.",
+    ),
 }
 
 
 def figures(tables: dict[str, pd.DataFrame], lengths: np.ndarray) -> dict[str, Figure]:
-    """matplotlib figures by the name of their table."""
-    require("seaborn", extra="report")
-    made = {}
-    if "classes" in tables:
-        made["classes"] = _bars(tables["classes"], "class")
-    if len(tables.get("languages", ())) > 1:
-        made["languages"] = _bars(tables["languages"], "language")
-    made["lengths"] = _lengths(lengths, tables["lengths"])
-    return made
+    """Draw what is best seen.
 
-
-def _bars(table: pd.DataFrame, name: str) -> Figure:
-    import seaborn as sns
-
-    shown = table.head(MOST)
-    figure = Figure(figsize=(7, 0.6 + 0.28 * len(shown)), layout="constrained")
-    ax = figure.subplots()
-    sns.barplot(data=shown.assign(**{name: shown[name].astype(str)}), x="rows", y=name, color=BLUE, ax=ax)
-    ax.bar_label(ax.containers[0], labels=[f"{n:,}" for n in shown["rows"]], padding=3, fontsize=8)
-    ax.margins(x=0.12)
-    more = f" (the {MOST} largest of {len(table)})" if len(table) > MOST else ""
-    ax.set(xlabel=f"rows{more}", ylabel="")
-    sns.despine(figure)
-    return figure
-
-
-def _lengths(lengths: np.ndarray, cuts: pd.DataFrame) -> Figure:
-    import seaborn as sns
-
-    figure = Figure(figsize=(7, 3), layout="constrained")
-    ax = figure.subplots()
-    usual = np.percentile(lengths, 99)
-    shown = lengths if lengths.max() < 3 * usual else lengths[lengths <= usual]  # one book would hide all the rest
-    width = 1 + int(np.ptp(shown)) // 40  # whole tokens, or some bars would hold more lengths than others
-    sns.histplot(shown, bins=np.arange(shown.min(), shown.max() + 1 + width, width) - 0.5, color=BLUE, ax=ax)
-    for at, share in zip(cuts["max_length"], cuts["share cut"], strict=True):
-        if at <= shown.max():
-            ax.axvline(at, color=ORANGE, linewidth=1)
-            ax.annotate(
-                f"{at}: {share:.0%} cut", (at, 0.98), xycoords=("data", "axes fraction"), rotation=90, va="top",
-                ha="right", fontsize=8, color=ORANGE,
-            )  # fmt: skip
-    longer = len(lengths) - len(shown)
-    more = f" ({longer:,} rows have more, up to {lengths.max():,})" if longer else ""
-    ax.set(xlabel=f"tokens of a row{more}", ylabel="rows")
-    sns.despine(figure)
-    return figure
-
-
-def write(file: Path, summary: pd.DataFrame, tables: dict[str, pd.DataFrame], lengths: np.ndarray) -> Path:
-    """Write all of it as one page."""
-    drawn = figures(tables, lengths)
-    sections = [Section("What stands out", table=summary)]
-    for name, told in TOLD.items():
-        if name in tables:
-            sections.append(Section(name.capitalize(), told, tables[name], drawn.get(name)))
-    rows = int(summary.loc[summary["what"] == "rows", "how many"].iloc[0])
-    with replacing(file) as part:
-        part.write_text(page("The texts", f"{rows:,} rows", sections), encoding="utf-8")
-    return file
-
-
-MANY = 30  # classes of a bar chart
+    Args:
+        tables: of an `Exploration`.
+        lengths: tokens of each row, shape (n,).
+    Returns:
+        Figures by the name of their table.
+    """
+    drawn = {}
+    for name, column in {"classes": "class", "languages": "language"}.items():
+        if len(tables.get(name, ())) > (name == "languages"):  # one language alone needs no figure
+            drawn[name] = plot_classes(tables[name].set_index(column)["rows"])
+    drawn["lengths"] = _plot_lengths(lengths, tables["lengths"])
+    return drawn
 
 
 def plot_classes(counts: pd.Series, ax: Axes | None = None) -> Figure:
-    """Rows of each class, the largest first; of very many the largest thirty."""
-    shown = counts.sort_values(ascending=False)[:MANY][::-1]
-    ax = plt.subplots(figsize=(6, 0.8 + 0.26 * len(shown)), layout="constrained")[1] if ax is None else ax
-    bars = ax.barh([shorten(str(n), 30) for n in shown.index], shown.to_numpy(), color=BLUE)
+    """Plot the class distribution: rows of each class, the largest first; of very many the largest thirty.
+
+    Args:
+        counts: rows by class, in any order.
+        ax: to draw on; None for a new figure.
+    """
+    shown = counts.sort_values(ascending=False, kind="stable")[:MANY]
+    ax = axes_of(ax, (6, 0.8 + 0.26 * len(shown)))
+    bars = ax.barh(range(len(shown)), shown.to_numpy(), color=BLUE)
     ax.bar_label(bars, [f"{n:,}" for n in shown], padding=3, fontsize=8)
-    ax.margins(x=0.12)
-    more = f" (the {MANY} largest of {len(counts)} classes)" if len(counts) > MANY else ""
-    ax.set(xlabel=f"rows{more}")
+    ax.set_yticks(range(len(shown)), [literal(name, width=30) for name in shown.index])
+    ax.invert_yaxis()
+    ax.margins(x=0.12, y=0.01)
+    ax.set(xlabel="rows" + (f" (the {MANY} largest of {len(counts)})" if len(counts) > MANY else ""))
     ax.spines[["top", "right"]].set_visible(False)
     return ax.figure
+
+
+def _plot_lengths(lengths: np.ndarray, truncated: pd.DataFrame) -> Figure:
+    """A histogram of tokens, with what each max_length would truncate."""
+    ax = axes_of(None, (7, 3.2))
+    usual = np.percentile(lengths, 99)
+    shown = lengths if lengths.max() < 3 * usual else lengths[lengths <= usual]  # one book would hide all the rest
+    width = 1 + int(np.ptp(shown)) // 40  # whole tokens, or some bars would hold more lengths than others
+    ax.hist(shown, bins=np.arange(shown.min(), shown.max() + 1 + width, width) - 0.5, color=BLUE, edgecolor="white")
+    left, right = ax.get_xlim()
+    ticks = {}
+    for max_length, share in zip(truncated["max_length"], truncated["share truncated"], strict=True):
+        if max_length <= right:
+            ax.axvline(max_length, color=ORANGE, linewidth=1)
+            if max_length - max(ticks, default=-np.inf) > NEAR * (right - left):
+                ticks[max_length] = f"{max_length}\n{share:.0%}"
+    if ticks:
+        top = ax.secondary_xaxis("top")
+        top.set_xticks(list(ticks), list(ticks.values()), fontsize=8, color=ORANGE)
+        top.set_xlabel("max_length, and the share of texts that it truncates", color=ORANGE, fontsize=8)
+        top.spines["top"].set_visible(False)
+    longer = len(lengths) - len(shown)
+    more = f" ({longer:,} rows have more, up to {lengths.max():,})" if longer else ""
+    ax.set(xlabel=f"tokens{more}", ylabel="rows")
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax.figure
+
+
+def write(file: Path, summary: pd.DataFrame, tables: dict[str, pd.DataFrame], lengths: np.ndarray) -> Path:
+    """Write an exploration as one page.
+
+    Args:
+        file: of the page.
+        summary, tables, lengths: of an `Exploration`.
+    Returns:
+        The file.
+    """
+    drawn = figures(tables, lengths)
+    sections = [Section("Summary", table=summary)]
+    for name, (heading, text) in HEADINGS.items():
+        if name in tables:
+            sections.append(Section(heading, text, tables[name], drawn.get(name)))
+    rows = int(summary.loc[summary["statistic"] == "rows", "value"].iloc[0])
+    with replacing(file) as part:
+        part.write_text(page("Data exploration", f"{rows:,} rows", sections), encoding="utf-8")
+    return file

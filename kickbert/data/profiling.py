@@ -1,4 +1,4 @@
-"""Facts about texts and labels: duplicates, lengths, telling words, languages, suspicious labels. A table for each."""
+"""Facts about texts and labels, a table for each: missing cells, lengths, languages, classes, suspicious labels."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,51 +15,88 @@ from kickbert.utils.messages import shorten
 
 
 def missing(df: pd.DataFrame) -> pd.DataFrame:
-    """Missing cells by column, where there are any."""
+    """Count missing cells by column.
+
+    Returns:
+        column, missing, share (of the rows); columns without missing cells are left out.
+    """
     counts = df.isna().sum()
     out = pd.DataFrame({"column": counts.index.astype(str), "missing": counts.to_numpy()})
     return out.assign(share=out["missing"] / max(1, len(df)))[out["missing"] > 0].reset_index(drop=True)
 
 
 def truncated(lengths: np.ndarray, at: Sequence[int]) -> pd.DataFrame:
-    """For each `max_length` the share of rows that it would cut; and the median length."""
+    """Compute the share of rows that each `max_length` would truncate.
+
+    Args:
+        lengths: tokens of each row, shape (n,).
+        at: values of `max_length`.
+    Returns:
+        max_length, share truncated, median (tokens of a row, the same in each row of the table).
+    """
     return pd.DataFrame(
-        {"max_length": at, "share cut": [float((lengths > n).mean()) for n in at], "median": int(np.median(lengths))}
+        {
+            "max_length": at,
+            "share truncated": [float((lengths > n).mean()) for n in at],
+            "median": int(np.median(lengths)),
+        }
     )
 
 
 def languages(texts: Sequence[str]) -> pd.DataFrame:
-    """How many texts are in which language."""
-    counts = Counter(found for found in language_of(texts) if found)
+    """Count texts by detected language.
+
+    Returns:
+        language (ISO 639-1), rows, share; the largest first. Texts without letters are left out.
+    """
+    counts = Counter(language for language in language_of(texts) if language)
     return _counted("language", counts, counts.total())
 
 
 def label_names(values: pd.Series | pd.DataFrame, task: str, delim: str | None) -> list[list[str]]:
-    """The labels of each row, as text; none where they are missing."""
+    """List the labels of each row as text; an empty list where they are missing.
+
+    Args:
+        values: the label column, or a column of zeros and ones for each label.
+        task: "single label", "multi-label", …
+        delim: between the labels of a cell; None for lists.
+    """
     if isinstance(values, pd.DataFrame):
-        given = from_columns(values)
-        return [[str(values.columns[i]) for i in np.flatnonzero(row)] for row in given]
+        return [[str(values.columns[i]) for i in np.flatnonzero(row)] for row in from_columns(values)]
     if task == MULTI:
         return [[str(label) for label in labels] for labels in label_lists(values, delim)]
     return [[] if gone else [str(v)] for v, gone in zip(values, values.isna(), strict=True)]
 
 
 def class_counts(names: list[list[str]]) -> pd.DataFrame:
-    """Rows of each class, the largest first."""
+    """Count rows by class.
+
+    Args:
+        names: the labels of each row.
+    Returns:
+        class, rows, share; the largest first.
+    """
     return _counted("class", Counter(name for row in names for name in row), len(names))
 
 
-def _counted(what: str, counts: Counter, total: int) -> pd.DataFrame:
+def _counted(column: str, counts: Counter, total: int) -> pd.DataFrame:
     """Names, rows and shares, the largest first."""
     rows = counts.most_common()
-    table = pd.DataFrame({what: [r[0] for r in rows], "rows": [r[1] for r in rows]})
+    table = pd.DataFrame({column: [r[0] for r in rows], "rows": [r[1] for r in rows]})
     return table.assign(share=table["rows"] / max(1, total))
 
 
-def suspicious(index: pd.Index, texts: Sequence[str], labels: pd.Series) -> pd.DataFrame:
-    """Rows whose label a word-count model, trained on the other rows, would not have given: by cleanlab.
+def suspicious_labels(index: pd.Index, texts: Sequence[str], labels: pd.Series) -> pd.DataFrame:
+    """Likely label errors by confident learning (Northcutt, Jiang and Chuang 2021), with cleanlab.
 
-    Confident learning (Northcutt, Jiang and Chuang 2021) on five-fold probabilities of TF-IDF and logistic regression.
+    Out-of-fold probabilities are those of TF-IDF and logistic regression, in five folds.
+
+    Args:
+        index: row labels, shape (n,).
+        texts: shape (n,).
+        labels: shape (n,), missing ones included; classes of fewer than five rows are left out.
+    Returns:
+        row, label, suggested, probability of label, text; the most suspicious first.
     """
     require("cleanlab", extra="report")
     from cleanlab.filter import find_label_issues
@@ -67,7 +104,7 @@ def suspicious(index: pd.Index, texts: Sequence[str], labels: pd.Series) -> pd.D
     from sklearn.model_selection import cross_val_predict
     from sklearn.pipeline import make_pipeline
 
-    columns = ["row", "label", "rather", "probability of label", "text"]
+    columns = ["row", "label", "suggested", "probability of label", "text"]
     named = labels.astype(str).where(labels.notna())
     usable = named.isin(named.value_counts().loc[lambda n: n >= 5].index).to_numpy()
     if not usable.any() or named[usable].nunique() < 2:
@@ -77,8 +114,8 @@ def suspicious(index: pd.Index, texts: Sequence[str], labels: pd.Series) -> pd.D
     model = make_pipeline(word_counts(len(rows)), LogisticRegression(C=10, max_iter=1000))
     probs = cross_val_predict(model, [texts[i] for i in rows], codes, cv=5, method="predict_proba")
     worst = find_label_issues(codes, probs, return_indices_ranked_by="self_confidence", n_jobs=1)
-    told = [
+    records = [
         (index[rows[i]], names[codes[i]], names[probs[i].argmax()], probs[i, codes[i]], shorten(texts[rows[i]], WIDTH))
         for i in worst
     ]
-    return pd.DataFrame(told, columns=columns)
+    return pd.DataFrame(records, columns=columns)

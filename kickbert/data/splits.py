@@ -8,7 +8,9 @@ import pandas as pd
 from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit, StratifiedGroupKFold, StratifiedKFold
 
-from kickbert.targets.fitting import guess_task, strata_of
+from kickbert.targets.fitting import guess_task
+from kickbert.targets.kinds import MULTI
+from kickbert.targets.stratification import default_strata
 from kickbert.text.columns import as_list, check_column, check_frame, pick
 
 TRAIN, VALID, TEST = "train", "valid", "test"
@@ -71,11 +73,14 @@ def split(
         df: the rows; not changed.
         valid: share of validation rows, 0 for none.
         test: share of test rows, 0 for none.
-        label_col: column to stratify by; by default "label" where there is one. A numeric column of many values is
-            stratified by its quantiles; for several labels, the column of lists, or columns of zeros and ones.
+        label_col: column to stratify by; by default "label" where there is one. Numbers (also as text) of which most
+            rows have one of their own are stratified by quantiles; for several labels, the column of lists, or columns
+            of zeros and ones.
         label_delim: what stands between the labels of a cell.
     Returns:
         A copy of df with the column `split`.
+    Warns:
+        Rows without a label: counted; they are split by themselves, in the same shares.
 
     >>> split(pd.DataFrame({"text": list("abcdefghij")}), valid=0.2, test=0.2)["split"].value_counts().to_dict()
     {'train': 6, 'valid': 2, 'test': 2}
@@ -85,18 +90,41 @@ def split(
     check_frame(df, label_col=as_list(label_col) if label_col else [])
     if valid < 0 or test < 0 or valid + test >= 1:
         raise ValueError(f"valid={valid} and test={test} leave no training rows; their sum must be under 1")
-    if label_col is None:
-        strata = np.zeros(len(df), dtype=int)
-    else:
-        values = pick(df, label_col)
-        strata = strata_of(values, guess_task(values.dropna(), delim=label_delim), delim=label_delim)
     parts = np.full(len(df), TRAIN, dtype=object)
+    for rows, strata in _strata(df, label_col, label_delim):
+        parts[rows] = _parts(strata, valid, test, seed)
+    return df.assign(split=parts)
+
+
+def _strata(
+    df: pd.DataFrame, label_col: str | Sequence[str] | None, delim: str | None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Which rows are split together (bool, shape (n,)), and their strata: rows with a label, and rows without."""
+    labelled = np.ones(len(df), dtype=bool)
+    strata = np.zeros(len(df), dtype=int)
+    if label_col is not None:
+        values = pick(df, label_col)
+        task = guess_task(values.dropna(), delim=delim)
+        if task != MULTI:  # there a missing cell is a row of no label
+            labelled = values.notna().to_numpy()
+        strata = default_strata(values[labelled], task, delim)
+    if labelled.any():
+        yield labelled, strata
+    if not labelled.all():
+        count = (~labelled).sum()
+        warnings.warn(f"{count:,} rows have no {label_col!r} and are split by themselves", stacklevel=4)
+        yield ~labelled, np.zeros(count, dtype=int)
+
+
+def _parts(strata: np.ndarray, valid: float, test: float, seed: int | None) -> np.ndarray:
+    """The part of each row, shape (n,)."""
+    parts = np.full(len(strata), TRAIN, dtype=object)
     if test:
         parts[stratified(strata, test, seed)] = TEST
     if valid:
         rest = np.flatnonzero(parts == TRAIN)
         parts[rest[stratified(strata[rest], valid / (1 - test), seed)]] = VALID
-    return df.assign(split=parts)
+    return parts
 
 
 def valid_rows(

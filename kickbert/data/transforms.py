@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from kickbert.targets.kinds import MULTI, REGRESSION, Numbers, Target
 from kickbert.text.tokenization import LONGEST, PAD, TokenEncoder
-from kickbert.utils.hub import load
+from kickbert.utils.hub import UnavailableModel, load
 
 
 class Tokens(TensorBase):
@@ -24,15 +24,31 @@ def load_tokenizer(model: str | Path = "roberta-base") -> PreTrainedTokenizerBas
     """Load a fast tokenizer.
 
     Raises:
-        ValueError: the model cannot be found, or it has a slow (Python) tokenizer only.
+        ValueError: the model cannot be found, has no tokenizer, or a slow (Python) one only.
     """
-    hf = load(AutoTokenizer.from_pretrained, model)
+    try:
+        hf = load(AutoTokenizer.from_pretrained, model)
+    except UnavailableModel:
+        raise
+    except Exception as err:  # each architecture fails in its own way without a vocabulary, one with a bare Exception
+        raise ValueError(_without_tokenizer(model, str(err).partition("\n")[0])) from err
     if not hf.is_fast:
         raise ValueError(
             f"model={str(model)!r} has a slow tokenizer only ({type(hf).__name__}); kickbert needs a fast one: "
             "choose a model whose folder holds a tokenizer.json"
         )
+    special = set(hf.all_special_tokens)
+    # Without files transformers makes a tokenizer of special tokens alone, for which all texts are alike.
+    if not any(any(map(str.isalnum, token)) for token in hf.get_vocab() if token not in special):
+        raise ValueError(_without_tokenizer(model, f"its vocabulary is {sorted(hf.get_vocab())[:8]}"))
     return hf
+
+
+def _without_tokenizer(model: str | Path, reason: str) -> str:
+    return (
+        f"model={str(model)!r} comes without a tokenizer ({reason}); save the one that it was trained with in its "
+        "folder: AutoTokenizer.from_pretrained(…).save_pretrained(folder)"
+    )
 
 
 class TextTokenizer(Transform):
@@ -57,7 +73,8 @@ class TextTokenizer(Transform):
         self.hf = load_tokenizer(hf) if isinstance(hf, (str, Path)) else hf
         start, between, end = _frame_of(self.hf)
         length = self._checked(max_length, len(start) + len(end))
-        self.token_encoder = TokenEncoder(self.hf.backend_tokenizer, start, between, end, length, long, stride)
+        extra = _extra_special_tokens(self.hf, {*start, *between, *end})
+        self.token_encoder = TokenEncoder(self.hf.backend_tokenizer, start, between, end, length, long, stride, extra)
         self._known: dict[str, Tokens] = {}
 
     def _checked(self, max_length: int | None, frame: int) -> int:
@@ -80,6 +97,13 @@ class TextTokenizer(Transform):
     def mask_id(self) -> int:
         """The token that stands for a hidden word: the tokenizer's own, or its padding where it has none."""
         return self.hf.mask_token_id if self.hf.mask_token_id is not None else self.hf.pad_token_id
+
+    @property
+    def pair_separator(self) -> int | None:
+        """The token after whose first place the tokenizer gives another token type; None where it gives none."""
+        ids, types = (self.hf("a", "a").get(name) for name in ("input_ids", "token_type_ids"))
+        separator = next(iter(self.token_encoder.between), None)
+        return separator if types == [int(separator in ids[:i]) for i in range(len(ids))] else None
 
     def encode_batch(self, texts: Sequence[str]) -> tuple[list[np.ndarray], np.ndarray]:
         """As in `TokenEncoder`."""
@@ -118,6 +142,16 @@ def _frame_of(hf: PreTrainedTokenizerBase) -> tuple[list[int], list[int], list[i
     start = next(i for i in range(len(single)) if single[i : i + len(one)] == one)
     end = single[start + len(one) :]
     return single[:start], pair[start + len(one) : len(pair) - len(end) - len(one)], end
+
+
+NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+
+
+def _extra_special_tokens(hf: PreTrainedTokenizerBase, frame: set[int]) -> list[str]:
+    """Special tokens that somebody added for texts: none of the tokenizer's own, nor of its `frame`."""
+    own = {getattr(hf, name) for name in NAMED}
+    added = hf.added_tokens_decoder.items()
+    return [t.content for number, t in added if t.special and t.content not in own and number not in frame]
 
 
 def _tokens(ids: np.ndarray) -> Tokens:

@@ -1,4 +1,4 @@
-"""Why a model says what it says of one text: a score for each word.
+"""Attribution: which words of a text a prediction depends on, by gradients, occlusion or attention.
 
 learner, text → tokens → a score for each token → words → `Explanation`: a table, a line in a terminal, HTML
 """
@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -20,12 +19,14 @@ from kickbert.evaluation.occlusion import occlusion
 from kickbert.targets.kinds import REGRESSION
 from kickbert.text.tokenization import PAD
 from kickbert.utils.extras import require
+from kickbert.utils.plotting import axes_of, literal
 
 STEPS = 64  # of the integral; the gap says whether they were enough
+TOKENS = 40  # of an attention map that is drawn
 
 
 def attribute(learn: Any, text: Any, label: Any = None, method: str = "gradients", steps: int = STEPS) -> Explanation:
-    """Explain one prediction of a learner.
+    """Explain one prediction of a learner by a score for each word.
 
     Args:
         learn: a learner.
@@ -33,9 +34,11 @@ def attribute(learn: Any, text: Any, label: Any = None, method: str = "gradients
             is explained.
         label: the class; None for the likeliest.
         method: "gradients": integrated gradients of the embeddings (Sundararajan, Taly and Yan 2017; captum);
-            "occlusion": what is lost when a word is masked (Zeiler and Fergus 2014); "rollout": where attention comes
-            from, whatever the class (Abnar and Zuidema 2020).
+            "occlusion": what is lost when a word is masked (Zeiler and Fergus 2014); "rollout": attention rollout,
+            which is the same for every class (Abnar and Zuidema 2020).
         steps: of the integral.
+    Returns:
+        Scores by word; of rollout shares of attention.
     Raises:
         ValueError: an unknown method or class, or a text without words.
     """
@@ -43,26 +46,34 @@ def attribute(learn: Any, text: Any, label: Any = None, method: str = "gradients
     if method not in ("occlusion", *methods):
         raise ValueError(f"method={method!r} is not one of {['gradients', 'occlusion', 'rollout']}")
     tokenizer, target = learn.dls.tokenizer, learn.target
-    read = learn.read([text])[0][0]
+    cleaned = learn.read([text])[0][0]
     if method == "occlusion":
-        how = {"target": target, "token_encoder": tokenizer.token_encoder, "mask_id": tokenizer.mask_id}
-        return occlusion(read, label, lambda rows: token_probabilities(learn, rows), **how)
-    words, place = tokenizer.token_encoder.words(read)
+        model = {"target": target, "token_encoder": tokenizer.token_encoder, "mask_id": tokenizer.mask_id}
+        return occlusion(cleaned, label, lambda rows: token_probabilities(learn, rows), **model)
+    words, word_of_token = tokenizer.token_encoder.words(cleaned)
     if not words:
         raise ValueError(f"text={text!r} has no words to explain")
-    ids = _batch([tokenizer.encode_batch([read])[0][0]], learn)
+    ids = _batch([tokenizer.encode_batch([cleaned])[0][0]], learn)
     with _evaluating(learn.model):
         with torch.no_grad():
             probs = learn.loss_func.activation(_logits(learn.model, ids))[0].double().cpu().numpy()
-        which = int(probs.argmax()) if label is None or target.task == REGRESSION else class_number(target, label)
-        scores, gap = methods[method](learn, ids, place, which, steps)
-    summed = np.bincount(place[place >= 0], weights=scores[place >= 0], minlength=len(words))
-    return Explanation(words, summed, target.names[which], explained_value(target, probs, which), method, gap)
+        output = int(probs.argmax()) if label is None or target.task == REGRESSION else class_number(target, label)
+        scores, gap = methods[method](learn, ids, word_of_token, output, steps)
+    in_word = word_of_token >= 0
+    word_scores = np.bincount(word_of_token[in_word], weights=scores[in_word], minlength=len(words))
+    return Explanation(words, word_scores, target.names[output], explained_value(target, probs, output), method, gap)
 
 
 @torch.no_grad()
 def token_probabilities(learn: Any, rows: list[np.ndarray]) -> np.ndarray:
-    """Probabilities of rows of token ids, in fp32, float64, shape (rows, classes)."""
+    """Predict rows of token ids, computed in fp32.
+
+    Args:
+        learn: a learner.
+        rows: token ids of each row, of any lengths.
+    Returns:
+        Probabilities, or standardised numbers, float64, shape (rows, outputs).
+    """
     with _evaluating(learn.model):
         batches = [_batch(rows[at : at + 32], learn) for at in range(0, len(rows), 32)]
         outputs = torch.cat([learn.loss_func.activation(_logits(learn.model, batch)) for batch in batches])
@@ -94,50 +105,57 @@ def _logits(model: Any, ids: Tensor) -> Tensor:
     return model.head(model.encoder(ids, mask), mask)
 
 
-def _masked(learn: Any, ids: Tensor, place: np.ndarray) -> Tensor:
+def _masked(learn: Any, ids: Tensor, word_of_token: np.ndarray) -> Tensor:
     """The row with all words masked; special tokens stay."""
-    blank = learn.dls.tokenizer.mask_id
-    out = ids.clone()
-    out[0, torch.from_numpy(place >= 0)] = blank
-    return out
+    masked = ids.clone()
+    masked[0, torch.from_numpy(word_of_token >= 0)] = learn.dls.tokenizer.mask_id
+    return masked
 
 
-def _gradients(learn: Any, ids: Tensor, place: np.ndarray, which: int, steps: int) -> tuple[np.ndarray, float]:
+def _gradients(learn: Any, ids: Tensor, word_of_token: np.ndarray, output: int, steps: int) -> tuple[np.ndarray, float]:
+    """Integrated gradients of each token, from the row with all words masked, and their completeness gap."""
     require("captum", extra="explain")
     from captum.attr import LayerIntegratedGradients
 
     model = learn.model
-    needing = {p: p.requires_grad for p in model.parameters()}
-    integral = LayerIntegratedGradients(lambda x: _logits(model, x)[:, which], model.encoder.body.embeddings)
+    trainable = {p: p.requires_grad for p in model.parameters()}
+    method = LayerIntegratedGradients(lambda x: _logits(model, x)[:, output], model.encoder.body.embeddings)
+    baseline = _masked(learn, ids, word_of_token)
     try:
         for p in model.parameters():  # captum needs a graph through the embeddings, which may be frozen
             p.requires_grad_(True)
-        found, delta = integral.attribute(
-            ids, _masked(learn, ids, place), n_steps=steps, internal_batch_size=16, return_convergence_delta=True
+        gradients, delta = method.attribute(
+            ids, baseline, n_steps=steps, internal_batch_size=16, return_convergence_delta=True
         )
     finally:
-        for p, needed in needing.items():
-            p.requires_grad_(needed)
-    scores = found[0].sum(-1).detach().double().cpu().numpy()
+        for p, trains in trainable.items():
+            p.requires_grad_(trains)
+    scores = gradients[0].sum(-1).detach().double().cpu().numpy()
     return scores, abs(float(delta)) / max(1e-6, abs(scores.sum() - float(delta)))
 
 
 @torch.no_grad()
-def _rollout(learn: Any, ids: Tensor, place: np.ndarray, which: int, steps: int) -> tuple[np.ndarray, None]:
+def _rollout(learn: Any, ids: Tensor, word_of_token: np.ndarray, output: int, steps: int) -> tuple[np.ndarray, None]:
+    """Attention that reaches the pooled vector from each token, through all layers and past the residuals."""
     maps = attention_maps(learn.model, ids)[:, 0].mean(1)  # over heads: (layers, tokens, tokens)
     rolled = torch.eye(maps.shape[-1], dtype=maps.dtype, device=maps.device)
-    for one in maps:
-        rolled = (one + torch.eye(len(one), dtype=one.dtype, device=one.device)) / 2 @ rolled
+    for layer in maps:
+        rolled = (layer + torch.eye(len(layer), dtype=layer.dtype, device=layer.device)) / 2 @ rolled
     pooled = rolled[0] if learn.model.head.pooling == "cls" else rolled.mean(0)
     return pooled.double().cpu().numpy(), None
 
 
 @torch.no_grad()
 def attention_maps(model: Any, ids: Tensor) -> Tensor:
-    """Attention probabilities of all layers, shape (layers, batch, heads, tokens, tokens).
+    """Compute the attention probabilities of all layers.
 
     They need transformers' own ("eager") attention, for the faster ones do not keep them.
 
+    Args:
+        model: a classifier.
+        ids: token ids, shape (batch, tokens).
+    Returns:
+        Shape (layers, batch, heads, tokens, tokens).
     Raises:
         ValueError: an architecture that gives no attention of full rows.
     """
@@ -149,6 +167,7 @@ def attention_maps(model: Any, ids: Tensor) -> Tensor:
             input_ids=ids.masked_fill(~mask, body.config.pad_token_id or 0),
             attention_mask=mask.long(),
             output_attentions=True,
+            **model.encoder.token_types(ids),
         )
     finally:
         body.set_attn_implementation(before)
@@ -159,7 +178,14 @@ def attention_maps(model: Any, ids: Tensor) -> Tensor:
 
 
 def token_maps(learn: Any, text: Any) -> tuple[np.ndarray, list[str]]:
-    """Attention probabilities of a text, shape (layers, heads, tokens, tokens), and its tokens as people read them."""
+    """Compute the attention probabilities of a text.
+
+    Args:
+        learn: a learner.
+        text: as in `attribute`.
+    Returns:
+        Shape (layers, heads, tokens, tokens), and the tokens as people read them.
+    """
     tokenizer = learn.dls.tokenizer
     ids = tokenizer.encode_batch(learn.read([text])[0])[0][0].astype(np.int64)
     with _evaluating(learn.model):
@@ -167,31 +193,30 @@ def token_maps(learn: Any, text: Any) -> tuple[np.ndarray, list[str]]:
     return maps[:, 0].float().cpu().numpy(), [tokenizer.hf.decode([i]).strip() or "·" for i in ids]
 
 
-TOKENS = 40  # of an attention map
-
-
 def plot_attention(learn: Any, text: Any, layer: int = -1, head: int | None = None, ax: Axes | None = None) -> Figure:
-    """Where each token of a text looks, in one layer.
+    """Plot the attention map of a text in one layer: a row says where its token looks.
 
     Args:
+        learn: a learner.
+        text: as in `attribute`; the first 40 tokens are drawn.
         layer: counted from 0, or from the end.
-        head: None for the mean over heads.
+        head: counted from 0; None for the mean over heads.
+        ax: to draw on; None for a new figure.
+    Raises:
+        ValueError: no such layer or head.
     """
-    from kickbert.evaluation.attribution import token_maps
-
     maps, tokens = token_maps(learn, text)
     if not -len(maps) <= layer < len(maps) or (head is not None and not 0 <= head < maps.shape[1]):
         raise ValueError(f"layer={layer}, head={head}: this encoder has {len(maps)} layers of {maps.shape[1]} heads")
-    found = maps[layer].mean(0) if head is None else maps[layer, head]
-    found, tokens = found[:TOKENS, :TOKENS], tokens[:TOKENS]
-    n = len(tokens)
-    ax = plt.subplots(figsize=(3 + 0.24 * n, 1.6 + 0.24 * n), layout="constrained")[1] if ax is None else ax
-    shades = ax.imshow(found, cmap="Blues", vmin=0)
-    ax.figure.colorbar(shades, ax=ax, shrink=0.6, format=PercentFormatter(1, decimals=0), label="share of attention")
-    ax.set_xticks(range(n), tokens, rotation=90, fontsize=8)
-    ax.set_yticks(range(n), tokens, fontsize=8)
-    ax.set(xlabel="looked at", ylabel="token")
-    ax.set_title(
-        f"Attention of layer {layer % len(maps) + 1}" + ("" if head is None else f", head {head + 1}"), loc="left"
-    )
+    weights = (maps[layer].mean(0) if head is None else maps[layer, head])[:TOKENS, :TOKENS]
+    names = [literal(token) for token in tokens[:TOKENS]]
+    n = len(names)
+    ax = axes_of(ax, (3 + 0.24 * n, 1.6 + 0.24 * n))
+    shades = ax.imshow(weights, cmap="Blues", vmin=0)
+    ax.figure.colorbar(shades, ax=ax, shrink=0.6, format=PercentFormatter(1, decimals=0), label="attention weight")
+    ax.set_xticks(range(n), names, rotation=90, fontsize=8)
+    ax.set_yticks(range(n), names, fontsize=8)
+    ax.set(xlabel="key (attended token)", ylabel="query token")
+    of_head = "" if head is None else f", head {head + 1}"
+    ax.set_title(f"Attention of layer {layer % len(maps) + 1}{of_head}", loc="left")
     return ax.figure

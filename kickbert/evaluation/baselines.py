@@ -1,4 +1,4 @@
-"""What a model has to beat: the most usual answer, and a linear model of word counts."""
+"""Baselines that a model has to beat: the majority class, and a linear model of TF-IDF."""
 
 from collections.abc import Sequence
 
@@ -13,40 +13,51 @@ MAJORITY = "majority"
 
 
 def majority(target: Target, codes: np.ndarray, rows: int) -> np.ndarray:
-    """The share of each class (for numbers the median) in training, for every row: shape (rows, outputs)."""
-    if target.task == REGRESSION:
-        share = np.array([np.median(codes)])
-    elif target.task == MULTI:
-        share = codes.mean(0)
-    else:
-        share = np.bincount(codes, minlength=len(target.names)) / len(codes)
-    return np.tile(share.astype(float), (rows, 1))
-
-
-def linear(target: Target, codes: np.ndarray, texts: Sequence[str], asked: Sequence[str]) -> np.ndarray | None:
-    """What a linear model of word counts says, trained on `texts`: probabilities, or standardised numbers.
+    """Predict the share of each class in training for every row; of numbers their median.
 
     Args:
-        codes: of `texts`, as the target encodes them.
-        asked: the texts to answer.
+        target: what is predicted.
+        codes: of the training rows, as the target encodes them.
+        rows: how many to predict.
     Returns:
-        Shape (rows, outputs); None where there is not one word, or one class, to learn from.
+        Probabilities, or standardised numbers, shape (rows, outputs).
     """
-    words = word_counts(len(texts))
+    if target.task == REGRESSION:
+        outputs = np.array([np.median(codes)])
+    elif target.task == MULTI:
+        outputs = codes.mean(0)
+    else:
+        outputs = np.bincount(codes, minlength=len(target.names)) / len(codes)
+    return np.tile(outputs.astype(float), (rows, 1))
+
+
+def linear(target: Target, codes: np.ndarray, train: Sequence[str], texts: Sequence[str]) -> np.ndarray | None:
+    """Predict with logistic regression (of numbers ridge regression) on TF-IDF of words and word pairs.
+
+    Args:
+        target: what is predicted.
+        codes: of the training texts, as the target encodes them.
+        train: training texts.
+        texts: to predict.
+    Returns:
+        Probabilities, or standardised numbers, shape (texts, outputs); None where there is not one word, or one class
+        alone, to learn from.
+    """
+    words = word_counts(len(train))
     try:
-        known = words.fit_transform(texts)
+        known = words.fit_transform(train)
     except ValueError:  # scikit-learn's word for an empty vocabulary
         return None
-    new, model = words.transform(asked), LogisticRegression(C=10, max_iter=1000)
+    new, model = words.transform(texts), LogisticRegression(C=10, max_iter=1000)
     if target.task == REGRESSION:
         return Ridge().fit(known, codes).predict(new).reshape(-1, 1)
-    out = np.zeros((len(asked), len(target.names)))
+    probs = np.zeros((len(texts), len(target.names)))
     if target.task == MULTI:
-        out[:] = codes.min(0)  # labels that each row has, or none
+        probs[:] = codes.min(0)  # labels that each row has, or none
         for label in np.flatnonzero(codes.min(0) < codes.max(0)):
-            out[:, label] = model.fit(known, codes[:, label]).predict_proba(new)[:, 1]
-        return out
+            probs[:, label] = model.fit(known, codes[:, label]).predict_proba(new)[:, 1]
+        return probs
     if codes.min() == codes.max():
         return None
-    out[:, np.unique(codes)] = model.fit(known, codes).predict_proba(new)
-    return out
+    probs[:, np.unique(codes)] = model.fit(known, codes).predict_proba(new)
+    return probs

@@ -1,6 +1,6 @@
-"""Probabilities that mean what they say, and when to say nothing.
+"""Temperature scaling, and selective prediction by a confidence threshold.
 
-raw outputs of the validation rows → a temperature, kept in the loss → probabilities → a threshold → answers or none
+raw outputs of the validation rows → a temperature, kept in the loss → probabilities → a threshold → labels or none
 """
 
 import warnings
@@ -13,35 +13,37 @@ from fastai.imports import noop
 from scipy.optimize import minimize_scalar
 
 from kickbert.evaluation.predictions import Predictions
-from kickbert.evaluation.scores import LEAST, ExpectedCalibrationError
+from kickbert.evaluation.scores import LEAST, ExpectedCalibrationError, top_label
 from kickbert.targets.kinds import MULTI, REGRESSION
 
 RANGE = (0.05, 20.0)  # of temperatures; at its ends the model knows nothing or is never wrong
 
 
 @dataclass(frozen=True)
-class Calibrated:
-    """What temperature scaling did, on the rows that it was fitted on.
+class TemperatureScaling:
+    """A fitted temperature, and what it did on the rows that it was fitted on.
 
     Args:
-        temperature: that raw outputs are divided by; over 1 for a model that was too sure.
-        before, after: log loss.
-        error_before, error_after: expected calibration error.
+        temperature: that raw outputs are divided by; over 1 for an overconfident model.
+        log_loss_before, log_loss_after: log loss, in nats.
+        ece_before, ece_after: expected calibration error, 0 to 1.
     """
 
     temperature: float
-    before: float
-    after: float
-    error_before: float
-    error_after: float
+    log_loss_before: float
+    log_loss_after: float
+    ece_before: float
+    ece_after: float
 
 
-def calibrate(learn: Any) -> Calibrated:
+def calibrate(learn: Any) -> TemperatureScaling:
     """Fit a temperature on the validation rows (Guo et al. 2017, section 4.2) and keep it in `learn.loss_func`.
 
-    All probabilities of the learner are scaled by it from then on, `predict_df`'s too. Which class is the likeliest
-    does not change; thresholds of several labels are tuned anew.
+    All probabilities of the learner are scaled by it from then on, `predict_df`'s too, so that of rows predicted with
+    80 % about eight in ten are right. The likeliest class stays the same; thresholds of several labels are tuned anew.
 
+    Args:
+        learn: a trained learner of classes.
     Raises:
         ValueError: no validation rows, a number, or a loss that knows no temperature.
     """
@@ -51,76 +53,80 @@ def calibrate(learn: Any) -> Calibrated:
     if not len(learn.dls.valid_ds):
         raise ValueError("the learner has no validation rows to fit a temperature on")
     with learn.no_bar():
-        raw, truth = learn.get_preds(ds_idx=1, act=noop)
-    raw, truth, several = raw.double(), truth.numpy(), target.task == MULTI
+        raw, y_true = learn.get_preds(ds_idx=1, act=noop)
+    raw, y_true, multilabel = raw.double(), y_true.numpy(), target.task == MULTI
 
     def probs(temperature: float) -> np.ndarray:
-        return (raw / temperature).sigmoid().numpy() if several else (raw / temperature).softmax(-1).numpy()
+        return (raw / temperature).sigmoid().numpy() if multilabel else (raw / temperature).softmax(-1).numpy()
 
-    found = minimize_scalar(lambda log: _log_loss(probs(np.exp(log)), truth), bounds=np.log(RANGE), method="bounded")
-    temperature = float(np.exp(found.x))
+    def objective(log_temperature: float) -> float:
+        return _log_loss(probs(np.exp(log_temperature)), y_true)
+
+    temperature = float(np.exp(minimize_scalar(objective, bounds=np.log(RANGE), method="bounded").x))
     if not RANGE[0] * 1.01 < temperature < RANGE[1] / 1.01:
         warnings.warn(
             f"the temperature {temperature:.2g} is at the end of its range: too few rows tell it", stacklevel=2
         )
     before, after = probs(1.0), probs(temperature)
     loss.temperature = temperature
-    if several:
+    if multilabel:
         learn.tune_thresholds()
-    losses, errors = ([f(p, truth) for p in (before, after)] for f in (_log_loss, _error))
-    return Calibrated(temperature, *losses, *errors)
+    log_losses, errors = ([score(p, y_true) for p in (before, after)] for score in (_log_loss, _calibration_error))
+    return TemperatureScaling(temperature, *log_losses, *errors)
 
 
-def _log_loss(probs: np.ndarray, truth: np.ndarray) -> float:
-    if truth.ndim == 2:
-        sure = np.clip(probs, LEAST, 1 - LEAST)
-        return float(-(truth * np.log(sure) + (1 - truth) * np.log1p(-sure)).mean())
-    return float(-np.log(np.clip(probs[np.arange(len(truth)), truth], LEAST, 1)).mean())
+def _log_loss(probs: np.ndarray, y_true: np.ndarray) -> float:
+    if y_true.ndim == 2:
+        clipped = np.clip(probs, LEAST, 1 - LEAST)
+        return float(-(y_true * np.log(clipped) + (1 - y_true) * np.log1p(-clipped)).mean())
+    return float(-np.log(np.clip(probs[np.arange(len(y_true)), y_true], LEAST, 1)).mean())
 
 
-def _error(probs: np.ndarray, truth: np.ndarray) -> float:
-    """Of several labels each answer counts, yes or no."""
-    if truth.ndim == 2:
-        confidence, right = np.maximum(probs, 1 - probs).ravel(), ((probs >= 0.5) == (truth > 0.5)).ravel()
-    else:
-        confidence, right = probs.max(1), probs.argmax(1) == truth
+def _calibration_error(probs: np.ndarray, y_true: np.ndarray) -> float:
+    confidence, right = top_label(y_true, probs)
     return ExpectedCalibrationError(confidence, right)(np.ones(len(right)))
 
 
-def coverage(found: Predictions, thresholds: np.ndarray | None = None) -> pd.DataFrame:
-    """What it costs to answer only from a confidence on.
+def coverage(predictions: Predictions, thresholds: np.ndarray | None = None) -> pd.DataFrame:
+    """Coverage and accuracy of selective prediction (El-Yaniv and Wiener 2010): rows below a confidence get no label.
 
     Args:
-        found: predictions of rows whose truth is known.
+        predictions: of rows whose labels are known.
         thresholds: of confidence; None for twenty that part the rows evenly.
     Returns:
-        threshold, coverage (share of rows answered), accuracy of these, and of those not answered.
+        threshold, coverage (share of the rows that get a label), accuracy (of these), accuracy below (of the others).
     """
+    confidence, right = predictions.confidence, ~predictions.wrong
     if thresholds is None:
-        thresholds = np.unique(np.quantile(found.confidence, np.linspace(0, 0.95, 20)))
+        thresholds = np.unique(np.quantile(confidence, np.linspace(0, 0.95, 20)))
     rows = []
     for threshold in thresholds:
-        kept = found.confidence >= threshold
-        right = ~found.wrong
-        accuracy = right[kept].mean() if kept.any() else np.nan
-        rows.append((threshold, kept.mean(), accuracy, right[~kept].mean() if (~kept).any() else np.nan))
+        covered = confidence >= threshold
+        accuracy = right[covered].mean() if covered.any() else np.nan
+        rows.append((threshold, covered.mean(), accuracy, right[~covered].mean() if (~covered).any() else np.nan))
     return pd.DataFrame(rows, columns=["threshold", "coverage", "accuracy", "accuracy below"])
 
 
-def threshold_for(found: Predictions, accuracy: float) -> float:
-    """The least confidence from which on so large a share of the answers is right.
+def threshold_for(predictions: Predictions, accuracy: float) -> float:
+    """Find the least confidence threshold whose selective accuracy reaches a target: the most rows get a label.
 
+    Args:
+        predictions: of rows whose labels are known.
+        accuracy: to reach on the rows at or above the threshold, 0 to 1.
+    Returns:
+        A threshold for `predict_df(min_confidence=)`.
     Raises:
         ValueError: no threshold reaches it on these rows.
     """
-    order = np.argsort(-found.confidence, kind="stable")
-    right = np.cumsum(~found.wrong[order]) / np.arange(1, len(found) + 1)
-    sure = found.confidence[order]
-    last = np.append(sure[1:] < sure[:-1], True)  # a threshold cannot part equal confidences
-    good = np.flatnonzero((right >= accuracy) & last)
-    if not len(good):
+    order = np.argsort(-predictions.confidence, kind="stable")
+    accuracies = np.cumsum(~predictions.wrong[order]) / np.arange(1, len(predictions) + 1)
+    confidence = predictions.confidence[order]
+    last = np.append(confidence[1:] < confidence[:-1], True)  # a threshold cannot part equal confidences
+    reached = np.flatnonzero((accuracies >= accuracy) & last)
+    if not len(reached):
+        top = min(10, len(confidence))
         raise ValueError(
-            f"no threshold makes {accuracy:.1%} of the answers right; the {10 if len(sure) > 10 else len(sure)} surest "
-            f"of {len(sure):,} rows have {right[min(9, len(sure) - 1)]:.1%}"
+            f"accuracy={accuracy:.1%} is reached by no threshold; of the {top} most confident of {len(confidence):,} "
+            f"rows {accuracies[top - 1]:.1%} are right, so ask for less or train a better model"
         )
-    return float(sure[good[-1]])
+    return float(confidence[reached[-1]])

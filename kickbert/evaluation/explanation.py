@@ -1,6 +1,6 @@
 """The result of explaining one prediction: a score for each word, as a table, a line in a terminal, HTML.
 
-The methods stand apart from it: `occlusion` needs NumPy alone, those of `attribution` the network.
+The methods stand apart from it: `occlusion` needs predictions alone, those of `attribution` the network.
 """
 
 import html
@@ -26,6 +26,8 @@ def explain(model: Any, text: Any, label: Any = None, method: str | None = None,
         method: of a learner "gradients" (integrated gradients), "occlusion" or "rollout"; a predictor knows occlusion
             alone. None for the first of these.
         options: of the method: `steps` of the integral.
+    Returns:
+        A score for each word, as a table, a line, or HTML.
     Raises:
         ValueError: an unknown method or class, or a text without words.
     """
@@ -33,8 +35,11 @@ def explain(model: Any, text: Any, label: Any = None, method: str | None = None,
 
 
 def class_number(target: Target, label: Any) -> int:
-    """The number of a class by its name, as it stood in the column or as it is shown.
+    """Find the number of a class by its name.
 
+    Args:
+        target: what is predicted.
+        label: the class as it stood in the column, or as it is shown.
     Raises:
         ValueError: no such class.
     """
@@ -45,14 +50,20 @@ def class_number(target: Target, label: Any) -> int:
     raise ValueError(f"label={label!r} is no class; classes are {target.names}")
 
 
-def explained_value(target: Target, probs: np.ndarray, which: int) -> float:
-    """The probability of a class, or the predicted number in its own unit, from one row's outputs."""
-    return float(target.inverse_transform(probs.astype(float))[0] if target.task == REGRESSION else probs[which])
+def explained_value(target: Target, probs: np.ndarray, output: int) -> float:
+    """Look up the output that is explained: the probability of a class, or the number in its own unit.
+
+    Args:
+        target: what is predicted.
+        probs: of one row, shape (outputs,).
+        output: number of the class; 0 for a number.
+    """
+    return float(target.inverse_transform(probs.astype(float))[0] if target.task == REGRESSION else probs[output])
 
 
 @dataclass(frozen=True, repr=False)
 class Explanation:
-    """What each word of a text does to one output of a model.
+    """Attribution scores of the words of a text for one output of a model.
 
     Args:
         words: as they stand in the text, up to the model's limit.
@@ -60,7 +71,8 @@ class Explanation:
         label: the class, or the name of the number.
         value: the model's probability of it, or the number.
         method: how the scores were made.
-        gap: of integrated gradients, how far their sum is from what the text changes: |sum - change| / |change|.
+        gap: of integrated gradients, the completeness gap (Sundararajan, Taly and Yan 2017, section 3): how far their
+            sum is from the change of the output, |sum - change| / |change|.
     """
 
     words: list[str]
@@ -71,7 +83,7 @@ class Explanation:
     gap: float | None = None
 
     def to_frame(self) -> pd.DataFrame:
-        """A row per word, in the order of the text."""
+        """The scores as a table: word, score; in the order of the text."""
         return pd.DataFrame({"word": self.words, "score": self.scores})
 
     def _strength(self) -> np.ndarray:
@@ -89,7 +101,10 @@ class Explanation:
         return f"{self._heading()}\n" + " ".join(map(_coloured, self.words, self._strength()))
 
     def to_html(self) -> str:
-        """A paragraph whose words are marked, the darker the more they count; scores stand in their titles."""
+        """Render the text with its words marked, orange for and blue against, the darker the larger the score.
+
+        The scores themselves stand in the titles of the marks.
+        """
         marks = [
             f'<mark title="{s:+.3f}" style="color:inherit;border-radius:3px;padding:0 2px;'
             f'background:rgba({",".join(map(str, FOR if s > 0 else AGAINST))},{abs(x):.2f})">{html.escape(w)}</mark>'

@@ -1,4 +1,4 @@
-"""Occlusion: how much less likely a class is without each word (Zeiler and Fergus 2014). NumPy alone.
+"""Occlusion: how much less likely a class is without each word (Zeiler and Fergus 2014). Needs predictions alone.
 
 text → words and token ids → a row with each word masked → probabilities → `Explanation`
 """
@@ -24,25 +24,28 @@ def occlusion(
     token_encoder: TokenEncoder,
     mask_id: int,
 ) -> Explanation:
-    """Mask each word in turn, and see what it takes from the logarithm of the class's probability.
+    """Mask each word in turn; its score is what that takes from the logarithm of the class's probability.
 
     Args:
         text: as `read` gives it, columns joined; of a text over the model's limit the head is explained.
         label: the class; None for the likeliest.
         predict: probabilities of rows of token ids, shape (rows, classes); of a number, standardised, shape (rows, 1).
+        target: what is predicted.
+        token_encoder: of the model.
         mask_id: the token that stands for a masked word.
     Raises:
         ValueError: no such class, or a text without words.
     """
-    words, place = token_encoder.words(text)
+    words, word_of_token = token_encoder.words(text)
     if not words:
         raise ValueError(f"text={text!r} has no words to explain")
-    label = class_number(target, label) if label is not None else None
+    output = None if label is None else class_number(target, label)
     row = token_encoder.encode_batch([text])[0][0]
-    hidden = np.unique(place[place >= 0])
-    probs = predict([row, *(np.where(place == word, mask_id, row) for word in hidden)]).astype(float)
-    which = int(probs[0].argmax()) if label is None else label
-    outputs = probs[:, which] if target.task == REGRESSION else np.log(np.clip(probs[:, which], LEAST, 1))
+    masked = np.unique(word_of_token[word_of_token >= 0])
+    probs = predict([row, *(np.where(word_of_token == word, mask_id, row) for word in masked)]).astype(float)
+    if output is None:
+        output = int(probs[0].argmax())
+    outputs = probs[:, output] if target.task == REGRESSION else np.log(np.clip(probs[:, output], LEAST, 1))
     scores = np.zeros(len(words))
-    scores[hidden] = outputs[0] - outputs[1:]
-    return Explanation(words, scores, target.names[which], explained_value(target, probs[0], which), "occlusion")
+    scores[masked] = outputs[0] - outputs[1:]
+    return Explanation(words, scores, target.names[output], explained_value(target, probs[0], output), "occlusion")

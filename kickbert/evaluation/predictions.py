@@ -1,4 +1,4 @@
-"""What a model says of rows, beside what is true of them. It is what every judgement of a model starts from."""
+"""Predictions of rows beside their true labels: what evaluation, error analysis, calibration and plots start from."""
 
 import warnings
 from dataclasses import dataclass, field
@@ -14,24 +14,24 @@ from kickbert.utils.messages import row_names
 
 @dataclass(frozen=True)
 class Predictions:
-    """Rows, what is true, and what a model says.
+    """Probabilities, predicted classes and true classes of the same rows, as codes of the target.
 
     Args:
         target: what is predicted.
         probs: probabilities, shape (n, classes), or standardised numbers, shape (n, 1).
-        decided: what was decided by them: class numbers, shape (n,), zeros and ones, shape (n, labels), or as `probs`.
-        truth: codes of the target, of the shape of `decided`; None where it is not known.
+        y_pred: predicted class numbers, shape (n,), zeros and ones, shape (n, labels), or standardised numbers.
+        y_true: true ones, of the shape of `y_pred` (of numbers (n,) too); None where they are not known.
         texts: the rows' texts; the separator stands between columns.
         df: the rows, where they came as a DataFrame.
         notes: what a reader of the scores must know.
     Raises:
-        ValueError: probabilities that are no numbers.
+        ValueError: probabilities that are NaN or infinite.
     """
 
     target: Target
     probs: np.ndarray
-    decided: np.ndarray
-    truth: np.ndarray | None = None
+    y_pred: np.ndarray
+    y_true: np.ndarray | None = None
     texts: list[str] = field(default_factory=list)
     df: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
@@ -49,108 +49,112 @@ class Predictions:
 
     @property
     def wrong(self) -> np.ndarray:
-        """Which rows were decided wrongly (any label of several), bool, shape (n,)."""
-        return (self.decided != self.truth).reshape(len(self), -1).any(1)
+        """Which rows are misclassified (in any label of several), bool, shape (n,)."""
+        return (self.y_pred != self.y_true).reshape(len(self), -1).any(1)
 
     @property
     def confidence(self) -> np.ndarray:
-        """Probability of what was decided, shape (n,); of several labels that of the least certain."""
+        """Probability of the predicted class, shape (n,); of several labels that of the least certain one."""
         if self.target.task == MULTI:
-            return np.where(self.decided.astype(bool), self.probs, 1 - self.probs).min(1)
-        return self.probs[np.arange(len(self)), self.decided]
+            return np.where(self.y_pred.astype(bool), self.probs, 1 - self.probs).min(1)
+        return self.probs[np.arange(len(self)), self.y_pred]
 
     @property
     def numbers(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of a regression the true and the predicted numbers, in the target's own unit, each of shape (n,)."""
-        return tuple(self.target.inverse_transform(v.reshape(-1).astype(float)) for v in (self.truth, self.probs))
+        """True and predicted numbers of a regression, in the target's own unit, each of shape (n,)."""
+        return tuple(self.target.inverse_transform(v.reshape(-1).astype(float)) for v in (self.y_true, self.probs))
 
-    def frame(self) -> pd.DataFrame:
-        """The predictions as `predict_df` gives them."""
+    def to_frame(self) -> pd.DataFrame:
+        """The predictions as `predict_df` gives them, a row each."""
         index = pd.RangeIndex(len(self)) if self.df is None else self.df.index
-        return self.target.frame(self.probs, self.decided, index)
+        return self.target.frame(self.probs, self.y_pred, index)
 
     @classmethod
-    def of(cls, model: Any, df: pd.DataFrame | None = None) -> "Predictions":
-        """What a learner or a predictor says of a DataFrame, or a learner of its validation rows.
+    def from_model(cls, model: Any, df: pd.DataFrame | None = None) -> "Predictions":
+        """Predict with a learner or a predictor.
 
         Rows without text are left out; so are rows of a class that training never saw, and a note says so.
 
+        Args:
+            model: a learner or a predictor.
+            df: rows, with or without their labels; None for a learner's validation rows.
         Raises:
             ValueError: no validation rows and no df, or no row left.
         """
         if df is None:
             return cls._of_validation(model)
         texts, empty = model.read(df)
-        known = all(c in df.columns for c in as_list(model.label_col))
-        values = pick(df, model.label_col) if known else None
-        keep, notes = _judgeable(model.target, values, ~empty, df.index)
+        labelled = all(c in df.columns for c in as_list(model.label_col))
+        values = pick(df, model.label_col) if labelled else None
+        keep, notes = _usable(model.target, values, ~empty, df.index)
         df, texts = df[keep], [text for text, kept in zip(texts, keep, strict=True) if kept]
         probs = model.predict_proba(df)
-        truth = model.target.encode(values[keep]) if known else None
-        return cls(model.target, probs.astype(float), model.decide(probs), truth, texts, df, notes)
+        y_true = model.target.encode(values[keep]) if labelled else None
+        return cls(model.target, probs.astype(float), model.decide(probs), y_true, texts, df, notes)
 
     @classmethod
     def _of_validation(cls, learn: Any) -> "Predictions":
         rows = learn.labelled_rows("valid")
         if rows is None:
-            raise ValueError("the model has no validation rows; give a DataFrame to judge it by: evaluate(model, df)")
-        probs, truth, decided = learn.get_preds(ds_idx=1, with_decoded=True)
+            raise ValueError("the model has no validation rows; give a DataFrame: evaluate(model, df)")
+        probs, y_true, y_pred = learn.get_preds(ds_idx=1, with_decoded=True)
         note = "validation rows: what was chosen by them (thresholds, epochs, settings) looks better on them"
-        return cls(learn.target, probs.double().numpy(), decided.numpy(), truth.numpy(), rows[0], notes=(note,))
+        return cls(learn.target, probs.double().numpy(), y_pred.numpy(), y_true.numpy(), rows[0], notes=(note,))
 
     @classmethod
-    def given(cls, truth: Any, probs: Any, names: list | None = None) -> "Predictions":
-        """Of labels and probabilities that anything made.
+    def from_probabilities(cls, y_true: Any, probs: Any, names: list | None = None) -> "Predictions":
+        """Take labels and probabilities that came from anywhere; the likeliest class is the predicted one.
 
         Args:
-            truth: class names, or class numbers where `names` is None, shape (n,); zeros and ones of several labels,
+            y_true: class names, or class numbers where `names` is None, shape (n,); zeros and ones of several labels,
                 shape (n, labels).
             probs: shape (n, classes).
             names: of the classes, in the columns' order.
         Raises:
             ValueError: shapes that do not go together, or a class that is none.
         """
-        truth, probs = np.asarray(truth), np.asarray(probs, dtype=float)
-        several = truth.ndim == 2
-        if probs.ndim != 2 or len(truth) != len(probs) or (several and truth.shape != probs.shape):
+        y_true, probs = np.asarray(y_true), np.asarray(probs, dtype=float)
+        multilabel = y_true.ndim == 2
+        if probs.ndim != 2 or len(y_true) != len(probs) or (multilabel and y_true.shape != probs.shape):
             raise ValueError(
-                f"truth of shape {truth.shape} and probabilities of shape {probs.shape} do not go together; give a "
+                f"y_true of shape {y_true.shape} and probabilities of shape {probs.shape} do not go together; give a "
                 "class for each row, or zeros and ones for each label, and a column of probabilities for each class"
             )
         names = list(range(probs.shape[1])) if names is None else list(names)
         if len(names) != probs.shape[1]:
             raise ValueError(f"{len(names)} names for {probs.shape[1]} columns of probabilities; give a name for each")
-        if several:
-            return cls(MultiLabels(tuple(names)), probs, probs >= 0.5, truth.astype(np.float32))
+        if multilabel:
+            return cls(MultiLabels(tuple(names)), probs, probs >= 0.5, y_true.astype(np.float32))
         target = Labels(tuple(names), SINGLE)
-        codes = target.encode(pd.Series(truth))
+        codes = target.encode(pd.Series(y_true))
         if (codes < 0).any():
-            raise ValueError(f"truth holds {truth[codes < 0].tolist()[0]!r}, which is no class; classes are {names}")
+            raise ValueError(f"y_true holds {y_true[codes < 0].tolist()[0]!r}, which is no class; classes are {names}")
         return cls(target, probs, probs.argmax(1), codes)
 
 
-def _judgeable(target: Target, values: Any, keep: np.ndarray, index: pd.Index) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Which of the rows that have a text can be judged too (bool, shape (n,)), and a note on the others.
+def _usable(target: Target, values: Any, keep: np.ndarray, index: pd.Index) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Which rows can be evaluated (bool, shape (n,)), and notes on the others.
 
     Args:
         values: the labels; None where they are not known.
+        keep: rows that have a text, bool, shape (n,).
     Raises:
-        ValueError: none can.
+        ValueError: no row can.
     """
     notes: list[str] = []
     if values is not None and target.task != MULTI:
         keep = keep & values.notna().to_numpy()
-        bad, strange = target.unknown(values[keep])
-        if bad.any():
-            rows = np.flatnonzero(keep)[bad]
+        unseen, classes = target.unknown(values[keep])
+        if unseen.any():
+            rows = np.flatnonzero(keep)[unseen]
             notes.append(
-                f"{len(rows):,} rows of classes that training never saw ({', '.join(strange[:5])}) are left out: "
+                f"{len(rows):,} rows of classes that training never saw ({', '.join(classes[:5])}) are left out: "
                 "the model cannot be right about them"
             )
             warnings.warn(f"{notes[-1]}: rows {row_names(rows, index)}", stacklevel=4)
             keep[rows] = False
     if not keep.any():
-        raise ValueError(f"none of the {len(keep):,} rows can be judged: no text, no label, or none that is known")
+        raise ValueError(f"none of the {len(keep):,} rows can be evaluated: no text, no label, or none that is known")
     if not keep.all() and not notes:
         notes.append(f"{(~keep).sum():,} rows without text or label are left out")
     return keep, tuple(notes)

@@ -1,4 +1,4 @@
-"""How much each depth of an encoder knows: a linear model on the states of each, without training the encoder."""
+"""Linear probes: how much each depth of an encoder knows of a task, without training the encoder."""
 
 import warnings
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -20,7 +19,7 @@ from kickbert.data.bucketing import Packed
 from kickbert.targets.kinds import MULTI, REGRESSION
 from kickbert.text.tokenization import PAD
 from kickbert.utils.batching import length_batches
-from kickbert.utils.plotting import LINES
+from kickbert.utils.plotting import LINES, axes_of, literal
 from kickbert.utils.progress import bar
 
 TOKENS = 4096  # of a batch, padding counted
@@ -28,15 +27,16 @@ ROWS = 5_000  # training rows that a probe learns from
 
 
 def probe(learn: Any, rows: int = ROWS, seed: int = 0) -> pd.DataFrame:
-    """Accuracy on validation rows of a linear model on the mean states of each depth (Alain and Bengio 2017).
+    """Fit a linear probe to the mean states of each depth and score it on the validation rows (Alain and Bengio 2017).
 
     Where the curve stops rising the upper layers bring nothing yet that is of use: unfreeze from there.
 
     Args:
         learn: a learner of classes; its weights are as they are, trained or not.
         rows: training rows at most, drawn with `seed`.
+        seed: of the drawing.
     Returns:
-        depth, accuracy, spread (its standard error).
+        depth (layers below the probe), accuracy, std error (of the accuracy).
     Raises:
         ValueError: several labels or numbers, windows, or no validation rows.
     """
@@ -46,44 +46,59 @@ def probe(learn: Any, rows: int = ROWS, seed: int = 0) -> pd.DataFrame:
         raise ValueError(f"probes need one class a row, no windows, and validation rows; the task is {task}")
     chosen = np.sort(np.random.default_rng(seed).permutation(len(ids[0]))[:rows])
     train, valid = states(learn.model, ids[0], chosen), states(learn.model, ids[1], np.arange(len(ids[1])))
-    y, truth = codes[0].numpy()[chosen], codes[1].numpy()
-    found = []
+    y, y_true = codes[0].numpy()[chosen], codes[1].numpy()
+    records = []
     for depth in bar(range(len(train)), "probing depths"):
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=200))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a last digit that no picture shows
-            accuracy = accuracy_score(truth, model.fit(train[depth], y).predict(valid[depth]))
-        found.append((depth, accuracy, np.sqrt(accuracy * (1 - accuracy) / len(truth))))
-    return pd.DataFrame(found, columns=["depth", "accuracy", "spread"])
+            accuracy = accuracy_score(y_true, model.fit(train[depth], y).predict(valid[depth]))
+        records.append((depth, accuracy, np.sqrt(accuracy * (1 - accuracy) / len(y_true))))
+    return pd.DataFrame(records, columns=["depth", "accuracy", "std error"])
 
 
 @torch.no_grad()
 def states(model: Any, ids: Packed, chosen: np.ndarray) -> np.ndarray:
-    """Mean states of the rows at every depth, in one pass: shape (depths, rows, width)."""
+    """Compute the mean states of rows at every depth, in one pass.
+
+    Args:
+        model: a classifier.
+        ids: token ids of all rows.
+        chosen: numbers of the rows, shape (rows,).
+    Returns:
+        float32, shape (depths, rows, width).
+    """
     model.eval()
     depths, device = model.encoder.n_layers + 1, next(model.parameters()).device
-    out = np.empty((depths, len(chosen), model.encoder.width), dtype=np.float32)
+    means = np.empty((depths, len(chosen), model.encoder.width), dtype=np.float32)
     for places in bar(list(length_batches(ids.lengths[chosen], tokens=TOKENS)), "computing every depth once"):
         x = ids.gather(chosen[places], fill=PAD).long().to(device)
         weight = (x != PAD).float().unsqueeze(-1)
         hidden = None
         for depth in range(depths):
             hidden = model.states(x, depth, hidden, max(0, depth - 1)).float()
-            out[depth, places] = ((hidden * weight).sum(1) / weight.sum(1)).cpu().numpy()
-    return out
+            means[depth, places] = ((hidden * weight).sum(1) / weight.sum(1)).cpu().numpy()
+    return means
 
 
 def plot_probe(table: pd.DataFrame, ax: Axes | None = None, label: str | None = None, line: int = 0) -> Figure:
-    """How much each depth knows (the table of `probe`), with 95 % intervals."""
-    ax = plt.subplots(figsize=(5.2, 3.8), layout="constrained")[1] if ax is None else ax
+    """Plot the accuracy of linear probes by depth, with 95 % confidence intervals.
+
+    Args:
+        table: of `probe`.
+        ax: to draw on; None for a new figure.
+        label: of the line, for the legend; None for none.
+        line: number of the line, which chooses its colour and style.
+    """
+    ax = axes_of(ax, (5.2, 3.8))
     colour, style = LINES[line % len(LINES)]
-    ax.errorbar(table["depth"], table["accuracy"], yerr=1.96 * table["spread"], color=colour, linestyle=style,
-                marker="o", ms=4, capsize=2, label=label)  # fmt: skip
-    ax.set(xlabel="layers below the probe", ylabel="accuracy of a linear probe")
+    ax.errorbar(table["depth"], table["accuracy"], yerr=1.96 * table["std error"], color=colour, linestyle=style,
+                marker="o", ms=4, capsize=2, label=literal(label) if label else None)  # fmt: skip
+    ax.set(xlabel="depth (layers below the probe)", ylabel="accuracy on validation rows")
     ax.set_xticks(table["depth"])
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.spines[["top", "right"]].set_visible(False)
     if label:
         ax.legend(frameon=False)
-    ax.set_title("What each depth knows already", loc="left")
+    ax.set_title("Linear probes: what each depth knows already", loc="left")
     return ax.figure

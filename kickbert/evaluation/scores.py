@@ -1,9 +1,9 @@
-"""Scores of predictions: what is true, probabilities and decisions become numbers.
+"""Metrics of classification and regression, as functions of row weights.
 
-    truth, probabilities, decisions → a function of the rows' weights → {"accuracy": 0.93, …}
+    y_true, probabilities, y_pred → a function of the rows' weights → {"accuracy": 0.93, …}
 
-With a weight of one for each row it gives the scores; with the counts of rows drawn with replacement, those of a
-bootstrap sample. What is undefined is NaN.
+With a weight of one for each row it gives the metrics; with the counts of rows drawn with replacement, those of a
+bootstrap sample. All but the calibration error are scikit-learn's. What is undefined is NaN.
 """
 
 import warnings
@@ -17,9 +17,9 @@ from sklearn import metrics as skm
 from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE
 
 AVERAGES = ("macro", "micro", "weighted")
-BINS = 15  # of the calibration error (Guo et al. 2017, section 2)
+BINS = 15  # of the expected calibration error (Guo et al. 2017, section 2)
 LEAST = np.finfo(float).eps  # probability that the log loss takes for zero, as scikit-learn does
-Weighed = Callable[[np.ndarray], dict[str, float]]
+WeightedScores = Callable[[np.ndarray], dict[str, float]]
 
 
 # The score that a task is judged by first; of each, larger is better.
@@ -27,108 +27,130 @@ MAIN_SCORES = {SINGLE: "accuracy", ORDINAL: "accuracy", MULTI: "F1, micro", REGR
 
 
 class Ranking:
-    """ROC-AUC and average precision of columns of scores, sorted once for all weights.
+    """ROC-AUC and average precision of columns of scores, which are sorted once for all weights.
 
     Args:
-        truth: bool, shape (n, columns).
+        y_true: bool, shape (n, columns).
         scores: shape (n, columns).
     """
 
-    def __init__(self, truth: np.ndarray, scores: np.ndarray):
+    def __init__(self, y_true: np.ndarray, scores: np.ndarray):
         self.order = np.argsort(-scores, axis=0, kind="stable")
         ranked = np.take_along_axis(scores, self.order, 0)
-        self.truth = np.take_along_axis(truth.astype(bool), self.order, 0)
+        self.y_true = np.take_along_axis(y_true.astype(bool), self.order, 0)
         # A threshold cannot part equal scores, so only the last of them is a point of the curve.
         self.last = np.append(ranked[1:] < ranked[:-1], np.ones((1, scores.shape[1]), bool), axis=0)
 
     def __call__(self, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """ROC-AUC and average precision of each column, NaN where one kind of row is lacking: shapes (columns,)."""
-        found = [self._column(i, weight[self.order[:, i]]) for i in range(self.order.shape[1])]
-        return tuple(np.array(found).reshape(-1, 2).T)
+        """ROC-AUC and average precision of each column.
+
+        Args:
+            weight: of each row, shape (n,).
+        Returns:
+            Two arrays, each of shape (columns,); NaN where positives or negatives are lacking.
+        """
+        pairs = [self._column(i, weight[self.order[:, i]]) for i in range(self.order.shape[1])]
+        return tuple(np.array(pairs).reshape(-1, 2).T)
 
     def _column(self, i: int, weight: np.ndarray) -> tuple[float, float]:
-        true, last = self.truth[:, i], self.last[:, i]
-        hits = np.concatenate([[0.0], np.cumsum(weight * true)[last]])
-        alarms = np.concatenate([[0.0], np.cumsum(weight * ~true)[last]])
-        auc = np.trapezoid(hits, alarms) / (hits[-1] * alarms[-1]) if hits[-1] and alarms[-1] else np.nan
-        precision = hits[1:] / np.maximum(hits[1:] + alarms[1:], 1e-12)
-        ap = (np.diff(hits) * precision).sum() / hits[-1] if hits[-1] and alarms[-1] else np.nan
-        return auc, ap
+        positive, last = self.y_true[:, i], self.last[:, i]
+        true_positives = np.concatenate([[0.0], np.cumsum(weight * positive)[last]])
+        false_positives = np.concatenate([[0.0], np.cumsum(weight * ~positive)[last]])
+        positives, negatives = true_positives[-1], false_positives[-1]
+        if not positives or not negatives:
+            return np.nan, np.nan
+        auc = np.trapezoid(true_positives, false_positives) / (positives * negatives)
+        precision = true_positives[1:] / np.maximum(true_positives[1:] + false_positives[1:], 1e-12)
+        return auc, (np.diff(true_positives) * precision).sum() / positives
 
 
-def class_scores(truth: np.ndarray, probs: np.ndarray, decided: np.ndarray, ordered: bool = False) -> Weighed:
-    """Scores of exclusive classes.
+def class_scores(y_true: np.ndarray, probs: np.ndarray, y_pred: np.ndarray, ordered: bool = False) -> WeightedScores:
+    """Metrics of exclusive classes.
 
     Args:
-        truth: class numbers, shape (n,).
+        y_true: class numbers, shape (n,).
         probs: shape (n, classes).
-        decided: class numbers, shape (n,).
-        ordered: whether the classes are ranks.
+        y_pred: class numbers, shape (n,).
+        ordered: whether the classes are ranks; adds the quadratic kappa and the mean absolute error in ranks.
     """
-    # scikit-learn is given each pair of true and decided class once, with its weight: a sample costs no pass over rows.
-    pairs, cell = np.unique(np.stack([truth, decided], 1), axis=0, return_inverse=True)
-    hot = np.eye(probs.shape[1], dtype=bool)[truth]
-    ranking, calibration = Ranking(hot, probs), ExpectedCalibrationError(probs.max(1), probs.argmax(1) == truth)
-    logs = -np.log(np.clip(probs[np.arange(len(truth)), truth], LEAST, 1))
+    # scikit-learn gets each pair of true and predicted class once, with its weight: a sample costs no pass over rows.
+    pairs, cell = np.unique(np.stack([y_true, y_pred], 1), axis=0, return_inverse=True)
+    one_hot = np.eye(probs.shape[1], dtype=bool)[y_true]
+    ranking = Ranking(one_hot, probs)
+    calibration = ExpectedCalibrationError(*top_label(y_true, probs))
+    log_losses = -np.log(np.clip(probs[np.arange(len(y_true)), y_true], LEAST, 1))
     # Of two classes scikit-learn counts one, of more all.
-    squares = ((probs - hot) ** 2).sum(1) / (2 if probs.shape[1] == 2 else 1)
+    squares = ((probs - one_hot) ** 2).sum(1) / (2 if probs.shape[1] == 2 else 1)
 
     def scores(weight: np.ndarray) -> dict[str, float]:
         counts = np.bincount(cell.ravel(), weights=weight, minlength=len(pairs))
-        there = counts > 0
-        out = _decisions(pairs[there, 0], pairs[there, 1], counts[there], ordered)
-        out |= _ranked(ranking, weight)
-        return out | {
-            "log loss": np.average(logs, weights=weight),
-            "Brier": np.average(squares, weights=weight),
-            "calibration error": calibration(weight),
+        present = counts > 0
+        return {
+            **_decision_scores(pairs[present, 0], pairs[present, 1], counts[present], ordered),
+            **_ranking_scores(ranking, weight),
+            "log loss": np.average(log_losses, weights=weight),
+            "Brier score": np.average(squares, weights=weight),
+            "expected calibration error": calibration(weight),
         }
 
     return scores
 
 
-def _decisions(truth: np.ndarray, decided: np.ndarray, weight: np.ndarray, ordered: bool) -> dict[str, float]:
-    given: dict[str, Any] = {"sample_weight": weight}
+def _decision_scores(y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray, ordered: bool) -> dict[str, float]:
+    weights: dict[str, Any] = {"sample_weight": weight}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of classes that are never decided, which the scores say anyway
+        warnings.simplefilter("ignore")  # of classes that are never predicted, which the scores say anyway
         out = {
-            "accuracy": skm.accuracy_score(truth, decided, **given),
-            "balanced accuracy": skm.balanced_accuracy_score(truth, decided, **given),
-            **_precision_recall(truth, decided, weight),
-            "MCC": skm.matthews_corrcoef(truth, decided, **given),
+            "accuracy": skm.accuracy_score(y_true, y_pred, **weights),
+            "balanced accuracy": skm.balanced_accuracy_score(y_true, y_pred, **weights),
+            **_precision_recall(y_true, y_pred, weight),
+            "MCC": skm.matthews_corrcoef(y_true, y_pred, **weights),
         }
         if ordered:
-            out["quadratic kappa"] = skm.cohen_kappa_score(truth, decided, weights="quadratic", **given)
-            out["mean absolute error, buckets"] = np.average(np.abs(truth - decided), weights=weight)
+            out["quadratic kappa"] = skm.cohen_kappa_score(y_true, y_pred, weights="quadratic", **weights)
+            out["mean absolute error, buckets"] = np.average(np.abs(y_true - y_pred), weights=weight)
     return out
 
 
-def _precision_recall(truth: np.ndarray, decided: np.ndarray, weight: np.ndarray) -> dict[str, float]:
-    out, given = {}, {"zero_division": 0, "sample_weight": weight, "labels": _counted(truth)}
-    for how in AVERAGES:
-        found = skm.precision_recall_fscore_support(truth, decided, average=how, **given)
-        out |= {f"{name}, {how}": v for name, v in zip(("precision", "recall", "F1"), found[:3], strict=True)}
+def _precision_recall(y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray) -> dict[str, float]:
+    out, options = {}, {"zero_division": 0, "sample_weight": weight, "labels": _positive_label(y_true)}
+    for average in AVERAGES:
+        values = skm.precision_recall_fscore_support(y_true, y_pred, average=average, **options)
+        out |= {f"{name}, {average}": v for name, v in zip(("precision", "recall", "F1"), values[:3], strict=True)}
     return out
 
 
-def _counted(truth: np.ndarray) -> list[int] | None:
+def _positive_label(y_true: np.ndarray) -> list[int] | None:
     """A single column of zeros and ones is two classes to scikit-learn, of which the ones are meant here."""
-    return [1] if truth.ndim == 2 and truth.shape[1] == 1 else None
+    return [1] if y_true.ndim == 2 and y_true.shape[1] == 1 else None
 
 
-def _ranked(ranking: Ranking, weight: np.ndarray) -> dict[str, float]:
-    auc, ap = ranking(weight)
+def _ranking_scores(ranking: Ranking, weight: np.ndarray) -> dict[str, float]:
+    auc, average_precision = ranking(weight)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # no class has both kinds of row
-        return {"ROC-AUC, macro": np.nanmean(auc), "average precision, macro": np.nanmean(ap)}
+        warnings.simplefilter("ignore", RuntimeWarning)  # no class has both positives and negatives
+        return {"ROC-AUC, macro": np.nanmean(auc), "average precision, macro": np.nanmean(average_precision)}
+
+
+def top_label(y_true: np.ndarray, probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Confidence of the likeliest class, and whether it is the true one; of several labels, of each yes or no.
+
+    Args:
+        y_true: class numbers, shape (n,), or zeros and ones, shape (n, labels).
+        probs: shape (n, classes).
+    Returns:
+        Confidence and a bool, each of shape (n,), or (n * labels,).
+    """
+    if y_true.ndim == 2:
+        return np.maximum(probs, 1 - probs).ravel(), ((probs >= 0.5) == (y_true > 0.5)).ravel()
+    return probs.max(1), probs.argmax(1) == y_true
 
 
 class ExpectedCalibrationError:
-    """Expected calibration error: how far confidence is from accuracy, mean over bins of confidence.
+    """Expected calibration error: |accuracy - confidence|, mean over bins of confidence (Guo et al. 2017, section 2).
 
     Args:
-        confidence: of what was decided, shape (n,).
-        right: bool, shape (n,).
+        confidence, right: of `top_label`, shape (n,).
     """
 
     def __init__(self, confidence: np.ndarray, right: np.ndarray):
@@ -136,62 +158,72 @@ class ExpectedCalibrationError:
         self.confidence, self.right = confidence, right.astype(float)
 
     def __call__(self, weight: np.ndarray) -> float:
-        """The error under weights of the rows."""
+        """The error, 0 to 1.
+
+        Args:
+            weight: of each row, shape (n,).
+        """
         gap = np.bincount(self.bin, weights=weight * (self.confidence - self.right), minlength=BINS)
         return float(np.abs(gap).sum() / weight.sum())
 
 
-def label_scores(truth: np.ndarray, probs: np.ndarray, decided: np.ndarray) -> Weighed:
-    """Scores of several labels a row.
+def label_scores(y_true: np.ndarray, probs: np.ndarray, y_pred: np.ndarray) -> WeightedScores:
+    """Metrics of several labels a row.
 
     Args:
-        truth, decided: zeros and ones, shape (n, labels).
+        y_true, y_pred: zeros and ones, shape (n, labels).
         probs: shape (n, labels).
     """
-    truth, decided = truth.astype(int), decided.astype(int)
-    ranking = Ranking(truth, probs)
-    sure = np.clip(probs, LEAST, 1 - LEAST)
-    logs = -(truth * np.log(sure) + (1 - truth) * np.log1p(-sure)).mean(1)
-    squares, wrong = ((probs - truth) ** 2).mean(1), (truth != decided).mean(1)
+    y_true, y_pred = y_true.astype(int), y_pred.astype(int)
+    ranking = Ranking(y_true, probs)
+    clipped = np.clip(probs, LEAST, 1 - LEAST)
+    log_losses = -(y_true * np.log(clipped) + (1 - y_true) * np.log1p(-clipped)).mean(1)
+    squares, share_wrong = ((probs - y_true) ** 2).mean(1), (y_true != y_pred).mean(1)
 
     def scores(weight: np.ndarray) -> dict[str, float]:
         return {
-            "all labels right": np.average(wrong == 0, weights=weight),
-            "Hamming loss": np.average(wrong, weights=weight),
-            **_precision_recall(truth, decided, weight),
-            **_ranked(ranking, weight),
-            "log loss": np.average(logs, weights=weight),
-            "Brier": np.average(squares, weights=weight),
+            "subset accuracy": np.average(share_wrong == 0, weights=weight),
+            "Hamming loss": np.average(share_wrong, weights=weight),
+            **_precision_recall(y_true, y_pred, weight),
+            **_ranking_scores(ranking, weight),
+            "log loss": np.average(log_losses, weights=weight),
+            "Brier score": np.average(squares, weights=weight),
         }
 
     return scores
 
 
-def number_scores(truth: np.ndarray, value: np.ndarray) -> Weighed:
-    """Scores of numbers, in their own unit."""
-
-    def scores(weight: np.ndarray) -> dict[str, float]:
-        given = {"sample_weight": weight}
-        return {
-            "mean absolute error": skm.mean_absolute_error(truth, value, **given),
-            "root mean squared error": skm.root_mean_squared_error(truth, value, **given),
-            "R2": skm.r2_score(truth, value, **given) if (weight > 0).sum() > 1 else np.nan,
-        }
-
-    return scores
-
-
-def per_class(truth: np.ndarray, probs: np.ndarray, decided: np.ndarray, names: list[str]) -> pd.DataFrame:
-    """Precision, recall, F1, rows, ROC-AUC and average precision of each class, in the classes' order.
+def number_scores(y_true: np.ndarray, y_pred: np.ndarray) -> WeightedScores:
+    """Metrics of regression.
 
     Args:
-        truth, decided: class numbers, shape (n,), or zeros and ones, shape (n, labels).
+        y_true, y_pred: in the target's own unit, shape (n,).
+    """
+
+    def scores(weight: np.ndarray) -> dict[str, float]:
+        weights = {"sample_weight": weight}
+        return {
+            "mean absolute error": skm.mean_absolute_error(y_true, y_pred, **weights),
+            "root mean squared error": skm.root_mean_squared_error(y_true, y_pred, **weights),
+            "R2": skm.r2_score(y_true, y_pred, **weights) if (weight > 0).sum() > 1 else np.nan,
+        }
+
+    return scores
+
+
+def per_class(y_true: np.ndarray, probs: np.ndarray, y_pred: np.ndarray, names: list[str]) -> pd.DataFrame:
+    """Metrics of each class against the rest.
+
+    Args:
+        y_true, y_pred: class numbers, shape (n,), or zeros and ones, shape (n, labels).
+        probs: shape (n, classes).
+        names: of the classes.
+    Returns:
+        class, precision, recall, F1, rows (of that true class), ROC-AUC, average precision, in the classes' order.
     """
     classes = np.arange(len(names))
-    hot = truth.astype(bool) if truth.ndim == 2 else truth[:, None] == classes
-    said = decided.astype(bool) if decided.ndim == 2 else decided[:, None] == classes
-    hot, said = hot.astype(int), said.astype(int)
-    found = skm.precision_recall_fscore_support(hot, said, zero_division=0, labels=_counted(hot))
-    out = pd.DataFrame(dict(zip(("precision", "recall", "F1", "rows"), found, strict=True)), index=names)
-    out["ROC-AUC"], out["average precision"] = Ranking(hot, probs)(np.ones(len(hot)))
+    true, predicted = ((y if y.ndim == 2 else y[:, None] == classes).astype(int) for y in (y_true, y_pred))
+    columns = skm.precision_recall_fscore_support(true, predicted, zero_division=0, labels=_positive_label(true))
+    out = pd.DataFrame(dict(zip(("precision", "recall", "F1", "rows"), columns, strict=True)), index=names)
+    out["ROC-AUC"], out["average precision"] = Ranking(true, probs)(np.ones(len(true)))
     return out.rename_axis("class").reset_index()

@@ -1,15 +1,22 @@
-"""Whether a difference is more than chance: intervals, a paired test, correction for many comparisons."""
+"""Statistical significance: bootstrap intervals, a paired permutation test, correction for multiple comparisons."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from kickbert.evaluation.scores import Weighed
+from kickbert.evaluation.scores import WeightedScores
+
+RESAMPLES = 9_999  # of the permutation test
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p-values corrected for their number (Holm 1979).
+    """Correct p-values for their number (Holm 1979).
+
+    Args:
+        p: p-values in any order.
+    Returns:
+        Corrected ones, at most 1, in the same order.
 
     >>> holm([0.01, 0.04])
     [0.02, 0.04]
@@ -21,34 +28,39 @@ def holm(p: Sequence[float]) -> list[float]:
     return out
 
 
-ROUNDS = 9_999
-
-
 def paired_test(a: np.ndarray, b: np.ndarray, seed: int = 0) -> float:
-    """p-value of two losses of the same rows being alike on average: signs of the differences are drawn at random.
+    """Paired permutation test of two losses having the same mean: signs of the differences are drawn at random.
 
-    For losses of 0 and 1 this is McNemar's exact test (Dietterich 1998, section 3.1) but for the drawing.
+    For losses of 0 and 1 it is McNemar's test (Dietterich 1998, section 3.1), by drawing instead of by its formula.
+
+    Args:
+        a, b: losses of the same rows, shape (n,).
+        seed: of the drawing.
+    Returns:
+        The two-sided p-value; 1 where no row differs.
     """
     from scipy.stats import permutation_test
 
-    gaps = (a - b)[a != b]  # rows on which both agree carry no sign
-    if not len(gaps):
+    differences = (a - b)[a != b]  # rows on which both agree carry no sign
+    if not len(differences):
         return 1.0
-    drawn = permutation_test(
-        (gaps,), np.mean, permutation_type="samples", n_resamples=ROUNDS, batch=256, vectorized=True, rng=seed
+    result = permutation_test(
+        (differences,), np.mean, permutation_type="samples", n_resamples=RESAMPLES, batch=256, vectorized=True, rng=seed
     )
-    return float(drawn.pvalue)
+    return float(result.pvalue)
 
 
-def intervals(scores: Weighed, rows: int, rounds: int = 500, seed: int = 0) -> pd.DataFrame:
-    """95 % intervals of scores by the percentile bootstrap (Efron and Tibshirani 1993, section 13.3).
+def intervals(scores: WeightedScores, rows: int, rounds: int = 500, seed: int = 0) -> pd.DataFrame:
+    """95 % confidence intervals of scores by the percentile bootstrap (Efron and Tibshirani 1993, section 13.3).
 
     Args:
         scores: of the rows' weights.
-        rows: how many there are.
+        rows: how many rows there are.
+        rounds: bootstrap samples.
+        seed: of the samples.
     Returns:
-        low and high, by score.
+        low and high, indexed by score.
     """
     rng, even = np.random.default_rng(seed), np.full(rows, 1 / rows)
-    drawn = pd.DataFrame([scores(rng.multinomial(rows, even).astype(float)) for _ in range(rounds)])
-    return pd.DataFrame({"low": drawn.quantile(0.025), "high": drawn.quantile(0.975)})
+    samples = pd.DataFrame([scores(rng.multinomial(rows, even).astype(float)) for _ in range(rounds)])
+    return pd.DataFrame({"low": samples.quantile(0.025), "high": samples.quantile(0.975)})

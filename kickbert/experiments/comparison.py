@@ -45,8 +45,8 @@ def row_losses(found: Predictions) -> np.ndarray:
         truth, value = found.numbers
         return np.abs(truth - value)
     if target.task == MULTI:
-        return (found.truth != found.decided).mean(1)
-    missed = np.abs(found.truth - found.decided)
+        return (found.y_true != found.y_pred).mean(1)
+    missed = np.abs(found.y_true - found.y_pred)
     return missed.astype(float) if target.task == ORDINAL else (missed > 0).astype(float)
 
 
@@ -66,8 +66,9 @@ def compare(recipes: Mapping[str, dict], df: pd.DataFrame, **how: Any) -> Compar
     if len(recipes) < 2:
         raise ValueError(f"{len(recipes)} recipes are nothing to compare; give at least two, by name")
     how = {"cache": Cache()} | how
-    runs = {name: cross_validate(df, **how | recipe) for name, recipe in recipes.items()}
-    truths = [run.predictions.truth for run in runs.values()]
+    named = {name: {"name": f"{how['name']}: {name}"} if how.get("name") else {} for name in recipes}
+    runs = {name: cross_validate(df, **how | named[name] | recipe) for name, recipe in recipes.items()}
+    truths = [run.predictions.y_true for run in runs.values()]
     if any(t.shape != truths[0].shape or (t != truths[0]).any() for t in truths):
         raise ValueError("the recipes predict different things: give all of them the same label_col, bins and task")
     losses = {name: row_losses(run.predictions) for name, run in runs.items()}

@@ -3,7 +3,6 @@
 df, recipe → folds → a learner for each, all reading one cache → each row judged by a model that never saw it
 """
 
-import hashlib
 import time
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -14,7 +13,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from fastai.torch_core import default_device
 
+from kickbert import __version__
 from kickbert.cache.storage import Cache
 from kickbert.data.rows import usable_rows
 from kickbert.data.splits import TEST, fold_assignments
@@ -22,9 +23,14 @@ from kickbert.evaluation.evaluation import scores_of
 from kickbert.evaluation.predictions import Predictions
 from kickbert.targets.fitting import TargetOptions
 from kickbert.targets.kinds import MULTI, REGRESSION, Bins, Target
-from kickbert.text.columns import TextOptions
+from kickbert.text.columns import TextOptions, as_list
+from kickbert.training.checkpoint import first_states
 from kickbert.training.factories import learner_from_df
 from kickbert.utils.atomic_files import replacing
+from kickbert.utils.hardware import choose_precision
+from kickbert.utils.hashing import Unidentifiable, file_digest, fingerprint
+from kickbert.utils.hub import resolve
+from kickbert.utils.messages import shorten
 from kickbert.utils.progress import bar
 
 PART = "part of the fold"
@@ -48,7 +54,7 @@ class CrossValidation:
     def summary(self) -> pd.DataFrame:
         """Mean and standard deviation over folds, by score."""
         scores = self.folds.drop(columns=["repeat", "fold"])
-        return pd.DataFrame({"mean": scores.mean(), "spread": scores.std()}).rename_axis("score").reset_index()
+        return pd.DataFrame({"mean": scores.mean(), "std": scores.std()}).rename_axis("score").reset_index()
 
     def __repr__(self) -> str:
         return self.summary().to_string(index=False, float_format="{:,.3f}".format)
@@ -93,10 +99,11 @@ def cross_validate(
     fit: Callable[[Any], Any] = fit_gradual,
     seed: int = 42,
     folder: str | Path | None = None,
+    name: str | None = None,
     cache: Cache | None = None,
     **recipe: Any,
 ) -> CrossValidation:
-    """ExportComparison a recipe by as many models as there are folds, each on the rows that it never saw.
+    """Evaluate a recipe by as many models as there are folds, each on the rows that it never saw.
 
     Args:
         df: the rows; never changed.
@@ -106,16 +113,19 @@ def cross_validate(
         valid: share of the rows outside a fold that validate, for whatever training chooses by them.
         fit: trains a learner.
         seed: of the folds and of training.
-        folder: where each fold is kept once it is done; the same call goes on after a kill.
+        folder: where each fold is kept once it is done; the same call goes on after a kill. A fold is found again by
+            all that it depends on: rows, recipe, `fit` with what it reads, the files of a model's folder, the seed.
+        name: stands for arguments of which it cannot be told whether they are the same in another process, such as an
+            object with an open file: give another one whenever you change them.
         cache: where the frozen part is kept; by default one place for all folds.
         recipe: arguments of `learner_from_df`.
     Returns:
         Scores by fold, and out-of-fold predictions.
     Raises:
-        ValueError: more folds than rows, or a column that is not there.
+        ValueError: more folds than rows, a column that is not there, or a folder and an argument that needs `name`.
     """
     given = assign_folds(df, recipe, folds, repeats, group_col, valid, seed)
-    kept = None if folder is None else Path(folder) / _key(given, fit, seed)
+    kept = None if folder is None else _subfolder(folder, given, fit, seed, name)
     how = given.recipe | {"seed": seed, "cache": cache or Cache()}
     found = []
     for number in bar(range(len(given.parts)), "folds"):
@@ -133,7 +143,7 @@ def assign_folds(
     df: pd.DataFrame, recipe: dict, folds: int, repeats: int, group_col: str | None, valid: float, seed: int
 ) -> FoldAssignment:
     """Rows that can be used, the target of all of them, and the part of each row in each fold."""
-    names = ("bins", "bin_format", "label_delim", "task")
+    names = ("bins", "bin_format", "label_delim", "task", "labels", "decimal")
     column = TargetOptions(recipe.get("label_col", "label"), **{name: recipe.get(name) for name in names})
     found = usable_rows(df, TextOptions(recipe.get("text_col", "text")), column, group_col=group_col)
     rows, values = found.df.reset_index(drop=True), found.values.reset_index(drop=True)
@@ -145,20 +155,37 @@ def assign_folds(
     return FoldAssignment(rows, found.mask, target, parts, recipe | {"task": found.task}, target.encode(values))
 
 
-def _key(given: FoldAssignment, fit: Callable, seed: int) -> str:
-    """What a fold depends on: the rows, how they are dealt, the recipe, how it is trained."""
-    told = [(name, _told(value)) for name, value in sorted(given.recipe.items())]
-    state = hashlib.sha256(repr((told, _told(fit), seed)).encode())
-    state.update(given.rows.to_json(default_handler=str).encode())
-    for part in given.parts:
-        state.update("".join(p[1] for p in part).encode())
-    return state.hexdigest()[:16]
+def _subfolder(folder: str | Path, assignment: FoldAssignment, fit: Callable, seed: int, name: str | None) -> Path:
+    """Where folds are kept: named by what they depend on, the rows, how they are dealt, the recipe, the training.
+
+    Args:
+        name: stands for what cannot be told for certain.
+    """
+    recipe = {"model": "roberta-base", "precision": "auto", "text_col": "text", "label_col": "label"}
+    recipe |= assignment.recipe | {"fit": fit}
+    columns = dict.fromkeys([*as_list(recipe["text_col"]), *as_list(recipe["label_col"])])
+    recipe["precision"] = choose_precision(recipe["precision"], default_device())  # a shared folder, other hardware
+    recipe["model"] = _content(recipe["model"])
+    recipe.pop("path", None)  # it says where checkpoints go, which no fold depends on
+    prints = {"rows": fingerprint(assignment.rows[list(columns)], assignment.parts)}
+    for argument, value in recipe.items():
+        try:
+            prints[argument] = fingerprint(first_states(value) if argument in ("cbs", "metrics") else value)
+        except Unidentifiable as err:
+            if name is None:
+                raise ValueError(
+                    f"folder={str(folder)!r} keeps folds by all that they depend on, and of {argument}="
+                    f"{shorten(repr(value), 60)} that cannot be told for certain: {err}; give name='...', which stands "
+                    "for it and which you change with it, or no folder"
+                ) from err
+    return Path(folder) / fingerprint(__version__, seed, name, sorted(prints.items()))
 
 
-def _told(value: Any) -> str:
-    """A value as text that is the same in every process: of a function its name and its code."""
-    code = getattr(value, "__code__", None)
-    return repr(value) if code is None else f"{value.__qualname__}{code.co_code}{code.co_consts}"
+def _content(model: str | Path) -> Any:
+    """A model's folder as the digests of its files, which may be written anew; a hub id as it is."""
+    folder = Path(resolve(model))
+    files = [file for file in (*folder.glob("*"), *folder.glob("1_Pooling/*")) if file.is_file()]
+    return {str(file.relative_to(folder)): file_digest(file) for file in sorted(files)} or str(model)
 
 
 def _fold(given: FoldAssignment, number: int, recipe: dict, fit: Callable) -> dict[str, np.ndarray]:

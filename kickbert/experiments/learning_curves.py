@@ -54,7 +54,7 @@ def by_size(
         with redirect_stdout(StringIO()):
             learn = learner_from_df(given.rows[part != LEFT_OUT].assign(**{PART: part[part != LEFT_OUT]}), **how)
             fit(learn)
-            found = Predictions.of(learn, given.rows[part == TEST])
+            found = Predictions.from_model(learn, given.rows[part == TEST])
         rows.append({"rows": size, "repeat": repeat} | scores_of(found)(np.ones(len(found))))
     return pd.DataFrame(rows)
 

@@ -1,4 +1,7 @@
-"""Pictures of training and of the encoder. Every function returns its figure and takes `ax=`."""
+"""Plots of training: losses and rates, the ladder of phases, scores by number of rows.
+
+Every function returns its figure and takes `ax=`.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,16 +13,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from kickbert.utils.plotting import BLUE, GREY, LINES, ORANGE
+from kickbert.utils.plotting import BLUE, GREY, LINES, ORANGE, axes_of, literal
 
 
 def plot_learning_curves(learn: Any, metric: str | None = None, ax: Sequence[Axes] | None = None) -> Figure:
-    """Loss and a metric over the steps of all fits so far, with the borders of phases and the rates of each group.
+    """Plot losses, a metric and learning rates over the steps of all fits so far.
 
     Args:
         learn: a learner that was trained in this process.
         metric: one of its metrics; None for the first.
-        ax: two axes, for losses and for rates.
+        ax: two axes, for losses and for rates; None for a new figure.
     Raises:
         ValueError: nothing was trained, or an unknown metric.
     """
@@ -32,99 +35,125 @@ def plot_learning_curves(learn: Any, metric: str | None = None, ax: Sequence[Axe
         raise ValueError(f"metric={metric!r} is not among {names}")
     if ax is None:
         _, ax = plt.subplots(2, 1, figsize=(7.5, 5.6), layout="constrained", sharex=True, height_ratios=(2, 1))
-    (top, low), at = ax, 0
-    right = top.twinx()
+    (losses, rates), step = ax, 0
+    metrics = losses.twinx()
     for i, fit in enumerate(history):
-        _losses(fit, at, top, right, metric, named=i == 0)
-        _rates(fit, at, low)
-        top.text(at + 0.5, 1.01, fit.title, transform=top.get_xaxis_transform(), fontsize=8, color=GREY)
-        at += len(fit.losses)
-        for axes in (top, low):
-            axes.axvline(at + 0.5, color=GREY, linestyle=":", linewidth=1)
-    top.set(ylabel="loss", ylim=(0, None))
-    right.set_ylabel(metric.replace("_", " "), color=ORANGE)
-    low.set(xlabel="steps", ylabel="learning rate", yscale="log")
-    handles = [*top.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
-    top.legend(handles=handles, frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.05), ncols=3)
-    low.legend(frameon=False, fontsize=8)
-    return top.figure
+        _plot_losses(fit, step, losses, metrics, metric, named=i == 0)
+        _plot_rates(fit, step, rates)
+        title = literal(fit.title, width=60)
+        losses.text(step + 0.5, 1.01, title, transform=losses.get_xaxis_transform(), fontsize=8, color=GREY)
+        step += len(fit.losses)
+        for axes in (losses, rates):
+            axes.axvline(step + 0.5, color=GREY, linestyle=":", linewidth=1)
+    losses.set(ylabel="loss", ylim=(0, None))
+    metrics.set_ylabel(_spaced(metric), color=ORANGE)
+    rates.set(xlabel="training step", ylabel="learning rate", yscale="log")
+    handles = [*losses.get_legend_handles_labels()[0], *metrics.get_legend_handles_labels()[0]]
+    losses.legend(handles=handles, frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.05), ncols=3)
+    rates.legend(frameon=False, fontsize=8)
+    return losses.figure
 
 
-def _losses(fit: Any, at: int, top: Axes, right: Axes, metric: str, named: bool) -> None:
+def _spaced(metric: str) -> str:
+    """The name of a metric for an axis."""
+    return literal(metric.replace("_", " "), width=40)
+
+
+def _plot_losses(fit: Any, step: int, losses: Axes, metrics: Axes, metric: str, named: bool) -> None:
     """Training loss of each step; validation loss and the metric at the end of each epoch."""
-    steps = at + np.arange(1, len(fit.losses) + 1)
-    top.plot(steps, smoothed(fit.losses), color=BLUE, linewidth=1, label="training loss" if named else None)
-    ends = at + np.linspace(0, len(fit.losses), len(fit.values) + 1)[1:]
-    for name, axes, colour, marker in (("valid_loss", top, BLUE, "o"), (metric, right, ORANGE, "s")):
+    steps = step + np.arange(1, len(fit.losses) + 1)
+    losses.plot(steps, smoothed(fit.losses), color=BLUE, linewidth=1, label="training loss" if named else None)
+    ends = step + np.linspace(0, len(fit.losses), len(fit.values) + 1)[1:]
+    for name, axes, colour, marker in (("valid_loss", losses, BLUE, "o"), (metric, metrics, ORANGE, "s")):
         if name in fit.names:
-            told = "validation loss" if name == "valid_loss" else name.replace("_", " ")
-            values = [v[fit.names.index(name)] for v in fit.values]
-            axes.plot(ends, values, marker, color=colour, ms=5, label=told if named else None)
+            label = "validation loss" if name == "valid_loss" else _spaced(name)
+            values = [epoch[fit.names.index(name)] for epoch in fit.values]
+            axes.plot(ends, values, marker, color=colour, ms=5, label=label if named else None)
 
 
-def _rates(fit: Any, at: int, low: Axes) -> None:
+def _plot_rates(fit: Any, step: int, rates: Axes) -> None:
     """A line for each learning rate, named by the groups that have it."""
-    steps = at + np.arange(1, len(fit.losses) + 1)
+    steps = step + np.arange(1, len(fit.losses) + 1)
     for share, (colour, style) in zip(sorted(set(fit.shares), reverse=True), LINES, strict=False):
         groups = [g for g, s in zip(fit.groups, fit.shares, strict=True) if s == share]
-        told = groups[0] if len(groups) == 1 else f"{groups[0]} to {groups[-1]}"
-        new = told not in low.get_legend_handles_labels()[1]
-        low.plot(steps, np.array(fit.rates) * share, style, color=colour, linewidth=1.2, label=told if new else None)
+        label = groups[0] if len(groups) == 1 else f"{groups[0]} to {groups[-1]}"
+        is_new = label not in rates.get_legend_handles_labels()[1]
+        values = np.array(fit.rates) * share
+        rates.plot(steps, values, style, color=colour, linewidth=1.2, label=label if is_new else None)
 
 
 def smoothed(losses: Sequence[float], share: float = 0.05) -> np.ndarray:
-    """A moving mean over a share of the steps."""
+    """Smooth losses by a centred moving mean.
+
+    Args:
+        losses: of each step, shape (steps,).
+        share: of the steps that one mean is over.
+    Returns:
+        Shape (steps,).
+    """
     width = max(1, round(share * len(losses)))
     return pd.Series(np.asarray(losses, dtype=float)).rolling(width, min_periods=1, center=True).mean().to_numpy()
 
 
 def plot_sizes(table: pd.DataFrame, metric: str = "accuracy", ax: Axes | None = None) -> Figure:
-    """A metric against the number of training rows (the table of `by_size`), with its spread over seeds."""
-    ax = plt.subplots(figsize=(5.2, 3.8), layout="constrained")[1] if ax is None else ax
-    found = table.groupby("rows")[metric].agg(["mean", "std"]).fillna(0.0)
-    ax.errorbar(found.index, found["mean"], yerr=found["std"], color=BLUE, marker="o", ms=4, capsize=3)
-    ax.set(xscale="log", xlabel="training rows", ylabel=metric.replace("_", " "))
-    ax.set_xticks(found.index, [f"{n:,}" for n in found.index])
+    """Plot a metric by number of training rows: mean and standard deviation over repeats.
+
+    Args:
+        table: of `by_size`.
+        metric: one of its columns.
+        ax: to draw on; None for a new figure.
+    Raises:
+        ValueError: the table has no such column.
+    """
+    if metric not in table.columns:
+        raise ValueError(f"metric={metric!r} is not in the table; it has {list(table.columns)}")
+    ax = axes_of(ax, (5.2, 3.8))
+    by_rows = table.groupby("rows")[metric].agg(["mean", "std"]).fillna(0.0)
+    ax.errorbar(by_rows.index, by_rows["mean"], yerr=by_rows["std"], color=BLUE, marker="o", ms=4, capsize=3)
+    ax.set(xscale="log", xlabel="training rows", ylabel=_spaced(metric))
+    ax.set_xticks(by_rows.index, [f"{n:,}" for n in by_rows.index], rotation=45, ha="right")
     ax.set_xticks([], minor=True)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.set_title("What more rows would bring", loc="left")
+    ax.set_title("Learning curve: what more rows would bring", loc="left")
     return ax.figure
 
 
 def plot_ladder(
     ladder: pd.DataFrame, baselines: dict[str, float] | None = None, metric: str = "accuracy", ax: Axes | None = None
 ) -> Figure:
-    """What each phase of gradual unfreezing brought.
+    """Plot a metric after each phase of gradual unfreezing, beside baselines.
 
     Args:
         ladder: the table that `fit_gradual` returns.
-        baselines: the same metric of other models, drawn as dashed lines.
+        baselines: the same metric of other models by name, drawn as dashed lines.
         metric: a column of the ladder, between 0 and 1.
+        ax: to draw on; None for a new figure.
     Raises:
         ValueError: the ladder has no such column.
     """
     if metric not in ladder.columns:
         raise ValueError(f"metric={metric!r} is not in the ladder; it has {list(ladder.columns)}")
-    if ax is None:
-        _, ax = plt.subplots(figsize=(1.8 * len(ladder) + 3.2, 4.2), layout="constrained")
+    baselines = baselines or {}
+    ax = axes_of(ax, (1.8 * len(ladder) + 3.2, 4.2))
     values = ladder[metric].to_list()
     bars = ax.bar(range(len(ladder)), values, width=0.62, color=BLUE)
-    ax.bar_label(bars, [f"{v:.1%}" for v in values], padding=3)
-    ax.set_xticks(range(len(ladder)), [_tick(row) for row in ladder.to_dict("records")])
-    for (name, value), style in zip((baselines or {}).items(), ("--", ":", "-.") * 9, strict=False):
+    ground = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # or the lines would strike the texts out
+    ax.bar_label(bars, [f"{v:.1%}" for v in values], padding=3, zorder=4, bbox=ground)
+    ax.set_xticks(range(len(ladder)), [_phase_label(row) for row in ladder.to_dict("records")])
+    for (name, value), style in zip(baselines.items(), ("--", ":", "-.") * 9, strict=False):
         ax.axhline(value, color=ORANGE, linestyle=style, linewidth=1.5, zorder=3)
+        label = f" {literal(name)} {value:.1%}"
         # Beside the bars, where no bar can hide it.
-        ax.text(len(ladder) - 0.42, value, f" {name} {value:.1%}", color=ORANGE, va="center", ha="left")
-    everything = [*values, *(baselines or {}).values()]
-    ax.set_ylim(0, min(1.0, max(everything) * 1.15))
+        ax.text(len(ladder) - 0.42, value, label, color=ORANGE, va="center", ha="left", zorder=4, bbox=ground)
+    ax.set_ylim(0, min(1.0, max([*values, *baselines.values()]) * 1.15))
     ax.set_xlim(-0.6, len(ladder) - (0.4 if not baselines else -1.0))
-    ax.set_ylabel(f"{metric.replace('_', ' ')} on validation rows")
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.set_ylabel(f"{_spaced(metric)} on validation rows")
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_title("The ladder: what each phase of unfreezing brings", loc="left")
     return ax.figure
 
 
-def _tick(row: dict) -> str:
+def _phase_label(row: dict) -> str:
     epochs = f"{row['epochs']} epoch" + ("s" if row["epochs"] > 1 else "")
-    return f"{row['phase']}\n{epochs}, {row['seconds']:.0f} s"
+    return f"{literal(row['phase'])}\n{epochs}, {row['seconds']:.0f} s"

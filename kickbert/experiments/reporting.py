@@ -1,4 +1,4 @@
-"""One page about a model: what a manager asks on top, what an engineer asks at the bottom.
+"""Evaluation report: one page about a model, with what a manager asks on top and what an engineer asks below.
 
 learner, df → `Evaluation` → sections → HTML that needs no network
 """
@@ -15,6 +15,7 @@ import torch
 from kickbert.evaluation import baselines, error_analysis, plots
 from kickbert.evaluation.calibration import coverage
 from kickbert.evaluation.evaluation import Evaluation, evaluate
+from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.scores import MAIN_SCORES
 from kickbert.experiments.plots import plot_ladder, plot_learning_curves
 from kickbert.inference.benchmarking import benchmark
@@ -26,7 +27,6 @@ from kickbert.utils.atomic_files import replacing
 from kickbert.utils.html_page import Section, page
 
 EXPLAINED = 3  # mistakes that are shown word by word
-PACKAGES = ("torch", "transformers", "fastai", "scikit-learn")
 
 
 def report(
@@ -38,7 +38,7 @@ def report(
     title: str | None = None,
     seconds: float = 2.0,
 ) -> Path:
-    """Write all that is known of how good a model is as one page.
+    """Write an evaluation report: scores, plots, error analysis, explanations, latency and metadata on one page.
 
     Args:
         learn: a learner or a predictor.
@@ -46,146 +46,172 @@ def report(
         df: rows with labels that no choice was made on; None for the validation rows.
         ladder: what `fit_gradual` returned.
         title: of the page; None for what is predicted.
-        seconds: for which the speed of each batch size is measured; 0 to leave it out.
+        seconds: for which the latency of each batch size is measured; 0 to leave it out.
     Returns:
         The file.
+    Raises:
+        ValueError: no validation rows and no df, or no row that can be evaluated.
     """
-    found = evaluate(learn, df)
+    evaluation = evaluate(learn, df)
     label = learn.label_col
     title = title or f"Predicting {label if isinstance(label, str) else 'labels'}"
-    sections = [
-        *_short(found),
-        *_scores(found),
-        *_mistakes(found),
-        *_reasons(learn, found),
-        *_training(learn, ladder),
-        *_engine(learn, found, seconds),
-    ]
+    sections = [*_summary(evaluation)]
+    if evaluation.predictions.y_true is not None:
+        sections += [*_plots(evaluation), *_errors(evaluation.predictions), *_explanations(learn, evaluation)]
+    sections += [*_training(learn, ladder), *_model(learn, evaluation, seconds)]
     file = Path(file)
     with replacing(file) as part:
-        part.write_text(page(title, f"{found.rows:,} rows judged", sections), encoding="utf-8")
+        part.write_text(page(title, f"Evaluated on {evaluation.rows:,} rows", sections), encoding="utf-8")
     return file
 
 
-def _judged(found: Evaluation) -> bool:
-    return found.predictions.truth is not None
-
-
-def _short(found: Evaluation) -> Iterator[Section]:
-    """What it is worth, in sentences."""
-    task = found.predictions.target.task
-    if not _judged(found):
+def _summary(evaluation: Evaluation) -> Iterator[Section]:
+    """The main score in a sentence, beside the baselines."""
+    predictions = evaluation.predictions
+    if predictions.y_true is None:
         yield Section(
-            "In short",
-            "The rows have no labels: there are answers and their confidence, but nothing says how good they are.",
+            "Summary", "The rows have no labels: there are predictions and their confidence, but no scores of them."
         )
-        yield Section("Predictions", table=found.predictions.frame().head(20))
+        yield Section("Predictions", table=predictions.to_frame().head(20))
         return
-    main = MAIN_SCORES[task]
-    row = found.scores.set_index("score").loc[main]
+    main = MAIN_SCORES[predictions.target.task]
+    scores = evaluation.scores.set_index("score").loc[main]
     sentences = {
-        "accuracy": "It is right on {} of the rows",
-        "F1, micro": "The F1 of its labels is {}",
-        "R2": "It explains {} of the variance (R²)",
+        "accuracy": "Accuracy: it is right on {} of the rows",
+        "F1, micro": "Micro-averaged F1 of its labels: {}",
+        "R2": "Coefficient of determination (R²): it explains {} of the variance",
     }
-    interval = f"95 % interval: {_percent(row['low'])} to {_percent(row['high'])}"
-    short = f"{sentences[main].format(_percent(row['model']))} ({interval})."
-    others = {baselines.MAJORITY: "the most usual answer", baselines.LINEAR: "a linear model of word counts"}
-    beside = [f"{name} has {_percent(row[key])}" for key, name in others.items() if key in row and row[key] == row[key]]
+    interval = f"95 % confidence interval: {_percent(scores['low'])} to {_percent(scores['high'])}"
+    text = f"{sentences[main].format(_percent(scores['model']))} ({interval})."
+    majority = "the median" if predictions.target.task == REGRESSION else "the majority class"
+    baseline_names = {baselines.MAJORITY: majority, baselines.LINEAR: "TF-IDF with a linear model"}
+    beside = [f"{name} has {_percent(scores[k])}" for k, name in baseline_names.items() if pd.notna(scores.get(k))]
     if beside:
-        short += f" For comparison: {', '.join(beside)}."
-    if row.get(baselines.LINEAR, -np.inf) > row["model"]:
-        short += " By this the linear model does better here, and it costs less."
-    yield Section("In short", short)
-    for note in found.predictions.notes:
-        yield Section("Mind", note)
+        text += f" For comparison: {', '.join(beside)}."
+    if scores.get(baselines.LINEAR, -np.inf) > scores["model"]:
+        text += " By this the linear model does better here, and it costs less."
+    yield Section("Summary", text)
+    for note in predictions.notes:
+        yield Section("Note", note)
 
 
 def _percent(score: float) -> str:
     return f"{100 * score:.1f} %"
 
 
-def _scores(found: Evaluation) -> Iterator[Section]:
-    if not _judged(found):
-        return
-    p = found.predictions
-    if p.target.task == REGRESSION:
-        yield Section("Predicted against true", figure=plots.plot_values(p))
+def _plots(evaluation: Evaluation) -> Iterator[Section]:
+    """What the scores are made of, and the scores."""
+    predictions = evaluation.predictions
+    if predictions.target.task == REGRESSION:
+        yield Section("Predicted against true values", figure=plots.plot_values(predictions))
     else:
+        yield from _probability_plots(predictions)
         yield Section(
-            "When it may stay silent",
-            "ProbabilityModel only the rows it is sure of makes the answers better; the others go to a person.",
-            figure=plots.plot_coverage(coverage(p)),
+            "Precision and recall by class",
+            "Precision: the share of the rows predicted as a class that are of it. Recall: the share of a class's rows "
+            "that are predicted as it.",
+            evaluation.classes,
+            plots.plot_precision_recall(predictions),
+            most=50,
         )
         yield Section(
-            "Is it as sure as it is right?",
-            "On the dotted line 80 % sure means right four times in five; kickbert.calibrate(learn) brings it there.",
-            figure=plots.plot_calibration(p),
+            "ROC curves",
+            "How well the probability of a class tells its rows from the rest; 1.0 is perfect, 0.5 is chance.",
+            figure=plots.plot_roc(predictions),
         )
-        if p.target.task != MULTI:
-            yield Section("What is taken for what", figure=plots.plot_confusion(p, rates=True))
-        yield Section("Each class", table=found.classes, figure=plots.plot_precision_recall(p), most=50)
-        yield Section("Telling each class from the rest", figure=plots.plot_roc(p))
-    yield Section("All scores", "low and high enclose 95 % of bootstrap samples of the rows.", found.scores, most=50)
+    text = "low and high are the 95 % confidence interval, by bootstrap over the rows."
+    yield Section("All scores", text, evaluation.scores, most=50)
 
 
-def _mistakes(found: Evaluation) -> Iterator[Section]:
-    p = found.predictions
-    if not _judged(found) or p.target.task == REGRESSION or not p.texts:
+def _probability_plots(predictions: Predictions) -> Iterator[Section]:
+    if predictions.target.task != MULTI:
+        yield Section(
+            "Confusion matrix",
+            "What the rows of each true class are predicted as; the diagonal is right.",
+            figure=plots.plot_confusion(predictions, rates=True),
+        )
+    yield Section(
+        "Calibration",
+        "A calibrated model lies on the dotted line: when it says 80 %, it is right 8 times in 10. The expected "
+        "calibration error is the mean distance from it; kickbert.calibrate(learn) makes it smaller.",
+        figure=plots.plot_calibration(predictions),
+    )
+    yield Section(
+        "Selective prediction",
+        "Answer only when sure: the fewer rows get a label, the more of the labels are right; the other rows go to a "
+        "person. threshold_for(predictions, accuracy) finds the least confidence.",
+        figure=plots.plot_coverage(coverage(predictions)),
+    )
+
+
+def _errors(predictions: Predictions) -> Iterator[Section]:
+    """Error analysis, as far as there are mistakes."""
+    if predictions.target.task == REGRESSION or not predictions.texts:
         return
     tables = {
-        "Mistakes that it was surest of": (
-            "Wrong labels, rare cases, or something not understood.",
-            error_analysis.confident_mistakes(p),
+        "Most confident mistakes": (
+            "Wrong labels, rare cases, or something the model has not understood.",
+            error_analysis.confident_mistakes(predictions),
         ),
-        "Most confused": ("", error_analysis.confused_pairs(p)),
-        "Where it is weak": (
-            "p tells whether a part of the rows differs from the others by more than chance.",
-            error_analysis.slices(p),
+        "Most confused pairs of classes": (
+            "The largest cells off the diagonal of the confusion matrix.",
+            error_analysis.confused_pairs(predictions),
         ),
-        "Words that mislead it": (
-            "They stand in its mistakes more than in its right answers.",
-            error_analysis.misleading_words(p),
+        "Weak slices": (
+            "p tells whether the accuracy of a part of the rows differs from that of the others by more than chance.",
+            error_analysis.slices(predictions),
+        ),
+        "Misleading words": (
+            "They stand in the mistakes of a predicted class more than in its right predictions.",
+            error_analysis.misleading_words(predictions),
         ),
     }
-    for title, (text, table) in tables.items():
+    for heading, (text, table) in tables.items():
         if len(table):
-            yield Section(title, text, table, most=20)
+            yield Section(heading, text, table, most=20)
 
 
-def _reasons(learn: Any, found: Evaluation) -> Iterator[Section]:
-    """What the surest mistakes were read from, and rows that training had too."""
-    p = found.predictions
-    if not _judged(found) or not p.texts or p.target.task == REGRESSION:
+def _explanations(learn: Any, evaluation: Evaluation) -> Iterator[Section]:
+    """The words behind the most confident mistakes, and rows that training had too."""
+    predictions = evaluation.predictions
+    if not predictions.texts or predictions.target.task == REGRESSION:
         return
-    worst = np.flatnonzero(p.wrong)[np.argsort(-p.confidence[p.wrong], kind="stable")][:EXPLAINED]
-    told = [learn.explain(tuple(p.texts[i].split(SEP)), method="occlusion").to_html() for i in worst]
-    if told:
-        text = "What is lost when a word is hidden, in the mistakes it was surest of: orange speaks for the answer, "
-        yield Section("Why it said so", f"{text}blue against it.", markup="\n".join(told))
+    wrong = predictions.wrong
+    worst = np.flatnonzero(wrong)[np.argsort(-predictions.confidence[wrong], kind="stable")][:EXPLAINED]
+    texts = [tuple(predictions.texts[i].split(SEP)) for i in worst]
+    if texts:
+        markup = "\n".join(learn.explain(text, method="occlusion").to_html() for text in texts)
+        yield Section(
+            "Explanations of the most confident mistakes",
+            "By occlusion, what masking a word takes from the prediction: orange speaks for it, blue against it.",
+            markup=markup,
+        )
     if (training := learn.labelled_rows("train")) is not None:
-        table = error_analysis.leaks(p, training[0])
+        table = error_analysis.leaks(predictions, training[0])
         if len(table):
-            yield Section("Rows that training had too", "They flatter the scores; drop them.", table, most=20)
+            text = "Rows whose text stands in training too: they flatter the scores; drop them."
+            yield Section("Train-test leakage", text, table, most=20)
 
 
 def _training(learn: Any, ladder: pd.DataFrame | None) -> Iterator[Section]:
+    """The phases, and the losses of the learner where it was trained in this process."""
     if ladder is not None:
         metric = next((m for m in ladder.columns[::-1] if ladder[m].between(0, 1).all()), None)
-        yield Section(
-            "What each phase brought", table=ladder, figure=plot_ladder(ladder, metric=metric) if metric else None
-        )
+        figure = plot_ladder(ladder, metric=metric) if metric else None
+        yield Section("Gradual unfreezing", "What each phase of training brought.", ladder, figure)
     if isinstance(learn, GradualLearner) and learn.history.fits:
-        yield Section("Training", figure=plot_learning_curves(learn))
+        yield Section("Learning curves", figure=plot_learning_curves(learn))
 
 
-def _engine(learn: Any, found: Evaluation, seconds: float) -> Iterator[Section]:
-    texts = found.predictions.texts[:2_000]
+def _model(learn: Any, evaluation: Evaluation, seconds: float) -> Iterator[Section]:
+    """Latency on this machine, and metadata."""
+    texts = evaluation.predictions.texts[:2_000]
     if seconds and texts and len(learn.text_col) == 1:
         table = benchmark(learn, texts, seconds=seconds)
-        yield Section("Speed", "Of this model on this machine; ms is the time of one call.", table)
-    rows = flat_metadata(learn.metadata) | {
+        yield Section("Latency and throughput", "Of this model on this machine; ms is the time of one call.", table)
+    metadata = flat_metadata(learn.metadata) | {
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads"
         + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "")
     }
-    yield Section("The model", table=pd.DataFrame({"what": list(rows), "value": list(map(str, rows.values()))}))
+    table = pd.DataFrame({"property": list(metadata), "value": list(map(str, metadata.values()))})
+    yield Section("Model metadata", table=table)

@@ -1,4 +1,4 @@
-"""Runs and models in MLflow: on SQLite by default, with no server to run.
+"""Experiment tracking and model registry in MLflow: on SQLite by default, with no server to run.
 
 learner → parameters, ladder, scores, figures, artifact → a run → a registered model with an alias → `kickbert serve`
 """
@@ -16,16 +16,20 @@ from kickbert.inference.predictor import load
 from kickbert.models.artifact import flat_metadata, read_artifact
 from kickbert.utils.extras import require
 
-STORE = "runs"
-CHAMPION = "champion"
+STORE = "runs"  # the folder of runs, by default
+CHAMPION = "champion"  # alias of the registered version that is served
 
 
 def open_store(store: str | Path | None = None) -> Any:
-    """MLflow, set to a store.
+    """Point MLflow's tracking and registry to a store.
 
     Args:
         store: a folder, in which runs are kept in SQLite; or the URI of a server; None for MLFLOW_TRACKING_URI where
             that is set, else the folder `runs`.
+    Returns:
+        The module `mlflow`.
+    Raises:
+        ImportError: MLflow is not installed.
     """
     require("mlflow", extra="track")
     import mlflow
@@ -42,9 +46,9 @@ def open_store(store: str | Path | None = None) -> Any:
 
 def _experiment(mlflow: Any, name: str) -> str:
     """The id of an experiment, whose files stand beside the data base where that is SQLite."""
-    found = mlflow.get_experiment_by_name(name)
-    if found is not None:
-        return found.experiment_id
+    experiment = mlflow.get_experiment_by_name(name)
+    if experiment is not None:
+        return experiment.experiment_id
     uri = mlflow.get_tracking_uri()
     beside = Path(uri.removeprefix("sqlite:///")).parent / "artifacts" if uri.startswith("sqlite:///") else None
     return mlflow.create_experiment(name, artifact_location=beside.as_uri() if beside else None)
@@ -62,20 +66,22 @@ def log_run(
     alias: str | None = CHAMPION,
     store: str | Path | None = None,
 ) -> Any:
-    """Keep a training run: what it was given, what it brought, and the model, registered under a name.
+    """Log a training run: parameters, ladder, scores, figures, and the model, which is registered under a name.
 
     Args:
         learn: a trained learner.
         name: of the experiment and of the registered model.
         ladder: what `fit_gradual` returned.
-        evaluation: what `kickbert.evaluate` found on rows that no choice was made on.
-        parameters: further ones to keep.
+        evaluation: what `kickbert.evaluate` returned of rows that no choice was made on.
+        parameters: further ones to log.
         figures: matplotlib figures by name.
         folder: of an artifact that was saved (and exported) already; None to save the learner now.
         alias: that this version gets, and that another loses; None for none.
         store: as in `open_store`.
     Returns:
         MLflow's `ModelInfo`, with `run_id` and `registered_model_version`.
+    Raises:
+        ImportError: MLflow is not installed.
     """
     mlflow = open_store(store)
     with TemporaryDirectory() as scratch, mlflow.start_run(experiment_id=_experiment(mlflow, name)):
@@ -113,8 +119,8 @@ def _log_model(mlflow: Any, folder: Path, columns: Sequence[str], name: str) -> 
 
 
 def _parameters(metadata: dict[str, Any], more: dict[str, Any] | None) -> dict[str, Any]:
-    """What a run was given: the artifact's metadata under names that MLflow takes, and what the caller adds."""
-    return {_metric(name): value for name, value in flat_metadata(metadata).items()} | (more or {})
+    """Parameters of a run: the artifact's metadata, without the parts that it stands in, and what the caller adds."""
+    return {_metric(name.rpartition(": ")[2]): value for name, value in flat_metadata(metadata).items()} | (more or {})
 
 
 def _metric(name: str) -> str:
@@ -127,11 +133,13 @@ def _number(value: Any) -> bool:
 
 
 def fetch(uri: str, store: str | Path | None = None) -> Path:
-    """The artifact's folder of a model in the registry.
+    """Fetch a registered model.
 
     Args:
         uri: `models:/name@alias` or `models:/name/version`.
         store: as in `open_store`.
+    Returns:
+        The folder of its artifact.
     Raises:
         ValueError: there is no such model.
     """
@@ -145,13 +153,18 @@ def fetch(uri: str, store: str | Path | None = None) -> Path:
 
 
 class _Pyfunc:
-    """What MLflow asks for predictions."""
+    """A pyfunc model: MLflow's interface to a `Predictor`."""
 
     def __init__(self, folder: str):
         self.model = load(folder)
 
     def predict(self, model_input: pd.DataFrame, params: dict | None = None) -> pd.DataFrame:
-        """Labels, confidence and probabilities of the rows."""
+        """Predict rows, as `Predictor.predict_df` does.
+
+        Args:
+            model_input: has the text columns of the model.
+            params: arguments of `predict_df`.
+        """
         return self.model.predict_df(model_input, **(params or {}))
 
 

@@ -1,7 +1,7 @@
 """The inference wing: an artifact → predictions, without fastai, and without torch where it is exported.
 
-Comes in: a folder that `save_artifact` wrote, texts, files of any size. Goes out: labels and probabilities; other forms
-of the model. Start reading at `predictor.Predictor`."""
+Comes in: a folder that `save_artifact` wrote, texts, files of any size. Goes out: labels and probabilities, files of
+predictions, exported models. Start reading at `predictor.Predictor`."""
 
 from kickbert.utils.lazy import attach
 
@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "predictor": ["Predictor", "load"],
         "backends": [],
+        "table_writers": [],
         "batch_prediction": ["predict_file"],
         "exporting": ["export"],
         "onnx_graphs": [],

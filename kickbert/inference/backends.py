@@ -1,6 +1,6 @@
-"""What runs a model: ONNX Runtime or torch. Token rows go in, probabilities come out.
+"""Inference backends, ONNX Runtime and torch: token ids in, probabilities out.
 
-Both are imported when they are used: a service needs one of them only.
+Each is imported when it is used: a service needs one of them only.
 """
 
 import importlib.util
@@ -18,11 +18,11 @@ BACKENDS = ("onnx-int8", "torch-bf16", "onnx", "torch")
 
 
 class Backend(Protocol):
-    """Runs a model."""
+    """The forward pass of a model, by whatever library."""
 
     name: str
-    workers: int  # calls that may run side by side, each on its own core
-    spare: int  # tokens of padding that take as long as a call by itself does
+    workers: int  # calls that may run in parallel, each on its own core
+    spare: int  # tokens of padding that cost as much as a call by itself
 
     def __call__(self, ids: np.ndarray, mask: np.ndarray, document_weights: np.ndarray | None) -> np.ndarray:
         """Probabilities, float32, shape (rows, classes), or (documents, classes).
@@ -30,14 +30,20 @@ class Backend(Protocol):
         Args:
             ids: token ids, int64, shape (rows, tokens).
             mask: 1 at tokens, int64, shape (rows, tokens).
-            document_weights: how much of each document each row is, float32, shape (documents, rows); None without
-                windows.
+            document_weights: weight of each row in each document's mean, float32, shape (documents, rows); None
+                without windows.
         """
         ...
 
 
 class OnnxBackend:
-    """ONNX Runtime. Each call keeps to one core, and calls run side by side: that is faster than sharing each."""
+    """ONNX Runtime, a thread for each call and calls in parallel, which is faster than sharing each call.
+
+    Args:
+        path: of the ONNX file.
+        name: of the backend.
+        threads: calls in parallel; None for all cores.
+    """
 
     def __init__(self, path: Path, name: str, threads: int | None = None):
         require("onnxruntime", extra="export")
@@ -52,12 +58,17 @@ class OnnxBackend:
 
     def __call__(self, ids: np.ndarray, mask: np.ndarray, document_weights: np.ndarray | None) -> np.ndarray:
         # By position: artifacts of 0.1 call the third input "share".
-        given = zip(self.inputs, (ids, mask, document_weights), strict=False)
-        return self.session.run(None, {name: value for name, value in given if value is not None})[0]
+        inputs = zip(self.inputs, (ids, mask, document_weights), strict=False)
+        return self.session.run(None, {name: value for name, value in inputs if value is not None})[0]
 
 
 class TorchBackend:
-    """torch, which shares each call among the cores by itself."""
+    """torch in fp32 or bf16, on a GPU where there is one; it parallelizes each call by itself.
+
+    Args:
+        artifact: of the model.
+        name: "torch" or "torch-bf16".
+    """
 
     workers, spare = 1, 128
 
@@ -75,17 +86,20 @@ class TorchBackend:
 
     def __call__(self, ids: np.ndarray, mask: np.ndarray, document_weights: np.ndarray | None) -> np.ndarray:
         torch = self.torch
-        given = [torch.from_numpy(x).to(self.device) for x in (ids, mask, document_weights) if x is not None]
+        inputs = [torch.from_numpy(x).to(self.device) for x in (ids, mask, document_weights) if x is not None]
         bf16 = self.name == "torch-bf16"
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            return self.model(*given).float().cpu().numpy()
+            return self.model(*inputs).float().cpu().numpy()
 
 
 def choose_backend(artifact: Artifact, backend: str = "auto") -> str:
-    """The name of a backend; "auto" takes the fastest that the artifact and this machine have.
+    """Choose a backend by name.
 
+    Args:
+        backend: one of `BACKENDS`; "auto" for the fastest that the artifact and this machine have.
     Raises:
-        ValueError: an unknown name, or a model that was not exported.
+        ValueError: an unknown name.
+        ArtifactError: a backend whose model was not exported, or none that runs here.
     """
     if backend not in ("auto", *BACKENDS):
         raise ValueError(f"backend={backend!r} is not one of {['auto', *BACKENDS]}")
@@ -97,10 +111,10 @@ def choose_backend(artifact: Artifact, backend: str = "auto") -> str:
         )
     if backend != "auto":
         return backend
-    there = {"onnx": _installed("onnxruntime"), "torch": _installed("torch")}
-    able = [b for b in BACKENDS if there[b.split("-")[0]] and (b not in files or files[b] in artifact)]
+    installed = {"onnx": _installed("onnxruntime"), "torch": _installed("torch")}
+    available = [b for b in BACKENDS if installed[b.split("-")[0]] and (b not in files or files[b] in artifact)]
     # The first that is fast here; torch is only imported to ask for bf16 where nothing faster is at hand.
-    chosen = next((b for b in able if b != "torch-bf16" or _fast_bf16()), None)
+    chosen = next((b for b in available if b != "torch-bf16" or _fast_bf16()), None)
     if chosen is None:
         raise ArtifactError(
             f"{artifact.folder} has no exported model, and torch is not installed here; run kickbert export where it "
@@ -122,10 +136,14 @@ def _fast_bf16() -> bool:
 
 
 def open_backend(artifact: Artifact, backend: str = "auto", threads: int | None = None) -> Backend:
-    """The backend of that name; its file is checked first.
+    """Open a backend by name; its file is checked first.
 
     Args:
-        threads: cores to use, of ONNX Runtime; None for all.
+        backend: as for `choose_backend`.
+        threads: of ONNX Runtime; None for all cores.
+    Raises:
+        ValueError: an unknown name.
+        ArtifactError: no such export, or a file that was changed.
     """
     name = choose_backend(artifact, backend)
     if name.startswith("torch"):

@@ -1,6 +1,6 @@
-"""Files of any length to files of predictions: read piece by piece, answered, written in the same order.
+"""Batch prediction of files of any length: read piece by piece, predicted, written in the same order.
 
-CSV, Parquet or JSON lines → pieces → `predict_df` → the same rows with answers beside them → a file, whole or none
+a table in a file → pieces → `predict_df` → the same rows with predictions beside them → a file, whole or none
 """
 
 import sys
@@ -8,12 +8,15 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from kickbert.data.table_files import _kind, _pieces, _rows, _writer
+from kickbert.data.table_files import TableFile
+from kickbert.data.table_formats import WRITABLE, table_kind
+from kickbert.inference.table_writers import table_writer
 from kickbert.targets.kinds import MULTI
 from kickbert.utils.atomic_files import replacing
 
@@ -23,13 +26,15 @@ SHOWN = 20  # of what is named in a report
 
 @dataclass
 class PredictedFile:
-    """What became of a file.
+    """The outcome of `predict_file`.
 
     Args:
         out: the file of predictions.
-        rows: how many it has.
-        without_text: of these, rows that have no text and so no answer; the first of them are named, from 0 on.
+        rows: its number of rows.
+        without_text: number of rows without text, which have no prediction.
+        first_without_text: the first of them, counted from 0.
         skipped: lines that could not be read, and why.
+        notes: how the file was read, where that was detected, and what else a user must know; a sentence each.
     """
 
     out: Path
@@ -37,6 +42,7 @@ class PredictedFile:
     without_text: int = 0
     first_without_text: list[int] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def predict_file(
@@ -47,42 +53,42 @@ def predict_file(
     text_col: Sequence[str] | None = None,
     min_confidence: float | None = None,
     piece: int = PIECE,
+    encoding: str | None = None,
+    sep: str | None = None,
 ) -> PredictedFile:
     """Predict the rows of a file that may be larger than memory.
 
     Args:
         model: a predictor or a learner.
-        source: .csv, .tsv, .jsonl (also .gz) or .parquet, with the text columns.
-        out: the same columns with the predictions beside them; of a prediction whose name is taken it is
-            `predicted_<name>`. Its ending says how it is written.
+        source: a table with the text columns, of a kind that `TableFile` reads.
+        out: the same columns with the predictions beside them, .csv, .tsv, .jsonl (also .gz), .parquet or .xlsx. A
+            prediction whose name is taken is `predicted_<name>`; those that an earlier run wrote are replaced.
         text_col: the file's names of the text columns, in the model's order; None for the model's own.
         min_confidence: below which a row gets no label.
         piece: rows held at a time.
+        encoding, sep: of the source, as for `TableFile`; None for what it looks like.
     Returns:
-        How many rows there were, and those that got no answer or could not be read.
+        How many rows there were, and those that got no prediction or could not be read.
     Raises:
         ValueError: a kind of file that is not known, a file without rows, or one that lacks a text column.
     """
-    source, out = Path(source), Path(out)
-    if not source.is_file():
-        raise ValueError(f"{source} is no file here")
-    _kind(out)
+    out = Path(out)
+    table_kind(out, WRITABLE)
+    table = TableFile(source, encoding, sep)
     columns = list(model.text_col)
     names = dict(zip(text_col or columns, columns, strict=True))
-    done = PredictedFile(out)
-    with replacing(out) as part, _bar(source) as advance, _writer(part, out) as write:
-        for df in _pieces(source, piece, done.skipped):
+    done = PredictedFile(out, skipped=table.skipped, notes=table.notes)
+    with replacing(out) as part, _bar(table) as advance, table_writer(part, out, table.schema) as write:
+        for df in table.pieces(piece):
             lacking = [c for c in names if c not in df]
             if lacking:
                 raise ValueError(f"{source} has no column {lacking[0]!r}; it has {list(df.columns)}")
-            write(_answered(model, df, names, min_confidence, done))
+            write(_predicted(model, df, names, min_confidence, done))
             advance(len(df))
-        if not done.rows:
-            raise ValueError(f"{source} has no rows")
     return done
 
 
-def _answered(
+def _predicted(
     model: Any, df: pd.DataFrame, names: dict[str, str], min_confidence: float | None, done: PredictedFile
 ) -> pd.DataFrame:
     """A piece with its predictions, counted."""
@@ -93,29 +99,58 @@ def _answered(
     done.rows += len(df)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*have no text")
-        found = model.predict_df(texts, min_confidence=min_confidence)
+        predictions = model.predict_df(texts, min_confidence=min_confidence)
     if model.target.task == MULTI:
-        found["labels"] = [None if row is None else "|".join(map(str, row)) for row in found["labels"]]
-    return pd.concat([df, found.rename(columns={c: f"predicted_{c}" for c in found if c in df})], axis=1)
+        labels = [None if row is None else "|".join(map(str, row)) for row in predictions["labels"]]
+        predictions["labels"] = pd.Series(labels, index=predictions.index, dtype=object)
+    earlier, renamed = output_columns(list(df.columns), list(predictions.columns))
+    if earlier and len(df) == done.rows:
+        done.notes.append(f"columns of an earlier prediction were replaced: {', '.join(earlier)}")
+    return pd.concat([df.drop(columns=earlier), predictions.rename(columns=renamed)], axis=1)
+
+
+def output_columns(columns: list[str], predicted: list[str]) -> tuple[list[str], dict[str, str]]:
+    """Which columns an earlier run of the same model wrote, and the name of each prediction beside the others.
+
+    All probabilities are there after an earlier run; the decision then is `predicted_<name>`, or else `<name>`.
+
+    Args:
+        columns: of the file.
+        predicted: of the predictions, the decision first.
+
+    >>> output_columns(["text", "label"], ["label", "prob_a"])
+    ([], {'label': 'predicted_label', 'prob_a': 'prob_a'})
+    >>> output_columns(["text", "label", "predicted_label", "prob_a"], ["label", "prob_a"])
+    (['predicted_label', 'prob_a'], {'label': 'predicted_label', 'prob_a': 'prob_a'})
+    """
+    decision, *others = predicted
+    earlier: list[str] = []
+    if others and set(others) <= set(columns):
+        earlier = [name for name in (f"predicted_{decision}", decision) if name in columns][:1] + others
+    taken, renamed = set(columns) - set(earlier), {}
+    for name in predicted:
+        free = chain([name, f"predicted_{name}"], (f"predicted_{name}_{i}" for i in count(2)))
+        renamed[name] = next(other for other in free if other not in taken)
+        taken.add(renamed[name])
+    return earlier, renamed
 
 
 @contextmanager
-def _bar(source: Path) -> Iterator[Any]:
-    """A function to tell of rows that are done: a bar in a terminal, nothing in a log."""
+def _bar(table: TableFile) -> Iterator[Any]:
+    """A function that takes the number of rows just done: a bar in a terminal, nothing in a log."""
     if not sys.stderr.isatty():
         yield lambda rows: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    total = _rows(source)
-    shown = (
-        TextColumn("{task.description}"),
+    columns = (
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("rows"),
         TimeElapsedColumn(),
     )
-    with Progress(*shown, console=Console(stderr=True)) as progress:
-        task = progress.add_task(source.name, total=total)
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(table.source.name, total=table.rows)
         yield lambda rows: progress.advance(task, rows)

@@ -1,6 +1,6 @@
-"""An artifact's model in other forms, each compared on rows with what torch says before it is kept.
+"""An artifact's model exported to other forms, each compared with the predictions of torch before it is kept.
 
-artifact → a graph (`graphs.py`) → the same rows answered by it → differences and cost → a file of the artifact, or none
+artifact → a graph (`onnx_graphs`) → its predictions of some rows → agreement, score → a file of the artifact, or none
 """
 
 import json
@@ -23,9 +23,10 @@ from kickbert.targets.kinds import REGRESSION
 from kickbert.text.cleaning_steps import Step
 from kickbert.utils.extras import require
 
-NOTES = "exports.json"
-CLOSE = 1e-4  # that probabilities in fp32 may differ by
-LIMIT = 0.5  # points of accuracy that int8 may cost
+EXPORTS = "exports.json"
+RENAMED = {"torch": "score_torch", "same answer": "agreement"}  # fields of files that 0.1.0 wrote
+TOLERANCE = 1e-4  # of probabilities in fp32
+LIMIT = 0.5  # of a score, in percentage points, that int8 may cost
 
 
 def export(
@@ -37,31 +38,31 @@ def export(
     force: bool = False,
     functions: Sequence[Step] = (),
 ) -> pd.DataFrame:
-    """Write an artifact's model in other forms, into its folder.
+    """Export an artifact's model to other forms, into its folder.
 
     Args:
         folder: of the artifact.
-        df: rows to compare on; its label column tells what int8 costs. Some hundreds of validation rows do.
+        df: rows to compare on, with labels to measure what int8 costs; some hundreds of validation rows do.
         forms: of "onnx", "onnx-int8", "onnx-fp16" and "torch-export".
-        limit: points that int8 may cost: of accuracy, of micro-F1 of several labels, of R² of numbers; without labels,
-            of rows with the same answer.
-        force: keep it at any cost.
+        limit: percentage points that int8 may cost: of accuracy, of micro-F1 for multi-label, of R² for regression;
+            without labels, of agreement.
+        force: keep an int8 model that costs more.
         functions: cleaning steps of your own that the model was trained with.
     Returns:
-        A row per form: form, file, MB, difference (the largest of a probability), same answer (share of the rows), and
-        with labels the score of torch's answers and of its own, in points.
+        A row per form: form, file, MB; difference (the largest of a probability from torch's), agreement (share of the
+        rows with torch's prediction), and with labels score_torch and score, in percentage points.
     Raises:
-        ArtifactError: a form differs too much, or cannot be made; it is not kept.
+        ArtifactError: a form differs too much, or cannot be exported; it is not kept.
         ValueError: an unknown form, or no rows.
     """
-    odd = [form for form in forms if form not in FORMS]
-    if odd or not len(df):
+    unknown = [form for form in forms if form not in FORMS]
+    if unknown or not len(df):
         raise ValueError(f"forms={list(forms)} must be of {list(FORMS)}, and df must have rows ({len(df)} here)")
     require("onnx", extra="export")
     import onnx
 
     artifact = read_artifact(folder, functions)
-    judge, made = ExportComparison(artifact, df), []
+    compare, exported = ExportComparison(artifact, df), []
     with TemporaryDirectory() as scratch:
         graph = None
         if set(forms) - {"torch-export"}:
@@ -72,16 +73,21 @@ def export(
             name, write = FORMS[form]
             file = Path(scratch) / f"new.{name}"
             write(artifact, graph, file)
-            made.append(judge(form, file, limit, force))
+            exported.append(compare(form, file, limit, force))
             artifact = add_file(artifact, name, lambda part, file=file: part.write_bytes(file.read_bytes()))
-    notes = json.loads(artifact.file(NOTES).read_text(encoding="utf-8")) if NOTES in artifact else []
-    kept = {row["form"]: row for row in [*notes, *made]}
-    add_file(artifact, NOTES, lambda part: part.write_text(json.dumps(list(kept.values()), indent=1)))
-    return pd.DataFrame(made)
+    rows = {row["form"]: row for row in [*_earlier_exports(artifact), *exported]}
+    add_file(artifact, EXPORTS, lambda part: part.write_text(json.dumps(list(rows.values()), indent=1)))
+    return pd.DataFrame(exported)
+
+
+def _earlier_exports(artifact: Artifact) -> list[dict[str, Any]]:
+    """The rows of earlier exports, with the names that their fields have today."""
+    rows = json.loads(artifact.file(EXPORTS).read_text(encoding="utf-8")) if EXPORTS in artifact else []
+    return [{RENAMED.get(name, name): value for name, value in row.items()} for row in rows]
 
 
 class ExportComparison:
-    """Compares forms of a model with what torch in fp32 says of some rows.
+    """Compares exported forms of a model with torch in fp32, by their predictions of some rows.
 
     Args:
         artifact: of the model.
@@ -90,43 +96,45 @@ class ExportComparison:
 
     def __init__(self, artifact: Artifact, df: pd.DataFrame):
         self.artifact, self.df = artifact, df
-        self.best = self._said(open_backend(artifact, "torch"))
+        self.reference = self._predict(open_backend(artifact, "torch"))
 
-    def _said(self, backend: Backend) -> Predictions:
-        return Predictions.of(Predictor(self.artifact, backend), self.df)
+    def _predict(self, backend: Backend) -> Predictions:
+        return Predictions.from_model(Predictor(self.artifact, backend), self.df)
 
     def __call__(self, form: str, file: Path, limit: float, force: bool) -> dict[str, Any]:
-        """What a form costs.
+        """Compare a form with torch; its row of `export`'s table.
 
         Raises:
-            ArtifactError: too much.
+            ArtifactError: it differs by more than `TOLERANCE`, or int8 costs more than `limit`.
         """
         row = {"form": form, "file": FORMS[form][0], "MB": file.stat().st_size / 1e6}
         if form == "torch-export":  # torch's own, which is checked when it is made
             return row
-        row |= self._compared(self._said(OnnxBackend(file, form)))
-        if form == "onnx" and not row["difference"] < CLOSE:
+        row |= self._compare(self._predict(OnnxBackend(file, form)))
+        if form == "onnx" and not row["difference"] < TOLERANCE:
             raise ArtifactError(
                 f"the ONNX model's probabilities are up to {row['difference']:.2g} from torch's on these rows, over "
-                f"{CLOSE:g}, so it was not kept: these versions cannot export this architecture; use backend='torch'"
+                f"{TOLERANCE:g}, so it was not kept: these versions cannot export this architecture; use "
+                "backend='torch'"
             )
-        lost = row["torch"] - row["score"] if "score" in row else 100 * (1 - row["same answer"])
+        lost = row["score_torch"] - row["score"] if "score" in row else 100 * (1 - row["agreement"])
         if form == "onnx-int8" and lost > limit and not force:
             raise ArtifactError(
-                f"int8 costs {lost:.2f} points on these {len(self.best):,} rows, over limit={limit:g}, so it was not "
-                "kept: compare on more rows, allow more, or force it"
+                f"int8 costs {lost:.2f} points on these {len(self.reference):,} rows, over limit={limit:g}, so it was "
+                "not kept: compare on more rows, allow more, or force it"
             )
         return row
 
-    def _compared(self, found: Predictions) -> dict[str, float]:
-        task, said = found.target.task, (found.decided, self.best.decided)
-        same = np.isclose(*said, atol=0.05) if task == REGRESSION else said[0] == said[1]
-        out = {
-            "difference": float(np.abs(found.probs - self.best.probs).max()),
-            "same answer": float(same.reshape(len(same), -1).all(1).mean()),
+    def _compare(self, predictions: Predictions) -> dict[str, float]:
+        """Difference and agreement, and with labels the scores."""
+        task, decisions = predictions.target.task, (predictions.y_pred, self.reference.y_pred)
+        same = np.isclose(*decisions, atol=0.05) if task == REGRESSION else decisions[0] == decisions[1]
+        row = {
+            "difference": float(np.abs(predictions.probs - self.reference.probs).max()),
+            "agreement": float(same.reshape(len(same), -1).all(1).mean()),
         }
-        if found.truth is None:
-            return out
-        even, name = np.ones(len(found)), MAIN_SCORES[task]
-        scores = {key: 100 * scores_of(p)(even)[name] for key, p in (("torch", self.best), ("score", found))}
-        return out | {key: float(value) for key, value in scores.items()}
+        if predictions.y_true is None:
+            return row
+        for name, scored in (("score_torch", self.reference), ("score", predictions)):
+            row[name] = float(100 * scores_of(scored)(np.ones(len(scored)))[MAIN_SCORES[task]])
+        return row

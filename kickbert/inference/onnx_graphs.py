@@ -1,4 +1,4 @@
-"""A model as a graph in a file: ONNX in fp32, int8 and fp16, torch.export. Pooling, head and softmax are in it."""
+"""Export of a model as a graph: ONNX in fp32, int8 and fp16, torch.export. Pooling, head and softmax are in it."""
 
 import io
 import logging
@@ -21,29 +21,29 @@ INPUTS = ("input_ids", "attention_mask", "document_weights")
 
 
 def write_onnx(artifact: Artifact, file: Path) -> None:
-    """Write the whole model as one ONNX file, fp32, of any number of rows and tokens.
+    """Export the whole model to one ONNX file in fp32, its axes of rows and tokens dynamic.
 
     Raises:
         ArtifactError: torch cannot export this architecture.
     """
-    answering, given, shapes = _traced(artifact)
+    model, example, shapes = _exportable(artifact)
     with _quietly(artifact):
         torch.onnx.export(
-            answering, given, file, dynamo=True, dynamic_shapes=tuple(shapes.values()), input_names=list(shapes),
+            model, example, file, dynamo=True, dynamic_shapes=tuple(shapes.values()), input_names=list(shapes),
             output_names=["probabilities"], opset_version=OPSET, external_data=False, verbose=False,
         )  # fmt: skip
 
 
-def _traced(artifact: Artifact) -> tuple[ProbabilityModel, tuple, dict[str, dict]]:
-    """The model, a small input, and which of its axes are of any size, by input."""
-    model = load_classifier(artifact)
+def _exportable(artifact: Artifact) -> tuple[ProbabilityModel, tuple, dict[str, dict]]:
+    """The model, an example input, and the dynamic axes of each input by its name."""
+    classifier = load_classifier(artifact)
     # Written out, attention is a few plain products; torch's fused one exports as twice as many steps.
-    model.encoder.body.set_attn_implementation("eager")
-    answering = ProbabilityModel(model, artifact.metadata["task"], artifact.metadata["temperature"]).eval()
-    given = example_input(artifact.token_encoder.long == "windows")
+    classifier.encoder.body.set_attn_implementation("eager")
+    model = ProbabilityModel(classifier, artifact.metadata["task"], artifact.metadata["temperature"]).eval()
+    example = example_input(artifact.token_encoder.long == "windows")
     rows, tokens, documents = (torch.export.Dim(name, min=1) for name in ("rows", "tokens", "documents"))
     axes = ({0: rows, 1: tokens}, {0: rows, 1: tokens}, {0: documents, 1: rows})
-    return answering, given, dict(zip(INPUTS[: len(given)], axes, strict=False))
+    return model, example, dict(zip(INPUTS[: len(example)], axes, strict=False))
 
 
 @contextmanager
@@ -56,9 +56,9 @@ def _quietly(artifact: Artifact):
             warnings.simplefilter("ignore")
             yield
     except Exception as err:
-        kind, told = artifact.metadata["encoder"]["model_type"], (str(err) or "no reason").splitlines()[0]
+        architecture, reason = artifact.metadata["encoder"]["model_type"], (str(err) or "no reason").splitlines()[0]
         raise ArtifactError(
-            f"torch {torch.__version__} cannot export this {kind} model ({type(err).__name__}: {told}); use "
+            f"torch {torch.__version__} cannot export this {architecture} model ({type(err).__name__}: {reason}); use "
             "backend='torch'"
         ) from err
     finally:
@@ -72,10 +72,10 @@ def _onnx(artifact: Artifact, graph: Any, file: Path) -> None:
 
 
 def _int8(artifact: Artifact, graph: Any, file: Path) -> None:
-    """Weights in int8, activations quantized as they come: ONNX Runtime's dynamic quantization.
+    """Dynamic quantization of ONNX Runtime: weights in int8, activations quantized as they come.
 
-    A scale for each output of a layer loses less than half of what one for all of it does, at the same speed. Seven
-    bits for weights lose no more then, and their sums fit 16 bits where a CPU has no VNNI.
+    Per-channel scales lose less than half of what a scale for a whole layer does, at the same speed. A reduced range of
+    seven bits for weights loses no more then, and its sums fit 16 bits where a CPU has no VNNI.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -92,12 +92,12 @@ def _fp16(artifact: Artifact, graph: Any, file: Path) -> None:
 
 
 def _torch_export(artifact: Artifact, graph: Any, file: Path) -> None:
-    answering, given, shapes = _traced(artifact)
+    model, example, shapes = _exportable(artifact)
     with _quietly(artifact):
-        torch.export.save(torch.export.export(answering, given, dynamic_shapes=shapes), file)
+        torch.export.save(torch.export.export(model, example, dynamic_shapes=shapes), file)
 
 
-# Of each form the file, and what writes it from the artifact, or from its graph in ONNX.
+# The file of each form, and what writes it from the artifact, or from its graph in ONNX.
 FORMS: dict[str, tuple[str, Callable[[Artifact, Any, Path], None]]] = {
     "onnx": (ONNX, _onnx),
     "onnx-int8": (INT8, _int8),

@@ -1,4 +1,4 @@
-"""A saved model that answers: texts → labels and probabilities, without fastai, and without torch where it is exported.
+"""Predictions of a saved model: texts → labels and probabilities, without fastai, without torch where it is exported.
 
 texts → cleaned → token rows, the longest first → batches → a backend → probabilities in the order given → decisions
 """
@@ -23,20 +23,20 @@ from kickbert.text.columns import read_items
 from kickbert.utils.batching import length_batches
 
 BATCH = 32
-TOKENS = 8_192  # of a batch at most, so that long texts do not take all memory
+TOKENS = 8_192  # most of a batch, so that long texts do not take all memory
 
 
 def load(
     folder: str | Path, backend: str = "auto", *, functions: Iterable[Step] = (), threads: int | None = None
 ) -> "Predictor":
-    """Load what `learn.save_artifact` wrote.
+    """Load a model that `learn.save_artifact` wrote.
 
     Args:
         folder: of a version, or of a model, whose latest version is taken.
-        backend: "onnx-int8", "torch-bf16", "onnx" or "torch"; "auto" for the first of these that there is and that is
-            fast on this machine.
+        backend: "onnx-int8", "torch-bf16", "onnx" or "torch"; "auto" for the first of these that is available and fast
+            on this machine.
         functions: cleaning steps of your own that the model was trained with.
-        threads: cores to use; None for all.
+        threads: of ONNX Runtime; None for all cores.
     Raises:
         ArtifactError: no artifact, or one that was cut short, changed, or of a newer format.
     """
@@ -45,11 +45,11 @@ def load(
 
 
 class Predictor:
-    """A model that answers.
+    """A saved model for inference.
 
     Args:
-        artifact: where it is from.
-        backend: what runs it.
+        artifact: its files: tokenizer, cleaning steps, target, metadata.
+        backend: that runs the network.
     """
 
     def __init__(self, artifact: Artifact, backend: Backend):
@@ -76,25 +76,25 @@ class Predictor:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What `kickbert.json` says: task, encoder, head, tokens, rows, versions; and the backend that runs it."""
+        """The metadata of `kickbert.json` (task, encoder, head, tokens, rows, versions), and the backend."""
         return self.artifact.metadata | {"backend": self.backend.name}
 
     @property
     def text_col(self) -> list[str]:
-        """The columns that it reads."""
+        """The text columns, in the order in which they are joined."""
         return self.artifact.metadata["text_col"]
 
     @property
     def label_col(self) -> str | list[str]:
-        """The column, or columns, that it was trained to tell."""
+        """The target column, or columns, of the training."""
         return self.artifact.metadata["label_col"]
 
     def predict(self, texts: Any, batch_size: int = BATCH) -> list:
-        """The label of each text; of several labels a list; of a number the value.
+        """Predict the label of each text: a list of labels for multi-label, the value for regression.
 
         Args:
             texts: strings, tuples (a text for each column), dicts, or a DataFrame.
-            batch_size: most texts at a time.
+            batch_size: most texts of a batch.
         """
         probs = self.predict_proba(texts, batch_size)
         if self.task == REGRESSION:
@@ -102,7 +102,7 @@ class Predictor:
         return self.target.frame(probs, self.decide(probs), pd.RangeIndex(len(probs))).iloc[:, 0].tolist()
 
     def predict_proba(self, texts: Any, batch_size: int = BATCH) -> np.ndarray:
-        """Probabilities, float32, shape (n, classes); of a number, standardised, shape (n, 1)."""
+        """Predict probabilities, float32, shape (n, classes); for regression standardized values, shape (n, 1)."""
         return self._probs(self.read(texts)[0], batch_size)
 
     def predict_df(
@@ -111,37 +111,41 @@ class Predictor:
         """Predict the rows of df, as `learn.predict_df` does.
 
         Returns:
-            Indexed like df: `label`, `confidence`, `prob_<class>`, …; a row without text gets none.
+            Indexed like df: `label`, `confidence`, `prob_<class>`, …; missing for a row without text.
         """
         texts, empty = self.read(df)
         probs = self._probs(texts, batch_size)
         return prediction_frame(self.target, probs, self.decide(probs), df.index, empty, min_confidence)
 
     def decide(self, probs: np.ndarray) -> np.ndarray:
-        """What is said by probabilities: class numbers, or zeros and ones of several labels."""
+        """Decisions by probabilities: class numbers, or zeros and ones for multi-label."""
         return self.target.decide(probs, self.artifact.thresholds)
 
     def explain(self, text: Any, label: Any = None, method: str = "occlusion") -> Explanation:
-        """Which words of a text speak for and against a class, by `occlusion`: it needs predictions alone.
+        """Explain a prediction by the attribution of each word to a class (`occlusion`).
 
         Args:
             text: a string, or a tuple or dict for several columns.
-            label: the class; None for the likeliest.
-            method: "occlusion"; the others need the network, and so a learner.
+            label: the class; None for the predicted one.
+            method: "occlusion", which needs predictions alone; the others need the network, and so a learner.
         Raises:
-            ValueError: another method, no such class, or a text without words.
+            ValueError: another method, an unknown class, or a text without words.
         """
         if method != "occlusion":
             raise ValueError(
                 f"method={method!r} needs a learner; a predictor explains by 'occlusion'. "
                 "GradualLearner.from_artifact(folder, df) makes a learner of an artifact"
             )
-        how = {"target": self.target, "token_encoder": self.token_encoder, "mask_id": self.artifact.metadata["mask"]}
-        return occlusion(self.read([text])[0][0], label, self._row_probabilities, **how)
+        options = {
+            "target": self.target,
+            "token_encoder": self.token_encoder,
+            "mask_id": self.artifact.metadata["mask"],
+        }
+        return occlusion(self.read([text])[0][0], label, self._row_probabilities, **options)
 
     def _row_probabilities(self, rows: list[np.ndarray]) -> np.ndarray:
         """Probabilities of rows of token ids, each a document by itself."""
-        return self._answered(rows, np.arange(len(rows) + 1), BATCH)
+        return self._document_probabilities(rows, np.arange(len(rows) + 1), BATCH)
 
     def labelled_rows(self, part: str) -> None:
         """None: an artifact is saved without its rows."""
@@ -153,16 +157,16 @@ class Predictor:
         return read_items(items, self.text_col, self.cleaner)
 
     def _probs(self, texts: list[str], batch_size: int) -> np.ndarray:
-        """Probabilities of texts in the order given; a text that comes again is answered once."""
+        """Probabilities of texts, in their order; a text that is repeated is predicted once."""
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size} must be at least 1")
         place = {text: i for i, text in enumerate(dict.fromkeys(texts))}
         rows, first, _ = self.token_encoder.encode_documents(list(place))
-        found = self._answered(rows, np.arange(len(rows) + 1) if first is None else first, batch_size)
-        return found[[place[text] for text in texts]] if texts else found
+        probs = self._document_probabilities(rows, np.arange(len(rows) + 1) if first is None else first, batch_size)
+        return probs[[place[text] for text in texts]] if texts else probs
 
-    def _answered(self, rows: list[np.ndarray], first: np.ndarray, batch_size: int) -> np.ndarray:
-        """Probabilities of documents, batch by batch, on as many cores as the backend takes.
+    def _document_probabilities(self, rows: list[np.ndarray], first: np.ndarray, batch_size: int) -> np.ndarray:
+        """Probabilities of documents, batches in parallel where the backend takes several calls.
 
         Args:
             rows: token ids.
@@ -170,7 +174,7 @@ class Predictor:
         """
         out = np.zeros((len(first) - 1, len(self.labels)), dtype=np.float32)
 
-        def answer(documents: np.ndarray) -> None:
+        def predict_batch(documents: np.ndarray) -> None:
             spans = [rows[first[i] : first[i + 1]] for i in documents]
             document_weights = (
                 _document_weights(list(map(len, spans))) if self.token_encoder.long == "windows" else None
@@ -178,8 +182,8 @@ class Predictor:
             out[documents] = self.backend(*self._padded([row for span in spans for row in span]), document_weights)
 
         batches = list(_batches(np.array(list(map(len, rows))), first, batch_size, self.backend.spare))
-        side_by_side = len(batches) > 1 and self.backend.workers > 1
-        for _ in (self._pool.map if side_by_side else map)(answer, batches):
+        parallel = len(batches) > 1 and self.backend.workers > 1
+        for _ in (self._pool.map if parallel else map)(predict_batch, batches):
             pass
         return out
 
@@ -188,6 +192,7 @@ class Predictor:
         return ThreadPoolExecutor(self.backend.workers, thread_name_prefix="kickbert")
 
     def _padded(self, rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Token ids and attention mask, int64, each of shape (rows, longest row)."""
         longest = max(map(len, rows))
         ids = np.full((len(rows), longest), self.artifact.metadata["pad"], dtype=np.int64)
         mask = np.zeros_like(ids)
@@ -198,7 +203,7 @@ class Predictor:
 
 
 def _document_weights(counts: list[int]) -> np.ndarray:
-    """What part of each document each of its rows is, float32, shape (documents, rows).
+    """Weights by which rows are averaged to documents, float32, shape (documents, rows).
 
     >>> _document_weights([1, 2])
     array([[1. , 0. , 0. ],
@@ -212,13 +217,15 @@ def _document_weights(counts: list[int]) -> np.ndarray:
 
 
 def _batches(lengths: np.ndarray, first: np.ndarray, size: int, spare: int) -> Iterator[np.ndarray]:
-    """Numbers of documents of like length, the longest first.
+    """Batches of documents of similar length, the longest first.
 
     Args:
         lengths: tokens of each row.
         first: the first row of each document, and the end.
-        size: documents of a batch at most; together at most `TOKENS`.
-        spare: tokens of padding of a batch at most: rows that would bring more go by themselves.
+        size: most documents of a batch; together at most `TOKENS`.
+        spare: most tokens of padding of a batch.
+    Yields:
+        Numbers of documents.
     """
     if len(first) < 2:
         return iter(())

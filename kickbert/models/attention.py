@@ -18,7 +18,12 @@ from transformers.masking_utils import sdpa_mask
 
 from kickbert.models.dropout import drop, keep_mask
 
-NAME = "kickbert"
+
+class Name(str):
+    """The name of an attention implementation; unpickling it imports this module, which registers it."""
+
+
+NAME = Name("kickbert")
 CACHED = 2**19  # scores at a time: 2 MB in float32, a usual second-level cache
 
 
@@ -51,7 +56,7 @@ def _probabilities(query: Tensor, key: Tensor, bias: Tensor | None, scale: float
 
 
 class _Attention(torch.autograd.Function):
-    """Standardize dot-product attention (Vaswani et al. 2017, section 3.2.1), each step one kernel over some heads.
+    """Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1), each step one kernel over some heads.
 
     Shapes: query, key, value (batch * heads, tokens, size); bias float32, (batch, 1, 1 or tokens, tokens), or None;
     keep bool, (batch * heads, tokens, tokens), or None.
@@ -119,9 +124,11 @@ def attention(
     return out.view(batch, heads, tokens, -1).transpose(1, 2), None
 
 
+AttentionInterface.register(NAME, attention)
+AttentionMaskInterface.register(NAME, sdpa_mask)
+
+
 def use_attention(body: PreTrainedModel) -> None:
     """Let a model that would use torch's attention use this one; others (eager, or with their own) stay as they are."""
-    AttentionInterface.register(NAME, attention)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
     if body.config._attn_implementation == "sdpa":
         body.set_attn_implementation(NAME)

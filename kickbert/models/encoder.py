@@ -127,7 +127,31 @@ class Encoder(nn.Module):
             Shape (batch, tokens, width).
         """
         pad = self.body.config.pad_token_id or 0
-        return self._run(ids.masked_fill(~mask, pad), mask)
+        return self._run(ids.masked_fill(~mask, pad), mask, **self.token_types(ids))
+
+    @property
+    def pair_separator(self) -> int | None:
+        """The token that ends the first of several texts, where the body tells them apart by token types; else None.
+
+        It is kept in the body's configuration, and so with its weights, and in the cache's keys.
+        """
+        return getattr(self.body.config, "pair_separator", None)
+
+    @pair_separator.setter
+    def pair_separator(self, token: int | None) -> None:
+        typed = (getattr(self.body.config, "type_vocab_size", None) or 0) > 1
+        self.body.config.pair_separator = token if typed else None
+
+    def token_types(self, ids: Tensor) -> dict[str, Tensor]:
+        """Token types as pretraining had them (Devlin et al. 2019, section 3): 0 up to the first separator, then 1.
+
+        Returns:
+            `token_type_ids`, int64, of the shape of `ids`; nothing where the body has one type only.
+        """
+        if self.pair_separator is None:
+            return {}
+        separators = (ids == self.pair_separator).long()
+        return {"token_type_ids": (separators.cumsum(1) - separators).clamp(max=1)}
 
     def prefix(self, ids: Tensor, mask: Tensor, depth: int) -> Tensor:
         """Hidden states after the embeddings and the first `depth` layers; arguments and result as in `forward`."""
@@ -168,8 +192,8 @@ class Encoder(nn.Module):
             hook.remove()
         raise RuntimeError(f"layer {depth + 1} of {self.body.config.model_type} was never run")
 
-    def _run(self, ids: Tensor, mask: Tensor) -> Tensor:
-        return self.body(input_ids=ids, attention_mask=mask.long())[0][:, : ids.shape[1]]
+    def _run(self, ids: Tensor, mask: Tensor, **token_types: Tensor) -> Tensor:
+        return self.body(input_ids=ids, attention_mask=mask.long(), **token_types)[0][:, : ids.shape[1]]
 
     def _check(self, depth: int) -> None:
         if not 0 <= depth <= self.n_layers:

@@ -34,6 +34,7 @@ class AttentionPool(nn.Module):
 
 
 POOLINGS = ("cls", "mean", "max", "attention")
+ACTIVATIONS = {"relu": F.relu, "tanh": torch.tanh, "gelu": F.gelu}
 
 
 class Corn(nn.Module):
@@ -60,10 +61,11 @@ class Head(nn.Module):
         classes: number of logits.
         pooling: "cls", "mean", "max" or "attention".
         dropout: share of units dropped in training, 0 to 1.
-        layers: 1, or 2 for pre_classifier, ReLU, dropout, classifier (as in DistilBERT's classifier).
+        layers: 1, or 2 for pre_classifier, activation, dropout, classifier (as in DistilBERT's classifier).
         ordinal: whether the classes are ranks, and `Corn` tells them apart.
+        activation: between two layers, of `ACTIVATIONS`.
     Raises:
-        ValueError: an unknown pooling, or a number out of range.
+        ValueError: an unknown pooling or activation, or a number out of range.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Head(nn.Module):
         dropout: float = 0.1,
         layers: int = 1,
         ordinal: bool = False,
+        activation: str = "relu",
     ):
         super().__init__()
         if pooling not in POOLINGS:
@@ -82,9 +85,12 @@ class Head(nn.Module):
             raise ValueError(f"dropout={dropout} is not between 0 and 1")
         if layers not in (1, 2):
             raise ValueError(f"head_layers={layers} is not 1 or 2")
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation={activation!r} is not one of {list(ACTIVATIONS)}")
         plain = {"cls": pool_cls, "mean": pool_mean, "max": pool_max}
         self.pooling = pooling
         self.pool = plain.get(pooling) or AttentionPool(width)
+        self.activation = activation
         self.pre_classifier = nn.Linear(width, width) if layers == 2 else None
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(width, classes - ordinal)
@@ -99,5 +105,5 @@ class Head(nn.Module):
         with torch.autocast(pooled.device.type, enabled=False):
             pooled = pooled.float()
             if self.pre_classifier is not None:
-                pooled = self.pre_classifier(pooled).relu()
+                pooled = ACTIVATIONS[self.activation](self.pre_classifier(pooled))
             return self.link(self.classifier(self.dropout(pooled)))

@@ -1,20 +1,24 @@
-"""A classifier as transformers' own `AutoModelForSequenceClassification`, where its head can be said in theirs.
+"""A classifier as transformers' `AutoModelForSequenceClassification` and back, where its head can be said in theirs.
 
 Theirs have a linear layer and an activation before the last linear layer. Where ours is one linear layer, the one
 before it is set so that both change nothing: tanh of a very small number is that number, and so are gelu and relu of a
 large one.
 """
 
+import re
 import warnings
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 
+from kickbert.models.classifier import TextClassifier
+from kickbert.models.encoder import Encoder
 from kickbert.models.head import Head
 from kickbert.models.probability_model import ProbabilityModel, example_input
 from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, Target
-from kickbert.utils.hub import quiet
+from kickbert.utils.hub import load, quiet
 
 # Of each architecture: the linear layer before the last, what follows it, and the last one.
 _ROBERTA = ("classifier.dense", "tanh", "classifier.out_proj")
@@ -26,13 +30,14 @@ HEADS = {
     "deberta-v2": ("pooler.dense", "gelu", "classifier"),
     "distilbert": ("pre_classifier", "relu", "classifier"),
     "electra": ("classifier.dense", "gelu", "classifier.out_proj"),
-    "longformer": _ROBERTA,
     "mpnet": _ROBERTA,
     "roberta": _ROBERTA,
     "xlm-roberta": _ROBERTA,
 }
+OTHERS = {"longformer": "lets its first token see all others", "modernbert": "normalises what it pools"}
 SMALL = 2.0**-12  # tanh(x) is x to the last bit of float32 then, and a power of two costs no digit
 LARGE = 64.0  # more than any state of a normalised layer; gelu and relu pass what is above zero
+SINGLE_LABEL = "single_label_classification"
 KINDS = {MULTI: "multi_label_classification", REGRESSION: "regression"}
 CLOSE = 1e-4
 
@@ -50,7 +55,7 @@ def plain_model(answering: ProbabilityModel, target: Target, windows: bool) -> t
     config = type(body.config).from_dict(body.config.to_dict())
     config.id2label = dict(enumerate(target.names))
     config.label2id = {name: i for i, name in enumerate(target.names)}
-    config.problem_type = KINDS.get(target.task, "single_label_classification")
+    config.problem_type = KINDS.get(target.task, SINGLE_LABEL)
     with quiet():
         model = AutoModelForSequenceClassification.from_config(config).eval()
     model.base_model.load_state_dict(body.state_dict(), strict=False)
@@ -72,8 +77,8 @@ def _hindrance(kind: str, head: Head, target: Target, windows: bool) -> str | No
     if head.pooling != "cls":
         return f"theirs does not pool by {head.pooling!r}"
     if kind not in HEADS:
-        return f"theirs normalises what it pools ({kind})"
-    if head.pre_classifier is not None and HEADS[kind][1] != "relu":
+        return f"theirs {OTHERS[kind]} ({kind})"
+    if head.pre_classifier is not None and HEADS[kind][1] != head.activation:
         return f"theirs has {HEADS[kind][1]} between its two layers"
     return None
 
@@ -99,12 +104,86 @@ def _fill(model: PreTrainedModel, head: Head, temperature: float) -> None:
 
 
 @torch.no_grad()
-def _agrees(model: PreTrainedModel, answering: ProbabilityModel) -> bool:
+def _agrees(model: PreTrainedModel, answering: ProbabilityModel, order: list[int] | slice = slice(None)) -> bool:
+    """Whether both give the same probabilities, those of transformers' classes in this order."""
     ids, mask = example_input(windows=False)
     ids = ids.masked_fill(mask == 0, model.config.pad_token_id or 0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found: Tensor = model(input_ids=ids, attention_mask=mask).logits
+        found: Tensor = model(input_ids=ids, attention_mask=mask, **answering.encoder.token_types(ids)).logits[:, order]
     kind = answering.task
     probs = found if kind == REGRESSION else found.sigmoid() if kind == MULTI else found.softmax(-1)
     return bool((probs - answering(ids, mask)).abs().max() < CLOSE)
+
+
+def unused_head(config: PretrainedConfig) -> str | None:
+    """The head of a fine-tuned checkpoint in words, "BertForSequenceClassification: 2 classes (no, yes)"; else None.
+
+    Args:
+        config: as `from_pretrained` read it.
+    """
+    fine_tuned = r"\w+For(?:SequenceClassification|TokenClassification|QuestionAnswering|MultipleChoice)"
+    name = next((name for name in config.architectures or [] if re.fullmatch(fine_tuned, name)), None)
+    if name is None or not name.endswith("Classification"):
+        return name
+    return f"{name}: {config.num_labels} classes ({', '.join(map(str, config.id2label.values()))})"
+
+
+def keeps_head(config: PretrainedConfig) -> bool:
+    """Whether `checkpoint_head` knows the head of such a checkpoint."""
+    return "ForSequenceClassification" in (unused_head(config) or "") and config.model_type in HEADS
+
+
+def checkpoint_head(
+    model: str | Path, encoder: Encoder, target: Target, dropout: float = 0.1, in_order: bool = False
+) -> Head:
+    """The head of a fine-tuned checkpoint, its classes in the target's order.
+
+    Args:
+        model: hub id or folder of an `AutoModelForSequenceClassification`.
+        encoder: of the same checkpoint.
+        target: what is predicted; classes are matched by name.
+        dropout: of the head.
+        in_order: whether the target's classes are known to stand in the checkpoint's order, whatever they are called.
+    Raises:
+        ValueError: no such head, one that cannot be said in kickbert's terms, or other classes.
+    """
+    config, refused = encoder.body.config, f"model={str(model)!r} has no head to keep (head='checkpoint')"
+    architecture = unused_head(config) or "no fine-tuned classifier"
+    if not keeps_head(config):
+        raise ValueError(
+            f"{refused}: it is {architecture}, and {sorted(HEADS)} keep theirs; leave head out for a new one"
+        )
+    wanted = KINDS.get(target.task, SINGLE_LABEL)
+    if target.task in (ORDINAL, REGRESSION) or config.problem_type not in (None, wanted):
+        raise ValueError(f"{refused} for this task: it was trained for {config.problem_type or SINGLE_LABEL}, and the "
+                         f"target is {target.task}; leave head out for a new one")  # fmt: skip
+    order = _class_order([config.id2label[i] for i in range(config.num_labels)], target, in_order)
+    theirs = load(AutoModelForSequenceClassification.from_pretrained, model, dtype=torch.float32).eval()
+    before, activation, last = HEADS[config.model_type]
+    head = Head(encoder.width, len(order), "cls", dropout, layers=2, activation=activation)
+    last = theirs.get_submodule(last)
+    head.pre_classifier.load_state_dict(theirs.get_submodule(before).state_dict())
+    head.classifier.load_state_dict({"weight": last.weight[order], "bias": last.bias[order]})
+    probabilities = ProbabilityModel(TextClassifier(encoder, head), target.task).eval()
+    if not _agrees(theirs, probabilities, order):
+        raise ValueError(f"{refused} that gives the same numbers here; leave head out for a new one")
+    return head
+
+
+def _class_order(there: list[str], target: Target, in_order: bool) -> list[int]:
+    """For each class of the target its number in the checkpoint.
+
+    Raises:
+        ValueError: the classes are not the same, or nothing says which is which.
+    """
+    here, folded = target.names, [name.casefold() for name in there]
+    if sorted(folded) == sorted(name.casefold() for name in here):
+        return [folded.index(name.casefold()) for name in here]
+    unnamed = all(re.fullmatch(r"LABEL_\d+", name) for name in there)
+    if len(here) == len(there) and (in_order or (unnamed and list(target.classes) == list(range(len(there))))):
+        return list(range(len(there)))
+    raise ValueError(
+        f"head='checkpoint' has the classes {there}, and the target has {here}; name them alike, or give labels= in "
+        "the checkpoint's order"
+    )

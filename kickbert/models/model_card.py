@@ -29,7 +29,7 @@ def model_card(info: dict[str, Any], plain: str) -> str:
         f"{_predicts(info)} It was made with kickbert {info['versions']['kickbert']} on {info['created'][:10]}.",
         "## How to use it",
         CODE.format(folder="<this folder>", example=example),
-        plain,
+        f"{plain} {_call(info)}".strip(),
         "## How good it is",
         _scores(info),
         "## How it was trained",
@@ -39,6 +39,22 @@ def model_card(info: dict[str, Any], plain: str) -> str:
         "Evaluate it on rows of your own before anything depends on it: `kickbert evaluate`.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _call(info: dict) -> str:
+    """How to call transformers' own model, where the folder is one."""
+    columns, framing = info["text_col"], info["framing"]
+    if not info["plain transformers"]:
+        return ""
+    if len(columns) > 2:
+        return f"Its tokenizer joins two texts at most; rows of {len(columns)}, which it reads, kickbert alone makes."
+    texts = ", ".join(re.sub(r"\W+", "_", column) for column in columns)
+    cleaned = " of cleaned texts" if info["cleaning"] else ""
+    cut = "" if framing["long"] == "truncate" else f"; longer texts are cut otherwise there, not {framing['long']!r}"
+    return (
+        f"It gives the same{cleaned} when it is called with what its own tokenizer makes: "
+        f'`model(**tokenizer({texts}, truncation=True, max_length={framing["max_length"]}, return_tensors="pt"))`{cut}.'
+    )
 
 
 def escape_markdown(text: Any) -> str:

@@ -85,6 +85,7 @@ def artifact_metadata(learn: Any, evaluation: Any = None) -> dict[str, Any]:
             "dropout": head.dropout.p,
             "layers": 1 if head.pre_classifier is None else 2,
             "ordinal": not isinstance(head.link, torch.nn.Identity),
+            "activation": head.activation,
         },
         "precision": model.precision,
         "temperature": float(getattr(loss, "temperature", 1.0)),

@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = attach(
         "fitting": ["fit_target", "guess_task"],
         "binning": ["bin_edges"],
         "multilabel": [],
+        "stratification": [],
         "thresholds": ["best_thresholds"],
         "outputs": ["prediction_frame", "prediction_records"],
     },

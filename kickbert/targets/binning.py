@@ -1,13 +1,25 @@
 """Numbers in ordered buckets: where to cut, and how to write it."""
 
-import warnings
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from itertools import pairwise
+from numbers import Real
 
 import numpy as np
 import pandas as pd
+import regex  # knows the class of currency signs, which `re` does not; transformers brings it
 
 Format = str | Callable[[float], str] | None
+MARKS = {".": "point", ",": "comma"}
+_CURRENCY = regex.compile(r"\p{Sc}")
+_THOUSANDS = regex.compile(r"(?<=[0-9])[\s'’](?=[0-9]{3}(?![0-9]))")
+# Digits, or groups of them; a group of two is India's, which has a decimal point.
+_NUMBERS = {
+    mark.strip("\\"): regex.compile(
+        rf"[+-]?(?:(?:[0-9]+|[1-9][0-9]{{0,2}}{groups})(?:{mark}[0-9]*)?|{mark}[0-9]+)(?:[eE][+-]?[0-9]+)?"
+    )
+    for mark, groups in ((r"\.", r"(?:,[0-9]{2,3})*,[0-9]{3}"), (",", r"(?:\.[0-9]{3})+"))
+}
 
 
 def bin_edges(values: pd.Series, bins: int) -> np.ndarray:
@@ -78,25 +90,83 @@ def range_names(edges: Sequence[float], form: Format = None) -> list[str]:
     return [f"under {unit}{text[0]}", *inner, f"{unit}{text[-1]} and over"]
 
 
-def read_numbers(values: pd.Series) -> np.ndarray:
-    """Numbers of a column, float64; numbers kept as text ("1,200", "$35") are read, with a warning.
+def read_numbers(values: pd.Series, decimal: str | None = None) -> np.ndarray:
+    """Numbers of a column, float64; numbers kept as text ("1,200.50", "$35", "1 200") are read.
 
+    Args:
+        values: numbers or text.
+        decimal: the decimal mark of text, "." or ","; None for what `decimal_mark` says.
     Raises:
-        ValueError: some cells are no numbers.
+        ValueError: cells that are no finite numbers, or text that could be read in two ways.
+
+    >>> read_numbers(pd.Series(["$1,000.50", "7"])), read_numbers(pd.Series(["1.000,50 €", "7"]), decimal=",")
+    (array([1000.5,    7. ]), array([1000.5,    7. ]))
     """
     if pd.api.types.is_numeric_dtype(values):
         return finite(values, values.to_numpy(dtype=float, na_value=np.nan))
-    text = values.astype(str).str.strip()
-    numbers = pd.to_numeric(text.str.replace(r"[,$€£\s]", "", regex=True), errors="coerce").to_numpy(dtype=float)
+    mark = decimal_mark(values, decimal) or "."
+    numbers = np.array([_number(cell, mark) for cell in values], dtype=float)
     bad = ~np.isfinite(numbers)
     if bad.any():
         raise ValueError(
-            f"{bad.sum():,} of {len(values):,} cells of {values.name!r} are no numbers, such as {text[bad].iloc[0]!r}; "
-            "bins and regression need a numeric column: leave bins out if these are class names, or mend or drop those "
-            "rows"
+            f"{bad.sum():,} of {len(values):,} cells of {values.name!r} are no numbers, such as "
+            f"{str(values[bad].iloc[0])!r} (read with a decimal {MARKS[mark]}); bins and regression need a numeric "
+            "column: leave bins out if these are class names, or mend or drop those rows"
         )
-    warnings.warn(f"column {values.name!r} holds numbers as text; they are read as numbers", stacklevel=4)
     return numbers
+
+
+def decimal_mark(values: pd.Series, decimal: str | None = None) -> str | None:
+    """The decimal mark of numbers kept as text; None for a column of numbers.
+
+    "1,200" is 1200 or 1.2: a point is taken where some other cell has one that cannot part thousands, as "7.5" has. An
+    amount of money has no three decimals, so "$1,200" is 1200.
+
+    Args:
+        decimal: "." or ",", where the caller knows it.
+    Raises:
+        ValueError: the caller's is neither; or a decimal comma is possible, and the caller does not say.
+
+    >>> decimal_mark(pd.Series(["1,200", "7.5"])), decimal_mark(pd.Series(["1,200"]), ",")
+    ('.', ',')
+    """
+    if decimal not in (None, *MARKS):
+        raise ValueError(f"decimal={decimal!r} is not one of {list(MARKS)}")
+    if pd.api.types.is_numeric_dtype(values) or not any(isinstance(cell, str) for cell in values):
+        return None
+    if decimal is not None:
+        return decimal
+    certain, either = {}, None  # a cell for each mark that it must have, and one that may have each of them
+    for cell in dict.fromkeys(cell for cell in values if isinstance(cell, str)):
+        readings = {mark: number for mark in MARKS if np.isfinite(number := _number(cell, mark))}
+        different = len(set(readings.values())) > 1
+        if different and _CURRENCY.search(cell):
+            certain.setdefault(max(readings, key=readings.get), cell)
+        elif different:
+            either = either or cell
+        elif len(readings) == 1:
+            certain.setdefault(next(iter(readings)), cell)
+    cell = certain.get(",", None if "." in certain else either)
+    if cell is not None:
+        numbers = {name: _number(cell, mark) for mark, name in MARKS.items()}
+        told = [
+            f"{n:.12g} with a decimal {k}" if n == n else f"no number with a decimal {k}" for k, n in numbers.items()
+        ]
+        raise ValueError(
+            f"column {values.name!r} holds {cell!r}, which is {' and '.join(told)}; say which it is: decimal=',' or "
+            "decimal='.'"
+        )
+    return "."
+
+
+def _number(cell: object, mark: str) -> float:
+    """A cell as a number; NaN for what is none with this decimal mark."""
+    if not isinstance(cell, str):
+        return float(cell) if isinstance(cell, (Real, Decimal)) else np.nan
+    text = _THOUSANDS.sub("", _CURRENCY.sub("", cell).strip()).replace("−", "-")
+    if not _NUMBERS[mark].fullmatch(text):
+        return np.nan
+    return float(text.replace("," if mark == "." else ".", "").replace(mark, "."))
 
 
 def finite(values: pd.Series, numbers: np.ndarray) -> np.ndarray:

@@ -1,17 +1,17 @@
 """A target column becomes a task: guessed from what it looks like, and learnt from the training rows alone."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.preprocessing import MultiLabelBinarizer
 
-from kickbert.targets.binning import Format, bin_edges, range_names, read_numbers
+from kickbert.targets.binning import MARKS, Format, bin_edges, decimal_mark, range_names, read_numbers
 from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE, TASKS, Bins, Labels, MultiLabels, Numbers, Target
-from kickbert.targets.multilabel import from_columns, label_lists
+from kickbert.targets.multilabel import LISTS, from_columns, label_lists, multi_hot_width
+from kickbert.targets.stratification import strata_of
 
 MANY = 100  # different numbers of a column that are no longer taken for classes
 
@@ -26,6 +26,8 @@ class TargetOptions:
         bin_format: how bucket edges are written, as in `range_names`.
         label_delim: what stands between the labels of a cell.
         task: one of `TASKS`; None for what the column looks like.
+        labels: the classes in order, or the names of a multi-hot list's places or of buckets; None for what is found.
+        decimal: the decimal mark of numbers kept as text, "." or ","; None where no cell leaves it open.
         target: how the target is encoded, where that is known already: an artifact's, or that of all folds.
     """
 
@@ -34,6 +36,8 @@ class TargetOptions:
     bin_format: Format = None
     label_delim: str | None = None
     task: str | None = None
+    labels: Sequence[Any] | None = None
+    decimal: str | None = None
     target: Target | None = None
 
     @property
@@ -49,11 +53,13 @@ class TargetOptions:
 
     def strata(self, values: pd.Series | pd.DataFrame, task: str) -> np.ndarray:
         """What a split is stratified by, as `strata_of` says."""
-        return strata_of(values, task, getattr(self.target, "edges", self.bins), self.delim)
+        decimal = getattr(self.target, "decimal", self.decimal)
+        return strata_of(values, task, getattr(self.target, "edges", self.bins), self.delim, decimal)
 
     def fit(self, values: pd.Series | pd.DataFrame, task: str) -> Target:
         """The target, learnt from the training rows unless it is known."""
-        return self.target or fit_target(values, self.bins, self.bin_format, delim=self.delim, task=task)
+        options = {"delim": self.delim, "task": task, "labels": self.labels, "decimal": self.decimal}
+        return self.target or fit_target(values, self.bins, self.bin_format, **options)
 
 
 def fit_target(
@@ -63,6 +69,8 @@ def fit_target(
     *,
     delim: str | None = None,
     task: str | None = None,
+    labels: Sequence[Any] | None = None,
+    decimal: str | None = None,
 ) -> Target:
     """Learn what is predicted from the training rows alone.
 
@@ -72,21 +80,49 @@ def fit_target(
         form: how bucket edges are written, as in `range_names`.
         delim: what stands between the labels of a cell.
         task: one of `TASKS`; None for what the column looks like.
+        labels, decimal: as in `TargetOptions`.
     Raises:
         ValueError: one class only, a column that cannot be read so, or arguments that contradict one another.
     """
     task = task or guess_task(values, bins, delim)
+    if isinstance(labels, str):
+        raise ValueError(f"labels={labels!r} is one string; give a list of the classes")
+    labels = None if labels is None else tuple(labels)
+    if labels is not None and (task == REGRESSION or isinstance(values, pd.DataFrame)):
+        what = "several columns name their own" if isinstance(values, pd.DataFrame) else "a number has none"
+        raise ValueError(f"labels={list(labels)} name classes, and {what}; leave labels out")
     fits: dict[str, Callable[[], Target]] = {
-        SINGLE: lambda: _fit_labels(values) if bins is None else _fit_bins(values, bins, form, task),
-        ORDINAL: lambda: _fit_ordered(values) if bins is None else _fit_bins(values, bins, form, task),
-        MULTI: lambda: _fit_multi(values, delim),
-        REGRESSION: lambda: _fit_numbers(values),
+        SINGLE: lambda: _fit_labels(values, labels),
+        ORDINAL: lambda: _fit_ordered(values, labels),
+        MULTI: lambda: _fit_multi(values, delim, labels),
+        REGRESSION: lambda: _fit_numbers(values, decimal),
     }
     if task not in fits:
         raise ValueError(f"task={task!r} is not one of {list(TASKS)}")
     if bins is not None and task in (MULTI, REGRESSION):
         raise ValueError(f"bins={bins!r} make ordered buckets, which task={task!r} has not; leave one of them out")
-    return fits[task]()
+    target = fits[task]() if bins is None else _fit_bins(values, bins, form, task, labels, decimal)
+    if isinstance(target, Labels):
+        _check_names(target, values)
+    return target
+
+
+def _check_names(target: Labels, values: pd.Series | pd.DataFrame) -> None:
+    """Check that no two classes are written alike: in tables and JSON they would be one.
+
+    Raises:
+        ValueError: some are.
+    """
+    by_name: dict[str, Any] = {}
+    for label, name in zip(target.classes, target.names, strict=True):
+        if name in by_name:
+            kinds = [type(c).__name__ for c in (by_name[name], label)]
+            where = f"label_col={list(values)}" if isinstance(values, pd.DataFrame) else f"column {values.name!r}"
+            raise ValueError(
+                f"two classes of {where} are both written {name!r} ({kinds[0]} and {kinds[1]}); make them one, with "
+                ".astype(str) say, or give each a name of its own"
+            )
+        by_name[name] = label
 
 
 def guess_task(values: pd.Series | pd.DataFrame, bins: Any = None, delim: str | None = None) -> str:
@@ -101,7 +137,7 @@ def guess_task(values: pd.Series | pd.DataFrame, bins: Any = None, delim: str | 
         return ORDINAL
     if isinstance(values.dtype, pd.CategoricalDtype):
         return ORDINAL if values.cat.ordered else SINGLE
-    if any(isinstance(cell, (list, tuple, set, frozenset, np.ndarray)) for cell in values):
+    if any(isinstance(cell, LISTS) for cell in values):
         return MULTI
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     if numeric and values.nunique() > MANY and (pd.api.types.is_float_dtype(values) or not values.is_unique):
@@ -109,14 +145,23 @@ def guess_task(values: pd.Series | pd.DataFrame, bins: Any = None, delim: str | 
     return SINGLE
 
 
-def _fit_bins(values: pd.Series, bins: int | Sequence[float], form: Format, task: str) -> Bins:
-    numbers = read_numbers(values)
+def _fit_bins(
+    values: pd.Series,
+    bins: int | Sequence[float],
+    form: Format,
+    task: str,
+    labels: tuple | None,
+    decimal: str | None,
+) -> Bins:
+    numbers, decimal = _read(values, decimal)
     edges = (
         bin_edges(pd.Series(numbers), bins) if isinstance(bins, (int, np.integer)) else np.asarray(bins, dtype=float)
     )
     if edges.ndim != 1 or not len(edges) or (np.diff(edges) <= 0).any() or not np.isfinite(edges).all():
         raise ValueError(f"bins={bins!r} must be a number of buckets or ascending inner edges")
-    names, codes = range_names(edges.tolist(), form), np.digitize(numbers, edges)
+    names, codes = labels or range_names(edges.tolist(), form), np.digitize(numbers, edges)
+    if len(names) != len(edges) + 1:
+        raise ValueError(f"labels={list(names)} name {len(names)} buckets, and bins={bins!r} make {len(edges) + 1}")
     counts = np.bincount(codes, minlength=len(names))
     if counts.min() < len(numbers) / len(counts) / 2:
         sizes = ", ".join(f"{name}: {n:,}" for name, n in zip(names, counts, strict=True))
@@ -125,19 +170,22 @@ def _fit_bins(values: pd.Series, bins: int | Sequence[float], form: Format, task
     empty = (borders[1:] + borders[:-1]) / 2  # the center of a bucket that no training row fell in
     sums = np.bincount(codes, weights=numbers, minlength=len(names))
     centers = np.where(counts, sums / np.maximum(counts, 1), empty)
-    return Bins(tuple(names), task, tuple(edges.tolist()), tuple(centers.tolist()))
+    return Bins(tuple(names), task, tuple(edges.tolist()), tuple(centers.tolist()), decimal)
 
 
-def _fit_labels(values: pd.Series) -> Labels:
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        present = set(values)
-        classes = [c for c in values.cat.categories if c in present]
-    else:
-        classes = values.unique().tolist()
-        classes = sorted(classes, key=None if len({type(c) for c in classes}) == 1 else str)
+def _fit_labels(values: pd.Series, labels: tuple | None) -> Labels:
+    if any(isinstance(cell, LISTS) for cell in values):
+        raise ValueError(
+            f"column {values.name!r} holds lists, such as {next(c for c in values if isinstance(c, LISTS))}, and so "
+            "several labels a row; leave task out, or give the class alone: of one-hot lists .map(np.argmax)"
+        )
+    categorical = isinstance(values.dtype, pd.CategoricalDtype)
+    present = values.unique().tolist()
+    classes = _ordered(values, present, labels, values.cat.categories if categorical else None)
     if len(classes) < 2:
         raise ValueError(f"column {values.name!r} holds one class only, {classes}; a classifier needs at least two")
-    if len(classes) == len(values) or (pd.api.types.is_float_dtype(values) and len(classes) > MANY):
+    many = pd.api.types.is_float_dtype(values) and len(classes) > MANY
+    if labels is None and (len(classes) == len(values) or many):
         raise ValueError(
             f"column {values.name!r} holds {len(classes):,} different values in {len(values):,} rows, such as "
             f"{values.iloc[0]!r}: no classes; give the label column, or for a number bins=4 or task='regression'"
@@ -145,56 +193,82 @@ def _fit_labels(values: pd.Series) -> Labels:
     return Labels(tuple(classes))
 
 
-def _fit_ordered(values: pd.Series) -> Labels:
-    numeric = pd.api.types.is_numeric_dtype(values)
-    if not numeric and not (isinstance(values.dtype, pd.CategoricalDtype) and values.cat.ordered):
+def _ordered(
+    values: pd.Series, present: Collection[Any], labels: tuple | None, known: Sequence[Any] | None = None
+) -> list[Any]:
+    """The classes in order: as the caller says, else as the categories stand, else sorted.
+
+    Args:
+        present: labels of the column.
+        labels: what the caller says.
+        known: the column's categories.
+    Raises:
+        ValueError: a label that the caller does not name.
+    """
+    present = set(present)
+    if labels is None and known is not None:
+        return [c for c in known if c in present]
+    if labels is None:
+        alike = len({type(c) for c in present}) == 1
+        return sorted(present, key=None if alike else lambda c: (str(c), type(c).__name__))
+    strange, absent = present - set(labels), [c for c in labels if c not in present]
+    if strange:
+        name = next(iter(sorted(strange, key=str)))
         raise ValueError(
-            f"task='ordinal' needs to know the order of {values.name!r}: give bins for a numeric column, or make it "
-            "an ordered pd.Categorical"
+            f"column {values.name!r} holds {name!r}, which is not one of labels={list(labels)}; add it, or leave those "
+            "rows out"
         )
-    return Labels(_fit_labels(values).classes, ORDINAL)
+    if absent:
+        warnings.warn(f"no training row has {absent[:5]} of labels, so it will hardly be predicted", stacklevel=6)
+    return list(labels)
 
 
-def _fit_multi(values: pd.Series | pd.DataFrame, delim: str | None) -> MultiLabels:
+def _fit_ordered(values: pd.Series, labels: tuple | None) -> Labels:
+    numeric = pd.api.types.is_numeric_dtype(values)
+    if labels is None and not numeric and not (isinstance(values.dtype, pd.CategoricalDtype) and values.cat.ordered):
+        raise ValueError(
+            f"task='ordinal' needs to know the order of {values.name!r}: give labels in order, bins for a numeric "
+            "column, or make it an ordered pd.Categorical"
+        )
+    return Labels(_fit_labels(values, labels).classes, ORDINAL)
+
+
+def _fit_multi(values: pd.Series | pd.DataFrame, delim: str | None, labels: tuple | None) -> MultiLabels:
     if isinstance(values, pd.DataFrame):
         from_columns(values)  # checks them
         return MultiLabels(tuple(values.columns), columns=True)
-    found = {label for labels in label_lists(values, delim) for label in labels}
-    if len(found) < 2:
+    if width := multi_hot_width(values, delim):
+        if labels is not None and len(labels) != width:
+            raise ValueError(
+                f"labels={list(labels)} are {len(labels)} names, and the lists of column {values.name!r} have {width} "
+                "places; give a name for each"
+            )
+        return MultiLabels(labels or tuple(range(width)), delim=delim, multi_hot=True)
+    present = {label for row in label_lists(values, delim, width=0) for label in row}
+    if len(present) < 2:
         raise ValueError(
-            f"column {values.name!r} holds {len(found)} labels, {list(found)}; "
+            f"column {values.name!r} holds {len(present)} labels, {list(present)}; "
             f"is label_delim={delim!r} what stands between them?"
         )
-    return MultiLabels(tuple(sorted(found, key=str)), delim=delim)
+    return MultiLabels(tuple(_ordered(values, present, labels)), delim=delim)
 
 
-def _fit_numbers(values: pd.Series) -> Numbers:
-    numbers = read_numbers(values)
+def _read(values: pd.Series, decimal: str | None) -> tuple[np.ndarray, str | None]:
+    """Numbers, float64, shape (n,), and the decimal mark that they were read with; None for a column of numbers."""
+    decimal = decimal_mark(values, decimal)
+    numbers = read_numbers(values, decimal)
+    if decimal is not None:
+        warnings.warn(
+            f"column {values.name!r} holds numbers as text; they are read with a decimal {MARKS[decimal]}", stacklevel=5
+        )
+    return numbers, decimal
+
+
+def _fit_numbers(values: pd.Series, decimal: str | None) -> Numbers:
+    numbers, decimal = _read(values, decimal)
     if len(np.unique(numbers)) < 2:
         raise ValueError(f"column {values.name!r} holds one number only, {numbers[0]:g}; there is nothing to learn")
     # Sums of money, counts and times: a few are a thousand times the others, and would be all that the loss sees.
     log = bool(numbers.min() >= 0 and pd.Series(numbers).skew() > 2)
     scale = np.log1p(numbers) if log else numbers
-    return Numbers(str(values.name), float(scale.mean()), float(scale.std()), log)
-
-
-def strata_of(
-    values: pd.Series | pd.DataFrame, task: str, bins: int | Sequence[float] | None = None, delim: str | None = None
-) -> np.ndarray:
-    """What a split is stratified by: the label, each of several labels, or ten quantiles of a number.
-
-    Returns:
-        Shape (n,); or (n, labels) of zeros and ones for several labels.
-    """
-    if task == MULTI:
-        return _indicators(values, delim)
-    numbers = pd.to_numeric(values, errors="coerce")
-    if (bins is not None or task == REGRESSION) and numbers.notna().all():
-        return (numbers.rank(method="first").to_numpy() * 10 // (len(values) + 1)).astype(int)
-    return values.astype(str).to_numpy()
-
-
-def _indicators(values: pd.Series | pd.DataFrame, delim: str | None) -> np.ndarray:
-    if isinstance(values, pd.DataFrame):
-        return from_columns(values)
-    return MultiLabelBinarizer().fit_transform([map(str, labels) for labels in label_lists(values, delim)])
+    return Numbers(str(values.name), float(scale.mean()), float(scale.std()), log, decimal)

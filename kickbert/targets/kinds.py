@@ -3,7 +3,7 @@
 cells → `encode` → codes → the model → probabilities → `frame` → a DataFrame of predictions
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -95,14 +95,16 @@ class Bins(Labels):
         edges: inner edges, ascending; a value equal to an edge falls in the upper bucket.
         classes: their names, `len(edges) + 1` of them.
         centers: mean of the training values of each bucket, in their own unit.
+        decimal: the decimal mark of numbers kept as text; None where there were none in training.
     """
 
     edges: tuple[float, ...] = ()
     centers: tuple[float, ...] = ()
+    decimal: str | None = None
 
     def encode(self, values: pd.Series) -> np.ndarray:
         """Bucket numbers, int64, shape (n,); values beyond the outer edges fall in the outer buckets."""
-        return np.digitize(read_numbers(values), self.edges).astype(np.int64)
+        return np.digitize(read_numbers(values, self.decimal), self.edges).astype(np.int64)
 
     def encode_names(self, names: pd.Series) -> np.ndarray:
         """Bucket numbers of buckets by name, int64, shape (n,)."""
@@ -123,27 +125,35 @@ class MultiLabels(Labels):
         classes: in order.
         delim: what stands between the labels of a cell; None for lists, or a column for each class.
         columns: whether each class is a column of zeros and ones.
+        multi_hot: whether cells are lists of zeros and ones, a place for each class.
     """
 
     task: str = MULTI
     delim: str | None = None
     columns: bool = False
+    multi_hot: bool = False
 
     def encode(self, values: pd.Series | pd.DataFrame) -> np.ndarray:
         """Zeros and ones, float32, shape (n, classes); a label that is no class is left out."""
         if self.columns:
             return from_columns(values[list(self.classes)])
-        place = {c: i for i, c in enumerate(self.classes)}
-        out = np.zeros((len(values), len(self.classes)), dtype=np.float32)
-        for row, labels in enumerate(label_lists(values, self.delim)):
-            out[row, [place[label] for label in labels if label in place]] = 1
-        return out
+        place, lists = self._lists(values)
+        codes = np.zeros((len(values), len(self.classes)), dtype=np.float32)
+        for row, labels in enumerate(lists):
+            codes[row, [place[label] for label in labels if label in place]] = 1
+        return codes
+
+    def _lists(self, values: pd.Series) -> tuple[dict[Hashable, int], list[list[Hashable]]]:
+        """The place of each label as cells have it, and the labels of each row."""
+        known = range(len(self.classes)) if self.multi_hot else self.classes
+        width = len(self.classes) if self.multi_hot else 0
+        return {label: i for i, label in enumerate(known)}, label_lists(values, self.delim, width)
 
     def unknown(self, values: pd.Series | pd.DataFrame) -> tuple[np.ndarray, list[str]]:
         if self.columns:
             return np.zeros(len(values), dtype=bool), []
-        known = set(self.classes)
-        strange = [set(labels) - known for labels in label_lists(values, self.delim)]
+        place, lists = self._lists(values)
+        strange = [set(labels) - place.keys() for labels in lists]
         return np.array([bool(s) for s in strange]), sorted({str(label) for s in strange for label in s})
 
     def shown(self, code: np.ndarray) -> list[str]:
@@ -167,12 +177,14 @@ class Numbers:
         name: of the column.
         mean, std: of the training values, after the logarithm if there is one.
         log: whether the model learns log(1 + x); then no number is below zero, and one that is counts as zero.
+        decimal: as in `Bins`.
     """
 
     name: str
     mean: float
     std: float
     log: bool = False
+    decimal: str | None = None
     task: ClassVar[str] = REGRESSION
 
     @property
@@ -192,7 +204,7 @@ class Numbers:
 
     def encode(self, values: pd.Series) -> np.ndarray:
         """Standardised numbers, float32, shape (n,)."""
-        return self.standardize(read_numbers(values))
+        return self.standardize(read_numbers(values, self.decimal))
 
     def unknown(self, values: pd.Series) -> tuple[np.ndarray, list[str]]:
         """No number is unknown."""

@@ -1,40 +1,122 @@
-"""Cells with several labels: split at a delimiter, lists, or a column of zeros and ones for each."""
+"""Cells with several labels: lists of labels, multi-hot lists, strings with a delimiter, or a column for each label."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from numbers import Number
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+LISTS = (list, tuple, set, frozenset, np.ndarray)
+_BITS = {"0": 0, "1": 1}
 
-def label_lists(values: pd.Series, delim: str | None = None) -> list[list[Hashable]]:
+
+def label_lists(values: pd.Series, delim: str | None = None, width: int | None = None) -> list[list[Hashable]]:
     """The labels of each row; none is legal, and so is a missing cell.
 
     Args:
-        values: strings, or lists, tuples, sets or arrays of labels.
+        values: strings, or lists, tuples, sets or arrays of labels; or multi-hot lists of zeros and ones, whose labels
+            are the numbers of their places, from 0 on.
         delim: what stands between the labels of a string; labels of a list are taken as they are.
+        width: places of multi-hot lists, 0 for lists of labels; None for what `multi_hot_width` says.
     Raises:
-        ValueError: lists that were written as text.
-        TypeError: cells that hold neither.
+        ValueError: lists that were written as text; soft labels; a missing label; multi-hot lists of other lengths.
 
     >>> label_lists(pd.Series(["a|b", "", " b |", None]), "|")
     [['a', 'b'], [], ['b'], []]
     >>> label_lists(pd.Series([["a|b"], []]))
     [['a|b'], []]
+    >>> label_lists(pd.Series([[1, 0, 1], [0, 0, 0]]))
+    [[0, 2], []]
     """
-    return [list(dict.fromkeys(_labels(cell, delim, values.name))) for cell in values]
+    cells = [*_cells(values, delim)]
+    width = _width(values, cells) if width is None else width
+    if not width:
+        return [list(dict.fromkeys(members)) for members in cells]
+    for row, members in zip(values.index, cells, strict=True):
+        if members and (len(members) != width or None in map(_bit, members)):
+            raise ValueError(
+                f"row {row!r} of column {values.name!r} holds {members}, which is no list of {width} zeros and ones; "
+                "give one place for each label, as in training"
+            )
+    return [[place for place, member in enumerate(members) if _bit(member)] for members in cells]
 
 
-def _labels(cell: Any, delim: str | None, column: Hashable) -> list[Hashable]:
-    if isinstance(cell, (list, tuple, set, frozenset, np.ndarray)):
-        return sorted(cell, key=str) if isinstance(cell, (set, frozenset)) else list(cell)
-    if cell is None or cell is pd.NA or cell != cell:
-        return []
-    if not isinstance(cell, str):
-        cell = str(cell)
+def multi_hot_width(values: pd.Series, delim: str | None = None) -> int:
+    """Places of multi-hot lists, as simpletransformers and SetFit use them; 0 for lists of labels.
+
+    They are multi-hot where each holds nothing but zeros and ones, at least two of them, and all have one length.
+
+    Raises:
+        ValueError: lists of zeros and ones of different lengths that repeat some, and so are no sets of labels either.
+
+    >>> multi_hot_width(pd.Series([[1, 0, 1], [0, 0, 1]])), multi_hot_width(pd.Series([[0], [1]]))
+    (3, 0)
+    """
+    return _width(values, [*_cells(values, delim)])
+
+
+def _width(values: pd.Series, cells: list[list[Hashable]]) -> int:
+    lengths = {len(members): row for row, members in zip(values.index, cells, strict=True) if members}
+    if not lengths or max(lengths) < 2 or any(_bit(member) is None for members in cells for member in members):
+        return 0
+    if len(lengths) == 1:
+        return next(iter(lengths))
+    if any(len(set(members)) < len(members) for members in cells):
+        short, long = min(lengths), max(lengths)
+        raise ValueError(
+            f"column {values.name!r} holds lists of zeros and ones of {short} and of {long} places (rows "
+            f"{lengths[short]!r} and {lengths[long]!r}); give each row one place for every label"
+        )
+    return 0
+
+
+def _bit(member: Hashable) -> int | None:
+    """0 or 1, or None for what is neither."""
+    if isinstance(member, str):
+        return _BITS.get(member)
+    return int(member) if isinstance(member, (Number, np.bool_)) and member in (0, 1) else None
+
+
+def _cells(values: pd.Series, delim: str | None) -> Iterator[list[Hashable]]:
+    """What each cell lists."""
+    for row, cell in values.items():
+        if isinstance(cell, LISTS):
+            members = sorted(cell, key=str) if isinstance(cell, (set, frozenset)) else list(cell)
+            _check_members(members, row, values.name)
+            yield members
+        elif cell is None or cell is pd.NA or cell != cell:
+            yield []
+        else:
+            yield _split(str(cell), delim, values.name)
+
+
+def _check_members(members: list[Any], row: Hashable, column: Hashable) -> None:
+    """Check that a list holds labels.
+
+    Raises:
+        ValueError: it holds something missing, a fraction, or something that is no label.
+    """
+    for member in members:
+        where = f"row {row!r} of column {column!r} holds {members}"
+        if not isinstance(member, Hashable):
+            raise ValueError(f"{where}; labels are strings, numbers or booleans, and no {type(member).__name__}")
+        if member is None or member is pd.NA or member != member:
+            raise ValueError(
+                f"{where}, in which a label is missing; leave it out: "
+                f"df[{column!r}].map(lambda labels: [x for x in labels if pd.notna(x)])"
+            )
+        if isinstance(member, (float, np.floating)) and member % 1:
+            raise ValueError(
+                f"{where}: soft labels, a probability for each class, are not trained on; give the likeliest class, "
+                f"df[{column!r}].map(np.argmax), or the labels over a half as zeros and ones"
+            )
+
+
+def _split(cell: str, delim: str | None, column: Hashable) -> list[str]:
     if delim is None:
-        listed = cell.strip().startswith("[") and cell.strip().endswith("]")
-        hint = f"df[{column!r}].map(ast.literal_eval) reads lists that were written as text" if listed else (
+        written = cell.strip().startswith("[") and cell.strip().endswith("]")
+        hint = f"df[{column!r}].map(ast.literal_eval) reads lists that were written as text" if written else (
             "give label_delim if several labels stand in one string"
         )  # fmt: skip
         raise ValueError(f"column {column!r} should hold lists of labels and holds {cell[:60]!r}; {hint}")

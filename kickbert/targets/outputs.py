@@ -31,6 +31,8 @@ def prediction_frame(
         rows = row_names(empty, index)
         warnings.warn(f"{empty.sum():,} rows have no text and get no label: rows {rows}", stacklevel=3)
     out = target.frame(probs, decided, index)
+    if out.iloc[:, 0].dtype.kind in "ib":  # beside a missing one 1 would become 1.0, and True an object
+        out[out.columns[0]] = out.iloc[:, 0].convert_dtypes()
     out[empty] = None
     if min_confidence is not None:
         if "confidence" not in out:

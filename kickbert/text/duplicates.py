@@ -89,16 +89,18 @@ def leaks(texts: Sequence[str], held: np.ndarray, index: pd.Index, groups: list[
         index: what the rows are called, shape (n,).
         groups: what `near_duplicates` found among all texts.
     Returns:
-        row, training row, how ("the same" or "nearly the same"), text.
+        row, training row, match ("exact" or "near"), text.
     """
     known: dict[str, int] = {}
     for i in np.flatnonzero(~held):
         known.setdefault(_folded(texts[i]), i)
-    found = {i: (known[_folded(texts[i])], "the same") for i in np.flatnonzero(held) if _folded(texts[i]) in known}
+    found = {i: (known[_folded(texts[i])], "exact") for i in np.flatnonzero(held) if _folded(texts[i]) in known}
     for group in groups:
         outside = [i for i in group if not held[i]]
         for i in group:
             if held[i] and outside and i not in found:
-                found[i] = (outside[0], "nearly the same")
-    rows = [(index[i], index[j], how, shorten(texts[i], WIDTH)) for i, (j, how) in sorted(found.items()) if texts[i]]
-    return pd.DataFrame(rows, columns=["row", "training row", "how", "text"])
+                found[i] = (outside[0], "near")
+    rows = [
+        (index[i], index[j], match, shorten(texts[i], WIDTH)) for i, (j, match) in sorted(found.items()) if texts[i]
+    ]
+    return pd.DataFrame(rows, columns=["row", "training row", "match", "text"])

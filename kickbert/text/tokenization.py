@@ -5,6 +5,7 @@ cut so that all of them fit, and put together as the tokenizer itself puts a pai
 tokens, the special tokens are always kept, and a user's "</s>" or "[SEP]" is read as text.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -84,6 +85,7 @@ class TokenEncoder:
         long: what becomes of a longer text: "truncate" keeps its head, "tail" its end, "head+tail" some of both;
             "windows" makes it several rows of `max_length` tokens each.
         stride: tokens that two windows next to one another share, as in Hugging Face's tokenizers.
+        extra_special_tokens: special tokens that stand for themselves in a text, such as "<user>", in one piece.
     Raises:
         ValueError: an unknown way, or a stride that leaves a window nothing new.
     """
@@ -97,10 +99,13 @@ class TokenEncoder:
         max_length: int,
         long: str = "truncate",
         stride: int = 32,
+        extra_special_tokens: Sequence[str] = (),
     ):
         if long not in LONG:
             raise ValueError(f"long={long!r} is not one of {list(LONG)}")
-        self.tokenizer = Tokenizer.from_str(tokenizer.to_str())  # its own: others may set truncation and padding
+        self.extra_special_tokens = list(extra_special_tokens)
+        # Its own: others may set truncation and padding.
+        self.tokenizer = Tokenizer.from_str(_unspecial(tokenizer.to_str(), self.extra_special_tokens))
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
         self.tokenizer.encode_special_tokens = True  # what a user writes is text
@@ -121,7 +126,7 @@ class TokenEncoder:
 
     def to_dict(self) -> dict:
         """All of it but the tokenizer, for JSON."""
-        names = ("start", "between", "end", "max_length", "long", "stride")
+        names = ("start", "between", "end", "max_length", "long", "stride", "extra_special_tokens")
         return {name: getattr(self, name) for name in names}
 
     def encode_batch(self, texts: Sequence[str]) -> tuple[list[np.ndarray], np.ndarray]:
@@ -205,3 +210,13 @@ class TokenEncoder:
         body = self._body(pieces)
         starts = range(0, max(1, len(body) - self.stride), self.room - self.stride)
         return [self.start + body[at : at + self.room] + self.end for at in starts]
+
+
+def _unspecial(tokenizer: str, names: Sequence[str]) -> str:
+    """A tokenizer's JSON in which added tokens of these names are ordinary ones, found in a text in one piece."""
+    if not names:
+        return tokenizer
+    content = json.loads(tokenizer)
+    for token in content["added_tokens"]:
+        token["special"] = token["special"] and token["content"] not in names
+    return json.dumps(content)

@@ -1,48 +1,160 @@
-"""The checkpoint at the end of each phase: one safetensors file, replaced as a whole."""
+"""The checkpoint at the end of each phase: one safetensors file, replaced as a whole, that knows which run it is of."""
 
 import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from fastai.callback.core import Callback, TrainEvalCallback
+from fastai.learner import CastToTensor, Metric, Recorder
+from fastai.losses import BaseLoss
+from fastcore.foundation import L
+from fasttransform import Transform
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from kickbert.cache.callback import PrefixCache
+from kickbert.training.callbacks import Collapse, Guard, History
+from kickbert.training.loggers import Progress
+from kickbert.training.losses import FITTED
+from kickbert.training.schedule import Phase
 from kickbert.utils.atomic_files import replacing
+from kickbert.utils.hashing import Unidentifiable, fingerprint, first_fingerprint
+
+# Callbacks that every learner may have and that leave what is learnt as it is.
+USUAL = (TrainEvalCallback, CastToTensor, Recorder, Progress, Guard, Collapse, History, PrefixCache)
+STATEFUL = (Callback, Metric, Transform, partial)  # partial: the augmentation of each epoch, with its random generator
 
 
-def save_phase(file: Path, parameters: dict[str, Tensor], key: str, rows: list[dict]) -> None:
+@dataclass(frozen=True)
+class RunKey:
+    """What a run depends on.
+
+    Args:
+        parts: fingerprints by name; what cannot be told for certain has none.
+        uncertain: what that is, and why; empty where everything can be told.
+    """
+
+    parts: dict[str, str]
+    uncertain: str = ""
+
+    @classmethod
+    def of(cls, parts: dict[str, Callable[[], Any]]) -> "RunKey":
+        """The key of values by name, each behind a function that gives it."""
+        known, uncertain = {}, []
+        for name, value in parts.items():
+            try:
+                known[name] = fingerprint(value())
+            except Unidentifiable as err:
+                uncertain.append(f"{name}: {err}")
+        return cls(known, "; ".join(uncertain))
+
+
+def run_parts(learn: Any, phases: Sequence[Phase], cbs: Any, weights: list[str]) -> dict[str, Callable]:
+    """All that a run of `fit_gradual` depends on, by name, each behind a function that gives it.
+
+    Args:
+        learn: a `GradualLearner`.
+        phases: the schedule.
+        cbs: callbacks of this run, beside the learner's own.
+        weights: fingerprints of the encoder's groups as the run began with them. The head is left out: without a seed
+            it begins elsewhere in each process.
+    """
+    loaders, model, loss = learn.dls.loaders, learn.model, learn.loss_func
+    if isinstance(loss, BaseLoss):
+        loss = [type(loss), {name: value for name, value in vars(loss).items() if name not in FITTED}]
+    own = [cb for cb in [*learn.cbs, *L(cbs)] if type(cb) not in USUAL]
+    return {
+        "rows": lambda: [getattr(learn.dls, "target", None), [dl.rows for dl in loaders]],
+        "batches": lambda: [_batches(dl) for dl in loaders],
+        "phases": lambda: list(phases),
+        "seed": lambda: learn.seed,
+        "model": lambda: [type(model), structure(model.encoder), structure(model.head)],
+        "weights": lambda: weights,
+        "precision": lambda: model.precision,
+        "loss": lambda: loss,
+        "optimizer": lambda: [learn.opt_func, learn.wd, learn.wd_bn_bias],
+        "callbacks": lambda: first_states(own),
+        "metrics": lambda: [metric.name for metric in learn.metrics],
+    }
+
+
+def _batches(dl: Any) -> list:
+    """How a DataLoader makes batches of its rows."""
+    drawn = [dl.bs, dl.shuffle, dl.drop_last, dl.weights, first_states([dl.renew])]
+    return [type(dl), *drawn, first_states([*dl.after_item.fs, *dl.after_batch.fs])]
+
+
+def structure(module: nn.Module) -> list[tuple]:
+    """What a module computes but for its parameters and buffers: class, public attributes and hooks of each submodule.
+
+    A transformers configuration counts as the JSON that it writes, which leaves out the folder it was read from.
+    """
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    parts = []
+    for name, part in module.named_modules():
+        public = {k: v for k, v in vars(part).items() if k[0] != "_" and k not in ("training", "name_or_path")}
+        public = {k: v.to_json_string() if hasattr(v, "to_json_string") else v for k, v in public.items()}
+        parts.append((name, type(part), public, [list(getattr(part, kind).values()) for kind in hooks]))
+    return parts
+
+
+def first_states(values: Any) -> list:
+    """Callbacks, metrics and transforms as they were when first asked for: their state changes while they are used.
+
+    Args:
+        values: one or several; what is none of these stays as it is.
+    """
+    return [_first_state(value) if isinstance(value, STATEFUL) else value for value in L(values)]
+
+
+def _first_state(value: Any) -> str:
+    learn = vars(value).pop("learn", None)  # where a callback is used says nothing of what it is
+    try:
+        return first_fingerprint(value)
+    finally:
+        if learn is not None:
+            value.learn = learn
+
+
+def save_phase(file: Path, parameters: dict[str, Tensor], key: RunKey, rows: list[dict]) -> None:
     """Write what the run trains, and the ladder so far.
 
     Args:
         file: where to.
         parameters: by name, all that any phase of the run trains, so that the whole run can be gone back to.
-        key: digest of what the run depends on.
+        key: what the run depends on.
         rows: the ladder, a dict for each phase that is done.
     """
     with replacing(file) as part:
         save_file(
             {name: p.detach().cpu().contiguous() for name, p in parameters.items()},
             part,
-            metadata={"key": key, "rows": json.dumps(rows)},
+            metadata={"run": json.dumps(key.parts), "rows": json.dumps(rows)},
         )
 
 
-def load_phase(file: Path, model: nn.Module, key: str) -> list[dict] | None:
+def load_phase(file: Path, model: nn.Module, key: RunKey) -> list[dict] | None:
     """Read a checkpoint into the model.
 
     Returns:
         The ladder so far, a dict for each phase that is done; None when there is no checkpoint.
     Raises:
-        ValueError: the checkpoint is of a run with other data, model, schedule or seed.
+        ValueError: the checkpoint is of another run; the message says what differs.
     """
     if not file.exists():
         return None
     with safe_open(file, framework="pt") as checkpoint:
         metadata = checkpoint.metadata()
-    if metadata["key"] != key:
+    saved = json.loads(metadata.get("run", "{}"))
+    other = [name for name in key.parts if saved.get(name) != key.parts[name]]
+    if other:
         raise ValueError(
-            f"the checkpoint {file} is of a run with other rows, model, schedule or seed; "
-            "give those again, or start afresh with resume=False"
+            f"the checkpoint {file} is of a run with other {', '.join(other)}; "
+            "give the same again, or start afresh with resume=False"
         )
     model.load_state_dict(load_file(file), strict=False)
     return json.loads(metadata["rows"])

@@ -12,14 +12,15 @@ from kickbert.cache.storage import Cache
 from kickbert.data.dataloaders import dataloaders_from_df
 from kickbert.data.imbalance import class_weights as class_weights_of
 from kickbert.data.transforms import TextTokenizer, load_tokenizer
-from kickbert.models.artifact import read_artifact
+from kickbert.models.artifact import INFO, read_artifact
 from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import Encoder, load_encoder
 from kickbert.models.head import Head
+from kickbert.models.hf_conversion import checkpoint_head, keeps_head, unused_head
 from kickbert.models.saving import load_classifier
 from kickbert.targets.binning import Format
 from kickbert.targets.fitting import TargetOptions
-from kickbert.targets.kinds import MULTI, ORDINAL, described
+from kickbert.targets.kinds import MULTI, ORDINAL, Target, described
 from kickbert.text.augmentation import Augmenter
 from kickbert.text.cleaning import Cleaner
 from kickbert.text.cleaning_steps import Step
@@ -41,6 +42,8 @@ def learner_from_df(
     bins: int | Sequence[float] | None = None,
     bin_format: Format = None,
     label_delim: str | None = None,
+    labels: Sequence[Any] | None = None,
+    decimal: str | None = None,
     task: str | None = None,
     cleaning: str | Sequence | Cleaner | None = None,
     augment: Augmenter | None = None,
@@ -53,6 +56,7 @@ def learner_from_df(
     dropout: float = 0.1,
     encoder_dropout: float = 0.0,
     head_layers: int = 1,
+    head: str | None = None,
     loss: str | Callable | None = None,
     class_weights: str | Mapping[Any, float] | None = None,
     sampling: str | None = None,
@@ -73,7 +77,10 @@ def learner_from_df(
         model: hub id, folder written by `save_pretrained`, or "minilm", which needs no network.
         bins: for a numeric target: a number of quantile buckets, found on the training rows, or the inner edges.
         bin_format: how edges are written in class names: a unit such as "$", or a function of the number.
-        label_delim: what stands between the labels of a cell, if a row may have several; lists need none.
+        label_delim: what stands between the labels of a cell, if a row may have several; lists of labels need none, nor
+            do multi-hot lists of zeros and ones.
+        labels: the classes in order, the names of a multi-hot list's places, or of `bins`; None for what the rows hold.
+        decimal: the decimal mark of a number kept as text, "." or ","; None where no cell leaves it open.
         task: "single label", "multi-label", "ordinal" or "regression"; None for what the target looks like.
         cleaning: steps done to each text, in training and prediction: names, functions, a `Cleaner`, or "auto".
         augment: makes variants of the training texts, such as `kickbert.EDA()`; validation texts are never touched.
@@ -86,6 +93,7 @@ def learner_from_df(
         pooling: "cls", "mean", "max" or "attention"; None for the one a sentence encoder was trained with, else "cls".
         dropout, encoder_dropout: share of units dropped in training, in the head and in the layers that train.
         head_layers: 1, or 2 for a hidden layer.
+        head: "checkpoint" to keep the head of a `model` that was fine-tuned for the same classes; None for a new one.
         loss: "cross_entropy", "label_smoothing" or "focal"; for several labels "bce", "focal" or "asymmetric"; for a
             number "mse", "mae" or "huber"; or a function of raw outputs and targets. None for the first of each.
         class_weights: in the loss: "balanced", or a dict of class and weight.
@@ -106,17 +114,18 @@ def learner_from_df(
     if seed is not None:
         set_seed(seed)  # the order of the batches, the head's first weights, and what fastai's own fit methods draw
     text = TextOptions(text_col, cleaning, max_length, long, stride)
-    column = TargetOptions(label_col, bins, bin_format, label_delim, task)
+    column = TargetOptions(label_col, bins, bin_format, label_delim, task, labels, decimal)
     tokenizer, device = load_tokenizer(model), default_device()
     encoder = load_encoder(model, encoder_dropout)
     tokens = TextTokenizer(_limited(tokenizer, encoder), max_length, long, stride)
+    encoder.pair_separator = tokens.pair_separator
     rows = {"valid": valid, "sampling": sampling, "augment": augment, "bs": bs, "seed": seed}
     dls = dataloaders_from_df(df, tokens, text, column, **rows, path=path, device=device)
     target = dls.target
     print(described(target))
-    pooling, ordinal = pooling or sentence_pooling(model) or "cls", target.task == ORDINAL
-    head = Head(encoder.width, len(target.names), pooling, dropout, head_layers, ordinal=ordinal)
-    classifier = TextClassifier(encoder, head, choose_precision(precision, device)).to(device)
+    options = {"pooling": pooling, "dropout": dropout, "layers": head_layers}
+    made = _head(head, model, encoder, target, labels is not None, **options)
+    classifier = TextClassifier(encoder, made, choose_precision(precision, device)).to(device)
     weights = class_weights_of(class_weights, target, dls.train.rows[1].numpy())
     loss_func = loss_for(target.task, loss, None if weights is None else torch.from_numpy(weights).to(device))
     return GradualLearner(
@@ -132,8 +141,51 @@ def learner_from_df(
     )
 
 
+def _head(
+    head: str | None,
+    model: str | Path,
+    encoder: Encoder,
+    target: Target,
+    in_order: bool,
+    *,
+    pooling: str | None,
+    dropout: float,
+    layers: int,
+) -> Head:
+    """The model's own head, or a new one; then a head that the model has and that is not used is named.
+
+    Raises:
+        ValueError: another value of `head`, or options that the model's own head does not leave open.
+    """
+    config, artifact = encoder.body.config, (Path(model) / INFO).exists()
+    if head not in (None, "checkpoint"):
+        raise ValueError(f"head={head!r} is not 'checkpoint'; leave it out for a new head")
+    if head is None:
+        if unused := unused_head(config):
+            kept = "head='checkpoint' keeps it" if keeps_head(config) else "a new one is trained"
+            kept = "GradualLearner.from_artifact goes on with it" if artifact else kept
+            print(f"the head of {str(model)!r} is not used ({unused}); {kept}")
+        pooling = pooling or sentence_pooling(model) or "cls"
+        return Head(encoder.width, len(target.names), pooling, dropout, layers, ordinal=target.task == ORDINAL)
+    if artifact:
+        raise ValueError(f"model={str(model)!r} is an artifact; GradualLearner.from_artifact goes on with its head")
+    if pooling not in (None, "cls") or layers != 1:
+        raise ValueError("head='checkpoint' pools by 'cls' and has its own layers; leave out pooling and head_layers")
+    return checkpoint_head(model, encoder, target, dropout, in_order)
+
+
 def _limited(tokenizer: Any, encoder: Encoder) -> Any:
-    """The tokenizer with the encoder's limit on tokens, where its own is larger or unknown."""
+    """The tokenizer with the encoder's limit on tokens, where its own is larger or unknown.
+
+    Raises:
+        ValueError: it has tokens that the encoder has no embedding for.
+    """
+    largest, rows = max(tokenizer.get_vocab().values()), encoder.body.get_input_embeddings().num_embeddings
+    if largest >= rows:
+        raise ValueError(
+            f"the tokenizer has tokens up to number {largest:,}, and the encoder has embeddings of {rows:,}; save the "
+            "model again after model.resize_token_embeddings(len(tokenizer))"
+        )
     tokenizer.model_max_length = min(tokenizer.model_max_length, encoder.max_length)
     return tokenizer
 
@@ -169,6 +221,7 @@ def learner_from_artifact(
     if target.task == MULTI:
         loss_func.thresh = artifact.thresholds
     tokenizer = TextTokenizer(load_tokenizer(artifact.folder), **lengths)
+    tokenizer.token_encoder = artifact.token_encoder  # as it was trained with, whatever this version would make of it
     dls = dataloaders_from_df(df, tokenizer, text, TargetOptions(info["label_col"], target=target), **rows)
     how = {"seed": seed, "path": Path(path), "metrics": metrics_for(target), **kwargs}
     return make(dls, model.to(device), loss_func, **how)

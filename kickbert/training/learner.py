@@ -14,7 +14,7 @@ from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import ParamScheduler
 from fastai.callback.training import GradientClip
 from fastai.torch_core import no_random
-from torch import Tensor, tensor
+from torch import Tensor, nn
 
 from kickbert.cache.callback import PrefixCache
 from kickbert.cache.storage import Cache
@@ -24,16 +24,21 @@ from kickbert.models.saving import save_artifact
 from kickbert.targets.kinds import MULTI, SINGLE
 from kickbert.targets.thresholds import best_thresholds
 from kickbert.training.callbacks import Collapse, Guard, History
-from kickbert.training.checkpoint import load_phase, save_phase
+from kickbert.training.checkpoint import RunKey, load_phase, run_parts, save_phase
 from kickbert.training.loggers import Progress, epoch_line
 from kickbert.training.losses import loss_for
 from kickbert.training.optimizers import adamw
 from kickbert.training.prediction import PredictingLearner
 from kickbert.training.schedule import Phase, gradual_unfreezing
-from kickbert.utils.hashing import digest
+from kickbert.utils.hashing import fingerprint
 from kickbert.utils.progress import interactive
 
 LARGEST = 1.0  # norm of the gradient of several labels
+
+
+def layer_groups(model: TextClassifier) -> list[list[nn.Parameter]]:
+    """A model's groups of parameters as fastai's `splitter` gives them, from the embeddings to the head."""
+    return list(model.groups().values())
 
 
 class GradualLearner(PredictingLearner):
@@ -63,6 +68,7 @@ class GradualLearner(PredictingLearner):
         **kwargs: Any,
     ):
         self.seed, self.phase_title = seed, ""
+        self.first_weights: list[str] = []  # fingerprints of the encoder's groups when the last run began
         target = dls.target if isinstance(dls, TextDataLoaders) else None  # none where a DataBlock made them
         super().__init__(
             dls,
@@ -70,7 +76,7 @@ class GradualLearner(PredictingLearner):
             loss_func or loss_for(target.task if target else SINGLE),
             opt_func=opt_func,
             lr=lr,
-            splitter=lambda m: list(m.groups().values()),
+            splitter=layer_groups,
             cbs=cbs,
             wd=wd,
             train_bn=False,  # fastai would go on training the LayerNorms of frozen layers
@@ -160,19 +166,22 @@ class GradualLearner(PredictingLearner):
 
         Args:
             phases: what to train when; None for `gradual_unfreezing` of this model's groups.
-            resume: go on after the last phase that a killed run of the same data, model, schedule and seed finished.
+            resume: go on after the last phase that a killed run finished: one of the same rows, model, schedule, loss,
+                optimizer, batches, callbacks, metrics, precision and seed.
             cbs: further fastai callbacks.
         Returns:
             The ladder, a row per phase: phase, trainable parameters, epochs, lr, seconds, last losses and metrics.
         Raises:
             ValueError: a checkpoint of another run, or a phase that freezes more groups than there are.
+        Warns:
+            It cannot be told for certain whether the checkpoint is of the same run; then the run starts afresh.
         """
         phases = list(phases) if phases is not None else gradual_unfreezing(len(self.model.groups()))
         bad = [p for p in phases if not 0 <= p.freeze_to < len(self.model.groups())]
         if bad:
             raise ValueError(f"{bad[0]} must freeze to a group from 0 to {len(self.model.groups()) - 1}")
         file = Path(self.path) / self.model_dir / "gradual.safetensors"
-        key, trained = self._run_key(phases)
+        key, trained = self._run_key(phases, cbs, resume)
         done = self._resumed(file, key, len(phases)) if resume else []
         if not done:  # a run that is killed in its first phase goes back to this
             save_phase(file, trained, key, done)
@@ -207,22 +216,27 @@ class GradualLearner(PredictingLearner):
         row = {"phase": phase.name, "trainable": trainable, "epochs": phase.epochs, "lr": phase.lr, "seconds": seconds}
         return row | last
 
-    def _resumed(self, file: Path, key: str, phases: int) -> list[dict]:
+    def _resumed(self, file: Path, key: RunKey, phases: int) -> list[dict]:
+        if key.uncertain:
+            warnings.warn(f"not resumed, for it cannot be told what this run depends on: {key.uncertain}", stacklevel=3)
+            return []
         done = load_phase(file, self.model, key)
         print(
             f"no checkpoint at {file}: starting" if done is None else f"resuming after {len(done)} of {phases} phases"
         )
         return done or []
 
-    def _run_key(self, phases: Sequence[Phase]) -> tuple[str, dict[str, Tensor]]:
-        """A hash of the rows, the plan and the weights that no phase changes; and the weights that some phase does."""
-        lowest = min((p.freeze_to for p in phases), default=len(self.model.groups()))
-        fixed = {id(p) for group in list(self.model.groups().values())[:lowest] for p in group}
-        parameters = dict(self.model.named_parameters())
-        ids, *targets = self.dls.train.rows
-        rows = [ids.flat, ids.offsets, *targets, *([] if ids.first is None else [tensor(ids.first)])]
-        key = digest(f"{phases}{self.seed}{self.model}", rows, [p for p in parameters.values() if id(p) in fixed])
-        return key, {name: p for name, p in parameters.items() if id(p) not in fixed}
+    def _run_key(self, phases: Sequence[Phase], cbs: Any, resume: bool) -> tuple[RunKey, dict[str, Tensor]]:
+        """What the run depends on, and the weights that some phase of it changes, by name."""
+        groups = list(self.model.groups().values())
+        lowest = min((p.freeze_to for p in phases), default=len(groups))
+        weights = [fingerprint(group) for group in groups[:-1]]
+        if resume and self.first_weights:  # the run that was broken off has changed the weights in memory
+            weights[lowest:] = self.first_weights[lowest:]
+        self.first_weights = weights
+        fixed = {id(p) for group in groups[:lowest] for p in group}
+        trained = {name: p for name, p in self.model.named_parameters() if id(p) not in fixed}
+        return RunKey.of(run_parts(self, phases, cbs, weights)), trained
 
     def save_artifact(self, folder: str | Path, evaluation: Any = None) -> Path:
         """Write a new version of a model: weights, tokenizer and facts in a folder that `kickbert.load` reads.

@@ -16,6 +16,8 @@ from torch.nn import functional as F  # noqa: N812 - as torch's own documentatio
 from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE, median_class
 from kickbert.utils.messages import nearest
 
+FITTED = ("temperature", "thresh")  # attributes of a loss that are fitted after training, which does not depend on them
+
 
 class Reduced(nn.Module):
     """A loss of each row, or of each row and label, reduced as torch's own losses are."""

@@ -1,4 +1,4 @@
-"""Batches of rows of nearly equal length, for whatever runs without shuffling: caching, probing, predicting."""
+"""Batches of rows of nearly equal length, for what runs without shuffling: caching, probing, predicting."""
 
 from collections.abc import Iterator
 
@@ -8,13 +8,15 @@ import numpy as np
 def length_batches(
     lengths: np.ndarray, *, tokens: int | None = None, rows: int | None = None, padding: int | None = None
 ) -> Iterator[np.ndarray]:
-    """Row numbers, batch by batch, the longest rows first.
+    """Group rows of nearly equal length into batches, the longest rows first.
 
     Args:
-        lengths: of each row, shape (n,).
-        tokens: most tokens of a batch, padding counted; a longer row goes by itself.
-        rows: most rows of a batch.
-        padding: most tokens of padding of a batch: rows that would bring more go into the next one.
+        lengths: in tokens, of each row, shape (n,).
+        tokens: of a batch at most, padding counted; a longer row is a batch by itself.
+        rows: of a batch at most.
+        padding: tokens of padding of a batch at most: rows that would bring more go into the next one.
+    Yields:
+        Row numbers of a batch.
 
     >>> [batch.tolist() for batch in length_batches(np.array([2, 9, 3, 8]), tokens=18)]
     [[1, 3], [2, 0]]

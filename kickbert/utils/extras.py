@@ -9,6 +9,9 @@ from contextlib import suppress
 def require(package: str, extra: str) -> None:
     """Check that an optional package is installed, without importing it.
 
+    Args:
+        package: the name that it is imported by.
+        extra: of kickbert, as in `pip install "kickbert[extra]"`.
     Raises:
         ImportError: it is not; the message names the extra of kickbert that brings it.
 
@@ -19,13 +22,18 @@ def require(package: str, extra: str) -> None:
 
 
 def installed(packages: Iterable[str]) -> dict[str, str]:
-    """The versions of those packages that are installed.
+    """Look up the versions of packages; those that are not installed are left out.
+
+    Args:
+        packages: names on PyPI.
+    Returns:
+        Version by name.
 
     >>> installed(["no-such-package"])
     {}
     """
-    found = {}
+    versions = {}
     for name in packages:
         with suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+            versions[name] = importlib.metadata.version(name)
+    return versions

@@ -1,4 +1,4 @@
-"""What the hardware has: cores, and the arithmetic that it is fast at. torch is imported when it is asked for."""
+"""Capabilities of the hardware: cores, and bfloat16. torch is imported only by the functions that need it."""
 
 import math
 import os
@@ -12,20 +12,25 @@ PRECISIONS = ("auto", "fp32", "bf16")
 
 
 def has_bf16(device: "torch.device") -> bool:
-    """Whether the device multiplies bfloat16 in hardware: AVX512-BF16 or AMX on a CPU, Ampere or later on a GPU."""
+    """Tell whether a device multiplies bfloat16 in hardware: AVX512-BF16 or AMX on a CPU, Ampere or later on a GPU."""
     import torch
 
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
-        found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-        return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+        capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     return False
 
 
 def choose_precision(precision: str, device: "torch.device") -> str:
-    """The precision to compute in: "bf16" or "fp32"; "auto" takes bf16 where the hardware has it.
+    """Choose the precision to compute in.
 
+    Args:
+        precision: "fp32", "bf16", or "auto" for bf16 where the hardware has it and fp32 elsewhere.
+        device: that computes.
+    Returns:
+        "bf16" or "fp32".
     Raises:
         ValueError: an unknown precision.
 
@@ -41,7 +46,7 @@ def choose_precision(precision: str, device: "torch.device") -> str:
 
 
 def cores() -> int:
-    """Cores that this process may use: those it is bound to, and no more than its container's quota."""
+    """Count the cores that this process may use: those it is bound to, at most its container's quota (cgroup v2)."""
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()

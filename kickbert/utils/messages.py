@@ -1,4 +1,4 @@
-"""Parts of messages: rows by their names, texts cut to a width, the name that somebody may have meant."""
+"""Parts of messages: row labels, shortened texts, the known name nearest to an unknown one."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -9,7 +9,10 @@ if TYPE_CHECKING:  # `import kickbert` comes here, and is to cost nothing
 
 
 def nearest(name: object, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """The end of an error message that offers the nearest of the known names; empty if none is near.
+    """Suggest the known name nearest to an unknown one, as the end of an error message; empty if none is near.
+
+    Args:
+        cutoff: similarity from 0 to 1 below which no name is near (`difflib.get_close_matches`).
 
     >>> nearest("lable", ["text", "label"])
     "; did you mean 'label'?"
@@ -21,13 +24,22 @@ def nearest(name: object, known: Iterable[str], cutoff: float = 0.6) -> str:
 
 
 def row_names(rows: "np.ndarray", index: "pd.Index") -> str:
-    """The index labels of up to five of the rows (bool or positions), for a message."""
+    """List the index labels of up to five rows, for a message.
+
+    Args:
+        rows: which, as a bool mask of shape (n,) or as positions.
+        index: of all rows, shape (n,).
+
+    >>> import numpy as np, pandas as pd
+    >>> row_names(np.arange(7), pd.RangeIndex(100, 110))
+    '[100, 101, 102, 103, 104] and 2 more'
+    """
     labels = index[rows].tolist()
     return f"{labels[:5]}" + (f" and {len(labels) - 5:,} more" if len(labels) > 5 else "")
 
 
 def shorten(text: str, width: int) -> str:
-    """The text in at most `width` characters, on one line.
+    """Cut a text to at most `width` characters, on one line.
 
     >>> shorten("a long\\ntext", 8)
     'a long …'

@@ -1,4 +1,4 @@
-"""Where the modules and names of the flat package of version 0.1 went, for messages. Nothing else depends on it."""
+"""New places of the modules and names of version 0.1, for error messages and for MLflow. Nothing else depends on it."""
 
 MODULES = {
     "kickbert._extras": "kickbert.utils.extras",
@@ -34,7 +34,7 @@ MODULES = {
     "kickbert.files": "kickbert.utils.atomic_files",
     "kickbert.folds": "kickbert.data.splits",
     "kickbert.frames": "kickbert.text.columns",
-    "kickbert.token_encoder": "kickbert.text.tokenization",
+    "kickbert.framing": "kickbert.text.tokenization",
     "kickbert.from_df": "kickbert.training.factories",
     "kickbert.graphs": "kickbert.inference.onnx_graphs",
     "kickbert.guard": "kickbert.training.callbacks",

@@ -7,9 +7,10 @@ from fastai.data.transforms import ColReader, RandomSplitter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kickbert.data.bucketing import BucketDL, Packed, bucketed
+from kickbert.data.bucketing import BucketDL, Packed, bucketed, by_document
 from kickbert.data.dataloaders import TextBlock
 from kickbert.data.transforms import Tokens
+from kickbert.text.tokenization import PAD
 
 
 @given(st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=9), min_size=1, max_size=12), st.data())
@@ -109,3 +110,13 @@ def test_an_empty_pack():
     packed = Packed.of([])
     assert len(packed) == 0 and packed.gather([]).shape == (0, 0)
     assert pd.Series(packed.lengths).empty
+
+
+def test_windows_stand_with_their_document():
+    x = by_document(torch.tensor([[1, 2], [3, 4], [5, 6]]), np.array([2, 1]))
+    assert x.tolist() == [[[1, 2], [3, 4]], [[5, 6], [PAD, PAD]]]
+
+
+def test_packed_documents():
+    packed = Packed.of([np.arange(n, dtype=np.int32) for n in (3, 2, 4)], np.array([0, 2, 3]))
+    assert packed.sizes.tolist() == [5, 4] and packed.of_documents([1, 0]) == [2, 0, 1]

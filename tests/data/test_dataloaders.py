@@ -17,7 +17,7 @@ def tokens(tiny_tok):
 
 def build(df, tokens, **kwargs):
     text = TextOptions(**{name: kwargs.pop(name) for name in ("text_col", "cleaning") if name in kwargs})
-    names = ("label_col", "bins", "bin_format", "label_delim", "task", "target")
+    names = ("label_col", "bins", "bin_format", "label_delim", "task", "labels", "decimal", "target")
     target = TargetOptions(**{name: kwargs.pop(name) for name in names if name in kwargs})
     return dataloaders_from_df(df, tokens, text, target, **{"bs": 16, "device": torch.device("cpu"), **kwargs})
 
@@ -87,6 +87,21 @@ def test_bins_come_from_the_training_rows_alone(tokens):
     dls = build(df, tokens, label_col="pledged", bins=4, valid="split", bin_format="$")
     assert dls.target.edges == (19.5, 39.5, 59.5)
     assert {row.target for row in dls.valid_ds.items} == {"$60 and over"}
+
+
+@pytest.mark.parametrize("valid", [0.15, "split"])
+def test_amounts_kept_as_text_make_bins_however_the_rows_are_split(tokens, valid):
+    amounts = [f"${n:,}" for n in range(0, 4000, 40)]
+    df = pd.DataFrame({"text": "x", "pledged": amounts, "split": ["train", "train", "train", "valid"] * 25})
+    with pytest.warns(UserWarning, match="holds numbers as text"):
+        dls = build(df, tokens, label_col="pledged", bins=4, valid=valid)
+    assert dls.c == 4 and len(dls.train_ds) + len(dls.valid_ds) == 100
+    with pytest.raises(ValueError, match=r"which is 1200 with a decimal point and 1\.2 with"):
+        build(df.assign(pledged=["1,200", "35", "7", "3,400"] * 25), tokens, label_col="pledged", bins=2, valid=valid)
+    with pytest.warns(UserWarning, match="with a decimal comma"):
+        dls = build(df.assign(pledged=["1,200", "35", "7", "3,400"] * 25), tokens, label_col="pledged", bins=[2, 10],
+                    decimal=",", valid=valid)  # fmt: skip
+    assert dls.target.decimal == "," and dls.target.names == ["under 2", "2–10", "10 and over"]
 
 
 def test_long_texts_are_cut_and_counted(reviews, tiny_tok):

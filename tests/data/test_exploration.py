@@ -1,14 +1,13 @@
-"""Exploration: each fact on rows that were made to have it; the page needs no network."""
+"""Exploration of rows that were made to have duplicates, leaks and a wrong label."""
 
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 
 from kickbert import explore
-from kickbert.data.profiling import languages
-from kickbert.utils.html_page import Section, cell, page
 
 GOOD = "the waiter was wonderful and the soup tasted of summer and the bread came warm number"
 BAD = "the waiter was dreadful and the soup tasted of nothing and the bread came stale number"
@@ -29,62 +28,55 @@ def rows() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def found(rows):
+def exploration(rows):
     pytest.importorskip("datasketch")
     return explore(rows, model="minilm")
 
 
-def test_the_summary_counts(found):
-    told = dict(zip(found.to_frame()["what"], found.to_frame()["how many"], strict=True))
-    assert told["rows"] == 200 and told["rows without text"] == 1 and told["classes"] == 2
-    assert told["exact duplicates"] == 2 and told["test rows that stand in training"] == 2
-    assert "rows without text" in repr(found) and "<table" in found._repr_html_()
+def test_the_summary_counts(exploration):
+    values = dict(zip(exploration.to_frame()["statistic"], exploration.to_frame()["value"], strict=True))
+    assert values["rows"] == 200 and values["rows without text"] == 1 and values["classes"] == 2
+    assert values["exact duplicates"] == 2 and values["test rows that stand in training"] == 2
+    assert "rows without text" in repr(exploration) and "<table" in exploration._repr_html_()
 
 
-def test_duplicates_and_leaks_name_their_rows(found):
-    assert found.tables["duplicates"][["row", "same as row"]].to_numpy().tolist() == [[10, 4], [190, 20]]
-    leaks = found.tables["leaks"].set_index("row")
-    assert leaks.loc[190, "how"] == "the same" and leaks.loc[191, "how"] == "nearly the same"
+def test_duplicates_and_leaks_name_their_rows(exploration):
+    assert exploration.tables["duplicates"][["row", "same as row"]].to_numpy().tolist() == [[10, 4], [190, 20]]
+    leaks = exploration.tables["leaks"].set_index("row")
+    assert leaks.loc[190, "match"] == "exact" and leaks.loc[191, "match"] == "near"
     assert leaks.loc[191, "training row"] == 31
 
 
-def test_telling_words(found):
-    words = found.tables["telling words"].set_index("class")["words"]
+def test_distinctive_words(exploration):
+    words = exploration.tables["distinctive words"].set_index("class")["words"]
     assert {"wonderful", "summer", "warm"} <= set(words["good"].split(", "))
     assert {"dreadful", "nothing", "stale"} <= set(words["bad"].split(", "))
     assert "waiter" not in words["good"]
 
 
-def test_a_wrong_label_is_suspected(found):
-    assert found.tables["suspicious labels"]["row"].tolist()[0] == 60
+def test_a_wrong_label_is_suspected(exploration):
+    assert exploration.tables["suspicious labels"]["row"].tolist()[0] == 60
 
 
-def test_lengths_and_languages(found):
-    lengths = found.tables["lengths"].set_index("max_length")["share cut"]
+def test_lengths_and_languages(exploration):
+    lengths = exploration.tables["lengths"].set_index("max_length")["share truncated"]
     assert lengths[512] == 0 and lengths.is_monotonic_decreasing
-    assert found.tables["languages"]["language"].iloc[0] == "en"
+    assert exploration.tables["languages"]["language"].iloc[0] == "en"
 
 
 def test_texts_over_every_limit_are_counted_whole():
-    found = explore(pd.DataFrame({"text": ["word " * n for n in (10, 300, 900, 1100)]}))
-    lengths = found.tables["lengths"].set_index("max_length")["share cut"]
+    exploration = explore(pd.DataFrame({"text": ["word " * n for n in (10, 300, 900, 1100)]}))
+    lengths = exploration.tables["lengths"].set_index("max_length")["share truncated"]
     assert lengths.to_dict() == {32: 0.75, 64: 0.75, 128: 0.75, 256: 0.75, 512: 0.5}
-    assert found.lengths.tolist() == [12, 302, 902, 1102]
-    assert 'long="windows"' in found.to_frame().set_index("what").loc["median tokens", "what to do"]
-
-
-def test_languages_are_told_apart():
-    texts = ["Das ist ein ziemlich langer deutscher Satz über das Wetter."] * 2
-    texts += ["Ceci est une phrase assez longue en français sur la pluie."]
-    table = languages(texts)
-    assert dict(zip(table["language"], table["rows"], strict=True)) == {"de": 2, "fr": 1}
+    assert exploration.lengths.tolist() == [12, 302, 902, 1102]
+    assert 'long="windows"' in exploration.to_frame().set_index("statistic").loc["median tokens", "recommendation"]
 
 
 def test_a_frame_of_other_columns_and_several_labels(rows):
     df = pd.DataFrame({"a": rows["text"], "b": "x", "labels": ["p|q", "p", "", "q"] * 50})
-    found = explore(df, text_col=["a", "b"], label_col="labels", label_delim="|")
-    assert "leaks" not in found.tables and "suspicious labels" not in found.tables
-    assert found.tables["classes"]["class"].tolist() == ["p", "q"]
+    exploration = explore(df, text_col=["a", "b"], label_col="labels", label_delim="|")
+    assert "leaks" not in exploration.tables and "suspicious labels" not in exploration.tables
+    assert exploration.tables["classes"]["class"].tolist() == ["p", "q"]
     assert explore(df[["a"]], text_col="a").to_frame() is not None
 
 
@@ -95,16 +87,15 @@ def test_bad_input(rows):
         explore([1, 2])
 
 
-def test_the_page_needs_no_network(found, tmp_path):
-    text = found.to_html(tmp_path / "page.html").read_text(encoding="utf-8")
-    assert text.startswith("<!doctype html>") and "Telling words" in text and "data:image/png;base64," in text
+def test_numbers_have_no_classes(rows):
+    exploration = explore(rows.assign(price=np.random.default_rng(0).lognormal(3, 1, len(rows))), label_col="price")
+    assert "classes" not in exploration.tables and "suspicious labels" not in exploration.tables
+
+
+def test_the_page_holds_the_tables_and_needs_no_network(exploration, tmp_path):
+    text = exploration.to_html(tmp_path / "page.html").read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>") and "Distinctive words" in text and "data:image/png;base64," in text
+    assert "Train-test leakage" in text and "Suspicious labels" in text
     assert not re.search(r"(src|href)=\"?(https?:)?//", text) and "<script" not in text
-    assert set(found.figures()) == {"classes", "lengths"}
-
-
-def test_cells_are_escaped_and_rows_limited():
-    table = pd.DataFrame({"text": ["<b>bold</b>"] * 40, "n": range(40), "share": 0.25})
-    text = page("A & B", "lead", [Section("S", table=table)])
-    assert "&lt;b&gt;bold" in text and "<b>bold" not in text and "10 more rows" in text and "A &amp; B" in text
-    assert ">7</td>" in text and ">0.250</td>" in text
-    assert cell(np.int64(1200)) == "1,200" and cell(True) == "True" and cell(None) == "None"
+    assert set(exploration.figures()) == {"classes", "lengths"}
+    plt.close("all")

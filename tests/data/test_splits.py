@@ -39,6 +39,33 @@ def test_a_number_of_many_values_is_stratified_by_quantiles():
     assert np.allclose(np.histogram(test, bins=10, range=(0, 2000))[0], 30, atol=1)
 
 
+def test_numbers_kept_as_text_are_stratified_by_quantiles():
+    numbers = np.arange(200) * 37
+    parts = split(pd.DataFrame({"text": "x", "pledged": [f"${n:,}" for n in numbers]}), label_col="pledged")["split"]
+    assert parts.value_counts().to_dict() == {"train": 140, "valid": 30, "test": 30}
+    assert np.allclose(np.histogram(numbers[parts == "test"], bins=10)[0], 3, atol=1)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_rows_without_a_label_are_split_by_themselves(missing):
+    df = pd.DataFrame({"text": "x", "label": pd.Series(["a", "b"] * 40 + [missing] * 20, dtype=object)})
+    with pytest.warns(UserWarning, match="20 rows have no 'label' and are split by themselves"):
+        parts = split(df)["split"]
+    for rows in (parts[:80], parts[80:]):
+        assert rows.value_counts(normalize=True).to_dict() == pytest.approx({"train": 0.7, "valid": 0.15, "test": 0.15})
+    with pytest.warns(UserWarning, match="20 rows have no 'pledged'"):
+        assert set(split(df.assign(pledged=[*np.arange(80.0), *[np.nan] * 20]), label_col="pledged")["split"][80:]) == {
+            "train", "valid", "test"
+        }  # fmt: skip
+
+
+def test_no_row_has_a_label():
+    with pytest.warns(UserWarning, match="10 rows have no 'label'"):
+        assert set(split(pd.DataFrame({"text": list("abcdefghij"), "label": None}))["split"]) == {
+            "train", "valid", "test"
+        }  # fmt: skip
+
+
 def test_no_test_rows():
     assert set(split(pd.DataFrame({"text": list("abcdefgh")}), valid=0.25, test=0)["split"]) == {"train", "valid"}
 

@@ -1,13 +1,14 @@
+"""A tokenizer as a fastai Transform: framed as the tokenizer itself frames, refused where it is none."""
+
 import pickle
 
 import pytest
-from conftest import SHARED
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from transformers import AutoTokenizer
+from conftest import SHARED, tiny_tokenizer
+from encoders import own_tokenizer
+from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from kickbert.data.transforms import TextTokenizer, load_tokenizer
-from kickbert.text.tokenization import SEP, join_columns, share_tokens
+from kickbert.text.tokenization import SEP, join_columns
 
 
 def test_one_text_is_framed_as_the_tokenizer_frames_it(tiny_tok):
@@ -32,66 +33,6 @@ def test_real_tokenizers_agree_with_their_own_pairs(name, minilm):
     tokenizer = TextTokenizer(hf)
     assert tokenizer("Héllo, wörld 😀!").tolist() == hf("Héllo, wörld 😀!")["input_ids"]
     assert tokenizer(f"Hello{SEP}two columns").tolist() == hf("Hello", "two columns")["input_ids"]
-
-
-@pytest.mark.parametrize("length", [5, 9, 20])
-def test_truncation_counts_tokens_and_keeps_the_special_ones(tiny_tok, length):
-    tokens = TextTokenizer(tiny_tok, max_length=length)("boring and flat " * 50)
-    assert len(tokens) == length
-    assert tokens[0] == tiny_tok.bos_token_id and tokens[-1] == tiny_tok.eos_token_id
-    assert tokens[1:-1].tolist() == tiny_tok("boring and flat " * 50)["input_ids"][1 : length - 1]
-
-
-def test_every_column_keeps_its_share_and_its_separators(tiny_tok):
-    tokens = TextTokenizer(tiny_tok, max_length=20)(join_columns(["great fun"], ["boring and flat " * 50])[0]).tolist()
-    first = tiny_tok("great fun", add_special_tokens=False)["input_ids"]
-    assert tokens[: len(first) + 1] == [0, *first]
-    assert tokens[len(first) + 1 : len(first) + 3] == [2, 2] and tokens[-1] == 2 and len(tokens) == 20
-
-
-def test_special_tokens_in_a_text_are_read_as_text(tiny_tok):
-    tokens = TextTokenizer(tiny_tok)("a </s> b <mask> <pad>").tolist()
-    assert tokens.count(tiny_tok.eos_token_id) == 1
-    assert tiny_tok.mask_token_id not in tokens and tiny_tok.pad_token_id not in tokens
-
-
-def test_which_rows_were_cut_is_told(tiny_tok):
-    rows, cut = TextTokenizer(tiny_tok, max_length=8).encode_batch(["fun", "a real delight " * 9])
-    assert cut.tolist() == [False, True] and len(rows[1]) == 8
-
-
-@given(st.lists(st.text(), min_size=1, max_size=4))
-@settings(max_examples=200, deadline=None)
-def test_any_text_gives_legal_tokens(columns):
-    tokenizer = _shared_tokenizer()
-    text = join_columns(*[[c.encode("utf-8", "replace").decode()] for c in columns])[0]
-    ids = tokenizer(text).tolist()
-    assert 2 <= len(ids) <= tokenizer.max_length
-    assert ids[0] == 0 and ids[-1] == 2 and 1 not in ids
-
-
-_TOKENIZERS = []
-
-
-def _shared_tokenizer() -> TextTokenizer:
-    if not _TOKENIZERS:
-        from conftest import tiny_tokenizer
-
-        _TOKENIZERS.append(TextTokenizer(tiny_tokenizer(), max_length=16))
-    return _TOKENIZERS[0]
-
-
-@given(st.lists(st.integers(0, 50), min_size=1, max_size=6), st.integers(0, 80))
-def test_shares_fill_the_room_and_no_more(lengths, room):
-    kept = share_tokens(lengths, room)
-    assert all(0 <= k <= n for k, n in zip(kept, lengths, strict=True))
-    assert sum(kept) == min(sum(lengths), room)
-
-
-@pytest.mark.parametrize("text", ["x" * 1_000_000, "word " * 200_000, "\x00\x00", "مرحبا بالعالم", "👩🏽‍🚀" * 99, ""])
-def test_hard_texts(tiny_tok, text):
-    ids = TextTokenizer(tiny_tok)(text).tolist()
-    assert 2 <= len(ids) <= 64 and ids[0] == 0 and ids[-1] == 2
 
 
 def test_max_length_above_the_limit(tiny_tok):
@@ -122,3 +63,25 @@ def test_a_slow_tokenizer_is_refused(tmp_path):
     CanineConfig().save_pretrained(tmp_path)
     with pytest.raises(ValueError, match=r"slow tokenizer only \(CanineTokenizer\)"):
         load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "deberta-v2", "mpnet", "modernbert", "camembert", "albert"])
+def test_a_folder_without_a_tokenizer_is_refused(kind, tmp_path):
+    AutoConfig.for_model(kind).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"comes without a tokenizer .*; save the one that it was trained with"):
+        load_tokenizer(tmp_path)
+
+
+def test_a_tokenizer_with_more_tokens_than_the_encoder_has_embeddings(make, reviews, tmp_path):
+    hf = tiny_tokenizer()
+    hf.add_tokens([f"word{i}" for i in range(100)])
+    size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    AutoModel.from_config(AutoConfig.for_model("bert", vocab_size=400, **size)).save_pretrained(tmp_path)
+    hf.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=rf"tokens up to number {len(hf) - 1}, and the encoder has embeddings of 400"):
+        make(reviews, model=tmp_path)
+
+
+def test_a_pairs_separator_is_known_where_the_tokenizer_gives_types(tiny_tok):
+    assert TextTokenizer(tiny_tok).pair_separator is None
+    assert TextTokenizer(own_tokenizer("bert")).pair_separator == own_tokenizer("bert").sep_token_id

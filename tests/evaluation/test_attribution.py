@@ -1,13 +1,13 @@
-"""Explanations of a model that provably looks at one word, by every method; and how they are shown."""
+"""Attribution of a model that provably looks at one word, by every method; attention maps."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+from matplotlib import pyplot as plt
 
 from kickbert import explain
 from kickbert.data.transforms import TextTokenizer
-from kickbert.evaluation.attribution import Explanation, token_maps
+from kickbert.evaluation.attribution import plot_attention, token_maps
 from kickbert.text.tokenization import SEP
 
 TEXT = "a bright film wonderful no 3"
@@ -40,23 +40,23 @@ def one_word(make, reviews):
 
 @pytest.mark.parametrize("method", ["gradients", "occlusion"])
 def test_the_one_word_is_found(one_word, method):
-    found = explain(one_word, TEXT, "good", method)
-    assert found.words == TEXT.split() and found.label == "good"
-    scores = dict(zip(found.words, found.scores, strict=True))
+    explanation = explain(one_word, TEXT, "good", method)
+    assert explanation.words == TEXT.split() and explanation.label == "good"
+    scores = dict(zip(explanation.words, explanation.scores, strict=True))
     others = [abs(v) for w, v in scores.items() if w != "wonderful"]
     assert scores["wonderful"] > 5 * max(others)
     against = explain(one_word, TEXT, "bad", method).to_frame().set_index("word")["score"]
     assert against["wonderful"] <= 0 and against.drop("wonderful").abs().max() < scores["wonderful"]
     if method == "gradients":
-        assert found.gap < 0.05
+        assert explanation.gap < 0.05
         coarse = explain(one_word, TEXT, "good", method, steps=2)
-        assert coarse.gap > found.gap
+        assert coarse.gap > explanation.gap
 
 
 def test_rollout_gives_shares_of_attention(make, reviews):
     learn = make(reviews)
-    found = explain(learn, TEXT, method="rollout")
-    assert (found.scores >= 0).all() and 0 < found.scores.sum() <= 1 + 1e-6
+    explanation = explain(learn, TEXT, method="rollout")
+    assert (explanation.scores >= 0).all() and 0 < explanation.scores.sum() <= 1 + 1e-6
     maps, tokens = token_maps(learn, TEXT)
     assert maps.shape[0] == 2 and maps.shape[2] == len(tokens) and np.allclose(maps.sum(-1), 1, atol=1e-5)
 
@@ -109,12 +109,14 @@ def test_numbers_and_several_labels(make, reviews):
     assert explain(several, TEXT, "x", "occlusion").label == "x"
 
 
-def test_how_it_is_shown(monkeypatch):
-    found = Explanation(["<b>", "good"], np.array([-0.5, 1.0]), "yes", 0.75, "gradients", 0.011)
-    page = found.to_html()
-    assert "&lt;b&gt;" in page and "rgba(213,94,0,0.75)" in page and "rgba(0,114,178,0.38)" in page
-    assert "yes: 0.750 (gradients, completeness gap 1.1%)" in page
-    assert "good +1.00, <b> -0.50" in repr(found)
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
-    assert "\x1b[30;48;2;213;94;0mgood\x1b[0m" in repr(found)
-    assert found.to_frame().equals(pd.DataFrame({"word": ["<b>", "good"], "score": [-0.5, 1.0]}))
+def test_an_attention_map(make, reviews):
+    learn = make(reviews)
+    ax = plot_attention(learn, "a $5$ film", layer=0, head=1).axes[0]
+    assert ax.get_title(loc="left") == "Attention of layer 1, head 2"
+    assert ax.get_xticklabels()[0].get_text() == "<s>" and ax.get_xlabel() == "key (attended token)"
+    assert any(r"\$" in label.get_text() for label in ax.get_yticklabels())  # drawn as it stands, not read as mathtext
+    mean = plot_attention(learn, "a film").axes[0]
+    assert mean.get_title(loc="left") == "Attention of layer 2"
+    with pytest.raises(ValueError, match="layer=5, head=None: this encoder has 2 layers of 4 heads"):
+        plot_attention(learn, "a film", layer=5)
+    plt.close("all")

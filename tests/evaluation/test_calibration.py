@@ -25,7 +25,9 @@ def overconfident(make, reviews):
 def test_it_is_fitted_applied_and_kept(overconfident, reviews, tmp_path):
     before = overconfident.predict_df(reviews)
     found = calibrate(overconfident)
-    assert found.temperature > 1.5 and found.after < found.before and found.error_after < found.error_before
+    assert (
+        found.temperature > 1.5 and found.log_loss_after < found.log_loss_before and found.ece_after < found.ece_before
+    )
     after = overconfident.predict_df(reviews)
     assert after["label"].equals(before["label"]) and after["confidence"].mean() < before["confidence"].mean()
     logits = np.log(before.filter(like="prob_").to_numpy(dtype=float).clip(1e-12)) / found.temperature
@@ -41,7 +43,7 @@ def test_several_labels_and_their_thresholds(make, reviews):
     learn = make(reviews.assign(label=[["x", label] for label in reviews["label"]]))
     learn.fit_one_cycle(4, 4e-3)
     found = calibrate(learn)
-    assert found.after <= found.before + 1e-9 and learn.loss_func.thresh.shape == (3,)
+    assert found.log_loss_after <= found.log_loss_before + 1e-9 and learn.loss_func.thresh.shape == (3,)
 
 
 def test_what_has_no_temperature(make, reviews):
@@ -52,13 +54,13 @@ def test_what_has_no_temperature(make, reviews):
 
 def test_coverage_and_thresholds():
     probs = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
-    found = Predictions.given([0, 0, 1, 0], probs)
+    found = Predictions.from_probabilities([0, 0, 1, 0], probs)
     table = coverage(found, np.array([0.0, 0.75]))
     assert table["coverage"].tolist() == [1, 0.5] and table["accuracy"].tolist() == [0.75, 1]
     assert table["accuracy below"].tolist()[1] == 0.5
     assert threshold_for(found, 0.9) == 0.8 and threshold_for(found, 0.7) == 0.6
-    with pytest.raises(ValueError, match=r"no threshold makes 100.0% of the answers right"):
-        threshold_for(Predictions.given([1, 0], probs[:2]), 1.0)
+    with pytest.raises(ValueError, match=r"accuracy=100.0% is reached by no threshold; of the 2 .* rows 50.0%"):
+        threshold_for(Predictions.from_probabilities([1, 0], probs[:2]), 1.0)
     assert len(coverage(found)) <= 20
 
 

@@ -13,36 +13,38 @@ from kickbert.targets.fitting import fit_target
 def found() -> Predictions:
     """400 rows of three classes: rows of plan «free» are wrong half the time, and «urgent» is taken for «bug»."""
     rng = np.random.default_rng(0)
-    truth = rng.integers(0, 3, 400)
+    y_true = rng.integers(0, 3, 400)
     plan = np.where(rng.random(400) < 0.3, "free", "paid")
     wrong = (plan == "free") & (rng.random(400) < 0.5)
-    decided = np.where(wrong, (truth + 1) % 3, truth)
+    y_pred = np.where(wrong, (y_true + 1) % 3, y_true)
     probs = np.full((400, 3), 0.1)
-    probs[np.arange(400), decided] = 0.8
-    probs[7, decided[7]] = 0.95
+    probs[np.arange(400), y_pred] = 0.8
+    probs[7, y_pred[7]] = 0.95
     probs /= probs.sum(1, keepdims=True)
     names = ["bug", "praise", "question"]
     words = rng.choice(["table", "window", "garden", "street"], (400, 4))
     texts = [f"{' '.join(w)} {'urgent' if bad else 'calm'} number" for w, bad in zip(words, wrong, strict=True)]
-    df = pd.DataFrame({"text": texts, "label": np.array(names)[truth], "plan": plan, "price": rng.lognormal(3, 1, 400)})
+    df = pd.DataFrame(
+        {"text": texts, "label": np.array(names)[y_true], "plan": plan, "price": rng.lognormal(3, 1, 400)}
+    )
     df.index += 1000
-    return Predictions(fit_target(df["label"]), probs, decided, truth, texts, df)
+    return Predictions(fit_target(df["label"]), probs, y_pred, y_true, texts, df)
 
 
 def test_the_surest_mistakes_come_first(found):
     table = error_analysis.confident_mistakes(found, 10)
     places = table["row"].to_numpy() - 1000
     assert found.wrong[places].all() and table["confidence"].is_monotonic_decreasing
-    assert (table["truth"] != table["said"]).all() and table["text"].str.contains("urgent").all()
+    assert (table["true"] != table["predicted"]).all() and table["text"].str.contains("urgent").all()
 
 
 def test_confused_pairs(found):
     table = error_analysis.confused_pairs(found)
-    assert table["rows"].sum() == found.wrong.sum() and set(table["said"]) == {"bug", "praise", "question"}
+    assert table["rows"].sum() == found.wrong.sum() and set(table["predicted"]) == {"bug", "praise", "question"}
     row = table.iloc[0]
     names = found.target.names
-    truth = found.truth == names.index(row["truth"])
-    assert row["share of truth"] == pytest.approx(row["rows"] / truth.sum())
+    of_class = found.y_true == names.index(row["true"])
+    assert row["share of true class"] == pytest.approx(row["rows"] / of_class.sum())
 
 
 def test_the_weak_slice_is_named(found):
@@ -75,23 +77,23 @@ def test_wrong_labels_are_suspected():
     probs /= probs.sum(1, keepdims=True)
     given, flipped = real.copy(), rng.choice(600, 30, replace=False)
     given[flipped] = (given[flipped] + 1) % 4
-    table = error_analysis.label_errors(Predictions.given(given, probs))
+    table = error_analysis.label_errors(Predictions.from_probabilities(given, probs))
     assert set(table["row"]) <= set(flipped) and len(table) >= 27
-    assert (table["rather"].astype(int) == real[table["row"]]).all() and table["quality"].is_monotonic_increasing
-    several = Predictions.given(np.eye(4)[given].astype(int), probs)
+    assert (table["suggested"].astype(int) == real[table["row"]]).all() and table["quality"].is_monotonic_increasing
+    several = Predictions.from_probabilities(np.eye(4)[given].astype(int), probs)
     assert set(error_analysis.label_errors(several)["row"]) >= set(flipped)
 
 
 def test_numbers_have_no_wrong_labels():
     target = fit_target(pd.Series([1.0, 2.0], name="x"), task="regression")
-    with pytest.raises(ValueError, match="cannot be suspected"):
+    with pytest.raises(ValueError, match="the task is regression, so sort by the residuals"):
         error_analysis.label_errors(Predictions(target, np.zeros((2, 1)), np.zeros((2, 1)), np.zeros(2)))
 
 
 def test_rows_that_training_had_are_named():
     texts = ["A lamp that  never goes out", "something else altogether", "a  lamp that never goes out!"]
-    truth = np.array([0, 1, 0])
-    found = Predictions(fit_target(pd.Series(["a", "b", "a"])), np.eye(2)[truth], truth, truth, texts)
+    y_true = np.array([0, 1, 0])
+    found = Predictions(fit_target(pd.Series(["a", "b", "a"])), np.eye(2)[y_true], y_true, y_true, texts)
     table = error_analysis.leaks(found, ["unrelated words of training", "a lamp that never goes out"])
     assert table["row"].tolist() == [0, 2] and table["training row"].tolist() == [1, 1]
-    assert table["how"].tolist() == ["the same", "nearly the same"]
+    assert table["match"].tolist() == ["exact", "near"]

@@ -1,12 +1,14 @@
-"""Pictures hold what they say; also of thirty classes, of several labels, and on a given axis."""
+"""Plots bear the field's terms, hold what they say, and draw any class name as it stands."""
+
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.cbook import is_math_text
+from matplotlib.text import Text
 
-from kickbert.data.exploration_report import plot_classes
-from kickbert.evaluation.attribution import plot_attention
 from kickbert.evaluation.calibration import coverage
 from kickbert.evaluation.plots import (
     plot_calibration,
@@ -17,9 +19,10 @@ from kickbert.evaluation.plots import (
     plot_values,
 )
 from kickbert.evaluation.predictions import Predictions
-from kickbert.evaluation.probing import plot_probe
-from kickbert.experiments.plots import plot_learning_curves, plot_sizes
+from kickbert.evaluation.scores import ExpectedCalibrationError, top_label
 from kickbert.targets.fitting import fit_target
+
+HOSTILE = ["$1–2$", "a_b^c", "<b>", r"$\frac$", "_hidden", "very long " * 40, "😀", "שלום", "%d {x}", "$"]
 
 
 @pytest.fixture(autouse=True)
@@ -28,12 +31,13 @@ def closed():
     plt.close("all")
 
 
-def made(classes: int, rows: int = 400) -> Predictions:
+def made(classes: int, rows: int = 400, names: list[str] | None = None) -> Predictions:
     rng = np.random.default_rng(0)
-    truth = rng.integers(0, classes, rows)
+    codes = rng.integers(0, classes, rows)
     probs = rng.dirichlet(np.ones(classes), rows)
-    probs[np.arange(rows), truth] += 0.5
-    return Predictions.given(truth, probs / probs.sum(1, keepdims=True))
+    probs[np.arange(rows), codes] += 0.5
+    y_true = codes if names is None else [names[code] for code in codes]
+    return Predictions.from_probabilities(y_true, probs / probs.sum(1, keepdims=True), names)
 
 
 ALL = [plot_confusion, plot_roc, plot_precision_recall, plot_calibration]
@@ -44,85 +48,93 @@ ALL = [plot_confusion, plot_roc, plot_precision_recall, plot_calibration]
 def test_any_number_of_classes(plot, classes, tmp_path):
     figure = plot(made(classes))
     figure.savefig(tmp_path / "p.png")
-    assert figure.axes[0].get_title(loc="left")
     legend = figure.axes[0].get_legend()
     assert legend is None or len(legend.get_texts()) <= 8
     _, ax = plt.subplots()
     assert plot(made(classes), ax=ax) is ax.figure
 
 
+@pytest.mark.parametrize("plot", ALL)
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_class_names_are_drawn_as_they_stand(plot):
+    for names in (HOSTILE, HOSTILE[:8], HOSTILE[:2]):
+        figure = plot(made(len(names), names=names))
+        figure.canvas.draw()  # mathtext that cannot be parsed raises here
+        texts = [text.get_text() for text in figure.findobj(Text)]
+        assert not any(map(is_math_text, texts)) and max(map(len, texts)) < 60
+
+
+def test_names_with_dollars_are_on_the_axes():
+    ax = plot_confusion(made(2, names=["$1–2$", "<b>"])).axes[0]
+    assert [label.get_text() for label in ax.get_xticklabels()] == [r"\$1–2\$", "<b>"]  # matplotlib draws $ for \$
+
+
+def test_the_legend_names_a_class_that_begins_with_an_underscore():
+    texts = [t.get_text() for t in plot_roc(made(2, names=["_a", "b"])).axes[0].get_legend().get_texts()]
+    assert len(texts) == 2 and texts[0].endswith("_a")
+
+
+def test_terms_of_axes_and_titles():
+    predictions = made(3)
+    for plot, title, x, y in (
+        (plot_confusion, "Confusion matrix", "Predicted", "True"),
+        (plot_roc, "ROC curves", "false positive rate", "true positive rate"),
+        (plot_precision_recall, "Precision-recall curves", "recall", "precision"),
+        (plot_calibration, "Reliability diagram", "confidence", "accuracy"),
+    ):
+        ax = plot(predictions).axes[0]
+        assert ax.get_title(loc="left").startswith(title) and (ax.get_xlabel(), ax.get_ylabel()) == (x, y)
+    ax = plot_coverage(coverage(predictions)).axes[0]
+    assert ax.get_title(loc="left").startswith("Selective prediction") and ax.get_xlabel().startswith("coverage")
+
+
 def test_cells_of_the_confusion_matrix():
-    found = Predictions.given([0, 0, 0, 1], [[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8]])
-    texts = [t.get_text() for t in plot_confusion(found).axes[0].texts]
-    assert texts == ["2", "1", "", "1"]
-    texts = [t.get_text() for t in plot_confusion(found, rates=True).axes[0].texts]
-    assert texts == ["67%", "33%", "", "100%"]
+    predictions = Predictions.from_probabilities([0, 0, 0, 1], [[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8]])
+    assert [t.get_text() for t in plot_confusion(predictions).axes[0].texts] == ["2", "1", "", "1"]
+    assert [t.get_text() for t in plot_confusion(predictions, rates=True).axes[0].texts] == ["67%", "33%", "", "100%"]
+    assert len(plot_confusion(made(30)).axes) == 2  # a colour bar where cells hold no numbers
 
 
-def test_several_labels_numbers_and_no_truth():
+def test_the_reliability_diagram_shows_its_calibration_error():
+    predictions = made(3)
+    ax = plot_calibration(predictions).axes[0]
+    confidence, right = top_label(predictions.y_true, predictions.probs)
+    error = ExpectedCalibrationError(confidence, right)(np.ones(400))
+    legend = ax.get_legend()
+    assert legend.get_title().get_text() == f"Expected calibration error {error:.3f}" and error > 0.01
+    assert "perfectly calibrated" in [t.get_text() for t in legend.get_texts()]
+    points = ax.containers[-1].lines[0].get_xydata()  # mean confidence and accuracy of each bin
+    counts = np.bincount(ExpectedCalibrationError(confidence, right).bin)
+    assert (counts[counts > 0] * np.abs(points[:, 0] - points[:, 1])).sum() / 400 == pytest.approx(error)
+
+
+def test_calibrated_labels_lie_on_the_diagonal():
     rng = np.random.default_rng(0)
-    several = Predictions.given(rng.integers(0, 2, (50, 3)), rng.random((50, 3)))
+    probs = rng.random((4000, 3))
+    several = Predictions.from_probabilities((rng.random((4000, 3)) < probs).astype(int), probs)
+    title = plot_calibration(several).axes[0].get_legend().get_title().get_text()
+    assert float(re.search(r"[\d.]+$", title).group()) < 0.03
+
+
+def test_several_labels_numbers_and_no_labels():
+    rng = np.random.default_rng(0)
+    several = Predictions.from_probabilities(rng.integers(0, 2, (50, 3)), rng.random((50, 3)))
     for plot in (plot_roc, plot_precision_recall, plot_calibration):
         plot(several)
-    with pytest.raises(ValueError, match="several labels a row"):
+    with pytest.raises(ValueError, match="several labels a row make no confusion matrix"):
         plot_confusion(several)
-    number = fit_target(pd.Series([1.0, 2.0, 5.0], name="price"), task="regression")
-    found = Predictions(number, np.zeros((3, 1)), np.zeros((3, 1)), np.zeros(3))
-    assert "price" in plot_values(found).axes[0].get_xlabel()
-    with pytest.raises(ValueError, match="regression task have no classes"):
-        plot_roc(found)
-    with pytest.raises(ValueError, match="are no numbers"):
+    number = fit_target(pd.Series([1.0, 2.0, 5.0], name="$price$"), task="regression")
+    regression = Predictions(number, np.zeros((3, 1)), np.zeros((3, 1)), np.zeros(3))
+    ax = plot_values(regression).axes[0]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (r"True \$price\$", r"Predicted \$price\$")
+    with pytest.raises(ValueError, match="predictions of a regression task have no classes"):
+        plot_roc(regression)
+    with pytest.raises(ValueError, match="predictions of a multi-label task have no true numbers"):
         plot_values(several)
+    with pytest.raises(ValueError, match="predictions without labels have no true numbers"):
+        plot_values(Predictions(number, np.zeros((3, 1)), np.zeros((3, 1))))
 
 
 def test_one_class_alone_draws_no_curve():
-    figure = plot_roc(Predictions.given([0, 0], [[0.9, 0.1], [0.6, 0.4]]))
+    figure = plot_roc(Predictions.from_probabilities([0, 0], [[0.9, 0.1], [0.6, 0.4]]))
     assert figure.axes[0].get_legend() is None
-
-
-def test_coverage_classes_sizes_and_probes():
-    plot_coverage(coverage(made(3)))
-    bars = plot_classes(pd.Series(range(1, 41), index=[f"class {i}" for i in range(40)])).axes[0]
-    assert len(bars.patches) == 30 and "30 largest of 40" in bars.get_xlabel()
-    table = pd.DataFrame({"rows": [100, 100, 1000], "accuracy": [0.5, 0.6, 0.8]})
-    line = plot_sizes(table).axes[0].lines[0]
-    assert line.get_ydata().tolist() == [0.55, 0.8]
-    probes = pd.DataFrame({"depth": [0, 1, 2], "accuracy": [0.5, 0.6, 0.7], "spread": [0.01] * 3})
-    ax = plot_probe(probes, label="sst2").axes[0]
-    plot_probe(probes, ax=ax, label="kickstarter", line=1)
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["sst2", "kickstarter"]
-
-
-def test_learning_curves_of_all_fits(make, reviews):
-    learn = make(reviews)
-    with pytest.raises(ValueError, match="was not trained yet"):
-        plot_learning_curves(learn)
-    learn.fit_gradual()
-    figure = plot_learning_curves(learn)
-    steps = sum(len(fit.losses) for fit in learn.history.fits)
-    assert steps == sum(len(line.get_xdata()) for line in figure.axes[0].lines if line.get_linestyle() == "-")
-    titles = [t.get_text() for t in figure.axes[0].texts]
-    assert titles[0].startswith("1/2 head") and len(titles) == 2
-    learn.lr_find(show_plot=False)
-    learn.validate()
-    learn.predict_df(reviews)
-    assert len(learn.history.fits) == 2
-    with pytest.raises(ValueError, match="metric='f2' is not among"):
-        plot_learning_curves(learn, "f2")
-
-
-def test_attention(make, reviews):
-    learn = make(reviews)
-    ax = plot_attention(learn, "a bright, warm film", layer=0, head=1).axes[0]
-    assert "layer 1, head 2" in ax.get_title(loc="left") and ax.get_xticklabels()[0].get_text() == "<s>"
-    with pytest.raises(ValueError, match="2 layers of 4 heads"):
-        plot_attention(learn, "a film", layer=5)
-
-
-def test_probes_of_each_depth(make, reviews):
-    from kickbert.evaluation import probe
-
-    table = probe(make(reviews))
-    assert table["depth"].tolist() == [0, 1, 2] and (table["accuracy"] > 0.8).all()
-    with pytest.raises(ValueError, match="one class a row"):
-        probe(make(reviews.assign(label=[["x", label] for label in reviews["label"]])))

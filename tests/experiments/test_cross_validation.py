@@ -1,16 +1,25 @@
 """Folds: every row judged once by a model that never saw it, in the order of df, and a kill loses no fold."""
 
+import shutil
+import subprocess
+import sys
+import threading
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
+from fastai.callback.training import GradientClip
+from fastai.losses import CrossEntropyLossFlat, FocalLossFlat
+from fastai.metrics import F1Score, accuracy
+from torch.nn import functional as F  # noqa: N812 - as torch's own documentation writes it
 
 from kickbert import compare, cross_validate
-from kickbert.data.splits import fold_assignments
-from kickbert.evaluation.predictions import Predictions
-from kickbert.evaluation.significance import holm, paired_test
-from kickbert.experiments.comparison import row_losses
+from kickbert.data.splits import TEST, fold_assignments
+from kickbert.experiments import cross_validation
 from kickbert.experiments.cross_validation import aligned
 from kickbert.targets.fitting import fit_target
+from kickbert.text import EDA
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -59,24 +68,133 @@ def test_predictions_stand_in_the_order_of_df(reviews, recipe):
     assert "accuracy" in repr(found)
 
 
-def test_a_kill_loses_no_fold(reviews, recipe, tmp_path):
-    calls = []
+@pytest.fixture
+def trained(monkeypatch) -> list[int]:
+    """Numbers of the folds that were trained, which is not done."""
+    numbers = []
 
-    def killed(learn):
-        calls.append(1)
-        if len(calls) == 3:
+    def fold(assignment, number, recipe, fit):
+        numbers.append(number)
+        rows = (assignment.parts[number] == TEST).sum()
+        return {"probs": np.full((rows, 2), 0.5), "decided": np.zeros(rows, dtype=int), "seconds": np.array(0.0)}
+
+    monkeypatch.setattr(cross_validation, "_fold", fold)
+    return numbers
+
+
+def test_a_kill_loses_no_fold(reviews, recipe, trained, tmp_path, monkeypatch):
+    fold = cross_validation._fold
+
+    def killed(assignment, number, *args):
+        if number == 2:
             raise KeyboardInterrupt
-        short(learn)
+        return fold(assignment, number, *args)
 
-    with pytest.raises(KeyboardInterrupt):
-        cross_validate(reviews, **recipe | {"fit": killed}, folder=tmp_path)
-    calls[:] = [1] * 10
-    found = cross_validate(reviews, **recipe | {"fit": killed}, folder=tmp_path)
-    assert len(calls) == 11  # one fold was left
-    whole = cross_validate(reviews, **recipe | {"fit": killed}, folder=tmp_path)
-    assert len(calls) == 11 and whole.probs.equals(found.probs)
-    cross_validate(reviews.assign(text=reviews["text"] + "!"), **recipe | {"fit": killed}, folder=tmp_path)
-    assert len(calls) == 14  # other rows, other folds
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(cross_validation, "_fold", killed)
+        cross_validate(reviews, **recipe, folder=tmp_path)
+    assert trained == [0, 1]
+    found = cross_validate(reviews, **recipe, folder=tmp_path)
+    assert trained == [0, 1, 2]  # one fold was left
+    whole = cross_validate(reviews, **recipe, folder=tmp_path)
+    assert trained == [0, 1, 2] and whole.probs.equals(found.probs)
+    cross_validate(reviews.assign(text=reviews["text"] + "!"), **recipe, folder=tmp_path)
+    assert len(trained) == 6  # other rows, other folds
+    cross_validate(reviews.assign(note=threading.Lock()), **recipe, folder=tmp_path)
+    assert len(trained) == 6  # a column that is not read
+
+
+def epochs(n):
+    return lambda learn: learn.fit(n)
+
+
+def upper(text):
+    return text.upper()
+
+
+DIFFERENT = [
+    ({"fit": lambda learn: learn.fit_one_cycle(2)}, {"fit": lambda learn: learn.fine_tune(2)}),
+    ({"fit": epochs(1)}, {"fit": epochs(6)}),
+    ({"fit": partial(short)}, {"fit": partial(short, None)}),
+    ({"augment": EDA()}, {"augment": EDA(alpha=0.5)}),
+    ({"cleaning": [str.upper]}, {"cleaning": [upper]}),
+    ({"metrics": [accuracy]}, {"metrics": [F1Score()]}),
+    ({"cbs": [GradientClip(1.0)]}, {"cbs": [GradientClip(0.1)]}),
+    ({"loss": CrossEntropyLossFlat()}, {"loss": FocalLossFlat()}),
+    ({"loss": F.cross_entropy}, {"loss": F.nll_loss}),
+    ({"seed": 1}, {"seed": 2}),
+    ({"precision": "fp32"}, {"precision": "bf16"}),
+    ({"class_weights": "balanced"}, {"class_weights": {"good": 2.0}}),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT)
+def test_other_training_has_other_folds_and_the_same_has_the_same(reviews, recipe, trained, tmp_path, one, other):
+    for own in (one, other, one, other):
+        cross_validate(reviews, **recipe | own, folder=tmp_path)
+    assert trained == [0, 1, 2] * 2
+
+
+def test_a_model_is_known_by_its_files_and_not_by_its_place(reviews, recipe, trained, tiny, tmp_path):
+    model = shutil.copytree(tiny, tmp_path / "model")
+    cross_validate(reviews, **recipe | {"model": model}, folder=tmp_path / "folds")
+    model = model.rename(tmp_path / "moved")
+    cross_validate(reviews, **recipe | {"model": model}, folder=tmp_path / "folds")
+    assert trained == [0, 1, 2]
+    (model / "config.json").write_text((model / "config.json").read_text().replace('"gelu"', '"relu"'))
+    cross_validate(reviews, **recipe | {"model": model}, folder=tmp_path / "folds")
+    assert trained == [0, 1, 2] * 2
+
+
+def test_what_cannot_be_told_needs_a_name(reviews, recipe, trained, tmp_path):
+    lock = threading.Lock()
+    recipe["fit"] = lambda learn: lock
+    with pytest.raises(ValueError, match=r"of fit=<function.*the lock in 'lock' in '<lambda>' may.*give name='...'"):
+        cross_validate(reviews, **recipe, folder=tmp_path)
+    assert trained == [] and cross_validate(reviews, **recipe) and trained == [0, 1, 2]  # without a folder it need not
+    for name in ("locked", "locked", "locked otherwise"):
+        cross_validate(reviews, **recipe, folder=tmp_path, name=name)
+    assert len(trained) == 9
+    cross_validate(reviews, **recipe | {"max_length": 12}, folder=tmp_path, name="locked")
+    assert len(trained) == 12  # the name stands for what cannot be told alone
+    compare({"a": {}, "b": {"fit": lambda learn: (lock, 1)}}, reviews, **recipe, folder=tmp_path, name="compared")
+    assert len(trained) == 18  # and is not the same for two recipes
+
+
+SCRIPT = """
+import sys, pandas as pd, warnings; warnings.filterwarnings("ignore")
+from fastai.callback.training import GradientClip
+from kickbert import cross_validate
+from kickbert.text import EDA
+
+def shout(text):
+    return text.upper() + "!"
+
+def share(logits, targets):
+    return (logits.argmax(1) == targets).float().mean()
+
+class Own(EDA):
+    def each(self, text, number, rng):
+        return super().each(text, number, rng) + "?"
+
+def fit(learn):
+    print("training", file=sys.stderr)
+    learn.fit(1)
+
+df = pd.read_csv(sys.argv[1])
+recipe = {"augment": Own(), "cleaning": ["remove_html", shout], "metrics": [share], "cbs": [GradientClip(1.0)]}
+print(cross_validate(df, model=sys.argv[2], folds=2, fit=fit, folder=sys.argv[3], **recipe).probs.to_csv())
+"""
+
+
+def test_functions_and_objects_of_ones_own_resume_in_another_process(reviews, tiny, tmp_path):
+    csv = tmp_path / "reviews.csv"
+    reviews.head(40).to_csv(csv, index=False)
+    command = [sys.executable, "-c", SCRIPT, str(csv), tiny, str(tmp_path / "folds")]
+    first, second = (subprocess.run(command, capture_output=True, text=True) for _ in range(2))
+    assert first.returncode == second.returncode == 0, first.stderr + second.stderr
+    assert first.stdout == second.stdout and "prob_good" in first.stdout
+    assert [done.stderr.count("training") for done in (first, second)] == [2, 0]
 
 
 def test_buckets_are_the_same_in_all_folds(reviews, recipe):
@@ -90,52 +208,3 @@ def test_a_class_that_a_fold_never_saw_has_no_chance():
     own, whole = fit_target(pd.Series(["a", "c"] * 3)), fit_target(pd.Series(["a", "b", "c"] * 3))
     probs, decided = aligned(own, whole, np.array([[0.2, 0.8]]), np.array([1]))
     assert probs.tolist() == [[0.2, 0.0, 0.8]] and decided.tolist() == [2]
-
-
-def test_better_is_said_only_where_it_is(reviews, recipe):
-    def untrained(learn):
-        pass
-
-    def whole(learn):
-        learn.fit_one_cycle(6, 4e-3)
-
-    recipes = {"trained": {"fit": whole}, "not trained": {"fit": untrained}, "twin": {"fit": whole}}
-    found = compare(recipes, reviews, **recipe)
-    assert "'not trained'" in found.told.split(";")[0] and "is better than" in found.told
-    assert "cannot be told" in found.told and found.table["recipe"].iloc[-1] == "not trained"
-    with pytest.raises(ValueError, match="at least two"):
-        compare({"one": {}}, reviews, **recipe)
-    with pytest.raises(ValueError, match="different things"):
-        compare(
-            {"a": {}, "b": {"label_col": "other"}}, reviews.assign(other=reviews["label"][::-1].to_numpy()), **recipe
-        )
-
-
-def test_the_paired_test_is_mcnemars():
-    rng = np.random.default_rng(0)
-    same = rng.random(500)
-    assert paired_test(same, same) == 1
-    a = np.zeros(300)
-    b = a.copy()
-    b[:12] = 1
-    assert paired_test(a, b) == pytest.approx(2 * 0.5**12, abs=5e-4)
-    low = [paired_test(rng.random(80) < 0.3, (rng.random(80) < 0.3).astype(float), s) for s in range(40)]
-    assert np.mean(np.array(low) < 0.05) < 0.15
-
-
-def test_losses_and_holm():
-    ordered = fit_target(pd.Series([1.0, 2, 3, 4, 5, 6]), bins=3)
-    found = Predictions(ordered, np.eye(3), np.array([0, 1, 2]), np.array([2, 1, 2]))
-    assert row_losses(found).tolist() == [2, 0, 0]
-    assert holm([0.01, 0.04, 0.03]) == [0.03, 0.06, 0.06]
-
-
-def test_more_rows(reviews, recipe):
-    from kickbert.experiments import by_size
-
-    table = by_size(reviews, [10, 80], **recipe | {"folds": 4}, repeats=2)
-    assert table["rows"].tolist() == [10, 80, 10, 80] and table["repeat"].tolist() == [0, 0, 1, 1]
-    means = table.groupby("rows")["accuracy"].mean()
-    assert means[80] >= means[10]
-    with pytest.raises(ValueError, match="must be from 2 to"):
-        by_size(reviews, [10, 5000], **recipe)

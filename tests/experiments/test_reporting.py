@@ -3,13 +3,22 @@
 import re
 import shutil
 import subprocess
+from functools import partial
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 
 from kickbert import evaluate, report
+from kickbert.experiments import reporting
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.fixture(autouse=True)
+def few_bootstrap_samples(monkeypatch):
+    """Intervals take most of a report's time, and are tested where they are made."""
+    monkeypatch.setattr(reporting, "evaluate", partial(evaluate, rounds=5))
 
 
 def sections(page: str) -> list[str]:
@@ -20,25 +29,36 @@ def test_a_page_of_everything(make, reviews, tmp_path):
     learn = make(reviews)
     ladder = learn.fit_gradual()
     page = report(learn, tmp_path / "r.html", reviews, ladder=ladder, seconds=0.05).read_text(encoding="utf-8")
-    found = sections(page)
-    assert found[0] == "In short" and found[-1] == "The model"
-    assert {"What is taken for what", "Is it as sure as it is right?", "Training", "Speed", "All scores"} <= set(found)
-    assert ("Why it said so" in found) == ("Mistakes that it was surest of" in found)
-    assert "It is right on" in page and "a linear model of word counts has" in page
+    headings = sections(page)
+    assert headings[0] == "Summary" and headings[-1] == "Model metadata"
+    terms = {"Confusion matrix", "Calibration", "Selective prediction", "Precision and recall by class", "ROC curves"}
+    assert terms | {"Gradual unfreezing", "Learning curves", "Latency and throughput", "All scores"} <= set(headings)
+    assert ("Explanations of the most confident mistakes" in headings) == ("Most confident mistakes" in headings)
+    assert "Accuracy: it is right on" in page and "TF-IDF with a linear model has" in page
+    assert "when it says 80 %, it is right 8 times in 10" in page
     assert not re.search(r"(src|href)=\"?(https?:)?//", page) and "<script" not in page
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_any_class_name_stands_in_the_page_as_it_is(make, reviews, tmp_path):
+    names = {"good": r"$\frac$ <b>bold</b> & more", "bad": "שלום 😀 " + "long " * 60}
+    df = reviews.assign(label=reviews["label"].map(names))
+    page = report(make(df), tmp_path / "r.html", df, seconds=0).read_text(encoding="utf-8")
+    assert r"$\frac$ &lt;b&gt;bold&lt;/b&gt; &amp; more" in page and "<b>" not in page
+    assert names["bad"].strip() in page and not plt.get_fignums()  # a page closes its figures
 
 
 def test_it_says_when_word_counts_do_better(make, reviews, tmp_path):
     learn = make(reviews)  # not trained
-    told = "By this the linear model does better here"
-    assert told in report(learn, tmp_path / "r.html", reviews, seconds=0.05).read_text(encoding="utf-8")
+    sentence = "By this the linear model does better here"
+    assert sentence in report(learn, tmp_path / "r.html", reviews, seconds=0).read_text(encoding="utf-8")
     learn.fit_one_cycle(4, 1e-2)
     assert evaluate(learn, reviews)["accuracy"] == 1.0
-    assert told not in report(learn, tmp_path / "r.html", reviews, seconds=0.05).read_text(encoding="utf-8")
+    assert sentence not in report(learn, tmp_path / "r.html", reviews, seconds=0).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("how", ["bins", "number", "several", "no labels"])
-def test_every_task(make, reviews, tmp_path, how):
+@pytest.mark.parametrize("kind", ["bins", "number", "several", "no labels"])
+def test_every_task(make, reviews, tmp_path, kind):
     rng = np.random.default_rng(0)
     df = reviews.assign(amount=rng.lognormal(3, 1, len(reviews)), tags=[["x", label] for label in reviews["label"]])
     kinds = {
@@ -47,10 +67,10 @@ def test_every_task(make, reviews, tmp_path, how):
         "several": {"label_col": "tags"},
         "no labels": {},
     }
-    learn = make(df, **kinds[how])
+    learn = make(df, **kinds[kind])
     learn.fit_one_cycle(1, 4e-3)
-    page = report(learn, tmp_path / "r.html", df[["text"]] if how == "no labels" else df, seconds=0).read_text()
-    assert ("The rows have no labels" in page) == (how == "no labels")
+    page = report(learn, tmp_path / "r.html", df[["text"]] if kind == "no labels" else df, seconds=0).read_text()
+    assert ("The rows have no labels" in page) == (kind == "no labels")
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed; .ci/run installs it")

@@ -13,10 +13,10 @@ from kickbert.experiments import tracking
 def run(make, reviews, tmp_path):
     learn = make(reviews)
     ladder = learn.fit_gradual()
-    found = kickbert.evaluate(learn, reviews, rounds=2)
+    evaluation = kickbert.evaluate(learn, reviews, rounds=2)
     figures = {"ladder": kickbert.experiments.plot_ladder(ladder)}
-    how = {"ladder": ladder, "evaluation": found, "figures": figures, "parameters": {"seed": 42}}
-    return learn, tracking.log_run(learn, "films", store=tmp_path / "runs", **how)
+    results = {"ladder": ladder, "evaluation": evaluation, "figures": figures, "parameters": {"seed": 42}}
+    return learn, tracking.log_run(learn, "films", store=tmp_path / "runs", **results)
 
 
 def test_a_run_holds_what_was_done(run, reviews, tmp_path):
@@ -24,16 +24,18 @@ def test_a_run_holds_what_was_done(run, reviews, tmp_path):
 
     learn, info = run
     client = mlflow.MlflowClient()
-    kept = client.get_run(info.run_id).data
-    assert kept.params["pooling"] == "cls" and kept.params["seed"] == "42" and kept.params["task"] == "single label"
-    assert {"accuracy", "MCC", "ladder accuracy"} <= set(kept.metrics)
+    logged = client.get_run(info.run_id).data
+    assert (
+        logged.params["pooling"] == "cls" and logged.params["seed"] == "42" and logged.params["task"] == "single label"
+    )
+    assert {"accuracy", "MCC", "expected calibration error", "ladder accuracy"} <= set(logged.metrics)
     assert {f.path for f in client.list_artifacts(info.run_id)} >= {"ladder.json", "evaluation.json", "figures"}
     assert client.get_model_version_by_alias("films", "champion").version == 1
     assert (tmp_path / "runs" / "mlflow.db").exists()
 
     loaded = mlflow.pyfunc.load_model("models:/films@champion")
-    said = loaded.predict(reviews[["text"]].head(5))
-    pd.testing.assert_frame_equal(said, learn.predict_df(reviews.head(5)), atol=0.02, check_dtype=False)
+    predicted = loaded.predict(reviews[["text"]].head(5))
+    pd.testing.assert_frame_equal(predicted, learn.predict_df(reviews.head(5)), atol=0.02, check_dtype=False)
     folder = tracking.fetch("models:/films@champion", tmp_path / "runs")
     assert not list(folder.parent.parent.rglob("*.pkl"))
     assert kickbert.load(folder).labels == ["bad", "good"]
@@ -48,6 +50,19 @@ def test_a_further_version_takes_the_alias(run, make, reviews, tmp_path):
     assert mlflow.MlflowClient().get_model_version_by_alias("films", "champion").version == 2
 
 
+def test_names_are_those_that_mlflow_takes():
+    assert tracking._metric("mean absolute error, buckets") == "mean absolute error  buckets"
+    metadata = {"task": "single label", "encoder": {"layers": 2}, "head": {}, "framing": {}, "data": {}, "versions": {}}
+    assert tracking._parameters(metadata, {"seed": 1}) == {"task": "single label", "layers": 2, "seed": 1}
+
+
+def test_the_store_is_a_folder_or_what_the_environment_says(tmp_path, monkeypatch):
+    mlflow = tracking.open_store(tmp_path / "mine")
+    assert mlflow.get_tracking_uri() == f"sqlite:///{tmp_path / 'mine' / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'theirs.db'}")
+    assert tracking.open_store().get_tracking_uri() == f"sqlite:///{tmp_path / 'theirs.db'}"
+
+
 def test_what_is_not_there(run, tmp_path):
     with pytest.raises(ValueError, match=r"'models:/none@champion' is not in sqlite:.*models are \['films'\]"):
         tracking.fetch("models:/none@champion", tmp_path / "runs")
@@ -59,7 +74,7 @@ def test_the_champion_is_served(run, tmp_path):
 
     server = Server("models:/films@champion", "--store", tmp_path / "runs")
     try:
-        found = server.client.post("/predict", json={"texts": "a warm film"}).json()
-        assert found["predictions"][0]["label"] in ("good", "bad")
+        response = server.client.post("/predict", json={"texts": "a warm film"}).json()
+        assert response["predictions"][0]["label"] in ("good", "bad")
     finally:
         server.stop()

@@ -1,4 +1,4 @@
-"""Predictors: light, in order, whatever comes; files of any size."""
+"""Predictors: light, in order, whatever comes."""
 
 import subprocess
 import sys
@@ -8,8 +8,6 @@ import pandas as pd
 import pytest
 
 import kickbert
-from kickbert.data.table_files import read_rows
-from kickbert.inference.batch_prediction import predict_file
 
 
 @pytest.fixture(scope="module")
@@ -81,47 +79,3 @@ def test_words(model):
     assert without.shape == (1, 2)
     with pytest.raises(ValueError, match="is no class"):
         model.explain("a", "none")
-
-
-@pytest.mark.parametrize("kind", ["csv", "tsv", "csv.gz", "jsonl", "parquet"])
-def test_files_of_every_kind_keep_their_order(model, tmp_path, kind):
-    if kind == "parquet":
-        pytest.importorskip("pyarrow")
-    rows = pd.DataFrame({"id": [f"{i:03}" for i in range(95)], "text": [f"a warm film {i}" for i in range(95)]})
-    rows.loc[[3, 50], "text"] = None
-    source = tmp_path / f"in.{kind}"
-    write = {"parquet": rows.to_parquet, "jsonl": lambda p: rows.to_json(p, orient="records", lines=True)}
-    sep = "\t" if kind == "tsv" else ","
-    write.get(kind, lambda p: rows.to_csv(p, index=False, sep=sep))(source)
-    done = predict_file(model, source, tmp_path / f"out.{kind}", piece=20)
-    assert (done.rows, done.without_text, done.first_without_text) == (95, 2, [3, 50])
-    out = read_rows(done.out)
-    assert out["id"].astype(str).str.zfill(3).tolist() == rows["id"].tolist()
-    expected = model.predict_df(rows.dropna())
-    assert out["label"].dropna().tolist() == expected["label"].tolist() and out["label"].isna().sum() == 2
-    np.testing.assert_allclose(out["prob_good"].dropna(), expected["prob_good"], atol=1e-5)
-
-
-def test_a_file_with_bad_lines_and_a_name_that_is_taken(model, tmp_path):
-    (tmp_path / "in.csv").write_text("headline,label\na warm film,1\nx,y,z\n\xff bad,2\n", encoding="latin-1")
-    done = predict_file(model, tmp_path / "in.csv", tmp_path / "out.csv", text_col=["headline"])
-    assert done.rows == 2 and len(done.skipped) == 1 and "line 3" in done.skipped[0]
-    assert read_rows(done.out).columns.tolist()[:3] == ["headline", "label", "predicted_label"]
-
-
-@pytest.mark.parametrize(
-    ("content", "out", "told"),
-    [
-        ("a,b\n1,2\n", "out.csv", r"has no column 'text'; it has \['a', 'b'\]"),
-        ("", "out.csv", "cannot be read"),
-        ("text\n", "out.csv", "has no rows"),
-        ("text\na\n", "out.xlsx", r"ends in '\.xlsx'; known are"),
-    ],
-)
-def test_files_that_cannot_be(model, tmp_path, content, out, told):
-    (tmp_path / "in.csv").write_text(content)
-    with pytest.raises(ValueError, match=told):
-        predict_file(model, tmp_path / "in.csv", tmp_path / out)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv"]  # nothing half written
-    with pytest.raises(ValueError, match="is no file here"):
-        predict_file(model, tmp_path / "none.csv", tmp_path / "out.csv")

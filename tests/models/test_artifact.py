@@ -197,51 +197,6 @@ def test_classes_that_json_cannot_hold(make, reviews, tmp_path):
         learn.save_artifact(tmp_path / "k")
 
 
-def test_the_card_is_one_the_hub_reads(trained, tmp_path):
-    from huggingface_hub import ModelCard
-
-    folder = trained("bins").save_artifact(tmp_path / "k")
-    card = ModelCard.load(folder / "README.md")
-    assert card.data.pipeline_tag == "text-classification" and card.data.library_name == "kickbert"
-    assert "one of the ordered classes under \\$" in card.text and "accuracy" in card.text
-
-
-@pytest.mark.parametrize("kind", ["roberta", "bert", "distilbert", "electra", "deberta-v2", "albert", "mpnet"])
-def test_plain_transformers_loads_it_too(kind, tiny_tok, reviews, tmp_path):
-    from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
-
-    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
-    if kind == "distilbert":
-        small = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64}
-    if kind in ("electra", "albert"):
-        small["embedding_size"] = 32
-    config = AutoConfig.for_model(kind, vocab_size=len(tiny_tok), pad_token_id=1, **small)
-    torch.manual_seed(0)
-    AutoModel.from_config(config).save_pretrained(tmp_path / "m")
-    tiny_tok.save_pretrained(tmp_path / "m")
-    learn = kickbert.learner_from_df(reviews, model=tmp_path / "m", precision="fp32", path=tmp_path, pooling="cls")
-    learn.fit_one_cycle(1, 4e-3)
-    learn.loss_func.temperature = 1.7
-    folder = learn.save_artifact(tmp_path / "k")
-    assert read_artifact(folder).metadata["plain transformers"]
-    plain = AutoModelForSequenceClassification.from_pretrained(folder).eval()
-    assert plain.config.id2label == {0: "bad", 1: "good"}
-    texts = reviews["text"].tolist()[:10]
-    given = tiny_tok(texts, padding=True, return_tensors="pt")
-    with torch.no_grad():
-        theirs = plain(given["input_ids"], attention_mask=given["attention_mask"]).logits.softmax(-1).numpy()
-    np.testing.assert_allclose(theirs, kickbert.load(folder, backend="torch").predict_proba(texts), atol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("how", "told"),
-    [({"pooling": "mean"}, "does not pool by 'mean'"), ({"label_col": "amount", "bins": 3}, "no ordered classes")],
-)
-def test_it_says_why_plain_transformers_does_not(make, rows, tmp_path, how, told):
-    artifact = read_artifact(make(rows, **how).save_artifact(tmp_path / "k"))
-    assert not artifact.metadata["plain transformers"] and told in artifact.card
-
-
 def test_a_half_copied_folder(trained, tmp_path):
     folder = trained().save_artifact(tmp_path / "k")
     shutil.copytree(folder, tmp_path / "copy")

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from itertools import pairwise
 
 import pytest
@@ -132,3 +134,27 @@ def test_dropout_of_the_attention_is_drawn_anew(tiny):
     first = model(x)
     torch.manual_seed(3)
     assert torch.equal(model(x), first)
+
+
+FRESH = """
+import sys, torch
+model = torch.load(sys.argv[1], weights_only=False).eval()
+out = model(torch.tensor([[0, 5, 6, 2]]))
+torch.save(out if isinstance(out, torch.Tensor) else out[0], sys.argv[1] + ".out")
+"""
+
+
+def test_a_pickled_model_runs_in_another_process(tiny, tmp_path):
+    body = AutoModel.from_pretrained(tiny).eval()
+    model = TextClassifier(Encoder(body), Head(32, 2)).eval()
+    assert body.config._attn_implementation == attention.NAME
+    x = torch.tensor([[0, 5, 6, 2]])
+    running = {}
+    for name, part in {"model": model, "body": body}.items():
+        torch.save(part, tmp_path / name)
+        command = [sys.executable, "-c", FRESH, str(tmp_path / name)]
+        running[name] = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    for name, expected in {"model": model(x), "body": body(x)[0]}.items():
+        errors = running[name].communicate(timeout=200)[1]
+        assert running[name].returncode == 0, errors
+        assert torch.equal(torch.load(tmp_path / f"{name}.out"), expected)

@@ -2,9 +2,10 @@ import warnings
 
 import pytest
 import torch
-from encoders import ARCHITECTURES, padded_batch, random_encoder
+from encoders import ARCHITECTURES, own_tokenizer, padded_batch, random_encoder
 from transformers import AutoConfig, AutoModel
 
+from kickbert.data.transforms import TextTokenizer
 from kickbert.models.encoder import LAYERS, Encoder, load_encoder
 
 
@@ -108,3 +109,40 @@ def test_loading_a_folder_says_nothing(tiny, capfd):
         assert load_encoder(tiny).n_layers == 2
     out = capfd.readouterr()
     assert out.out + out.err == ""
+
+
+@pytest.mark.parametrize(("kind", "extra"), [*ARCHITECTURES, ("deberta-v2", {"type_vocab_size": 2})])
+def test_a_pair_is_read_as_by_the_tokenizers_own_call(kind, extra):
+    encoder, hf = random_encoder(kind, **extra), own_tokenizer(kind)
+    body, typed = encoder.body, []
+    with torch.no_grad():
+        for name, parameter in body.named_parameters():
+            if "token_type" in name:
+                typed.append(parameter.normal_())  # as far apart as pretraining makes them
+    hf.model_max_length = 60
+    encoder.pair_separator = TextTokenizer(hf).pair_separator
+    body.config.pad_token_id = hf.pad_token_id
+    pairs = ["a bc", "a", "abc de f"], ["de", "fgh i j k", "g"]
+    batch = hf(*pairs, padding=True, return_tensors="pt")
+    ids, mask = batch["input_ids"], batch["attention_mask"].bool()
+    with torch.no_grad():
+        theirs, ours = body(**batch)[0], encoder(ids, mask)
+        assert torch.equal(ours[mask], theirs[mask])
+        for depth in range(encoder.n_layers + 1):
+            split = encoder.suffix(encoder.prefix(ids, mask, depth), mask, depth)
+            assert torch.equal(split[mask], ours[mask]), f"depth {depth}"
+        differ = not torch.equal(body(ids, mask.long())[0][mask], theirs[mask])
+    assert differ == (encoder.pair_separator is not None) == (bool(typed) and "token_type_ids" in batch and any(
+        batch["token_type_ids"].flatten().tolist()
+    ))  # fmt: skip
+
+
+def test_token_types_are_those_of_two_segments():
+    encoder = random_encoder("bert")
+    assert encoder.token_types(torch.tensor([[1, 5, 2, 6, 2]])) == {}
+    encoder.pair_separator = 2
+    types = encoder.token_types(torch.tensor([[1, 5, 2, 6, 2], [1, 2, 2, 2, 0], [1, 5, 5, 2, 0]]))["token_type_ids"]
+    assert types.tolist() == [[0, 0, 0, 1, 1], [0, 0, 1, 1, 1], [0, 0, 0, 0, 1]]  # what follows a row is masked
+    encoder = random_encoder("distilbert")
+    encoder.pair_separator = 2
+    assert encoder.pair_separator is None  # it has no types

@@ -1,12 +1,15 @@
 """Ordered buckets: where they are cut and how they are written."""
 
+import re
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kickbert.targets.binning import bin_edges, range_names, short_number
+from kickbert.targets.binning import bin_edges, range_names, read_numbers, short_number
 from kickbert.targets.fitting import fit_target
 
 
@@ -53,3 +56,64 @@ def test_short_numbers_are_short_and_right(value):
     unit = {"K": 1e3, "M": 1e6, "B": 1e9}.get(text[-1], 1)
     read = float(text.rstrip("KMB")) * unit
     assert abs(read - value) <= 0.06 * abs(value) and len(text) <= 8
+
+
+def test_numbers_kept_as_text_are_read_and_a_warning_says_so():
+    values = pd.Series(["1,200", "$35", "7.5", " 20 "], name="pledged")
+    with pytest.warns(UserWarning, match="column 'pledged' holds numbers as text; they are read with a decimal point"):
+        target = fit_target(values, bins=[30])
+    assert target.encode(values).tolist() == [1, 1, 0, 0] and target.decimal == "."
+
+
+@pytest.mark.parametrize(
+    ("cells", "decimal", "numbers"),
+    [
+        (["$1,000", "$35"], None, [1000, 35]),
+        (["1,234,567", "1,200"], None, [1234567, 1200]),
+        (["1,00,000", "1 200.5", "1'200", "−3", "1e3", ".5"], None, [100000, 1200.5, 1200, -3, 1000, 0.5]),
+        ([7.125, Decimal("1.125"), 3, "12"], None, [7.125, 1.125, 3, 12]),  # numbers are no text
+        (["1.000,50 €", "1.200", "3,5", "7"], ",", [1000.5, 1200, 3.5, 7]),
+        (["1,200", "1.200"], ".", [1200, 1.2]),
+    ],
+)
+def test_numbers_in_text(cells, decimal, numbers):
+    assert read_numbers(pd.Series(cells, dtype=object), decimal).tolist() == numbers
+
+
+@pytest.mark.parametrize(
+    ("cells", "readings"),
+    [
+        (["1.000,50", "35"], "'1.000,50', which is no number with a decimal point and 1000.5 with a decimal comma"),
+        (["1,200", "35"], "'1,200', which is 1200 with a decimal point and 1.2 with a decimal comma"),
+        (["1.250", "35"], "'1.250', which is 1.25 with a decimal point and 1250 with a decimal comma"),
+        (["€1.250", "7.5"], "'€1.250', which is 1.25"),
+        (["0,125"], "and 0.125 with a decimal comma; say which it is: decimal=',' or decimal='.'"),
+    ],
+)
+def test_a_decimal_comma_that_is_possible_is_refused_with_both_readings(cells, readings):
+    with pytest.raises(ValueError, match=re.escape(readings)):
+        read_numbers(pd.Series(cells, name="y"))
+
+
+@pytest.mark.parametrize(
+    ("cells", "decimal", "message"),
+    [
+        (["7.5", "3,5"], ",", r"1 of 2 cells of 'y' are no numbers, such as '7\.5' \(read with a decimal comma\)"),
+        (["12 34", "nan", None, "inf", "3 %"], ".", "5 of 5 cells of 'y' are no numbers, such as '12 34'"),
+        (["1"], "·", r"decimal='·' is not one of \['\.', ','\]"),
+    ],
+)
+def test_text_that_is_no_number(cells, decimal, message):
+    with pytest.raises(ValueError, match=message):
+        read_numbers(pd.Series(cells, name="y"), decimal)
+
+
+def test_later_rows_are_read_as_those_of_training_were():
+    values = pd.Series(["1.000,50", "3,5", "7", "12"], name="y")
+    with pytest.warns(UserWarning, match="with a decimal comma"):
+        target = fit_target(values, bins=[5, 100], decimal=",")
+    assert target.encode(pd.Series(["1,200", "1.200"])).tolist() == [0, 2]
+    assert target.encode(pd.Series([1.2, 1200])).tolist() == [0, 2]  # numbers are what they are
+    with pytest.warns(UserWarning):
+        number = fit_target(values, task="regression", decimal=",")
+    assert number.shown(number.encode(pd.Series(["1.000,50"]))[0]) == pytest.approx(1000.5)

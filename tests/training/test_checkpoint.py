@@ -1,48 +1,163 @@
+"""Checkpoints: whole or not at all, and read by the run that they are of alone."""
+
+import threading
+import warnings
+from functools import partial
+
 import pytest
 import torch
+from fastai.callback.core import Callback
+from fastai.callback.training import GradientClip
+from fastai.metrics import accuracy
+from fastai.optimizer import OptimWrapper
 from torch import nn
+from torch.nn import functional as F  # noqa: N812 - as torch's own documentation writes it
 
-from kickbert.training.checkpoint import load_phase, save_phase
-from kickbert.utils.hashing import digest
+from kickbert import Phase
+from kickbert.training.checkpoint import RunKey, first_states, load_phase, run_parts, save_phase, structure
+
+KEY = RunKey({"rows": "1", "loss": "2"})
 
 
 def test_what_a_run_trains_is_kept_and_the_rest_left_out(tmp_path):
     model, file = nn.Linear(3, 2), tmp_path / "deep" / "gradual.safetensors"
     weight = model.weight.detach().clone()
-    save_phase(file, {"weight": model.weight}, "key", [{"phase": "head", "accuracy": 0.5}])
+    save_phase(file, {"weight": model.weight}, KEY, [{"phase": "head", "accuracy": 0.5}])
     nn.init.zeros_(model.weight), nn.init.constant_(model.bias, 9)
-    assert load_phase(file, model, "key") == [{"phase": "head", "accuracy": 0.5}]
+    assert load_phase(file, model, KEY) == [{"phase": "head", "accuracy": 0.5}]
     assert torch.equal(model.weight, weight) and model.bias.tolist() == [9, 9]
     assert [p.name for p in file.parent.iterdir()] == ["gradual.safetensors"]
 
 
 def test_another_run_is_refused_and_no_checkpoint_is_none(tmp_path):
-    model = nn.Linear(1, 1)
-    assert load_phase(tmp_path / "none", model, "key") is None
-    save_phase(tmp_path / "a.safetensors", {"weight": model.weight}, "key", [])
-    with pytest.raises(
-        ValueError, match="of a run with other rows, model, schedule or seed; give those again, or start"
-    ):
-        load_phase(tmp_path / "a.safetensors", model, "another")
+    model, file = nn.Linear(1, 1), tmp_path / "a.safetensors"
+    assert load_phase(tmp_path / "none", model, KEY) is None
+    save_phase(file, {"weight": model.weight}, KEY, [])
+    with pytest.raises(ValueError, match="of a run with other loss; give the same again, or start afresh"):
+        load_phase(file, model, RunKey({"rows": "1", "loss": "3"}))
+    save_phase(file, {"weight": model.weight}, RunKey({"rows": "1"}, "loss: a lock"), [])
+    with pytest.raises(ValueError, match="of a run with other loss"):  # it could not be told then
+        load_phase(file, model, KEY)
 
 
 def test_a_kill_while_writing_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     model, file = nn.Linear(1, 1), tmp_path / "a.safetensors"
-    save_phase(file, {"weight": model.weight}, "key", [{"phase": "head"}])
+    save_phase(file, {"weight": model.weight}, KEY, [{"phase": "head"}])
     monkeypatch.setattr("kickbert.utils.atomic_files.os.replace", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        save_phase(file, {"weight": model.weight}, "key", [{"phase": "head"}, {"phase": "last layer"}])
-    assert load_phase(file, model, "key") == [{"phase": "head"}]
+        save_phase(file, {"weight": model.weight}, KEY, [{"phase": "head"}, {"phase": "last layer"}])
+    assert load_phase(file, model, KEY) == [{"phase": "head"}]
 
 
-def test_digest_sees_values_shapes_and_types():
-    one = torch.ones(4)
-    seen = [
-        digest("a"),
-        digest("b"),
-        digest([one]),
-        digest([one * 2]),
-        digest([one.reshape(2, 2)]),
-        digest([one.long()]),
-    ]
-    assert len(set(seen)) == 6 and digest("a", [one]) == digest("a", [torch.ones(4)])
+PHASES = [Phase("head", 3, 1, 1e-3)]
+
+
+def key(learn, phases=PHASES, cbs=None) -> RunKey:
+    return RunKey.of(run_parts(learn, phases, cbs, []))
+
+
+def own_loss(logits, targets):
+    return F.cross_entropy(logits, targets)
+
+
+@pytest.mark.parametrize(
+    ("own", "part"),
+    [
+        ({"loss": "focal"}, "loss"),
+        ({"loss": own_loss}, "loss"),
+        ({"class_weights": {"good": 2.0}}, "loss"),
+        ({"sampling": "balanced"}, "batches"),
+        ({"bs": 8}, "batches"),
+        ({"optimizer": "lamb"}, "optimizer"),
+        ({"optimizer": partial(OptimWrapper, opt=torch.optim.AdamW, eps=1e-4)}, "optimizer"),
+        ({"precision": "bf16"}, "precision"),
+        ({"dropout": 0.3}, "model"),
+        ({"pooling": "max"}, "model"),
+        ({"metrics": [accuracy]}, "metrics"),
+        ({"cbs": [GradientClip(1.0)]}, "callbacks"),
+        ({"max_length": 5}, "rows"),
+    ],
+)
+def test_what_a_run_depends_on(make, reviews, own, part):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # texts that are cut
+        one, same, other = make(reviews), make(reviews), make(reviews, **own)
+    assert key(one) == key(same) and not key(one).uncertain
+    assert [name for name, value in key(one).parts.items() if value != key(other).parts[name]] == [part]
+
+
+def test_further_things_that_it_depends_on(make, reviews):
+    learn = make(reviews)
+    before = key(learn)
+
+    def changed(now: RunKey) -> list[str]:
+        return [name for name, value in now.parts.items() if value != before.parts[name]]
+
+    assert changed(key(learn, [Phase("head", 3, 1, 1e-3, shape=lambda at: at)])) == ["phases"]
+    assert changed(key(learn, cbs=[GradientClip(0.5)])) == ["callbacks"]
+    learn.wd = 0.5
+    assert changed(key(learn)) == ["optimizer"]
+    learn.wd, learn.loss_func.temperature = 0.01, 2.0
+    assert changed(key(learn)) == []  # it is fitted after training
+    learn.model.encoder.layers[0].register_forward_hook(lambda *args: None)
+    assert changed(key(learn)) == ["model"]
+
+
+def test_training_changes_nothing_of_what_a_run_depends_on(make, reviews):
+    learn = make(reviews, metrics=[accuracy], cbs=[GradientClip(1.0)])
+    learn.first_weights = []
+    before = key(learn)
+    learn.fit_gradual(PHASES)
+    assert key(learn) == before
+
+
+def test_structure_is_of_all_but_the_weights():
+    one, same, other = nn.Linear(2, 2), nn.Linear(2, 2).eval(), nn.Linear(2, 2, bias=False)
+    assert structure(one) == structure(same)
+    assert structure(nn.Sequential(one, nn.GELU())) != structure(nn.Sequential(one, nn.ReLU()))
+    assert structure(nn.LayerNorm(2)) != structure(nn.LayerNorm(2, eps=1e-3)) and structure(one) == structure(other)
+
+
+class Counting(Callback):
+    count = 0
+
+
+def test_a_callback_is_known_as_it_was_first_whatever_learner_has_it(make, reviews):
+    counting = Counting()
+    first = first_states([counting])
+    learn = make(reviews, cbs=[counting])
+    counting.count = 5
+    assert first_states(counting) == first != first_states(GradientClip())
+    assert counting.learn is learn and first_states(["a", None]) == ["a", None]
+
+
+def test_what_cannot_be_told_is_not_resumed_and_says_why(make, reviews):
+    class Locked(Callback):
+        def __init__(self):
+            self.lock = threading.Lock()
+
+    learn = make(reviews)
+    ladder = learn.fit_gradual(PHASES, cbs=[Locked()])
+    again = make(reviews)
+    with pytest.warns(UserWarning, match="not resumed, .*: callbacks: the lock in 'Locked' may differ in another"):
+        trained = again.fit_gradual(PHASES, cbs=[Locked()], resume=True)
+    assert trained.drop(columns="seconds").equals(ladder.drop(columns="seconds"))
+    assert trained["seconds"].iloc[0] != ladder["seconds"].iloc[0]  # it was trained, not read
+    with pytest.raises(ValueError, match="of a run with other callbacks"):
+        make(reviews).fit_gradual(PHASES, resume=True)
+
+
+def test_another_run_is_not_taken_for_the_same(make, reviews):
+    make(reviews).fit_gradual(PHASES)
+    with pytest.raises(ValueError, match="of a run with other batches, precision, loss, optimizer; give the same"):
+        make(reviews, loss="focal", optimizer="radam", bs=8, precision="bf16").fit_gradual(PHASES, resume=True)
+
+
+def test_another_models_weights_are_not_taken_for_the_same(make, reviews):
+    everything = [Phase("everything", 0, 1, 1e-3)]
+    make(reviews).fit_gradual(everything)
+    other = make(reviews)
+    with torch.no_grad():
+        next(other.model.encoder.parameters()).add_(1)
+    with pytest.raises(ValueError, match="of a run with other weights"):
+        other.fit_gradual(everything, resume=True)

@@ -62,14 +62,16 @@ def several(reviews) -> pd.DataFrame:
 def test_several_labels_as_lists_strings_and_columns(make, several):
     as_text = several.assign(label=several["label"].map("|".join))
     as_columns = several.assign(**{n: [int(n in found) for found in several["label"]] for n in ("good", "story")})
+    multi_hot = several.assign(label=[[int("good" in row), int("story" in row)] for row in several["label"]])
     ways = [(several, {}), (as_text, {"label_delim": "|"}), (as_columns, {"label_col": ["good", "story"]})]
+    ways.append((multi_hot, {"labels": ["good", "story"]}))
     targets = []
     for df, how in ways:
         learn = make(df, **how)
         assert learn.dls.target.names == ["good", "story"]
         targets.append(learn.dls.target.encode(df[how.get("label_col", "label")]))
         assert len(learn.dls.train_ds) + len(learn.dls.valid_ds) == len(df)  # rows of no label count
-    assert (targets[0] == targets[1]).all() and (targets[0] == targets[2]).all()
+    assert all((targets[0] == codes).all() for codes in targets[1:])
 
 
 def test_several_labels_are_learnt_and_their_thresholds_tuned(make, several, tmp_path, capsys):

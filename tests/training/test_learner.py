@@ -1,4 +1,5 @@
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -14,9 +15,9 @@ from fastai.callback.schedule import minimum, valley
 from fastai.callback.tracker import EarlyStoppingCallback, SaveModelCallback
 from fastai.callback.training import GradientAccumulation, GradientClip
 from fastai.interpret import ClassificationInterpretation
-from fastai.learner import load_learner
 
-from kickbert import Phase, gradual_unfreezing, learner_from_df
+from kickbert import Cache, Phase, gradual_unfreezing, learner_from_df
+from kickbert.text import EDA
 
 
 def test_the_ladder_has_a_row_per_phase(make, reviews):
@@ -87,8 +88,17 @@ def test_seed_makes_fastais_own_fits_equal(make, reviews):
 RUN = """
 import sys, warnings; warnings.filterwarnings("ignore")
 import pandas as pd, kickbert, torch
+from fastai.callback.training import GradientClip
+
+def shout(text):
+    return text.upper()
+
+def loss(logits, targets):
+    return torch.nn.functional.cross_entropy(logits, targets)
+
 df = pd.read_csv(sys.argv[2])
-learn = kickbert.learner_from_df(df, model=sys.argv[1], path=sys.argv[3], precision="fp32", bs=8)
+how = {"cleaning": [shout], "loss": loss, "cbs": [GradientClip(1.0)]}
+learn = kickbert.learner_from_df(df, model=sys.argv[1], path=sys.argv[3], precision="fp32", bs=8, **how)
 phases = kickbert.gradual_unfreezing(4, layers=(0, 1, 2), epochs=(1, 40, 2), lr=1e-3)
 ladder = learn.fit_gradual(phases, resume="resume" in sys.argv)
 ladder.drop(columns="seconds").to_csv(sys.argv[4])
@@ -132,7 +142,7 @@ def test_resuming_what_is_done_or_never_began(make, reviews, capsys):
     again = make(reviews)
     assert again.fit_gradual(resume=True).equals(ladder) and "after 2 of 2 phases" in capsys.readouterr().out
     assert torch.equal(again.model.head.classifier.weight, learn.model.head.classifier.weight)
-    with pytest.raises(ValueError, match="of a run with other rows"):
+    with pytest.raises(ValueError, match="of a run with other rows; give the same again, or start afresh"):
         make(reviews.iloc[:100]).fit_gradual(resume=True)
 
 
@@ -140,17 +150,21 @@ def test_an_interrupted_cell_resumes_from_the_weights_of_its_last_phase(make, re
     """In a notebook the weights of the broken phase are still in memory; they must not leak into the resumed run."""
 
     class Interrupt(Callback):
+        armed = True
+
         def after_epoch(self):
-            if self.learn.phase_title.startswith("2/2") and self.epoch == 1:
+            if self.armed and self.learn.phase_title.startswith("2/2") and self.epoch == 1:
+                self.armed = False
                 raise KeyboardInterrupt
 
+    interrupt = Interrupt()
     phases = gradual_unfreezing(4, layers=(0, 2), epochs=(1, 3), lr=1e-3)
     whole = make(reviews)
     ladder = whole.fit_gradual(phases).drop(columns="seconds")
     learn = make(reviews, path=whole.path / "other")
     with pytest.raises(KeyboardInterrupt):
-        learn.fit_gradual(phases, cbs=[Interrupt()])
-    assert learn.fit_gradual(phases, resume=True).drop(columns="seconds").equals(ladder)
+        learn.fit_gradual(phases, cbs=[interrupt])
+    assert learn.fit_gradual(phases, resume=True, cbs=[interrupt]).drop(columns="seconds").equals(ladder)
     assert all(torch.equal(a, b) for a, b in zip(learn.model.parameters(), whole.model.parameters(), strict=True))
 
 
@@ -235,13 +249,59 @@ def test_fastais_callbacks_work(make, reviews):
     assert torch.equal(learn.model.head.classifier.weight, weights)
 
 
-@pytest.mark.filterwarnings("ignore:load_learner")
-def test_export_and_load(make, reviews, tmp_path):
+FRESH = """
+import pickle, sys, warnings; warnings.filterwarnings("ignore")
+import pandas as pd
+file, exported = sys.argv[1], sys.argv[1].endswith(".export")
+if exported:
+    from fastai.learner import load_learner
+    learn = load_learner(file)
+else:
+    learn = pickle.load(open(file, "rb"))
+learn.predict_df(pd.read_csv(sys.argv[2])).to_csv(f"{file}.csv")
+if not exported:
+    learn.fit(1)  # its rows came along
+"""
+
+
+def test_an_exported_and_a_pickled_learner_predict_alike_in_another_process(make, reviews, tmp_path):
     learn = make(reviews)
     learn.fit_gradual()
-    learn.export("k.pkl")
-    again = load_learner(tmp_path / "k.pkl")
-    assert again.predict_df(reviews).equals(learn.predict_df(reviews))
+    learn.export(tmp_path / "learn.export")
+    (tmp_path / "learn.pickle").write_bytes(pickle.dumps(learn))
+    csv = tmp_path / "reviews.csv"
+    reviews.to_csv(csv, index=False)
+    files = [tmp_path / "learn.export", tmp_path / "learn.pickle"]
+    loading = [
+        subprocess.Popen([sys.executable, "-c", FRESH, str(file), str(csv)], stderr=subprocess.PIPE, text=True)
+        for file in files
+    ]
+    for process in loading:
+        errors = process.communicate(timeout=200)[1]
+        assert process.returncode == 0, errors
+    learn.predict_df(reviews).to_csv(tmp_path / "expected.csv")
+    for file in files:
+        assert file.with_name(file.name + ".csv").read_text() == (tmp_path / "expected.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"label_col": "many"},
+        {"label_col": "amount", "bins": 2},
+        {"label_col": "amount", "task": "regression"},
+        {"augment": EDA(each_epoch=True), "optimizer": "adafactor", "loss": "focal", "sampling": "balanced"},
+        {"long": "windows", "max_length": 12, "stride": 2, "pooling": "mean", "cleaning": "auto", "cache": Cache()},
+    ],
+)
+def test_every_kind_of_learner_can_be_pickled(make, reviews, how):
+    many = [["a", "b"][: 1 + i % 2] for i in range(len(reviews))]
+    df = reviews.assign(many=many, amount=np.arange(len(reviews)) * 1.0)
+    learn = make(df, **how)
+    learn.fit(1)
+    again = pickle.loads(pickle.dumps(learn))
+    assert again.predict_df(df).equals(learn.predict_df(df))
+    again.fit(1)
 
 
 def test_interpretation_names_the_right_rows(make, reviews, capsys):

@@ -1,3 +1,8 @@
+"""Precision is chosen by what the processor has; cores by what the container allows."""
+
+import os
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -7,14 +12,36 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(
-    ("found", "chosen"), [({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16"), ({"avx512_f": True}, "fp32")]
+    ("capabilities", "precision"),
+    [({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16"), ({"avx512_f": True}, "fp32")],
 )
-def test_auto_takes_bf16_where_the_processor_has_it(monkeypatch, found, chosen):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
-    assert hardware.choose_precision("auto", CPU) == chosen
+def test_auto_takes_bf16_where_the_processor_has_it(monkeypatch, capabilities, precision):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert hardware.choose_precision("auto", CPU) == precision
     assert hardware.choose_precision("bf16", CPU) == "bf16" and hardware.choose_precision("fp32", CPU) == "fp32"
+
+
+def test_other_devices_have_no_bf16(monkeypatch):
+    assert not hardware.has_bf16(torch.device("meta"))
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)  # an older torch
+    assert not hardware.has_bf16(CPU)
 
 
 def test_unknown_precision():
     with pytest.raises(ValueError, match=r"precision='fp16' is not one of \['auto', 'fp32', 'bf16'\]"):
         hardware.choose_precision("fp16", CPU)
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"), [("max 100000", 8), ("150000 100000", 2), ("5000 100000", 1), ("9900000 100000", 8), (None, 8)]
+)
+def test_cores_are_those_of_the_containers_quota(monkeypatch, quota, cores):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+
+    def read_text(path: Path, encoding: str) -> str:
+        if quota is None:
+            raise FileNotFoundError(path)
+        return quota
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    assert hardware.cores() == cores

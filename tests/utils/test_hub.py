@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from transformers import AutoModel
+from transformers import AutoConfig, AutoModel
 
 from kickbert.models.encoder import load_encoder
 from kickbert.utils import hub
@@ -67,3 +67,11 @@ def test_the_pooling_of_a_sentence_encoder(tiny, tmp_path, minilm):
     (tmp_path / "1_Pooling").mkdir()
     (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
     assert hub.sentence_pooling(tmp_path) == "cls"
+
+
+def test_a_folder_without_weights_is_told_as_one(tmp_path):
+    AutoConfig.for_model("bert").save_pretrained(tmp_path)
+    with pytest.raises(
+        hub.UnavailableModel, match=r"is a folder that cannot be read \(.*; write it anew with save_pretrained"
+    ):
+        hub.load(AutoModel.from_pretrained, tmp_path)

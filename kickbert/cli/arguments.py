@@ -1,0 +1,15 @@
+"""Arguments and options that several commands have in common."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+KINDS = ".csv, .tsv, .jsonl, .txt (these also .gz), .parquet or .xlsx"
+Model = Annotated[Path, typer.Argument(help="folder that `kickbert train` wrote: models/k, or a version, models/k/v3")]
+Rows = Annotated[Path, typer.Argument(help=f"table of rows: {KINDS}")]
+Texts = Annotated[list[str] | None, typer.Option("--text", help="text column; repeat for several")]
+Encoding = Annotated[str | None, typer.Option(help="encoding of the text file, such as utf-8 or cp1252; else detected")]
+Separator = Annotated[str | None, typer.Option("--sep", help="column separator of the CSV file; else detected")]
+Backend = Annotated[str, typer.Option(help="onnx-int8, torch-bf16, onnx or torch; auto takes the fastest available")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]

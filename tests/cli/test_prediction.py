@@ -1,0 +1,43 @@
+"""A saved model at work: predictions of files, exports, timings."""
+
+import gzip
+import json
+
+import pytest
+
+
+def test_predict(kickbert, rows, served, tmp_path):
+    options = ["--model", served / "one", "--backend", "torch"]
+    done = kickbert("predict", rows, tmp_path / "out.csv", *options, "--json")
+    assert json.loads(done.stdout)["rows"] == 120, done.stderr
+    assert (tmp_path / "out.csv").read_text().startswith("text,label,predicted_label,confidence")
+    (tmp_path / "in.csv").write_bytes("id;text;\n1;schöner Film;\n2;;\n3;a;b;c;\n".encode("latin-1"))
+    done = kickbert("predict", tmp_path / "in.csv", tmp_path / "out.csv", *options)
+    told = " ".join(done.stdout.split())
+    assert "2 rows → " in told and "1 rows without text have no prediction: rows [1]" in told
+    assert "line 4 has 5 cells where the header has 3" in told and "in.csv was read with encoding 'cp1252'" in told
+    assert "schöner Film" in (tmp_path / "out.csv").read_text(encoding="utf-8")
+
+
+def test_a_file_that_was_cut_short_is_not_told_as_stopped(kickbert, served, tmp_path):
+    packed = gzip.compress("\n".join(["text", *(f"film {i * 7919 % 1000}" for i in range(2000))]).encode())
+    (tmp_path / "in.csv.gz").write_bytes(packed[:-100])
+    done = kickbert(
+        "predict", tmp_path / "in.csv.gz", tmp_path / "o.csv", "--model", served / "one", "--backend", "torch"
+    )
+    assert done.returncode == 1 and "in.csv.gz ends in the middle" in done.stderr and "stopped" not in done.stderr
+    assert not (tmp_path / "o.csv").exists()
+
+
+def test_bench(kickbert, rows, served):
+    done = kickbert("bench", served / "one", rows, "--batch-size", 4, "--seconds", 0.1, "--backend", "torch")
+    assert done.returncode == 0 and "texts per second" in done.stdout, done.stderr
+    assert "Backend torch, 1 workers" in done.stdout
+
+
+def test_export(kickbert, served, rows):
+    pytest.importorskip("onnxruntime", reason="the extra kickbert[export] is not installed")
+    done = kickbert("export", served / "two", rows)
+    assert done.returncode == 1 and done.stderr.startswith("error: text_col='more' is not a column of df")
+    done = kickbert("export", served / "one", rows, "--form", "onnx", "--json")
+    assert json.loads(done.stdout)[0]["form"] == "onnx", done.stderr

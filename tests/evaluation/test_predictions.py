@@ -1,0 +1,75 @@
+"""Predictions beside true labels: what goes together, what is misclassified, which rows can be evaluated."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from fastai.learner import load_learner
+
+from kickbert.evaluation.predictions import Predictions
+from kickbert.targets.fitting import fit_target
+
+PROBS = [[0.9, 0.1], [0.4, 0.6], [0.7, 0.3]]
+
+
+def test_labels_by_name_and_by_number():
+    by_name = Predictions.from_probabilities(["no", "yes", "yes"], PROBS, ["no", "yes"])
+    by_number = Predictions.from_probabilities([0, 1, 1], PROBS)
+    for predictions in (by_name, by_number):
+        assert predictions.y_true.tolist() == [0, 1, 1] and predictions.y_pred.tolist() == [0, 1, 0]
+        assert predictions.wrong.tolist() == [False, False, True]
+        assert predictions.confidence.tolist() == [0.9, 0.6, 0.7]
+    assert by_name.to_frame()["label"].tolist() == ["no", "yes", "no"]
+
+
+def test_several_labels_are_wrong_if_one_of_them_is():
+    predictions = Predictions.from_probabilities([[1, 0], [1, 1]], [[0.9, 0.2], [0.8, 0.3]], ["a", "b"])
+    assert predictions.wrong.tolist() == [False, True]
+    assert predictions.confidence.tolist() == pytest.approx([0.8, 0.7])  # of the least certain label
+    assert predictions.to_frame()["labels"].tolist() == [["a"], ["a"]]
+
+
+def test_numbers_are_in_their_own_unit():
+    values = pd.Series([10.0, 20.0, 60.0], name="price")
+    target = fit_target(values, task="regression")
+    codes = target.encode(values)
+    y_true, y_pred = Predictions(target, codes[:, None] + 0.0, codes[:, None], codes).numbers
+    assert y_true == pytest.approx([10, 20, 60], rel=1e-5) and y_pred == pytest.approx([10, 20, 60], rel=1e-5)
+
+
+def test_what_does_not_go_together():
+    with pytest.raises(ValueError, match="1 of 2 rows have probabilities that are no numbers"):
+        Predictions.from_probabilities([0, 1], [[0.5, 0.5], [np.nan, 1.0]])
+    with pytest.raises(
+        ValueError, match=r"y_true of shape \(3,\) and probabilities of shape \(2, 2\) do not go together"
+    ):
+        Predictions.from_probabilities([0, 1, 1], [[0.5, 0.5], [0.2, 0.8]])
+    with pytest.raises(ValueError, match="y_true holds 7, which is no class; classes are"):
+        Predictions.from_probabilities([0, 7], [[0.5, 0.5], [0.2, 0.8]])
+    with pytest.raises(ValueError, match="2 names for 3 columns"):
+        Predictions.from_probabilities([0], [[0.2, 0.3, 0.5]], ["a", "b"])
+
+
+def test_rows_that_cannot_be_evaluated_are_left_out(make, reviews):
+    learn, df = make(reviews), reviews.head(12).copy()
+    df.loc[0, "label"], df.loc[1, "text"], df.loc[2, "label"] = "ugly", None, None
+    with pytest.warns(UserWarning, match=r"1 rows of classes that training never saw \(ugly\).*rows \[0\]"):
+        predictions = Predictions.from_model(learn, df)
+    assert predictions.df.index.tolist() == list(range(3, 12)) and len(predictions.texts) == len(predictions) == 9
+    assert "ugly" in predictions.notes[0]
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="none of the 2 rows can be evaluated"):
+        Predictions.from_model(learn, df.head(2))
+
+
+def test_rows_without_labels_have_predictions_alone(make, reviews):
+    predictions = Predictions.from_model(make(reviews), reviews[["text"]])
+    assert predictions.y_true is None and predictions.probs.shape == (120, 2)
+    assert predictions.to_frame().columns[:2].tolist() == ["label", "confidence"]
+
+
+def test_validation_rows_and_a_learner_without_any(make, reviews, tmp_path):
+    learn = make(reviews)
+    predictions = Predictions.from_model(learn)
+    assert len(predictions) == len(learn.dls.valid_ds) and predictions.notes[0].startswith("validation rows")
+    learn.export(tmp_path / "learn.pkl")
+    with pytest.raises(ValueError, match="no validation rows; give a DataFrame"):
+        Predictions.from_model(load_learner(tmp_path / "learn.pkl"))

@@ -1,0 +1,36 @@
+"""Learning curves: the same rows judge all sizes, and a smaller size takes some of a larger one's rows."""
+
+import numpy as np
+import pytest
+
+from kickbert.data.splits import TEST, TRAIN
+from kickbert.experiments import by_size
+from kickbert.experiments.learning_curves import LEFT_OUT, smaller
+
+
+def short(learn):
+    learn.freeze()
+    learn.fit_one_cycle(4, 1e-2)
+
+
+@pytest.fixture
+def recipe(tiny) -> dict:
+    return {"model": tiny, "max_length": 16, "fit": short}
+
+
+def test_more_rows(reviews, recipe):
+    table = by_size(reviews, [10, 80], **recipe, folds=4, repeats=2)
+    assert table["rows"].tolist() == [10, 80, 10, 80] and table["repeat"].tolist() == [0, 0, 1, 1]
+    means = table.groupby("rows")["accuracy"].mean()
+    assert means[80] >= means[10]
+    with pytest.raises(ValueError, match="must be from 2 to"):
+        by_size(reviews, [10, 5000], **recipe, folds=3)
+
+
+def test_a_smaller_size_takes_some_of_a_larger_ones_rows():
+    part = np.array([TRAIN] * 40 + [TEST] * 10, dtype=object)
+    few, many = smaller(part, 5, seed=0), smaller(part, 20, seed=0)
+    assert [(few == TRAIN).sum(), (many == TRAIN).sum()] == [5, 20]
+    assert ((few == TRAIN) <= (many == TRAIN)).all()
+    assert (few[40:] == TEST).all() and (few[:40] != TRAIN).sum() == (few == LEFT_OUT).sum()
+    assert not (smaller(part, 5, seed=1) == few).all()

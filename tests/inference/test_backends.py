@@ -1,0 +1,87 @@
+"""The fastest backend that an artifact and a machine have; both give the same probabilities."""
+
+import numpy as np
+import pytest
+
+import kickbert
+from kickbert import ArtifactError
+from kickbert.inference import backends
+from kickbert.inference.backends import OnnxBackend, choose_backend, open_backend
+from kickbert.models.artifact import add_file, read_artifact
+
+
+@pytest.fixture
+def artifact(served):
+    return read_artifact(served / "two")
+
+
+@pytest.mark.parametrize(
+    ("installed", "exported", "fast_bf16", "chosen"),
+    [
+        ({"onnxruntime", "torch"}, ["model.int8.onnx", "model.onnx"], True, "onnx-int8"),
+        ({"onnxruntime", "torch"}, ["model.onnx"], True, "torch-bf16"),
+        ({"onnxruntime", "torch"}, ["model.onnx"], False, "onnx"),
+        ({"onnxruntime"}, ["model.onnx"], None, "onnx"),
+        ({"torch"}, ["model.int8.onnx"], False, "torch"),
+        ({"torch"}, [], False, "torch"),
+    ],
+)
+def test_auto_takes_the_fastest(make, reviews, tmp_path, monkeypatch, installed, exported, fast_bf16, chosen):
+    folder = make(reviews).save_artifact(tmp_path / "k")
+    for name in exported:
+        add_file(read_artifact(folder), name, lambda part: part.write_bytes(b"graph"))
+    monkeypatch.setattr(backends, "_installed", lambda package: package in installed)
+    monkeypatch.setattr(backends, "_fast_bf16", lambda: fast_bf16)
+    assert choose_backend(read_artifact(folder)) == chosen
+
+
+def test_what_cannot_be_chosen(artifact, monkeypatch):
+    with pytest.raises(ArtifactError, match=r"needs model\.onnx, which .* has not; make it: kickbert export"):
+        choose_backend(artifact, "onnx")
+    with pytest.raises(ValueError, match="backend='tensorrt' is not one of"):
+        choose_backend(artifact, "tensorrt")
+    monkeypatch.setattr(backends, "_installed", lambda package: False)
+    with pytest.raises(ArtifactError, match="has no exported model, and torch is not installed here"):
+        choose_backend(artifact)
+
+
+def test_padding_does_not_change_torchs_probabilities(artifact):
+    backend = open_backend(artifact, "torch")
+    ids, mask = np.array([[0, 20, 21, 2]]), np.ones((1, 4), dtype=np.int64)
+    probs = backend(ids, mask, None)
+    padded = backend(np.pad(ids, ((0, 0), (0, 3)), constant_values=1), np.pad(mask, ((0, 0), (0, 3))), None)
+    assert probs.shape == (1, 2) and probs.dtype == np.float32
+    np.testing.assert_allclose(padded, probs, atol=1e-6)
+    half = open_backend(artifact, "torch-bf16")(ids, mask, None)
+    assert half.dtype == np.float32 and 0 < np.abs(half - probs).max() < 0.05
+
+
+def test_inputs_of_onnx_go_by_position(tmp_path):
+    """The third was called "share" in version 0.1."""
+    onnx = pytest.importorskip("onnx", reason="the extra kickbert[export] is not installed")
+    pytest.importorskip("onnxruntime")
+    ints, floats = onnx.TensorProto.INT64, onnx.TensorProto.FLOAT
+    inputs = [onnx.helper.make_tensor_value_info(name, kind, [None, None])
+              for name, kind in (("input_ids", ints), ("attention_mask", ints), ("share", floats))]  # fmt: skip
+    output = onnx.helper.make_tensor_value_info("probabilities", floats, [None, None])
+    nodes = [
+        onnx.helper.make_node("Mul", ["input_ids", "attention_mask"], ["product"]),
+        onnx.helper.make_node("Cast", ["product"], ["rows"], to=floats),
+        onnx.helper.make_node("MatMul", ["share", "rows"], ["probabilities"]),
+    ]
+    graph = onnx.helper.make_graph(nodes, "mean", inputs, [output])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=9)
+    onnx.save(model, tmp_path / "model.onnx")
+    backend = OnnxBackend(tmp_path / "model.onnx", "onnx", threads=1)
+    weights = np.full((1, 2), 0.5, dtype=np.float32)
+    probs = backend(np.array([[1, 2], [3, 4]]), np.array([[1, 1], [1, 0]]), weights)
+    np.testing.assert_allclose(probs, [[2, 1]])
+    assert backend.workers == 1
+
+
+def test_a_changed_export_is_not_run(make, reviews, tmp_path):
+    folder = make(reviews).save_artifact(tmp_path / "k")
+    add_file(read_artifact(folder), "model.onnx", lambda part: part.write_bytes(b"graph"))
+    (folder / "model.onnx").write_bytes(b"other")
+    with pytest.raises(ArtifactError):
+        kickbert.load(folder, "onnx")

@@ -1,0 +1,100 @@
+"""Files of any size: every row predicted, in its order, beside what it had."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kickbert
+from kickbert.data.table_files import read_rows
+from kickbert.inference.batch_prediction import output_columns, predict_file
+
+
+@pytest.fixture(scope="module")
+def model(served):
+    return kickbert.load(served / "one", backend="torch")
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "csv.gz", "jsonl", "parquet", "xlsx"])
+def test_files_of_every_kind_keep_their_order(model, tmp_path, kind):
+    pytest.importorskip({"parquet": "pyarrow", "xlsx": "openpyxl"}.get(kind, "json"))
+    rows = pd.DataFrame({"id": [f"{i:03}" for i in range(95)], "text": [f"a warm film {i}" for i in range(95)]})
+    rows.loc[[3, 50], "text"] = None
+    source = tmp_path / f"in.{kind}"
+    write = {
+        "parquet": rows.to_parquet,
+        "jsonl": lambda p: rows.to_json(p, orient="records", lines=True),
+        "xlsx": lambda p: rows.to_excel(p, index=False),
+    }
+    sep = "\t" if kind == "tsv" else ","
+    write.get(kind, lambda p: rows.to_csv(p, index=False, sep=sep))(source)
+    done = predict_file(model, source, tmp_path / f"out.{kind}", piece=20)
+    assert (done.rows, done.without_text, done.first_without_text) == (95, 2, [3, 50])
+    out = read_rows(done.out)
+    assert out["id"].astype(str).str.zfill(3).tolist() == rows["id"].tolist()
+    expected = model.predict_df(rows.dropna())
+    assert out["label"].dropna().tolist() == expected["label"].tolist() and out["label"].isna().sum() == 2
+    np.testing.assert_allclose(out["prob_good"].dropna(), expected["prob_good"], atol=1e-5)
+
+
+def test_a_file_with_bad_lines_and_a_name_that_is_taken(model, tmp_path):
+    (tmp_path / "in.csv").write_text("headline,label\na wärm film,1,\nx,y,z\n\xff bad,2\n", encoding="latin-1")
+    done = predict_file(model, tmp_path / "in.csv", tmp_path / "out.csv", text_col=["headline"])
+    assert done.rows == 2 and len(done.skipped) == 1 and "line 3" in done.skipped[0]
+    assert len(done.notes) == 1 and "encoding 'cp1252'" in done.notes[0]
+    out = read_rows(done.out)
+    assert out.columns.tolist()[:3] == ["headline", "label", "predicted_label"] and out["label"].tolist() == [1, 2]
+    assert out["headline"].tolist() == ["a wärm film", "ÿ bad"]
+    done = predict_file(model, tmp_path / "in.csv", done.out, text_col=["headline"], encoding="cp1250", sep=",")
+    assert read_rows(done.out)["headline"][1] == "˙ bad" and not done.notes
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_predicting_twice_replaces_what_the_first_run_wrote(model, tmp_path, labelled):
+    header, cells = ("text,label", ",x") if labelled else ("text", "")
+    (tmp_path / "in.csv").write_text(f"{header}\na warm film{cells}\n")
+    once = predict_file(model, tmp_path / "in.csv", tmp_path / "once.csv")
+    twice = predict_file(model, once.out, tmp_path / "twice.csv")
+    assert twice.out.read_text() == once.out.read_text() and not once.notes
+    decision = "predicted_label" if labelled else "label"
+    assert twice.notes == [
+        f"columns of an earlier prediction were replaced: {decision}, confidence, prob_bad, prob_good"
+    ]
+
+
+def test_no_name_comes_twice():
+    assert output_columns(["label", "confidence", "predicted_label"], ["label", "confidence", "prob_a"]) == (
+        [],
+        {"label": "predicted_label_2", "confidence": "predicted_confidence", "prob_a": "prob_a"},
+    )
+    assert output_columns(["value"], ["value"]) == ([], {"value": "predicted_value"})
+
+
+def test_classes_that_are_numbers_stay_whole(tiny, reviews, tmp_path):
+    learn = kickbert.learner_from_df(reviews.assign(label=reviews["label"].eq("good").astype(int)), model=tiny)
+    lines = [{"text": None}, {"text": "a film"}, {"late": 1, "text": "a story"}]
+    (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    for name in ("out.csv", "out.parquet"):
+        done = predict_file(learn, tmp_path / "in.jsonl", tmp_path / name, piece=1)
+        out = read_rows(done.out)
+        assert out["label"].dtype == "Int64" and set(out["label"][1:]) <= {0, 1}, name
+        assert out["late"].notna().tolist() == [False, False, True] and done.first_without_text == [0]
+
+
+@pytest.mark.parametrize(
+    ("content", "out", "told"),
+    [
+        ("a,b\n1,2\n", "out.csv", r"has no column 'text'; it has \['a', 'b'\]"),
+        ("", "out.csv", "cannot be read"),
+        ("text\n", "out.csv", "has no rows"),
+        ("text\na\n", "out.txt", r"ends in '\.txt'; known are"),
+    ],
+)
+def test_files_that_cannot_be(model, tmp_path, content, out, told):
+    (tmp_path / "in.csv").write_text(content)
+    with pytest.raises(ValueError, match=told):
+        predict_file(model, tmp_path / "in.csv", tmp_path / out)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv"]  # nothing half written
+    with pytest.raises(ValueError, match="is no file here"):
+        predict_file(model, tmp_path / "none.csv", tmp_path / "out.csv")

@@ -1,0 +1,72 @@
+"""The graph in a file is the whole model, of any number of rows and tokens; what fails says so in a sentence."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from kickbert import ArtifactError
+from kickbert.inference import onnx_graphs
+from kickbert.inference.backends import OnnxBackend, open_backend
+from kickbert.inference.onnx_graphs import FORMS, write_onnx
+from kickbert.models.artifact import read_artifact
+
+pytest.importorskip("onnxruntime", reason="the extra kickbert[export] is not installed")
+IDS = np.array([[0, 20, 21, 22, 2, 1], [0, 9, 2, 1, 1, 1], [0, 7, 8, 9, 10, 2]])
+MASK = (IDS != 1).astype(np.int64)
+
+
+@pytest.fixture(scope="module")
+def artifact(served):
+    return read_artifact(served / "one")
+
+
+@pytest.fixture(scope="module")
+def graph(artifact, tmp_path_factory):
+    """The artifact's model in ONNX, fp32."""
+    import onnx
+
+    file = tmp_path_factory.mktemp("graph") / "model.onnx"
+    write_onnx(artifact, file)
+    model = onnx.load(file)
+    del model.graph.value_info[:]
+    return model
+
+
+@pytest.mark.parametrize(("form", "atol"), [("onnx", 1e-5), ("onnx-fp16", 0.01), ("onnx-int8", 0.1)])
+def test_a_graph_gives_the_probabilities_of_torch(artifact, graph, tmp_path, form, atol):
+    import onnx
+
+    name, write = FORMS[form]
+    write(artifact, onnx.ModelProto.FromString(graph.SerializeToString()), tmp_path / name)
+    backend, torch_backend = OnnxBackend(tmp_path / name, form, 1), open_backend(artifact, "torch")
+    assert backend.inputs == ["input_ids", "attention_mask"]
+    for rows, tokens in ((3, 6), (1, 6), (1, 3)):
+        inputs = IDS[:rows, :tokens], MASK[:rows, :tokens], None
+        probs = backend(*inputs)
+        assert probs.dtype == np.float32 and probs.shape == (rows, 2)
+        np.testing.assert_allclose(probs, torch_backend(*inputs), atol=atol)
+
+
+def test_int8_has_a_scale_for_each_channel(artifact, graph, tmp_path):
+    import onnx
+
+    name, write = FORMS["onnx-int8"]
+    write(artifact, onnx.ModelProto.FromString(graph.SerializeToString()), tmp_path / name)
+    quantized = onnx.load(tmp_path / name).graph
+    weights = {w.name: onnx.numpy_helper.to_array(w) for w in quantized.initializer}
+    matrices = [w for w in weights.values() if w.dtype == np.int8 and w.ndim == 2 and min(w.shape) > 2]
+    assert matrices and max(np.abs(w.astype(int)).max() for w in matrices) <= 64  # seven bits
+    assert max(scale.size for key, scale in weights.items() if key.endswith("_scale")) >= 32
+
+
+def test_what_cannot_be_exported(artifact, tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError("unsupported operator\nand a page of graph")
+
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    level = logging.root.manager.disable
+    with pytest.raises(ArtifactError, match=r"cannot export this roberta model \(RuntimeError: unsupported operator\)"):
+        onnx_graphs.write_onnx(artifact, tmp_path / "model.onnx")
+    assert logging.root.manager.disable == level

@@ -1,0 +1,106 @@
+"""A target column becomes a task, and a target learnt from the training rows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kickbert.targets.fitting import fit_target, guess_task
+from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE
+
+
+@pytest.mark.parametrize(
+    ("values", "how", "task"),
+    [
+        (["a", "b"] * 5, {}, SINGLE),
+        (list(range(10)) * 2, {}, SINGLE),
+        ([1.5, 2.5] * 20, {}, SINGLE),
+        (list(np.linspace(0, 9, 150)), {}, REGRESSION),
+        (list(range(150)) * 2, {}, REGRESSION),
+        (list(range(150)), {}, SINGLE),  # numbers that are all different may well be row numbers
+        ([1.0, 2.0, 3.0], {"bins": 2}, ORDINAL),
+        (pd.Categorical(["s", "l"], categories=["s", "l"], ordered=True), {}, ORDINAL),
+        (["a|b", "a"], {"delim": "|"}, MULTI),
+        ([["a"], []], {}, MULTI),
+        ([("a", "b"), {"b"}], {}, MULTI),
+    ],
+)
+def test_the_task_is_guessed(values, how, task):
+    assert guess_task(pd.Series(values, name="y"), **how) == task
+
+
+def test_buckets_have_the_mean_of_their_rows():
+    target = fit_target(pd.Series([0.0, 2, 10, 30], name="usd"), bins=[5, 100])
+    assert target.task == ORDINAL and target.centers == (1, 20, 100)  # the last has no row: the middle of its borders
+    frame = target.frame(np.array([[0.5, 0.5, 0.0]]), np.array([0]), pd.Index([7]))
+    assert frame.columns.tolist()[:3] == ["label", "confidence", "expected"]
+    assert frame.loc[7, "expected"] == pytest.approx(10.5) and frame.loc[7, "label"] == target.names[0]
+
+
+def test_ordered_categories_keep_their_order():
+    sizes = pd.Series(pd.Categorical(["l", "s", "m", "s"], categories=["s", "m", "l", "xl"], ordered=True))
+    target = fit_target(sizes)
+    assert target.task == ORDINAL and target.classes == ("s", "m", "l")
+    assert target.encode(sizes).tolist() == [2, 0, 1, 0]
+    with pytest.raises(ValueError, match=r"ordered pd\.Categorical"):
+        fit_target(pd.Series(["s", "m"]), task=ORDINAL)
+
+
+@pytest.mark.parametrize(
+    ("values", "how", "message"),
+    [
+        (["a", "b", "7"], {"bins": 2}, "2 of 3 cells of 'y' are no numbers, such as 'a'.*leave bins out"),
+        ([1.0, 1.0, 2.0], {"bins": 4}, r"2 distinct values \[1.0, 2.0\] cannot fill bins=4"),
+        ([1.0, 2.0, 3.0], {"bins": 1}, "bins=1 is too few"),
+        ([1.0, 2.0, 3.0], {"bins": [5, 3]}, "ascending inner edges"),
+        ([1.0, np.inf, 3.0], {"bins": 2}, r"1 of 3 cells of 'y' are not finite: rows \[1\]"),
+        ([1.0, -np.inf, 3.0], {"task": REGRESSION}, "not finite"),
+        ([2.0, 2.0], {"task": REGRESSION}, "one number only"),
+        (["a", "b"], {"task": REGRESSION}, "are no numbers"),
+        (["a", "a"], {}, "holds one class only"),
+        (list("abcdef"), {}, "6 different values in 6 rows"),
+        (list(range(150)), {}, "for a number bins=4 or task='regression'"),
+        ([1.0, 2.0], {"task": "ordnal"}, "task='ordnal' is not one of"),
+        ([1.0, 2.0], {"task": REGRESSION, "bins": 2}, "leave one of them out"),
+        (["a", "a"], {"delim": ";"}, r"holds 1 labels, \['a'\]; is label_delim=';'"),
+    ],
+)
+def test_bad_targets(values, how, message):
+    with pytest.raises(ValueError, match=message):
+        fit_target(pd.Series(values, name="y"), **how)
+
+
+def test_labels_say_the_order_of_the_classes():
+    values = pd.Series(["high", "low", "high"], name="size")
+    target = fit_target(values, labels=["low", "high"])
+    assert target.classes == ("low", "high") and target.encode(values).tolist() == [1, 0, 1]
+    ordinal = fit_target(values, labels=["low", "high"], task=ORDINAL)
+    assert ordinal.task == ORDINAL and ordinal.classes == ("low", "high")
+    with pytest.warns(UserWarning, match=r"no training row has \['mid'\] of labels"):
+        assert fit_target(values, labels=["low", "mid", "high"]).classes == ("low", "mid", "high")
+    buckets = fit_target(pd.Series([1.0, 2, 3, 4]), bins=2, labels=["little", "much"])
+    assert buckets.names == ["little", "much"] and buckets.encode(pd.Series([1, 9])).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("values", "how", "message"),
+    [
+        (["a", "b"], {"labels": "ab"}, "labels='ab' is one string; give a list"),
+        (["a", "b", "c"], {"labels": ["a", "b"]}, r"'y' holds 'c', which is not one of labels=\['a', 'b'\]"),
+        ([["a"], ["c", "b"]], {"labels": ["a", "b"]}, r"'y' holds 'c', which is not one of labels"),
+        ([[1, 0, 1], [0, 1, 0]], {"labels": ["a", "b"]}, r"are 2 names, and the lists of column 'y' have 3 places"),
+        ([1.0, 2.0, 3.0, 4.0], {"bins": 2, "labels": ["a", "b", "c"]}, "name 3 buckets, and bins=2 make 2"),
+        ([1.0, 2.0], {"task": REGRESSION, "labels": ["a", "b"]}, "a number has none; leave labels out"),
+        ([1, "1", 2, 2], {}, r"two classes of column 'y' are both written '1' \(int and str\)"),
+        ([[1, 2], ["1"]], {}, r"two classes of column 'y' are both written '1' \(int and str\)"),
+        ([1.0, 2.0, 3.0, 4.0], {"bins": [1.5, 2.5, 3.5], "form": lambda v: "x"}, "are both written 'x–x'"),
+        ([[1, 0], [0, 1]], {"task": SINGLE}, r"holds lists, such as \[1, 0\].*one-hot lists \.map\(np\.argmax\)"),
+    ],
+)
+def test_labels_that_cannot_be(values, how, message):
+    with pytest.raises(ValueError, match=message):
+        fit_target(pd.Series(values, name="y"), **how)
+
+
+def test_columns_of_one_name_are_refused():
+    with pytest.raises(ValueError, match=r"two classes of label_col=\[1, '1'\] are both written '1'"):
+        fit_target(pd.DataFrame({1: [0, 1], "1": [1, 0]}))

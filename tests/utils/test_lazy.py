@@ -1,0 +1,64 @@
+"""Names of a package are imported when they are used; old ones say where they went."""
+
+import importlib
+import sys
+import types
+
+import pytest
+
+from kickbert.utils import lazy
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package `lazily` of two modules, of which `heavy` has the public name `Thing`."""
+    home = tmp_path / "lazily"
+    home.mkdir()
+    (home / "heavy.py").write_text("import warnings\nwarnings.warn('old', FutureWarning)\nThing = 7\n")
+    (home / "light.py").write_text("other = 1\n")
+    (home / "__init__.py").write_text(
+        "from kickbert.utils.lazy import attach\n"
+        "__getattr__, __dir__, __all__ = attach(__name__, {'heavy': ['Thing'], 'light': []})\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("lazily")
+    for name in [name for name in sys.modules if name.startswith("lazily")]:
+        del sys.modules[name]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_name_is_imported_on_first_use_and_without_its_warnings(package):
+    assert "lazily.heavy" not in sys.modules
+    assert package.Thing == 7 and package.light.other == 1
+    assert "Thing" in vars(package)  # kept, so that the next use costs nothing
+    assert dir(package) == ["Thing", "heavy", "light"] and package.__all__ == ["Thing"]
+
+
+def test_an_unknown_name_offers_the_nearest_or_all(package):
+    with pytest.raises(AttributeError, match="'lazily' has no attribute 'Thingy'; did you mean 'Thing'"):
+        package.Thingy  # noqa: B018
+    with pytest.raises(AttributeError, match=r"has no attribute 'zzz'; it has \['Thing', 'heavy', 'light'\]"):
+        package.zzz  # noqa: B018
+
+
+def test_an_old_name_says_where_it_is(package, monkeypatch):
+    monkeypatch.setitem(lazy.NAMES, "lazily.Old", "lazily.heavy.Thing")
+    with pytest.raises(AttributeError, match=r"has no attribute 'Old'; it is lazily\.heavy\.Thing now"):
+        package.Old  # noqa: B018
+
+
+def test_modules_that_moved(monkeypatch):
+    finder = lazy.MovedModules()
+    monkeypatch.setitem(lazy.MODULES, "kickbert.gone", "kickbert.utils.messages")
+    with pytest.raises(ModuleNotFoundError, match=r"^kickbert.gone moved to kickbert.utils.messages$"):
+        finder.find_spec("kickbert.gone")
+    assert finder.find_spec("json") is None
+
+
+def test_an_alias_looks_its_names_up_in_the_real_module(monkeypatch):
+    monkeypatch.setitem(lazy.ALIASES, "kickbert.renamed", "kickbert.utils.messages")
+    from kickbert.utils import messages
+
+    spec = lazy.MovedModules().find_spec("kickbert.renamed")
+    module = spec.loader.create_module(spec)
+    assert isinstance(module, types.ModuleType) and module.shorten is messages.shorten

@@ -1,0 +1,24 @@
+"""Parts of messages: the nearest name, row labels, shortened texts."""
+
+import numpy as np
+import pandas as pd
+
+from kickbert.utils.messages import nearest, row_names, shorten
+
+
+def test_the_nearest_name_is_offered_and_a_far_one_is_not():
+    assert nearest("lable", ["text", "label"]) == "; did you mean 'label'?"
+    assert nearest("zzz", ["text", "label"]) == nearest("x", []) == ""
+    assert nearest(7, ["7", "8"]) == "; did you mean '7'?"
+
+
+def test_rows_by_mask_and_by_place():
+    index = pd.Index(list("abcdefg"))
+    assert row_names(np.array([0, 2]), index) == row_names(np.array([1, 0, 1, 0, 0, 0, 0], bool), index) == "['a', 'c']"
+    assert row_names(np.arange(7), index) == "['a', 'b', 'c', 'd', 'e'] and 2 more"
+    assert row_names(np.arange(1_205), pd.RangeIndex(1_205)) == "[0, 1, 2, 3, 4] and 1,200 more"
+
+
+def test_a_text_is_cut_to_its_width_on_one_line():
+    assert shorten("  a\tlong\n text ", 11) == "a long text" and shorten("a long text", 10) == "a long te…"
+    assert len(shorten("x" * 99, 10)) == 10 and shorten("", 5) == ""

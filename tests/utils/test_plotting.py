@@ -1,0 +1,39 @@
+"""A user's text is drawn letter by letter; axes are the ones passed or new ones."""
+
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.cbook import is_math_text
+
+from kickbert.utils.plotting import COLOURS, LINES, axes_of, literal
+
+TEXTS = ["$1–2$", "a_b^c", "<b>", r"a\$b$c", "$", "$$", r"\\", "%d {x}", "😀", "שלום"]
+
+
+@pytest.fixture
+def ax():
+    figure, ax = plt.subplots()
+    yield ax
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_is_drawn_is_the_text_itself(ax, text):
+    assert not is_math_text(literal(text))
+    drawn, math = ax.text(0, 0, literal(text))._preprocess_math(literal(text))
+    assert drawn == text and math is False
+
+
+def test_a_text_is_one_short_line():
+    assert literal("a\n  b") == "a b" and literal("x" * 1000, width=8) == "x" * 7 + "…" and literal(7) == "7"
+    assert literal("$" * 5, width=3) == r"\$\$…"  # cut before it is escaped, or an escape would be cut in two
+
+
+def test_axes_of_a_new_figure_and_those_passed(ax):
+    assert axes_of(ax) is ax
+    new = axes_of(None, (3, 2))
+    assert new is not ax and new.figure.get_size_inches().tolist() == [3, 2]
+    plt.close(new.figure)
+
+
+def test_lines_differ_in_colour():
+    assert len(set(LINES)) == len(set(COLOURS)) == 8
