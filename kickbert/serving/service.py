@@ -24,6 +24,7 @@ from kickbert.targets.outputs import prediction_records
 from kickbert.utils.batching import length_batches
 
 PIECE = 500  # rows of a file that are read at a time
+LONGER = "or start the service with a longer --timeout"
 CHARS = 2**20  # of texts that are tokenised at a time
 AREA = 2**18  # rows times tokens squared of a call: what attention takes, 13 MB of scores with twelve heads
 
@@ -185,7 +186,7 @@ class Service:
         try:
             rows = await asyncio.wait_for(self.batcher([(model, text) for text in texts]), seconds)
         except TimeoutError:
-            raise _too_long(seconds, "send fewer or shorter texts at a time") from None
+            raise _too_long(seconds, f"send fewer or shorter texts at a time, {LONGER}") from None
         self.telemetry.texts.inc(len(texts))
         probs = np.stack(list(rows))
         predictions = prediction_records(model.target, probs, model.decide(probs), min_confidence)
@@ -204,9 +205,10 @@ class Service:
         """
         if not _has_text(text):
             return {"label": None, "value": None, "words": []}
-        found = await self._job(lambda model: model.explain(text, label), self.settings.timeout, "send a shorter text")
-        words = [{"word": word, "score": float(score)} for word, score in zip(found.words, found.scores, strict=True)]
-        return {"label": found.label, "value": found.value, "words": words}
+        advice = f"send a shorter text, {LONGER}"
+        result = await self._job(lambda model: model.explain(text, label), self.settings.timeout, advice)
+        words = [{"word": w, "score": float(score)} for w, score in zip(result.words, result.scores, strict=True)]
+        return {"label": result.label, "value": result.value, "words": words}
 
     async def label(self, content: bytes) -> tuple[bytes, PredictedFile]:
         """A CSV file with predictions beside its rows, its formulas made harmless, and a report of the rows.
@@ -224,13 +226,15 @@ class Service:
             with TemporaryDirectory() as folder:
                 source, out = Path(folder) / "in.csv", Path(folder) / "out.csv"
                 source.write_bytes(content)
-                report = predict_file(model, source, out, piece=PIECE)
+                try:
+                    report = predict_file(model, source, out, piece=PIECE)
+                except ValueError as err:
+                    raise ValueError(str(err).replace(str(source), "the file")) from err
+                report.notes = [note.replace(source.name, "the file") for note in report.notes]
                 return escape_formulas(out), report
 
-        try:
-            return await self._job(predict, settings.file_timeout, "send fewer rows at a time, or use kickbert predict")
-        except ValueError as err:
-            raise ValueError(str(err).split("in.csv ", 1)[-1]) from err
+        advice = "send fewer rows at a time, use kickbert predict, or start the service with a longer --file-timeout"
+        return await self._job(predict, settings.file_timeout, advice)
 
     async def _job(self, work: Callable[[Predictor], Any], seconds: float, advice: str) -> Any:
         """Work in a thread, with a model that stops when time is up."""
