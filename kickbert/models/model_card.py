@@ -18,7 +18,7 @@ def model_card(info: dict[str, Any], plain: str) -> str:
     """The card, from what `kickbert.json` says.
 
     Args:
-        info: the facts.
+        info: the metadata.
         plain: whether, and how, transformers loads the folder by itself.
     """
     columns = info["text_col"]
@@ -30,13 +30,13 @@ def model_card(info: dict[str, Any], plain: str) -> str:
         "## How to use it",
         CODE.format(folder="<this folder>", example=example),
         f"{plain} {_call(info)}".strip(),
-        "## How good it is",
+        "## Evaluation",
         _scores(info),
-        "## How it was trained",
+        "## Training",
         _training(info),
-        "## What to mind",
+        "## Limitations",
         "It knows texts like those it was trained on, in their language; on others its confidence means little. "
-        "ExportComparison it on rows of your own before anything depends on it: `kickbert evaluate`.",
+        "Evaluate it on rows of your own before anything depends on it: `kickbert evaluate`.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -76,14 +76,14 @@ def _predicts(info: dict) -> str:
     if task == REGRESSION:
         return f"It predicts the number `{target['name']}` of a text."
     names = [str(c) for c in target["classes"]]
-    told = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    listed = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
     kind = {MULTI: "any of", ORDINAL: "one of the ordered classes"}.get(task, "one of")
-    return f"It predicts {kind} {told}."
+    return f"It predicts {kind} {listed}."
 
 
 def _scores(info: dict) -> str:
     if not info["metrics"]:
-        return "It was not judged when it was saved."
+        return "It was not evaluated when it was saved."
     lines = [f"| {info['judged on']} | |", "|---|---|"]
     return "\n".join(
         lines + [f"| {name} | {value:.4g} |" for name, value in info["metrics"].items() if value is not None]
@@ -92,7 +92,7 @@ def _scores(info: dict) -> str:
 
 def _training(info: dict) -> str:
     data, encoder, pooling = info["data"], info["encoder"], info["head"]["pooling"]
-    told = [
+    lines = [
         f"{data['training rows']:,} rows, {data['validation rows']:,} more to choose by",
         f"encoder: {encoder['model_type']}, {encoder['layers']} layers of {encoder['width']}; pooling: {pooling}",
         f"at most {info['framing']['max_length']} tokens of a text; longer ones: {info['framing']['long']}",
@@ -101,4 +101,4 @@ def _training(info: dict) -> str:
         f"fingerprint of the rows: `{data['fingerprint']}`",
         ", ".join(f"{name} {version}" for name, version in info["versions"].items()),
     ]
-    return "\n".join(f"- {line}" for line in told)
+    return "\n".join(f"- {line}" for line in lines)

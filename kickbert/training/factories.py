@@ -223,5 +223,5 @@ def learner_from_artifact(
     tokenizer = TextTokenizer(load_tokenizer(artifact.folder), **lengths)
     tokenizer.token_encoder = artifact.token_encoder  # as it was trained with, whatever this version would make of it
     dls = dataloaders_from_df(df, tokenizer, text, TargetOptions(info["label_col"], target=target), **rows)
-    how = {"seed": seed, "path": Path(path), "metrics": metrics_for(target), **kwargs}
-    return make(dls, model.to(device), loss_func, **how)
+    options = {"seed": seed, "path": Path(path), "metrics": metrics_for(target), **kwargs}
+    return make(dls, model.to(device), loss_func, **options)
