@@ -123,9 +123,9 @@ class TextDataLoaders(DataLoaders):
         """The targets of further rows."""
         check_frame(df, label_col=as_list(self.label_col))
         values = pick(df, self.label_col)
-        bad, told = unseen_labels(self.target, values)
+        bad, message = unseen_labels(self.target, values)
         if bad.any():
-            raise ValueError(f"{told}; leave them out")
+            raise ValueError(f"{message}; leave them out")
         return self.target.encode(values)
 
 
@@ -188,15 +188,15 @@ def _with_variants(
     """Texts and their codes, with variants of them behind."""
     added = augment_texts(texts, augment, augment.variants, rng, SEP)
     codes = np.concatenate([codes, np.repeat(codes, list(map(len, added)), axis=0)])
-    return [*texts, *(variant for found in added for variant in found)], codes
+    return [*texts, *(variant for variants in added for variant in variants)], codes
 
 
 def _varied(texts: list[str], augment: Augmenter, rng: np.random.Generator, tokenizer: TextTokenizer) -> Packed:
     """The texts, some as they are and the others varied, as if drawn from each and its variants."""
     chosen = np.flatnonzero(rng.random(len(texts)) < augment.variants / (augment.variants + 1))
     texts = list(texts)
-    for i, found in zip(chosen, augment_texts([texts[i] for i in chosen], augment, 1, rng, SEP), strict=True):
-        texts[i] = found[0] if found else texts[i]
+    for i, variants in zip(chosen, augment_texts([texts[i] for i in chosen], augment, 1, rng, SEP), strict=True):
+        texts[i] = variants[0] if variants else texts[i]
     return Packed.of(*tokenizer.encode_documents(texts)[:2])
 
 

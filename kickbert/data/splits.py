@@ -194,25 +194,25 @@ def fold_assignments(
             f"valid={valid} between 0 and 1"
         )
     return [
-        _part(strata, groups, test, valid, seed + repeat)
+        _fold_part(strata, groups, test, valid, seed + repeat)
         for repeat in range(repeats)
-        for test in _dealt(strata, groups, folds, seed + repeat)
+        for test in _test_folds(strata, groups, folds, seed + repeat)
     ]
 
 
-def _dealt(strata: np.ndarray, groups: np.ndarray | None, folds: int, seed: int) -> Iterator[np.ndarray]:
-    """The rows of each fold."""
-    how = {"n_splits": folds, "shuffle": True, "random_state": seed}
+def _test_folds(strata: np.ndarray, groups: np.ndarray | None, folds: int, seed: int) -> Iterator[np.ndarray]:
+    """The test rows of each fold: their numbers, int64."""
+    options = {"n_splits": folds, "shuffle": True, "random_state": seed}
     several = strata.ndim == 2
     if groups is not None:
-        splitter = GroupKFold(**how) if several else StratifiedGroupKFold(**how)
+        splitter = GroupKFold(**options) if several else StratifiedGroupKFold(**options)
     else:
-        splitter = MultilabelStratifiedKFold(**how) if several else StratifiedKFold(**how)
+        splitter = MultilabelStratifiedKFold(**options) if several else StratifiedKFold(**options)
     for _, test in splitter.split(np.zeros(len(strata)), strata, groups):
         yield test
 
 
-def _part(strata: np.ndarray, groups: np.ndarray | None, test: np.ndarray, valid: float, seed: int) -> np.ndarray:
+def _fold_part(strata: np.ndarray, groups: np.ndarray | None, test: np.ndarray, valid: float, seed: int) -> np.ndarray:
     part = np.full(len(strata), TRAIN, dtype=object)
     part[test] = TEST
     rest = np.flatnonzero(part == TRAIN)

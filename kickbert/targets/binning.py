@@ -149,12 +149,13 @@ def decimal_mark(values: pd.Series, decimal: str | None = None) -> str | None:
     cell = certain.get(",", None if "." in certain else either)
     if cell is not None:
         numbers = {name: _number(cell, mark) for mark, name in MARKS.items()}
-        told = [
-            f"{n:.12g} with a decimal {k}" if n == n else f"no number with a decimal {k}" for k, n in numbers.items()
+        readings = [
+            f"{number:.12g} with a decimal {name}" if number == number else f"no number with a decimal {name}"
+            for name, number in numbers.items()
         ]
         raise ValueError(
-            f"column {values.name!r} holds {cell!r}, which is {' and '.join(told)}; say which it is: decimal=',' or "
-            "decimal='.'"
+            f"column {values.name!r} holds {cell!r}, which is {' and '.join(readings)}; "
+            "say which it is: decimal=',' or decimal='.'"
         )
     return "."
 

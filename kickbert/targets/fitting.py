@@ -222,9 +222,9 @@ def _ordered(
     if labels is None:
         alike = len({type(c) for c in present}) == 1
         return sorted(present, key=None if alike else lambda c: (str(c), type(c).__name__))
-    strange, absent = present - set(labels), [c for c in labels if c not in present]
-    if strange:
-        name = next(iter(sorted(strange, key=str)))
+    unnamed, absent = present - set(labels), [c for c in labels if c not in present]
+    if unnamed:
+        name = min(unnamed, key=str)
         raise ValueError(
             f"column {values.name!r} holds {name!r}, which is not one of labels={list(labels)}; add it, or leave those "
             "rows out"

@@ -153,8 +153,8 @@ class MultiLabels(Labels):
         if self.columns:
             return np.zeros(len(values), dtype=bool), []
         place, lists = self._lists(values)
-        strange = [set(labels) - place.keys() for labels in lists]
-        return np.array([bool(s) for s in strange]), sorted({str(label) for s in strange for label in s})
+        unseen = [set(labels) - place.keys() for labels in lists]
+        return np.array([bool(row) for row in unseen]), sorted({str(label) for row in unseen for label in row})
 
     def shown(self, code: np.ndarray) -> list[str]:
         return [self.names[i] for i in np.flatnonzero(code)]
@@ -254,8 +254,8 @@ def _plain(value: Any) -> Any:
 def from_dict(content: dict) -> Target:
     """The target that `to_dict` wrote."""
     kind = KINDS[content["kind"]]
-    given = {name: tuple(v) if isinstance(v, list) else v for name, v in content.items() if name != "kind"}
-    return kind(**given)
+    fields = {name: tuple(v) if isinstance(v, list) else v for name, v in content.items() if name != "kind"}
+    return kind(**fields)
 
 
 def _probabilities(probs: np.ndarray, names: list[str], index: pd.Index) -> pd.DataFrame:
@@ -271,14 +271,12 @@ def describe_target(target: Target) -> str:
     if isinstance(target, Continuous):
         return f"{target.task}: {target.name!r}" + (" on a logarithmic scale" if target.log else "")
     names, kind = target.names, "buckets" if isinstance(target, Bins) else "classes"
-    told = ", ".join(names[:6]) + (f", … {names[-1]}" if len(names) > 6 else "")
-    return f"{target.task}: {len(names)} {kind} ({told})"
+    listed = ", ".join(names[:6]) + (f", … {names[-1]}" if len(names) > 6 else "")
+    return f"{target.task}: {len(names)} {kind} ({listed})"
 
 
 def unseen_labels(target: Target, values: pd.Series | pd.DataFrame) -> tuple[np.ndarray, str]:
     """Which rows have a label that training never saw (bool, shape (n,)), and a sentence about them."""
-    bad, strange = target.unknown(values)
-    told = (
-        f"{bad.sum():,} rows have a label that training never saw ({strange[:5]}): rows {row_names(bad, values.index)}"
-    )
-    return bad, told
+    bad, labels = target.unknown(values)
+    rows = row_names(bad, values.index)
+    return bad, f"{bad.sum():,} rows have a label that training never saw ({labels[:5]}): rows {rows}"

@@ -85,9 +85,9 @@ def split_words(text: str) -> tuple[list[str], list[int]]:
     (['', "Don't", ' ', 'stop', '!'], [1, 3])
     """
     parts, at = [], 0
-    for found in _WORD.finditer(text):
-        parts += [text[at : found.start()], found[0]]
-        at = found.end()
+    for match in _WORD.finditer(text):
+        parts += [text[at : match.start()], match[0]]
+        at = match.end()
     return [*parts, text[at:]], list(range(1, len(parts) + 1, 2))
 
 
@@ -103,10 +103,10 @@ def synonyms(parts: list[str], places: list[int], count: int, rng: np.random.Gen
 
 def insertion(parts: list[str], places: list[int], count: int, rng: np.random.Generator) -> list[str]:
     """Put a synonym of some word before some other, `count` times."""
-    found = list(chain.from_iterable(synonyms_of(parts[p].lower()) for p in places))
+    others = list(chain.from_iterable(synonyms_of(parts[p].lower()) for p in places))
     parts = list(parts)
-    for place in rng.choice(places, count) if found else ():
-        parts[place] = f"{rng.choice(found)} {parts[place]}"
+    for place in rng.choice(places, count) if others else ():
+        parts[place] = f"{rng.choice(others)} {parts[place]}"
     return parts
 
 
@@ -189,8 +189,7 @@ def augment_texts(
     rows = [[next(varied) for _ in pieces] for pieces in columns]
     variants = [[sep.join(pieces) for pieces in zip(*row, strict=True)] for row in rows]
     return [
-        [v for v in dict.fromkeys(found) if v != text and v.strip()]
-        for text, found in zip(texts, variants, strict=True)
+        [v for v in dict.fromkeys(made) if v != text and v.strip()] for text, made in zip(texts, variants, strict=True)
     ]
 
 
@@ -206,7 +205,7 @@ def synonyms_of(word: str) -> list[str]:
 @cache
 def _synsets() -> dict[str, list[tuple[str, ...]]]:
     """The synsets of each word, by its small letters."""
-    found: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    synsets: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     for kind in PARTS_OF_SPEECH:
         for line in (_folder() / f"data.{kind}").read_text(encoding="utf-8").splitlines():
             if line.startswith("  "):  # the licence
@@ -216,8 +215,8 @@ def _synsets() -> dict[str, list[tuple[str, ...]]]:
             words = [fields[4 + 2 * i] for i in range(int(fields[3], 16))]
             words = tuple(w.split("(")[0].replace("_", " ") for w in words)
             for word in words if len(words) > 1 else ():
-                found[word.lower()].append(words)
-    return dict(found)
+                synsets[word.lower()].append(words)
+    return dict(synsets)
 
 
 def _folder() -> Path:

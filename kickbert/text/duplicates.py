@@ -10,9 +10,7 @@ from kickbert.utils.messages import shorten
 from kickbert.utils.progress import bar
 
 WIDTH = 100  # characters of a text in a table
-
-
-PERMUTATIONS = 64
+PERMUTATIONS = 64  # of a MinHash
 
 
 def _folded(text: str) -> str:
@@ -81,7 +79,7 @@ def shown_groups(df: pd.DataFrame, texts: Sequence[str], groups: list[list[int]]
 
 
 def leaks(texts: Sequence[str], held: np.ndarray, index: pd.Index, groups: list[list[int]]) -> pd.DataFrame:
-    """Held-out rows whose text stands in training too, word for word or nearly: the model has seen the answer.
+    """Data leakage: held-out rows whose text stands in training too, word for word or nearly.
 
     Args:
         texts: of all rows, shape (n,).
@@ -94,13 +92,13 @@ def leaks(texts: Sequence[str], held: np.ndarray, index: pd.Index, groups: list[
     known: dict[str, int] = {}
     for i in np.flatnonzero(~held):
         known.setdefault(_folded(texts[i]), i)
-    found = {i: (known[_folded(texts[i])], "exact") for i in np.flatnonzero(held) if _folded(texts[i]) in known}
+    leaked = {i: (known[_folded(texts[i])], "exact") for i in np.flatnonzero(held) if _folded(texts[i]) in known}
     for group in groups:
         outside = [i for i in group if not held[i]]
         for i in group:
-            if held[i] and outside and i not in found:
-                found[i] = (outside[0], "near")
+            if held[i] and outside and i not in leaked:
+                leaked[i] = (outside[0], "near")
     rows = [
-        (index[i], index[j], match, shorten(texts[i], WIDTH)) for i, (j, match) in sorted(found.items()) if texts[i]
+        (index[i], index[j], match, shorten(texts[i], WIDTH)) for i, (j, match) in sorted(leaked.items()) if texts[i]
     ]
     return pd.DataFrame(rows, columns=["row", "training row", "match", "text"])

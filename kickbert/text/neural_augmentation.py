@@ -45,11 +45,11 @@ class BackTranslation(Augmenter):
         order = sorted(range(len(wanted)), key=lambda k: len(wanted[k][1]))  # like lengths share a batch
         batches = [order[at : at + self.bs] for at in range(0, len(order), self.bs)]
         for chosen in bar(batches, "translating there and back"):
-            found = [wanted[k][1] for k in chosen for _ in range(n)]
+            translations = [wanted[k][1] for k in chosen for _ in range(n)]
             for tokenizer, model in self.models:
-                found = self._translate(found, tokenizer, model)
-            for k, at in zip(chosen, range(0, len(found), n), strict=True):
-                out[wanted[k][0]] = found[at : at + n]
+                translations = self._translate(translations, tokenizer, model)
+            for k, at in zip(chosen, range(0, len(translations), n), strict=True):
+                out[wanted[k][0]] = translations[at : at + n]
         return out
 
     @torch.no_grad()
@@ -118,11 +118,11 @@ class Contextual(Augmenter):
         """A word for each mask of each text; an empty one where the model has no word."""
         batch = self.tokenizer(texts, return_tensors="pt", padding=True, truncation=True).to(self.model.device)
         logits = self.model(**batch).logits.float()
-        found = []
+        guesses = []
         for ids, row in zip(batch["input_ids"], logits, strict=True):
             best = row[ids == self.tokenizer.mask_token_id].topk(self.top)
             probs = best.values.softmax(-1).double().cpu().numpy()
             probs /= probs.sum(-1, keepdims=True)
             drawn = [int(i[rng.choice(self.top, p=p)]) for i, p in zip(best.indices, probs, strict=True)]
-            found.append([self.tokenizer.decode([i]).strip() for i in drawn])
-        return [[word if word.isalpha() else "" for word in words] for words in found]
+            guesses.append([self.tokenizer.decode([i]).strip() for i in drawn])
+        return [[word if word.isalpha() else "" for word in words] for words in guesses]

@@ -36,6 +36,8 @@ def join_columns(*columns: Iterable[str]) -> list[str]:
 def longest_first(lengths: Sequence[int], room: int) -> list[int]:
     """How many tokens each piece of a row keeps when all must fit in `room`: the longest pieces give first.
 
+    It is what Hugging Face's tokenizers call truncation "longest_first", of any number of pieces.
+
     Args:
         lengths: tokens of each piece.
         room: tokens to be had, at least 0.
@@ -172,7 +174,7 @@ class TokenEncoder:
         """
         words, pieces = [], []
         for piece in text.split(SEP):
-            spans = [(found.start(), found.end()) for found in _WORD.finditer(piece)]
+            spans = [match.span() for match in _WORD.finditer(piece)]
             ends = np.array([end for _, end in spans])
             offsets = self.tokenizer.encode(piece, add_special_tokens=False).offsets
             # A token may begin with the space before its word, so its last character says where it belongs.
@@ -187,7 +189,7 @@ class TokenEncoder:
         for at in range(0, len(texts), AT_ONCE):
             split = [text.split(SEP) for text in texts[at : at + AT_ONCE]]
             flat = [piece for pieces in split for piece in pieces]
-            ids = (found.ids for found in self.tokenizer.encode_batch_fast(flat, add_special_tokens=False))
+            ids = (encoding.ids for encoding in self.tokenizer.encode_batch_fast(flat, add_special_tokens=False))
             for pieces in split:
                 yield [next(ids) for _ in pieces]
 
