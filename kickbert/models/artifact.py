@@ -24,7 +24,7 @@ from kickbert.text.tokenization import TokenEncoder
 from kickbert.utils.atomic_files import fresh_folder, replacing
 from kickbert.utils.hashing import file_digest
 
-FORMAT = 1  # a reader of this number reads it and all before
+FORMAT = 2  # a reader of this number reads it and all before; 2: token types, activations, names of targets
 INFO, MANIFEST, LATEST, CARD = "kickbert.json", "manifest.json", "latest", "README.md"
 TOKENIZER, WEIGHTS, HEAD = "tokenizer.json", "model.safetensors", "head.safetensors"
 NEEDED = (INFO, TOKENIZER)

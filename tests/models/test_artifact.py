@@ -117,7 +117,7 @@ def test_harm_is_noticed(trained, tmp_path, file, harm):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda m: m | {"format": 99}, "of format 99, and this kickbert reads up to 1"),
+        (lambda m: m | {"format": 99}, "of format 99, and this kickbert reads up to 2"),
         (lambda m: m | {"files": {"../../etc/passwd": {}}}, "lists files of its folder"),
         (lambda m: m | {"files": {}}, "lists no files"),
         (
