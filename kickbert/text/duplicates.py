@@ -36,10 +36,14 @@ def near_duplicates(texts: Sequence[str], similar: float = 0.8) -> list[list[int
     Candidates by MinHash and locality-sensitive hashing (Broder 1997; datasketch), each then measured.
 
     Args:
-        similar: Jaccard similarity, 0 to 1.
+        similar: least Jaccard similarity, between 0 and 1.
     Returns:
         Row numbers of each group, the group's first row first.
+    Raises:
+        ValueError: a similarity out of range.
     """
+    if not 0 < similar < 1:
+        raise ValueError(f"similar={similar} is not between 0 and 1; give the least Jaccard similarity, such as 0.8")
     require("datasketch", extra="report")
     from datasketch import MinHash, MinHashLSH
 
@@ -48,7 +52,8 @@ def near_duplicates(texts: Sequence[str], similar: float = 0.8) -> list[list[int
         if folded := _folded(text):
             first.setdefault(folded, i)
     places, unique = list(first.values()), list(first)
-    index, parent = MinHashLSH(threshold=similar, num_perm=PERMUTATIONS), list(range(len(unique)))
+    parent = list(range(len(unique)))
+    index = MinHashLSH(threshold=min(similar, 0.9), num_perm=PERMUTATIONS)  # more than that, it has too few bands
     for i in bar(range(len(unique)), "looking for near duplicates"):
         own, sketch = _shingles(unique[i]), MinHash(num_perm=PERMUTATIONS)
         sketch.update_batch(list(own))

@@ -1,45 +1,43 @@
-"""Metrics are of decisions; thresholds are the best there are."""
+"""Metrics are of decisions, and of numbers in their own unit."""
+
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from sklearn.metrics import f1_score
+import torch
 
-from kickbert.targets.thresholds import best_thresholds
-
-
-@given(st.integers(1, 40), st.integers(1, 4), st.integers(0, 200))
-def test_no_threshold_is_better(rows, labels, seed):
-    rng = np.random.default_rng(seed)
-    probs, truth = rng.integers(0, 20, (rows, labels)) / 20, rng.integers(0, 2, (rows, labels))
-    found = best_thresholds(probs, truth, prior=0)
-    for label in range(labels):
-        if not truth[:, label].any():
-            continue
-        tried = [f1_score(truth[:, label], probs[:, label] >= t, zero_division=0) for t in np.unique(probs[:, label])]
-        reached = f1_score(truth[:, label], probs[:, label] >= found[label], zero_division=0)
-        assert reached == pytest.approx(max(tried))
+from kickbert.targets.fitting import fit_target
+from kickbert.training.losses import loss_for
+from kickbert.training.metrics import metrics_for
 
 
-def test_a_rare_label_gets_nearly_the_threshold_of_all():
-    rng = np.random.default_rng(0)
-    truth = np.stack([rng.random(2000) < 0.4, rng.random(2000) < 0.4, rng.random(2000) < 0.001], 1)
-    probs = np.clip(rng.normal(0.2 + 0.4 * truth, 0.15), 0, 1)
-    probs[:, 2] /= 20  # the model hardly ever says it, and the two rows that have it rank by chance
-    alone, found = best_thresholds(probs, truth, prior=0), best_thresholds(probs, truth)
-    assert alone[2] < 0.1 and found[2] == pytest.approx(found[0], abs=0.15)
-    assert found[:2] == pytest.approx(alone[:2], abs=0.05)
+def values_of(target, outputs: torch.Tensor, codes: np.ndarray) -> dict[str, float]:
+    """The metrics of two batches, by name."""
+    metrics, loss = metrics_for(target), loss_for(target.task)
+    for metric in metrics:
+        metric.reset()
+        for part in (slice(0, 2), slice(2, None)):
+            batch = {"pred": outputs[part], "y": torch.from_numpy(codes)[part]}
+            learn = SimpleNamespace(loss_func=loss, to_detach=lambda value: value, **batch)
+            metric.accumulate(learn)
+    return {metric.name: metric.value for metric in metrics}
 
 
-def test_a_frequent_label_keeps_its_own():
-    rng = np.random.default_rng(1)
-    truth = rng.random((4000, 2)) < 0.3
-    probs = np.clip(rng.normal(0.2 + 0.4 * truth, 0.1), 0, 1)
-    probs[:, 1] /= 2
-    found = best_thresholds(probs, truth)
-    assert found[0] == pytest.approx(0.4, abs=0.1) and found[1] == pytest.approx(0.2, abs=0.05)
+def test_classes_ranks_and_labels():
+    codes = np.array([0, 1, 1, 0])
+    outputs = torch.tensor([[2.0, 0.0], [0.0, 2.0], [2.0, 0.0], [2.0, 0.0]])
+    classes = values_of(fit_target(pd.Series(["a", "b"] * 2)), outputs, codes)
+    assert classes == {"accuracy": 0.75, "f1_score": pytest.approx((0.8 + 2 / 3) / 2)}
+    ranks = values_of(fit_target(pd.Series([1.0, 2.0, 3.0, 4.0]), bins=2), outputs, codes)
+    assert ranks["cohen_kappa_score"] == pytest.approx(0.5)
+    labels = values_of(fit_target(pd.Series([["a"], ["b"]])), outputs - 1, np.eye(2, dtype=np.float32)[codes])
+    assert labels == {"f1_micro": 0.75, "f1_macro": pytest.approx((0.8 + 2 / 3) / 2)}
 
 
-def test_without_any_label_it_is_a_half():
-    assert best_thresholds(np.array([[0.2, 0.9]]), np.zeros((1, 2))).tolist() == [0.5, 0.5]
+def test_numbers_are_judged_in_their_own_unit():
+    numbers = pd.Series([10.0, 20.0, 30.0, 40.0], name="usd")
+    target = fit_target(numbers, task="regression")
+    outputs = torch.from_numpy(target.standardize(numbers.to_numpy() + 2)).reshape(-1, 1)
+    values = values_of(target, outputs, target.encode(numbers))
+    assert values["mae"] == pytest.approx(2, abs=1e-4) and values["r2"] == pytest.approx(1 - 4 / 125, abs=1e-4)
