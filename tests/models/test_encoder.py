@@ -1,8 +1,10 @@
+import re
 import warnings
 
 import pytest
 import torch
 from encoders import ARCHITECTURES, padded_batch, random_encoder
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel
 
 from kickbert.models.encoder import LAYERS, Encoder, load_encoder
@@ -108,3 +110,15 @@ def test_loading_a_folder_says_nothing(tiny, capfd):
         assert load_encoder(tiny).n_layers == 2
     out = capfd.readouterr()
     assert out.out + out.err == ""
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_weights_that_are_not_there_are_not_made_up(kind, tmp_path):
+    body = random_encoder(kind).body  # without its pooler, which nothing needs
+    body.save_pretrained(tmp_path)
+    assert load_encoder(tmp_path).n_layers == random_encoder(kind).n_layers
+    tensors = load_file(tmp_path / "model.safetensors")
+    name = next(name for name in tensors if "embeddings" not in name)
+    save_file({k: v for k, v in tensors.items() if k != name}, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match=rf"has no weights for \['{re.escape(name)}'\], which a {kind} has"):
+        load_encoder(tmp_path)
