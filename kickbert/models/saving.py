@@ -19,6 +19,7 @@ from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import load_encoder
 from kickbert.models.head import Head
 from kickbert.models.hf_conversion import plain_model
+from kickbert.models.metadata import usable
 from kickbert.models.model_card import model_card
 from kickbert.models.probability_model import ProbabilityModel
 from kickbert.targets.kinds import to_dict
@@ -123,11 +124,11 @@ def load_classifier(artifact: Artifact) -> TextClassifier:
     """The encoder and head of an artifact, in fp32 and evaluation mode.
 
     Raises:
-        ArtifactError: a file was cut short or changed.
+        ArtifactError: a file was cut short or changed, or lacks weights.
     """
-    for name in (WEIGHTS, "config.json"):
-        artifact.file(name)
-    encoder, head = load_encoder(artifact.folder), artifact.metadata["head"]
-    made = Head(encoder.width, len(artifact.target.names), **head)
-    made.load_state_dict(load_file(artifact.file(HEAD)))
-    return TextClassifier(encoder, made).eval()
+    with usable(artifact.folder / WEIGHTS, Exception):  # of transformers, safetensors and torch
+        encoder = load_encoder(artifact.folder_for_transformers())
+    with usable(artifact.folder / HEAD, Exception):
+        head = Head(encoder.width, len(artifact.target.names), **artifact.metadata["head"])
+        head.load_state_dict(load_file(artifact.file(HEAD)))
+    return TextClassifier(encoder, head).eval()
