@@ -1,45 +1,63 @@
-"""Metrics are of decisions; thresholds are the best there are."""
+"""Metrics are of decoded predictions: by the median of ordered classes, by thresholds of labels, in a number's unit."""
+
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from sklearn.metrics import f1_score
+import torch
+from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, r2_score
 
-from kickbert.targets.thresholds import best_thresholds
-
-
-@given(st.integers(1, 40), st.integers(1, 4), st.integers(0, 200))
-def test_no_threshold_is_better(rows, labels, seed):
-    rng = np.random.default_rng(seed)
-    probs, truth = rng.integers(0, 20, (rows, labels)) / 20, rng.integers(0, 2, (rows, labels))
-    found = best_thresholds(probs, truth, prior=0)
-    for label in range(labels):
-        if not truth[:, label].any():
-            continue
-        tried = [f1_score(truth[:, label], probs[:, label] >= t, zero_division=0) for t in np.unique(probs[:, label])]
-        reached = f1_score(truth[:, label], probs[:, label] >= found[label], zero_division=0)
-        assert reached == pytest.approx(max(tried))
+from kickbert.targets.fitting import fit_target
+from kickbert.training.losses import loss_for
+from kickbert.training.metrics import metrics_for
 
 
-def test_a_rare_label_gets_nearly_the_threshold_of_all():
-    rng = np.random.default_rng(0)
-    truth = np.stack([rng.random(2000) < 0.4, rng.random(2000) < 0.4, rng.random(2000) < 0.001], 1)
-    probs = np.clip(rng.normal(0.2 + 0.4 * truth, 0.15), 0, 1)
-    probs[:, 2] /= 20  # the model hardly ever says it, and the two rows that have it rank by chance
-    alone, found = best_thresholds(probs, truth, prior=0), best_thresholds(probs, truth)
-    assert alone[2] < 0.1 and found[2] == pytest.approx(found[0], abs=0.15)
-    assert found[:2] == pytest.approx(alone[:2], abs=0.05)
+def values(target, logits: torch.Tensor, codes: torch.Tensor, loss) -> dict[str, float]:
+    """Each metric of two batches."""
+    scores = {}
+    for metric in metrics_for(target):
+        metric.reset()
+        for part in (slice(0, 4), slice(4, None)):
+            learn = SimpleNamespace(loss_func=loss, pred=logits[part], y=codes[part], to_detach=lambda x: x)
+            metric.accumulate(learn)
+        scores[metric.name] = metric.value
+    return scores
 
 
-def test_a_frequent_label_keeps_its_own():
-    rng = np.random.default_rng(1)
-    truth = rng.random((4000, 2)) < 0.3
-    probs = np.clip(rng.normal(0.2 + 0.4 * truth, 0.1), 0, 1)
-    probs[:, 1] /= 2
-    found = best_thresholds(probs, truth)
-    assert found[0] == pytest.approx(0.4, abs=0.1) and found[1] == pytest.approx(0.2, abs=0.05)
+def test_classes():
+    logits, codes = torch.randn(9, 3, generator=torch.manual_seed(0)), torch.tensor([0, 1, 2] * 3)
+    target, y_pred = fit_target(pd.Series(["a", "b", "c"] * 3)), logits.argmax(1)
+    expected = {"accuracy": accuracy_score(codes, y_pred), "f1_score": f1_score(codes, y_pred, average="macro")}
+    assert values(target, logits, codes, loss_for(target.task)) == pytest.approx(expected)
 
 
-def test_without_any_label_it_is_a_half():
-    assert best_thresholds(np.array([[0.2, 0.9]]), np.zeros((1, 2))).tolist() == [0.5, 0.5]
+def test_ordered_classes_are_decided_by_the_median():
+    target, codes = fit_target(pd.Series(np.arange(9.0)), bins=3), torch.tensor([0, 1, 2] * 3)
+    probs = torch.tensor([[0.4, 0.25, 0.35]]).repeat(9, 1)  # the median is the second, the argmax the first
+    scores = values(target, probs.log(), codes, loss_for(target.task))
+    assert scores["accuracy"] == pytest.approx(accuracy_score(codes, np.ones(9)))
+    assert scores["cohen_kappa_score"] == pytest.approx(cohen_kappa_score(codes, np.ones(9), weights="quadratic"))
+
+
+def test_labels_are_decided_by_their_thresholds():
+    target = fit_target(pd.Series([["a", "b"], ["b"], []] * 3))
+    probs = torch.rand(9, 2, generator=torch.manual_seed(0))
+    codes = torch.randint(2, (9, 2), generator=torch.manual_seed(1)).float()
+    loss = loss_for(target.task)
+    loss.thresh = np.array([0.2, 0.8])
+    y_pred = probs.numpy() >= loss.thresh
+    expected = {f"f1_{kind}": f1_score(codes, y_pred, average=kind, zero_division=0) for kind in ("micro", "macro")}
+    assert values(target, probs.logit(), codes, loss) == pytest.approx(expected)
+
+
+def test_numbers_are_judged_in_their_own_unit():
+    numbers = pd.Series(np.exp(np.linspace(0, 9, 9)), name="raised")
+    target = fit_target(numbers, task="regression")
+    assert target.log
+    codes = torch.from_numpy(target.encode(numbers))
+    outputs = codes[:, None].float() + 0.1
+    predicted = target.inverse_transform(outputs.numpy().reshape(-1).astype(float))
+    scores = values(target, outputs, codes, loss_for(target.task))
+    assert scores["mae"] == pytest.approx(np.abs(predicted - numbers).mean(), rel=1e-4)
+    assert scores["r2"] == pytest.approx(r2_score(numbers, predicted), rel=1e-4)

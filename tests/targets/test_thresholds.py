@@ -1,0 +1,45 @@
+"""Thresholds of several labels: none is better, and a rare label has nearly that of all."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
+
+from kickbert.targets.thresholds import best_thresholds
+
+
+@given(st.integers(1, 40), st.integers(1, 4), st.integers(0, 200))
+def test_no_threshold_is_better(rows, labels, seed):
+    rng = np.random.default_rng(seed)
+    probs, truth = rng.integers(0, 20, (rows, labels)) / 20, rng.integers(0, 2, (rows, labels))
+    found = best_thresholds(probs, truth, prior=0)
+    for label in range(labels):
+        if not truth[:, label].any():
+            continue
+        tried = [f1_score(truth[:, label], probs[:, label] >= t, zero_division=0) for t in np.unique(probs[:, label])]
+        reached = f1_score(truth[:, label], probs[:, label] >= found[label], zero_division=0)
+        assert reached == pytest.approx(max(tried))
+
+
+def test_a_rare_label_gets_nearly_the_threshold_of_all():
+    rng = np.random.default_rng(0)
+    truth = np.stack([rng.random(2000) < 0.4, rng.random(2000) < 0.4, rng.random(2000) < 0.001], 1)
+    probs = np.clip(rng.normal(0.2 + 0.4 * truth, 0.15), 0, 1)
+    probs[:, 2] /= 20  # the model hardly ever says it, and the two rows that have it rank by chance
+    alone, found = best_thresholds(probs, truth, prior=0), best_thresholds(probs, truth)
+    assert alone[2] < 0.1 and found[2] == pytest.approx(found[0], abs=0.15)
+    assert found[:2] == pytest.approx(alone[:2], abs=0.05)
+
+
+def test_a_frequent_label_keeps_its_own():
+    rng = np.random.default_rng(1)
+    truth = rng.random((4000, 2)) < 0.3
+    probs = np.clip(rng.normal(0.2 + 0.4 * truth, 0.1), 0, 1)
+    probs[:, 1] /= 2
+    found = best_thresholds(probs, truth)
+    assert found[0] == pytest.approx(0.4, abs=0.1) and found[1] == pytest.approx(0.2, abs=0.05)
+
+
+def test_without_any_label_it_is_a_half():
+    assert best_thresholds(np.array([[0.2, 0.9]]), np.zeros((1, 2))).tolist() == [0.5, 0.5]
