@@ -6,7 +6,6 @@ import pytest
 
 from kickbert import compare
 from kickbert.evaluation.predictions import Predictions
-from kickbert.evaluation.significance import holm, paired_test
 from kickbert.experiments.comparison import row_losses
 from kickbert.targets.fitting import fit_target
 
@@ -16,7 +15,7 @@ def recipe(tiny) -> dict:
     return {"model": tiny, "max_length": 16, "folds": 3}
 
 
-def test_better_is_said_only_where_it_is(reviews, recipe):
+def test_better_is_said_only_where_it_is_significant(reviews, recipe):
     def untrained(learn):
         pass
 
@@ -27,6 +26,8 @@ def test_better_is_said_only_where_it_is(reviews, recipe):
     comparison = compare(recipes, reviews, **recipe)
     assert "'not trained'" in comparison.conclusion.split(";")[0] and "is better than" in comparison.conclusion
     assert "is not significant" in comparison.conclusion and comparison.table["recipe"].iloc[-1] == "not trained"
+    assert comparison.table["p-value"].isna().tolist() == [True, False, False]
+    assert comparison.conclusion in repr(comparison) and comparison.conclusion in comparison._repr_html_()
     with pytest.raises(ValueError, match="at least two"):
         compare({"one": {}}, reviews, **recipe)
     with pytest.raises(ValueError, match="different things"):
@@ -35,20 +36,15 @@ def test_better_is_said_only_where_it_is(reviews, recipe):
         )
 
 
-def test_the_paired_test_is_mcnemars():
-    rng = np.random.default_rng(0)
-    same = rng.random(500)
-    assert paired_test(same, same) == 1
-    a = np.zeros(300)
-    b = a.copy()
-    b[:12] = 1
-    assert paired_test(a, b) == pytest.approx(2 * 0.5**12, abs=5e-4)
-    low = [paired_test(rng.random(80) < 0.3, (rng.random(80) < 0.3).astype(float), s) for s in range(40)]
-    assert np.mean(np.array(low) < 0.05) < 0.15
-
-
-def test_losses_and_holm():
+def test_the_loss_of_a_row_is_that_of_its_task():
+    labels = fit_target(pd.Series(["a", "b", "c", "c"]))
+    codes, other = np.array([0, 1, 2]), np.array([2, 1, 2])
+    assert row_losses(Predictions(labels, np.eye(3), codes, other)).tolist() == [1, 0, 0]
     ordered = fit_target(pd.Series([1.0, 2, 3, 4, 5, 6]), bins=3)
-    found = Predictions(ordered, np.eye(3), np.array([0, 1, 2]), np.array([2, 1, 2]))
-    assert row_losses(found).tolist() == [2, 0, 0]
-    assert holm([0.01, 0.04, 0.03]) == [0.03, 0.06, 0.06]
+    assert row_losses(Predictions(ordered, np.eye(3), codes, other)).tolist() == [2, 0, 0]
+    several = fit_target(pd.Series([["a", "b"], ["b"]]))
+    y_true, y_pred = np.array([[1, 1], [0, 1.0]]), np.array([[1, 0], [0, 1.0]])
+    assert row_losses(Predictions(several, y_pred, y_pred, y_true)).tolist() == [0.5, 0]
+    numbers = fit_target(pd.Series([1.0, 3.0], name="n"), task="regression")
+    y_true, y_pred = (numbers.standardize(np.array(v)).reshape(-1, 1) for v in ([1.0, 3.0], [2.0, 3.0]))
+    assert np.allclose(row_losses(Predictions(numbers, y_pred, y_pred, y_true)), [1, 0])

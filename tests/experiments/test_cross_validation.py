@@ -15,34 +15,11 @@ from fastai.metrics import F1Score, accuracy
 from torch.nn import functional as F  # noqa: N812 - as torch's own documentation writes it
 
 from kickbert import compare, cross_validate
-from kickbert.data.splits import TEST, fold_assignments
+from kickbert.data.splits import TEST
 from kickbert.experiments import cross_validation
 from kickbert.experiments.cross_validation import aligned
 from kickbert.targets.fitting import fit_target
 from kickbert.text import EDA
-
-
-@pytest.mark.parametrize("several", [False, True])
-@pytest.mark.parametrize("grouped", [False, True])
-def test_every_row_is_tested_once_in_each_repeat(several, grouped):
-    rng = np.random.default_rng(0)
-    strata = rng.integers(0, 2, (120, 3)) if several else rng.integers(0, 3, 120)
-    groups = np.arange(120) // 4 if grouped else None
-    parts = fold_assignments(strata, groups, 4, 2, 0.2, 0)
-    assert len(parts) == 8
-    for repeat in (parts[:4], parts[4:]):
-        assert (np.array([p == "test" for p in repeat]).sum(0) == 1).all()
-    assert any((a != b).any() for a, b in zip(parts[:4], parts[4:], strict=True))
-    for part in parts:
-        assert 0.1 < (part == "valid").sum() / (part != "test").sum() < 0.3
-        if grouped:
-            assert pd.Series(part).groupby(groups).nunique().max() == 1
-
-
-@pytest.mark.parametrize("how", [(1, 1, 0.1), (200, 1, 0.1), (5, 0, 0.1), (5, 1, 0.0)])
-def test_bad_folds(how):
-    with pytest.raises(ValueError, match="must be from 2 to 120"):
-        fold_assignments(np.zeros(120), None, *how, 0)
 
 
 def short(learn):
@@ -57,15 +34,18 @@ def recipe(tiny) -> dict:
 
 def test_predictions_stand_in_the_order_of_df(reviews, recipe):
     df = reviews.assign(text=reviews["text"].where(reviews.index != 5))
-    found = cross_validate(df, **recipe)
-    assert found.probs.index.equals(df.index) and found.probs.loc[5].isna().all()
-    assert len(found.predictions) == len(df) - 1 and len(found.folds) == 3
+    result = cross_validate(df, **recipe)
+    assert result.probs.index.equals(df.index) and result.probs.loc[5].isna().all()
+    assert len(result.predictions) == len(df) - 1 and len(result.folds) == 3
     shuffled = df.sample(frac=1, random_state=1)
-    again = cross_validate(shuffled, **recipe)
-    assert again.probs.index.equals(shuffled.index)
-    right = (found.probs["label"] == df["label"]).drop(5).mean()
-    assert right == pytest.approx(found["accuracy"] if hasattr(found, "__getitem__") else right)
-    assert "accuracy" in repr(found)
+    assert cross_validate(shuffled, **recipe).probs.index.equals(shuffled.index)
+    right = (result.probs["label"] == df["label"]).drop(5)
+    assert right.mean() == pytest.approx(result.predictions.wrong.mean() * -1 + 1)
+    summary = result.summary().set_index("score")
+    assert summary.columns.tolist() == ["mean", "std"] and summary.loc["accuracy", "mean"] == pytest.approx(
+        result.folds["accuracy"].mean()
+    )
+    assert "accuracy" in repr(result) and "accuracy" in result._repr_html_()
 
 
 @pytest.fixture
@@ -94,10 +74,10 @@ def test_a_kill_loses_no_fold(reviews, recipe, trained, tmp_path, monkeypatch):
         patch.setattr(cross_validation, "_fold", killed)
         cross_validate(reviews, **recipe, folder=tmp_path)
     assert trained == [0, 1]
-    found = cross_validate(reviews, **recipe, folder=tmp_path)
+    result = cross_validate(reviews, **recipe, folder=tmp_path)
     assert trained == [0, 1, 2]  # one fold was left
     whole = cross_validate(reviews, **recipe, folder=tmp_path)
-    assert trained == [0, 1, 2] and whole.probs.equals(found.probs)
+    assert trained == [0, 1, 2] and whole.probs.equals(result.probs)
     cross_validate(reviews.assign(text=reviews["text"] + "!"), **recipe, folder=tmp_path)
     assert len(trained) == 6  # other rows, other folds
     cross_validate(reviews.assign(note=threading.Lock()), **recipe, folder=tmp_path)
@@ -201,12 +181,21 @@ def test_functions_and_objects_of_ones_own_resume_in_another_process(reviews, ti
 
 def test_buckets_are_the_same_in_all_folds(reviews, recipe):
     df = reviews.assign(amount=np.random.default_rng(0).lognormal(3, 1, len(reviews)))
-    found = cross_validate(df, **recipe, label_col="amount", bins=3)
-    assert found.predictions.target.names == list(found.probs.filter(like="prob_").columns.str[5:])
-    assert {"quadratic kappa", "seconds"} <= set(found.folds)
+    result = cross_validate(df, **recipe, label_col="amount", bins=3)
+    assert result.predictions.target.names == list(result.probs.filter(like="prob_").columns.str[5:])
+    assert {"quadratic kappa", "seconds"} <= set(result.folds)
 
 
 def test_a_class_that_a_fold_never_saw_has_no_chance():
     own, whole = fit_target(pd.Series(["a", "c"] * 3)), fit_target(pd.Series(["a", "b", "c"] * 3))
-    probs, decided = aligned(own, whole, np.array([[0.2, 0.8]]), np.array([1]))
-    assert probs.tolist() == [[0.2, 0.0, 0.8]] and decided.tolist() == [2]
+    probs, y_pred = aligned(own, whole, np.array([[0.2, 0.8]]), np.array([1]))
+    assert probs.tolist() == [[0.2, 0.0, 0.8]] and y_pred.tolist() == [2]
+
+
+def test_labels_and_numbers_of_a_fold_are_put_in_terms_of_all():
+    own, whole = fit_target(pd.Series([["a"], ["c"]])), fit_target(pd.Series([["a", "b"], ["c"]]))
+    probs, y_pred = aligned(own, whole, np.array([[0.2, 0.8]]), np.array([[0, 1]]))
+    assert probs.tolist() == [[0.2, 0, 0.8]] and y_pred.tolist() == [[0, 0, 1]]
+    own, whole = (fit_target(pd.Series(numbers), task="regression") for numbers in ([1.0, 2.0], [1.0, 5.0]))
+    probs, y_pred = aligned(own, whole, own.standardize(np.array([1.5])).reshape(1, 1), np.zeros((1, 1)))
+    assert np.allclose(whole.inverse_transform(probs.reshape(-1)), 1.5) and y_pred is probs

@@ -1,8 +1,16 @@
+"""Callbacks: divergence is stopped, collapse is said, fits are recorded; events come in fastai's order."""
+
+import numpy as np
 import pytest
 import torch
 from fastai.callback.core import Callback
+from fastai.data.core import DataLoaders
+from fastai.data.load import DataLoader
+from fastai.learner import Learner
+from torch import nn
 
-from kickbert import TrainingDiverged
+from kickbert import Phase, TrainingDiverged
+from kickbert.training.callbacks import LeanLearner
 
 
 class Poison(Callback):
@@ -56,3 +64,83 @@ def test_lr_find_may_diverge(make, reviews):
     learn = make(reviews)
     learn.lr_find(end_lr=1e6, num_it=20, show_plot=False)
     assert all(p.isfinite().all() for p in learn.model.parameters())
+
+
+def test_a_model_that_predicts_a_constant_is_told_of(make, reviews):
+    learn = make(reviews, valid=0.4)
+    learn.validate()
+    learn.collapse.predicted, learn.collapse.rows = torch.tensor([1]), 48
+    assert learn.collapse.message(learn.target).startswith("the model predicts 'good' for all 48 validation rows")
+    learn.collapse.rows = learn.collapse.LEAST - 1
+    assert learn.collapse.message(learn.target) is None  # so few rows may well be alike
+    learn.collapse.predicted, learn.collapse.rows = torch.tensor([0, 1]), 48
+    assert learn.collapse.message(learn.target) is None
+
+
+def test_the_history_holds_each_fit(make, reviews):
+    learn = make(reviews)
+    learn.fit_gradual([Phase("head", 3, 1, 1e-3), Phase("last layer", 2, 2, 1e-3, decay=0.5)])
+    learn.lr_find(num_it=5, show_plot=False)
+    learn.validate()
+    first, second = learn.history.fits  # neither lr_find nor validation is a fit
+    steps = len(learn.dls.train)
+    assert [first.title, second.title] == ["1/2 head", "2/2 last layer"]
+    assert [len(fit.losses) for fit in (first, second)] == [len(first.rates), len(second.rates)] == [steps, 2 * steps]
+    assert second.groups == ["layer 2", "head"] and second.shares == [0.5, 1.0]
+    assert second.names == ["train_loss", "valid_loss", "accuracy", "f1_score"] and np.shape(second.values) == (2, 4)
+
+
+EVENTS = ["before_fit", "before_train", "before_batch", "after_pred", "after_loss", "before_backward", "before_step"]
+EVENTS += ["after_step", "after_batch", "after_train", "before_validate", "after_epoch", "after_fit"]
+
+
+class Last(Callback):
+    order = 1000
+
+    def __init__(self, events):
+        self.events = events
+
+
+for name in EVENTS:
+    setattr(Last, name, lambda self, name=name: self.events.append(f"last {name}"))
+
+
+def events_of(cls: type) -> tuple[list[str], torch.Tensor]:
+    torch.manual_seed(0)
+    rows = [(torch.randn(3), torch.randn(1)) for _ in range(6)]
+    dls = DataLoaders(DataLoader(rows, bs=2), DataLoader(rows, bs=2))
+    events = []
+
+    def by_function(self):
+        events.append("by function")
+
+    model = nn.Linear(3, 1)
+    learn = cls(dls, model, nn.functional.mse_loss, cbs=[Last(events), Callback(after_batch=by_function)])
+    resting = Callback()
+    resting.run = False
+    learn.add_cb(resting)
+    with learn.no_logging():
+        learn.fit(2, 0.1)
+    assert resting.run  # after a fit every callback runs again
+    return events, model.weight.detach()
+
+
+def test_events_come_as_in_fastai_and_so_do_the_weights():
+    (events, weight), (expected, theirs) = events_of(LeanLearner), events_of(Learner)
+    assert events == expected
+    assert events.count("by function") == 12
+    assert {f"last {e}" for e in EVENTS} < set(events)
+    assert torch.equal(weight, theirs)
+
+
+def test_several_events_at_once():
+    events = []
+    learn = LeanLearner(DataLoaders([], []), nn.Linear(1, 1), nn.functional.mse_loss, cbs=[Last(events)])
+    learn(["before_fit", "after_fit"])
+    assert events == ["last before_fit", "last after_fit"]
+
+
+def test_an_event_that_is_none_is_told_as_fastai_tells_it():
+    learn = LeanLearner(DataLoaders([], []), nn.Linear(1, 1), nn.functional.mse_loss)
+    with pytest.raises(Exception, match="missing after_bath"):
+        learn("after_bath")

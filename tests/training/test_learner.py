@@ -1,8 +1,3 @@
-import os
-import pickle
-import signal
-import subprocess
-import sys
 import time
 import warnings
 
@@ -10,23 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from fastai.callback.core import Callback
 from fastai.callback.schedule import minimum, valley
 from fastai.callback.tracker import EarlyStoppingCallback, SaveModelCallback
 from fastai.callback.training import GradientAccumulation, GradientClip
-from fastai.data.block import CategoryBlock, DataBlock, MultiCategoryBlock, RegressionBlock, TransformBlock
-from fastai.data.transforms import ColReader
 from fastai.interpret import ClassificationInterpretation
-from fastai.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat
-from fastai.metrics import accuracy, accuracy_multi, mae
-from torch.nn import functional as F  # noqa: N812 - as torch's own documentation writes it
 
-from kickbert import Cache, GradualLearner, Phase, gradual_unfreezing, learner_from_df
-from kickbert.data import TextBlock
-from kickbert.models.classifier import TextClassifier
-from kickbert.models.encoder import load_encoder
-from kickbert.models.head import Head
-from kickbert.text import EDA
+from kickbert import Phase, gradual_unfreezing, learner_from_df
 
 TRAINED = [Phase("everything", 0, 12, 4e-3)]
 
@@ -96,127 +80,6 @@ def test_seed_makes_fastais_own_fits_equal(make, reviews):
     assert torch.equal(torch.stack(list(losses())), torch.stack(list(losses())))
 
 
-RUN = """
-import sys, warnings; warnings.filterwarnings("ignore")
-import pandas as pd, kickbert, torch
-from fastai.callback.training import GradientClip
-
-def shout(text):
-    return text.upper()
-
-def loss(logits, targets):
-    return torch.nn.functional.cross_entropy(logits, targets)
-
-df = pd.read_csv(sys.argv[2])
-how = {"cleaning": [shout], "loss": loss, "cbs": [GradientClip(1.0)]}
-learn = kickbert.learner_from_df(df, model=sys.argv[1], path=sys.argv[3], precision="fp32", bs=8, **how)
-phases = kickbert.gradual_unfreezing(4, layers=(0, 1, 2), epochs=(1, 40, 2), lr=1e-3)
-ladder = learn.fit_gradual(phases, resume="resume" in sys.argv)
-ladder.drop(columns="seconds").to_csv(sys.argv[4])
-torch.save(learn.model.state_dict(), sys.argv[4] + ".pt")
-"""
-
-
-def run(tiny, csv, folder, out, *more):
-    command = [sys.executable, "-u", "-c", RUN, tiny, str(csv), str(folder), str(out), *more]
-    env = os.environ | {"OMP_NUM_THREADS": "1"}  # they run side by side, and the model is tiny
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
-
-
-def test_a_killed_run_resumes_at_its_phase_and_ends_as_if_never_killed(tiny, reviews, tmp_path):
-    csv = tmp_path / "reviews.csv"
-    reviews.to_csv(csv, index=False)
-    whole = run(tiny, csv, tmp_path / "whole", tmp_path / "whole.csv")
-    killed = run(tiny, csv, tmp_path / "killed", tmp_path / "killed.csv")
-    for line in killed.stdout:
-        if line.startswith("2/3 last layer  epoch 3"):
-            killed.send_signal(signal.SIGKILL)
-            break
-    assert killed.wait(60) == -signal.SIGKILL and not (tmp_path / "killed.csv").exists()
-    resumed = run(tiny, csv, tmp_path / "killed", tmp_path / "killed.csv", "resume")
-    told = resumed.communicate(timeout=120)[0]
-    assert (
-        told.splitlines()[1] == "resuming after 1 of 3 phases"
-        and "1/3 head" not in told
-        and "2/3 last layer  epoch 1" in told
-    )
-    whole.communicate(timeout=120)
-    assert (tmp_path / "whole.csv").read_text() == (tmp_path / "killed.csv").read_text()
-    weights = [torch.load(tmp_path / f"{name}.csv.pt") for name in ("whole", "killed")]
-    assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[0])
-
-
-def test_resuming_what_is_done_or_never_began(make, reviews, capsys):
-    learn = make(reviews)
-    ladder = learn.fit_gradual(resume=True)
-    assert "no checkpoint at" in capsys.readouterr().out
-    again = make(reviews)
-    assert again.fit_gradual(resume=True).equals(ladder) and "after 2 of 2 phases" in capsys.readouterr().out
-    assert torch.equal(again.model.head.classifier.weight, learn.model.head.classifier.weight)
-    with pytest.raises(ValueError, match="of a run with other rows; give the same again, or start afresh"):
-        make(reviews.iloc[:100]).fit_gradual(resume=True)
-
-
-def test_an_interrupted_cell_resumes_from_the_weights_of_its_last_phase(make, reviews):
-    """In a notebook the weights of the broken phase are still in memory; they must not leak into the resumed run."""
-
-    class Interrupt(Callback):
-        armed = True
-
-        def after_epoch(self):
-            if self.armed and self.learn.phase_title.startswith("2/2") and self.epoch == 1:
-                self.armed = False
-                raise KeyboardInterrupt
-
-    interrupt = Interrupt()
-    phases = gradual_unfreezing(4, layers=(0, 2), epochs=(1, 3), lr=1e-3)
-    whole = make(reviews)
-    ladder = whole.fit_gradual(phases).drop(columns="seconds")
-    learn = make(reviews, path=whole.path / "other")
-    with pytest.raises(KeyboardInterrupt):
-        learn.fit_gradual(phases, cbs=[interrupt])
-    assert learn.fit_gradual(phases, resume=True, cbs=[interrupt]).drop(columns="seconds").equals(ladder)
-    assert all(torch.equal(a, b) for a, b in zip(learn.model.parameters(), whole.model.parameters(), strict=True))
-
-
-def test_predict_df_is_indexed_like_df(make, reviews):
-    learn = make(reviews)
-    learn.fit_gradual()
-    shuffled = reviews.sample(frac=1, random_state=0)
-    out = learn.predict_df(shuffled)
-    assert out.index.equals(shuffled.index) and out.columns.tolist() == ["label", "confidence", "prob_bad", "prob_good"]
-    assert np.allclose(out[["prob_bad", "prob_good"]].sum(axis=1), 1, atol=1e-5)
-    assert (out["confidence"] == out[["prob_bad", "prob_good"]].max(axis=1)).all()
-    one_by_one = [learn.predict(text) for text in shuffled["text"][:20]]
-    assert [p[0] for p in one_by_one] == out["label"][:20].tolist()
-    assert np.allclose([p[2].tolist() for p in one_by_one], out.iloc[:20, 2:].to_numpy(float), atol=1e-5)
-
-
-def test_predict_df_keeps_every_row(make, reviews):
-    learn = make(reviews)
-    df = pd.DataFrame({"text": ["fun", None, "bore", 7]}, index=[5, 5, 6, 7], dtype=object)
-    with pytest.warns(UserWarning) as told:
-        out = learn.predict_df(df)
-    messages = [str(w.message) for w in told]
-    assert "1 rows have no text and get no label: rows [5]" in messages
-    assert out.index.tolist() == [5, 5, 6, 7] and out["label"].isna().tolist() == [False, True, False, False]
-    with pytest.raises(ValueError, match="text_col='text' is not a column of df; columns are"):
-        learn.predict_df(pd.DataFrame({"txt": ["a"]}))
-
-
-def test_labels_keep_their_type(make, reviews):
-    learn = make(reviews.assign(label=(reviews["label"] == "good").astype(int)))
-    assert set(learn.predict_df(reviews)["label"]) <= {0, 1}
-
-
-def test_bins_have_ranges_and_kappa(make, reviews):
-    df = reviews.assign(pledged=np.arange(120) * 100.0)
-    learn = make(df, label_col="pledged", bins=4, bin_format="$")
-    ladder = learn.fit_gradual()
-    assert "cohen_kappa_score" in ladder.columns
-    assert learn.predict_df(df)["label"].str.startswith(("$", "under $")).all()
-
-
 @pytest.mark.parametrize("pooling", ["cls", "mean", "max", "attention"])
 def test_poolings_and_two_layer_heads_train(make, reviews, pooling):
     learn = make(reviews, pooling=pooling, head_layers=2, dropout=0.2)
@@ -258,61 +121,6 @@ def test_fastais_callbacks_work(make, reviews):
     torch.nn.init.zeros_(learn.model.head.classifier.weight)
     learn.load("here")
     assert torch.equal(learn.model.head.classifier.weight, weights)
-
-
-FRESH = """
-import pickle, sys, warnings; warnings.filterwarnings("ignore")
-import pandas as pd
-file, exported = sys.argv[1], sys.argv[1].endswith(".export")
-if exported:
-    from fastai.learner import load_learner
-    learn = load_learner(file)
-else:
-    learn = pickle.load(open(file, "rb"))
-learn.predict_df(pd.read_csv(sys.argv[2])).to_csv(f"{file}.csv")
-if not exported:
-    learn.fit(1)  # its rows came along
-"""
-
-
-def test_an_exported_and_a_pickled_learner_predict_alike_in_another_process(make, reviews, tmp_path):
-    learn = make(reviews)
-    learn.fit_gradual()
-    learn.export(tmp_path / "learn.export")
-    (tmp_path / "learn.pickle").write_bytes(pickle.dumps(learn))
-    csv = tmp_path / "reviews.csv"
-    reviews.to_csv(csv, index=False)
-    files = [tmp_path / "learn.export", tmp_path / "learn.pickle"]
-    loading = [
-        subprocess.Popen([sys.executable, "-c", FRESH, str(file), str(csv)], stderr=subprocess.PIPE, text=True)
-        for file in files
-    ]
-    for process in loading:
-        errors = process.communicate(timeout=200)[1]
-        assert process.returncode == 0, errors
-    learn.predict_df(reviews).to_csv(tmp_path / "expected.csv")
-    for file in files:
-        assert file.with_name(file.name + ".csv").read_text() == (tmp_path / "expected.csv").read_text()
-
-
-@pytest.mark.parametrize(
-    "how",
-    [
-        {"label_col": "many"},
-        {"label_col": "amount", "bins": 2},
-        {"label_col": "amount", "task": "regression"},
-        {"augment": EDA(each_epoch=True), "optimizer": "adafactor", "loss": "focal", "sampling": "balanced"},
-        {"long": "windows", "max_length": 12, "stride": 2, "pooling": "mean", "cleaning": "auto", "cache": Cache()},
-    ],
-)
-def test_every_kind_of_learner_can_be_pickled(make, reviews, how):
-    many = [["a", "b"][: 1 + i % 2] for i in range(len(reviews))]
-    df = reviews.assign(many=many, amount=np.arange(len(reviews)) * 1.0)
-    learn = make(df, **how)
-    learn.fit(1)
-    again = pickle.loads(pickle.dumps(learn))
-    assert again.predict_df(df).equals(learn.predict_df(df))
-    again.fit(1)
 
 
 def test_interpretation_names_the_right_rows(make, reviews, capsys):
@@ -391,42 +199,3 @@ def test_only_what_trains_has_gradients_and_optimizer_state(make, reviews):
     assert table in learn.opt.opt.state  # the last phase trained everything
     learn.fit_gradual([Phase("head", 3, 1, 1e-3)])
     assert table not in learn.opt.opt.state and table.grad is None
-
-
-def of_block(df, tiny, tmp_path, block, outputs: int, **kwargs) -> GradualLearner:
-    """A learner on the batches of a DataBlock."""
-    blocks = DataBlock(blocks=(TextBlock(tiny), block), get_x=ColReader("text"), get_y=ColReader("label"))
-    dls = blocks.dataloaders(df, bs=16, seed=1)
-    encoder = load_encoder(tiny)
-    return GradualLearner(dls, TextClassifier(encoder, Head(encoder.width, outputs)), path=tmp_path, **kwargs)
-
-
-def test_a_category_block_trains_with_cross_entropy(reviews, tiny, tmp_path):
-    learn = of_block(reviews, tiny, tmp_path, CategoryBlock, 2, metrics=accuracy)
-    assert isinstance(learn.loss_func, CrossEntropyLossFlat)
-    assert learn.fit_gradual(TRAINED)["accuracy"].iloc[-1] > 0.9
-    assert learn.predict("a bright, warm film")[0] == "good"
-
-
-def test_a_multi_category_block_trains_with_a_loss_of_each_label(reviews, tiny, tmp_path):
-    labels = [[label, *(["story"] if "story" in text else [])] for text, label in zip(*reviews.T.values, strict=True)]
-    learn = of_block(reviews.assign(label=labels), tiny, tmp_path, MultiCategoryBlock, 3, metrics=accuracy_multi)
-    assert isinstance(learn.loss_func, BCEWithLogitsLossFlat)
-    assert learn.fit_gradual(TRAINED)["accuracy_multi"].iloc[-1] > 0.9
-    probs, _, decided = learn.get_preds(with_decoded=True)
-    assert torch.equal(decided, probs > 0.5) and (probs.sum(1) > 1.2).any()  # no probabilities of exclusive classes
-    assert set(learn.predict("I loved this story")[0]) == {"good", "story"}
-
-
-def test_a_regression_block_trains_with_the_squared_error(reviews, tiny, tmp_path):
-    df = reviews.assign(label=np.where(reviews["label"] == "good", 3.0, -1.0))
-    learn = of_block(df, tiny, tmp_path, RegressionBlock, 1, metrics=mae)
-    assert learn.fit_gradual(TRAINED)["mae"].iloc[-1] < 0.5
-    numbers, truth = learn.get_preds()
-    assert torch.allclose(F.mse_loss(numbers.flatten(), truth), torch.tensor(learn.validate()[0]), atol=1e-5)
-    assert learn.predict("a bright, warm film")[0][0] == pytest.approx(3, abs=1)
-
-
-def test_blocks_that_bring_no_loss_are_told_apart(reviews, tiny, tmp_path):
-    with pytest.raises(ValueError, match="no block of the DataBlock brings a loss; give one, such as"):
-        of_block(reviews.assign(label=1.0), tiny, tmp_path, TransformBlock, 1)

@@ -1,4 +1,4 @@
-"""Metrics are of decisions, and of numbers in their own unit."""
+"""Metrics are of decoded predictions: by the median of ordered classes, by thresholds of labels, in a number's unit."""
 
 from types import SimpleNamespace
 
@@ -6,38 +6,58 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, r2_score
 
 from kickbert.targets.fitting import fit_target
 from kickbert.training.losses import loss_for
 from kickbert.training.metrics import metrics_for
 
 
-def values_of(target, outputs: torch.Tensor, codes: np.ndarray) -> dict[str, float]:
-    """The metrics of two batches, by name."""
-    metrics, loss = metrics_for(target), loss_for(target.task)
-    for metric in metrics:
+def values(target, logits: torch.Tensor, codes: torch.Tensor, loss) -> dict[str, float]:
+    """Each metric of two batches."""
+    scores = {}
+    for metric in metrics_for(target):
         metric.reset()
-        for part in (slice(0, 2), slice(2, None)):
-            batch = {"pred": outputs[part], "y": torch.from_numpy(codes)[part]}
-            learn = SimpleNamespace(loss_func=loss, to_detach=lambda value: value, **batch)
+        for part in (slice(0, 4), slice(4, None)):
+            learn = SimpleNamespace(loss_func=loss, pred=logits[part], y=codes[part], to_detach=lambda x: x)
             metric.accumulate(learn)
-    return {metric.name: metric.value for metric in metrics}
+        scores[metric.name] = metric.value
+    return scores
 
 
-def test_classes_ranks_and_labels():
-    codes = np.array([0, 1, 1, 0])
-    outputs = torch.tensor([[2.0, 0.0], [0.0, 2.0], [2.0, 0.0], [2.0, 0.0]])
-    classes = values_of(fit_target(pd.Series(["a", "b"] * 2)), outputs, codes)
-    assert classes == {"accuracy": 0.75, "f1_score": pytest.approx((0.8 + 2 / 3) / 2)}
-    ranks = values_of(fit_target(pd.Series([1.0, 2.0, 3.0, 4.0]), bins=2), outputs, codes)
-    assert ranks["cohen_kappa_score"] == pytest.approx(0.5)
-    labels = values_of(fit_target(pd.Series([["a"], ["b"]])), outputs - 1, np.eye(2, dtype=np.float32)[codes])
-    assert labels == {"f1_micro": 0.75, "f1_macro": pytest.approx((0.8 + 2 / 3) / 2)}
+def test_classes():
+    logits, codes = torch.randn(9, 3, generator=torch.manual_seed(0)), torch.tensor([0, 1, 2] * 3)
+    target, y_pred = fit_target(pd.Series(["a", "b", "c"] * 3)), logits.argmax(1)
+    expected = {"accuracy": accuracy_score(codes, y_pred), "f1_score": f1_score(codes, y_pred, average="macro")}
+    assert values(target, logits, codes, loss_for(target.task)) == pytest.approx(expected)
+
+
+def test_ordered_classes_are_decided_by_the_median():
+    target, codes = fit_target(pd.Series(np.arange(9.0)), bins=3), torch.tensor([0, 1, 2] * 3)
+    probs = torch.tensor([[0.4, 0.25, 0.35]]).repeat(9, 1)  # the median is the second, the argmax the first
+    scores = values(target, probs.log(), codes, loss_for(target.task))
+    assert scores["accuracy"] == pytest.approx(accuracy_score(codes, np.ones(9)))
+    assert scores["cohen_kappa_score"] == pytest.approx(cohen_kappa_score(codes, np.ones(9), weights="quadratic"))
+
+
+def test_labels_are_decided_by_their_thresholds():
+    target = fit_target(pd.Series([["a", "b"], ["b"], []] * 3))
+    probs = torch.rand(9, 2, generator=torch.manual_seed(0))
+    codes = torch.randint(2, (9, 2), generator=torch.manual_seed(1)).float()
+    loss = loss_for(target.task)
+    loss.thresh = np.array([0.2, 0.8])
+    y_pred = probs.numpy() >= loss.thresh
+    expected = {f"f1_{kind}": f1_score(codes, y_pred, average=kind, zero_division=0) for kind in ("micro", "macro")}
+    assert values(target, probs.logit(), codes, loss) == pytest.approx(expected)
 
 
 def test_numbers_are_judged_in_their_own_unit():
-    numbers = pd.Series([10.0, 20.0, 30.0, 40.0], name="usd")
+    numbers = pd.Series(np.exp(np.linspace(0, 9, 9)), name="raised")
     target = fit_target(numbers, task="regression")
-    outputs = torch.from_numpy(target.standardize(numbers.to_numpy() + 2)).reshape(-1, 1)
-    values = values_of(target, outputs, target.encode(numbers))
-    assert values["mae"] == pytest.approx(2, abs=1e-4) and values["r2"] == pytest.approx(1 - 4 / 125, abs=1e-4)
+    assert target.log
+    codes = torch.from_numpy(target.encode(numbers))
+    outputs = codes[:, None].float() + 0.1
+    predicted = target.inverse_transform(outputs.numpy().reshape(-1).astype(float))
+    scores = values(target, outputs, codes, loss_for(target.task))
+    assert scores["mae"] == pytest.approx(np.abs(predicted - numbers).mean(), rel=1e-4)
+    assert scores["r2"] == pytest.approx(r2_score(numbers, predicted), rel=1e-4)

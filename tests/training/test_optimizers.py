@@ -1,7 +1,10 @@
+"""Optimizers by name: each learns behind fastai's interface, and AdamW steps as torch's does."""
+
+import pytest
 import torch
 from torch import nn
 
-from kickbert.training.optimizers import adamw
+from kickbert.training.optimizers import OPTIMIZERS, adamw, optimizer_by_name
 
 
 def net() -> nn.Sequential:
@@ -31,3 +34,24 @@ def test_a_step_is_that_of_torch():
             opt.zero_grad()
     assert all(torch.allclose(p, q, atol=1e-6) for p, q in zip(mine.parameters(), theirs.parameters(), strict=True))
     assert ours.opt.defaults["fused"]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_each_learns_and_takes_what_fastais_schedules_set(name):
+    model, x = net(), torch.randn(5, 3)
+    opt = optimizer_by_name(name)([list(model.parameters())], lr=0.05)
+    opt.set_hyper("mom", 0.8)
+    opt.set_hyper("lr", 0.02)
+    assert opt.hypers[0]["lr"] == 0.02 and "mom" in opt.hypers[0]
+    before = model(x).square().sum().item()
+    for _ in range(20):
+        model(x).square().sum().backward()
+        opt.step()
+        opt.zero_grad()
+    assert model(x).square().sum().item() < before
+
+
+def test_a_function_stays_and_an_unknown_name_offers_the_nearest():
+    assert optimizer_by_name(adamw) is adamw
+    with pytest.raises(ValueError, match=r"optimizer='adam_w' is not one of .*; did you mean 'adamw'"):
+        optimizer_by_name("adam_w")

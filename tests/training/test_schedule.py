@@ -1,7 +1,9 @@
+"""Schedules: what trains when, and the curves of the learning rates."""
+
 import numpy as np
 import pytest
 
-from kickbert.training.schedule import Phase, gradual_unfreezing, one_cycle, slanted_triangle
+from kickbert.training.schedule import SHAPES, Phase, gradual_unfreezing, one_cycle, slanted_triangle
 
 
 def test_phases_go_from_the_head_down():
@@ -58,3 +60,16 @@ def test_bad_schedules():
         gradual_unfreezing(8, layers=(2, 0), epochs=(1, 1), lr=1e-3)
     with pytest.raises(ValueError, match="must be of one length"):
         gradual_unfreezing(8, layers=(0, 2), epochs=(1,), lr=1e-3)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_shape_has_its_peak_at_the_end_of_the_warmup(name):
+    phase = Phase("head", 3, 1, 1e-3, shape=name, warmup=0.2)
+    at = np.linspace(0, 1, 101)
+    factors = np.array([phase.factor(p) for p in at])
+    assert factors.max() == pytest.approx(1) and factors.argmax() == 20
+    assert (np.diff(factors[:21]) > 0).all() and (factors >= 0).all()
+
+
+def test_a_function_is_a_shape_of_its_own():
+    assert Phase("head", 3, 1, 1e-3, shape=lambda at: at / 2, warmup=0.2).factor(0.5) == 0.25

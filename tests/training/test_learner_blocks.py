@@ -1,0 +1,57 @@
+"""Learners on the batches of a fastai DataBlock train with the loss that its blocks bring."""
+
+import numpy as np
+import pytest
+import torch
+from fastai.data.block import CategoryBlock, DataBlock, MultiCategoryBlock, RegressionBlock, TransformBlock
+from fastai.data.transforms import ColReader
+from fastai.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat
+from fastai.metrics import accuracy, accuracy_multi, mae
+from torch.nn import functional as F  # noqa: N812 - as torch's own documentation writes it
+
+from kickbert import GradualLearner, Phase
+from kickbert.data import TextBlock
+from kickbert.models.classifier import TextClassifier
+from kickbert.models.encoder import load_encoder
+from kickbert.models.head import Head
+
+TRAINED = [Phase("everything", 0, 12, 4e-3)]
+
+
+def of_block(df, tiny, tmp_path, block, outputs: int, **kwargs) -> GradualLearner:
+    """A learner on the batches of a DataBlock."""
+    blocks = DataBlock(blocks=(TextBlock(tiny), block), get_x=ColReader("text"), get_y=ColReader("label"))
+    dls = blocks.dataloaders(df, bs=16, seed=1)
+    encoder = load_encoder(tiny)
+    return GradualLearner(dls, TextClassifier(encoder, Head(encoder.width, outputs)), path=tmp_path, **kwargs)
+
+
+def test_a_category_block_trains_with_cross_entropy(reviews, tiny, tmp_path):
+    learn = of_block(reviews, tiny, tmp_path, CategoryBlock, 2, metrics=accuracy)
+    assert isinstance(learn.loss_func, CrossEntropyLossFlat)
+    assert learn.fit_gradual(TRAINED)["accuracy"].iloc[-1] > 0.9
+    assert learn.predict("a bright, warm film")[0] == "good"
+
+
+def test_a_multi_category_block_trains_with_a_loss_of_each_label(reviews, tiny, tmp_path):
+    labels = [[label, *(["story"] if "story" in text else [])] for text, label in zip(*reviews.T.values, strict=True)]
+    learn = of_block(reviews.assign(label=labels), tiny, tmp_path, MultiCategoryBlock, 3, metrics=accuracy_multi)
+    assert isinstance(learn.loss_func, BCEWithLogitsLossFlat)
+    assert learn.fit_gradual(TRAINED)["accuracy_multi"].iloc[-1] > 0.9
+    probs, _, decided = learn.get_preds(with_decoded=True)
+    assert torch.equal(decided, probs > 0.5) and (probs.sum(1) > 1.2).any()  # no probabilities of exclusive classes
+    assert set(learn.predict("I loved this story")[0]) == {"good", "story"}
+
+
+def test_a_regression_block_trains_with_the_squared_error(reviews, tiny, tmp_path):
+    df = reviews.assign(label=np.where(reviews["label"] == "good", 3.0, -1.0))
+    learn = of_block(df, tiny, tmp_path, RegressionBlock, 1, metrics=mae)
+    assert learn.fit_gradual(TRAINED)["mae"].iloc[-1] < 0.5
+    numbers, truth = learn.get_preds()
+    assert torch.allclose(F.mse_loss(numbers.flatten(), truth), torch.tensor(learn.validate()[0]), atol=1e-5)
+    assert learn.predict("a bright, warm film")[0][0] == pytest.approx(3, abs=1)
+
+
+def test_blocks_that_bring_no_loss_are_told_apart(reviews, tiny, tmp_path):
+    with pytest.raises(ValueError, match="no block of the DataBlock brings a loss; give one, such as"):
+        of_block(reviews.assign(label=1.0), tiny, tmp_path, TransformBlock, 1)

@@ -1,0 +1,84 @@
+"""Predictions of a learner: in the rows' order, as a predictor gives them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kickbert.models.protocol import is_model
+
+
+def test_predict_df_is_indexed_like_df(make, reviews):
+    learn = make(reviews)
+    learn.fit_gradual()
+    shuffled = reviews.sample(frac=1, random_state=0)
+    out = learn.predict_df(shuffled)
+    assert out.index.equals(shuffled.index) and out.columns.tolist() == ["label", "confidence", "prob_bad", "prob_good"]
+    assert np.allclose(out[["prob_bad", "prob_good"]].sum(axis=1), 1, atol=1e-5)
+    assert (out["confidence"] == out[["prob_bad", "prob_good"]].max(axis=1)).all()
+    one_by_one = [learn.predict(text) for text in shuffled["text"][:20]]
+    assert [p[0] for p in one_by_one] == out["label"][:20].tolist()
+    assert np.allclose([p[2].tolist() for p in one_by_one], out.iloc[:20, 2:].to_numpy(float), atol=1e-5)
+
+
+def test_predict_df_keeps_every_row(make, reviews):
+    learn = make(reviews)
+    df = pd.DataFrame({"text": ["fun", None, "bore", 7]}, index=[5, 5, 6, 7], dtype=object)
+    with pytest.warns(UserWarning) as told:
+        out = learn.predict_df(df)
+    messages = [str(w.message) for w in told]
+    assert "1 rows have no text and get no label: rows [5]" in messages
+    assert out.index.tolist() == [5, 5, 6, 7] and out["label"].isna().tolist() == [False, True, False, False]
+    with pytest.raises(ValueError, match="text_col='text' is not a column of df; columns are"):
+        learn.predict_df(pd.DataFrame({"txt": ["a"]}))
+
+
+def test_labels_keep_their_type(make, reviews):
+    learn = make(reviews.assign(label=(reviews["label"] == "good").astype(int)))
+    assert set(learn.predict_df(reviews)["label"]) <= {0, 1}
+
+
+def test_bins_have_ranges_and_kappa(make, reviews):
+    df = reviews.assign(pledged=np.arange(120) * 100.0)
+    learn = make(df, label_col="pledged", bins=4, bin_format="$")
+    ladder = learn.fit_gradual()
+    assert "cohen_kappa_score" in ladder.columns
+    assert learn.predict_df(df)["label"].str.startswith(("$", "under $")).all()
+
+
+def test_a_learner_is_a_model_as_a_predictor_is(make, reviews):
+    learn = make(reviews, text_col=["text"], cleaning=["convert_to_lowercase"])
+    assert is_model(learn)
+    assert (learn.target, learn.text_col, learn.label_col) == (learn.dls.target, ["text"], "label")
+    assert learn.metadata["task"] == "single label" and learn.metadata["text_col"] == ["text"]
+    texts, empty = learn.read(["A Film", {"text": "Fun"}, None])
+    assert texts == ["a film", "fun", ""] and empty.tolist() == [False, False, True]
+
+
+def test_probabilities_and_decisions_are_those_of_predict_df(make, reviews):
+    learn = make(reviews)
+    probs, frame = learn.predict_proba(reviews), learn.predict_df(reviews)
+    assert probs.dtype == np.float32 and probs.shape == (len(reviews), 2)
+    assert np.allclose(probs, frame[["prob_bad", "prob_good"]])
+    assert learn.target.decode(learn.decide(probs)) == frame["label"].tolist()
+    assert np.allclose(learn.predict_proba(reviews["text"].tolist()), probs)
+
+
+def test_labelled_rows_are_those_of_training_and_validation(make, reviews):
+    learn = make(reviews, valid=0.25)
+    (train, train_codes), (valid, valid_codes) = learn.labelled_rows("train"), learn.labelled_rows("valid")
+    assert sorted(train + valid) == sorted(reviews["text"]) and len(valid) == 30
+    labels = dict(zip(reviews["text"], reviews["label"], strict=True))
+    assert learn.target.decode(train_codes) == [labels[text] for text in train]
+    assert learn.target.decode(valid_codes) == [labels[text] for text in valid]
+    learn.dls = learn.dls.new_empty()
+    assert learn.labelled_rows("train") is None
+
+
+def test_an_uncertain_row_gets_no_label(make, reviews):
+    frame = make(reviews).predict_df(reviews, min_confidence=0.999)
+    assert frame["label"].isna().all() and frame["confidence"].notna().all()
+
+
+def test_an_explanation_is_of_the_words(make, reviews):
+    explanation = make(reviews).explain("a bright, warm film", method="occlusion")
+    assert [word for word in ("bright", "film") if word in explanation.to_html()] == ["bright", "film"]
