@@ -31,8 +31,9 @@ TARGETS = {
     "Labels": {"classes": list},
     "Bins": {"classes": list, "edges": list, "centers": list},
     "MultiLabels": {"classes": list},
-    "Numbers": {"name": str, "mean": NUMBER, "std": NUMBER},
+    "Continuous": {"name": str, "mean": NUMBER, "std": NUMBER},
 }
+TARGETS["Numbers"] = TARGETS["Continuous"]  # as artifacts of 0.1 name it
 
 
 class ArtifactError(ValueError):

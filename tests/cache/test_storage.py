@@ -11,35 +11,11 @@ import torch
 from cached import counted
 
 from kickbert import Cache, gradual_unfreezing
-from kickbert.cache.states import Store, View
 
 CPU = torch.device("cpu")
+
+
 PHASES = gradual_unfreezing(4, layers=(0, 1), epochs=(1, 1), lr=(1e-2, 3e-3))
-
-
-def filled(lengths: list[int], segments: int = 1) -> Store:
-    """A store whose row i holds the numbers i.00, i.01, …, spread over segments."""
-    store = Store(1, False)
-    for number in range(segments):
-        at, states = 0, []
-        for i in range(number, len(lengths), segments):
-            store.places[bytes([i])] = (number, at, lengths[i])
-            states += [[i + 0.01 * j] for j in range(lengths[i])]
-            at += lengths[i]
-        store.segments.append(torch.tensor(states))
-        store.where.append("memory")
-    return store
-
-
-@pytest.mark.parametrize("segments", [1, 2, 3])
-def test_rows_come_back_whatever_segment_they_are_in(segments):
-    lengths = [3, 1, 5, 2, 4, 2]
-    view = filled(lengths, segments).view([bytes([i]) for i in range(6)])
-    out = view.gather([4, 0, 3])
-    assert out.shape == (3, 4, 1)
-    for row, i in zip(out, [4, 0, 3], strict=True):
-        assert row[: lengths[i], 0].tolist() == pytest.approx([i + 0.01 * j for j in range(lengths[i])])
-    assert isinstance(view, View) and view.store.read == 9
 
 
 def test_memory_first_then_a_file_then_nothing():

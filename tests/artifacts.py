@@ -1,0 +1,22 @@
+"""The tasks that models are saved of, and a manifest written anew."""
+
+import json
+from pathlib import Path
+
+from kickbert.models.artifact import _entry
+
+TASKS = {
+    "labels": {},
+    "bins": {"label_col": "amount", "bins": 3, "bin_format": "$"},
+    "several": {"label_col": "tags"},
+    "columns": {"label_col": ["warm", "cold"]},
+    "number": {"label_col": "amount", "task": "regression"},
+    "windows": {"long": "windows", "max_length": 16, "stride": 4},
+    "two columns": {"text_col": ["text", "more"], "cleaning": "auto", "head_layers": 2},
+}
+
+
+def reseal(folder: Path) -> None:
+    """Let the manifest list what the folder holds now."""
+    files = {p.name: _entry(p) for p in folder.iterdir() if p.name != "manifest.json"}
+    (folder / "manifest.json").write_text(json.dumps({"format": 1, "files": files}))

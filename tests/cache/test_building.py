@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+import torch
+from cached import counted, losses
+from encoders import random_encoder
+
+from kickbert import Cache, gradual_unfreezing
+from kickbert.cache.building import TOKENS, build
+from kickbert.cache.keys import prefix_keys
+from kickbert.data.bucketing import Packed
+from kickbert.models.classifier import TextClassifier
+from kickbert.models.encoder import LAYERS
+from kickbert.models.head import Head
+from kickbert.text.tokenization import PAD
+from kickbert.utils.batching import length_batches
+
+PHASES = gradual_unfreezing(4, layers=(0, 1), epochs=(2, 2), lr=(1e-2, 3e-3))
+
+
+@pytest.fixture
+def stores():
+    return Cache()
+
+
+@pytest.fixture
+def eight_rows(monkeypatch):
+    monkeypatch.setitem(TOKENS, "cpu", 8 * 12)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_losses_of_every_architecture_are_bitwise_equal(kind, stores, eight_rows):
+    """Three steps at every depth, in fp32, with batches of the store's shape."""
+    rng = np.random.default_rng(0)
+    rows = Packed.of([rng.integers(5, 100, n).astype(np.int32) for n in rng.integers(4, 13, 24)])
+    y = torch.from_numpy(rng.integers(0, 3, 24))
+    batches = list(length_batches(rows.lengths, tokens=TOKENS["cpu"]))  # as a store is filled
+    for depth in range(1, random_encoder(kind).n_layers + 1):
+        told = []
+        for cached in (False, True):
+            torch.manual_seed(1)
+            model = TextClassifier(random_encoder(kind), Head(32, 3, "attention", dropout=0.0))
+            for group in list(model.groups().values())[: depth + 1]:
+                for parameter in group:
+                    parameter.requires_grad_(False)
+            model.train()
+            if cached:
+                keys = prefix_keys(model, depth)
+                build(model, [rows], depth, keys, stores)
+                view = stores.by_key[keys[depth]].view(rows.keys)
+            opt = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.05)
+            for chosen in batches:
+                states = (view.gather(chosen), depth) if cached else ()
+                logits = model(rows.gather(chosen, fill=PAD).long(), *states)
+                loss = torch.nn.functional.cross_entropy(logits, y[chosen])
+                opt.zero_grad()
+                loss.backward()
+                opt.step()
+                told.append(loss.item())
+        assert told[:3] == told[3:], f"depth {depth}"
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_every_architecture_at_every_depth(kind, stores):
+    torch.manual_seed(0)
+    model = TextClassifier(random_encoder(kind), Head(32, 3, "mean", dropout=0.0)).eval()
+    rng = np.random.default_rng(0)
+    rows = Packed.of([rng.integers(5, 100, n).astype(np.int32) for n in rng.integers(1, 12, 20)])
+    n = model.encoder.n_layers
+    x = rows.gather(range(20), fill=-1).long()
+    with torch.no_grad():
+        full = model(x)
+        for depth in range(1, n + 1):
+            keys = prefix_keys(model, depth)
+            build(model, [rows], depth, keys, stores)
+            pooled = depth == n
+            store = stores.by_key[keys[depth] + ("-mean" if pooled else "")]
+            states = store.view(rows.keys).gather(range(20))
+            assert torch.allclose(model(x, states[:, 0] if pooled else states, depth), full, atol=1e-5)
+
+
+def test_deeper_stores_are_built_from_shallower_ones(make, reviews, stores, monkeypatch):
+    learn = make(reviews, cache=stores)
+    first, second = counted(monkeypatch, learn, 0), counted(monkeypatch, learn, 1)
+    learn.fit_gradual(gradual_unfreezing(4, layers=(0, 1), epochs=(1, 1), lr=1e-3))
+    assert sum(first) == 120  # one pass for depth 1 and for the pooled states of depth 2
+    steps = len(learn.dls.train_ds) + len(learn.dls.valid_ds)
+    assert sum(second) == 120 + steps  # building the pooled states, then training the layer
+
+
+def test_only_missing_rows_are_computed(make, reviews, stores, monkeypatch):
+    make(reviews.iloc[:80], cache=stores).fit_gradual(PHASES)
+    learn = make(reviews, cache=stores)
+    rows = counted(monkeypatch, learn, 0)
+    learn.fit_gradual(PHASES)
+    assert sum(rows) == 40
+    info = learn.cache.info()
+    assert info["rows"].tolist() == [120, 120] and set(info["where"]) == {"memory"}
+    plain = make(reviews, cache=False)
+    plain.fit_gradual(PHASES)
+    assert torch.allclose(losses(plain), losses(learn), atol=1e-5)  # two segments are read as one

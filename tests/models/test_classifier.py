@@ -1,0 +1,80 @@
+import pytest
+import torch
+
+from kickbert.models.classifier import TextClassifier
+from kickbert.models.encoder import load_encoder
+from kickbert.models.head import Head
+from kickbert.text.tokenization import PAD
+
+
+@pytest.fixture
+def model(tiny):
+    torch.manual_seed(0)
+    return TextClassifier(load_encoder(tiny), Head(32, 3))
+
+
+def tokens() -> torch.Tensor:
+    x = torch.randint(5, 90, (3, 9), generator=torch.Generator().manual_seed(0))
+    x[1, 5:], x[2, 2:] = PAD, PAD
+    return x
+
+
+def freeze_to(model, number):
+    for i, group in enumerate(model.groups().values()):
+        for parameter in group:
+            parameter.requires_grad_(i >= number)
+    model.train()
+
+
+@pytest.mark.parametrize(("number", "depth"), [(0, None), (1, 0), (2, 1), (3, 2)])
+def test_frozen_means_frozen(model, number, depth):
+    freeze_to(model, number)
+    assert model.frozen_depth == depth
+    model(tokens()).sum().backward()
+    for i, (name, group) in enumerate(model.groups().items()):
+        assert all((p.grad is not None) == (i >= number) for p in group if p.requires_grad or i < number), name
+    training = [layer.training for layer in model.encoder.layers]
+    assert training == [depth is None or i >= depth for i in range(2)]
+    assert model.encoder.body.embeddings.training == (depth is None) and model.head.training
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3])
+def test_freezing_changes_no_number(model, number):
+    model.eval()
+    with torch.no_grad():
+        full = model(tokens())
+        freeze_to(model, number)
+        assert torch.equal(model.eval()(tokens()), full)
+
+
+def test_the_kernel_for_training_gives_the_same_numbers(model):
+    model.train()
+    model.head.dropout.p = 0.0
+    training = model(tokens())
+    with torch.no_grad():
+        assert torch.allclose(model.eval()(tokens()), training, atol=1e-5)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_known_states_give_the_same_logits(model, depth):
+    model.eval()
+    x = tokens()
+    with torch.no_grad():
+        hidden = model.encoder.prefix(x, x != PAD, depth)
+        assert torch.equal(model(x, hidden, depth), model(x))
+        assert torch.equal(model.states(x, 2, hidden, depth), model.states(x, 2))
+
+
+def test_bf16_computes_in_bf16_and_answers_in_fp32(model):
+    model.eval()
+    full = model(tokens())
+    model.precision = "bf16"
+    half = model(tokens())
+    assert half.dtype == torch.float32 and not torch.equal(half, full)
+    assert torch.allclose(half, full, atol=0.05)
+
+
+def test_fourteen_groups_by_name(model):
+    assert list(model.groups()) == ["embeddings", "layer 1", "layer 2", "head"]
+    ids = [id(p) for group in model.groups().values() for p in group]
+    assert sorted(ids) == sorted(id(p) for p in model.parameters())
