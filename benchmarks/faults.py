@@ -54,9 +54,9 @@ def rows(scratch: Path) -> Path:
     return file
 
 
-def start(code: str, *arguments: Path, **how) -> subprocess.Popen:
+def start(code: str, *arguments: Path, **options) -> subprocess.Popen:
     """A script of its own."""
-    return subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)], text=True, **how)
+    return subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)], text=True, **options)
 
 
 def training(scratch: Path) -> str:
@@ -69,9 +69,9 @@ def training(scratch: Path) -> str:
         checkpoint = file.read_bytes()[:4096].decode("utf-8", "replace").replace("\\", "") if file.exists() else None
     process.kill()
     process.wait()
-    told = start(TRAIN, rows(scratch), scratch / "cut", stdout=subprocess.PIPE).communicate()[0]
-    assert "resuming after 1 of 2 phases" in told, told
-    assert told.split()[-1] == whole, (told, whole)
+    output = start(TRAIN, rows(scratch), scratch / "cut", stdout=subprocess.PIPE).communicate()[0]
+    assert "resuming after 1 of 2 phases" in output, output
+    assert output.split()[-1] == whole, (output, whole)
     return f"resumed after the first of two phases; last validation loss {whole}, the same as of a run never killed"
 
 
@@ -117,10 +117,10 @@ def disk_full(scratch: Path) -> str:
         try:
             learn.save_artifact(home)
         except ArtifactError as err:
-            told = str(err).replace(str(scratch), "…")
+            error = str(err).replace(str(scratch), "…")
         assert sorted(p.name for p in home.iterdir()) == ["latest", "v1"]
         kickbert.load(home, backend="torch").predict(["a"])
-    return f"error: {told}; the version before answers"
+    return f"error: {error}; the version before answers"
 
 
 def serving(scratch: Path) -> str:

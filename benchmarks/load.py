@@ -85,26 +85,26 @@ def measure(seed: int, many: int) -> dict:
         memory, stop = [], threading.Event()
         watch = threading.Thread(target=_watch, args=(psutil.Process(server.pid), memory, stop))
         watch.start()
-        told = subprocess.run(
+        report = subprocess.run(
             ["wrk", "-t1", f"-c{CLIENTS}", f"-d{SECONDS}s", "--timeout", "30s", "--latency", "-s",
              Path(__file__).with_name("load.lua"), f"http://127.0.0.1:{PORT}/predict", "--", str(seed)],
             capture_output=True, text=True, check=True, env=os.environ | {"KICKBERT_BODIES": str(bodies)},
         ).stdout  # fmt: skip
         stop.set()
         watch.join()
-    alone_too = (before + alone(folder, texts)) / 2
-    served = float(re.search(r"Requests/sec:\s+([\d.]+)", told)[1]) * many
-    errors = sum(map(int, re.findall(r"(?:responses:|connect|read|write|timeout) (\d+)", told)))
+    rate = (before + alone(folder, texts)) / 2
+    served = float(re.search(r"Requests/sec:\s+([\d.]+)", report)[1]) * many
+    errors = sum(map(int, re.findall(r"(?:responses:|connect|read|write|timeout) (\d+)", report)))
     third = len(memory) // 3
     return {
-        "alone": alone_too, "served": served, "share": served / alone_too, "errors": errors,
-        "p99 ms": _milliseconds(re.search(r"99%\s+(\S+)", told)[1]),
+        "alone": rate, "served": served, "share": served / rate, "errors": errors,
+        "p99 ms": _milliseconds(re.search(r"99%\s+(\S+)", report)[1]),
         "MB after 20 s": float(np.median(memory[third : third + 5])), "MB at the end": float(np.median(memory[-5:])),
     }  # fmt: skip
 
 
-def _milliseconds(told: str) -> float:
-    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", told).groups()
+def _milliseconds(duration: str) -> float:
+    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", duration).groups()
     return float(number) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]
 
 
@@ -133,8 +133,8 @@ def main() -> None:
     for seed in range(args.seeds):
         for many in (1, 16):
             once(RUNS, lambda: measure(seed, many), seed=seed, many=many)  # noqa: B023 - called at once
-    found = pd.DataFrame(runs(RUNS)).drop(columns="seed").groupby("many").agg(["mean", "std"]).round(2)
-    print(found.T.unstack().to_string())
+    table = pd.DataFrame(runs(RUNS)).drop(columns="seed").groupby("many").agg(["mean", "std"]).round(2)
+    print(table.T.unstack().to_string())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from kickbert.text.tokenization import PAD
-from kickbert.text.word_statistics import word_counts
+from kickbert.text.word_statistics import tfidf_vectorizer
 from kickbert.utils import hub
 
 
@@ -24,7 +24,7 @@ def tfidf(train: tuple, valid: tuple, test_texts: list[str]) -> np.ndarray:
     """
     best = (-1.0, None)
     for c in (1.0, 4.0, 16.0):
-        model = make_pipeline(word_counts(len(train[0])), LogisticRegression(C=c, max_iter=1000)).fit(*train)
+        model = make_pipeline(tfidf_vectorizer(len(train[0])), LogisticRegression(C=c, max_iter=1000)).fit(*train)
         best = max(best, (model.score(*valid), model), key=lambda found: found[0])
     return best[1].predict(test_texts)
 

@@ -14,7 +14,7 @@ from sklearn.svm import LinearSVC
 from kickbert.targets.fitting import fit_target
 from kickbert.targets.kinds import MULTI, REGRESSION, Bins
 from kickbert.targets.thresholds import best_thresholds
-from kickbert.text.word_statistics import word_counts
+from kickbert.text.word_statistics import tfidf_vectorizer
 
 
 def scores(learn: Any, test: pd.DataFrame, train: pd.DataFrame) -> dict[str, float]:
@@ -65,7 +65,7 @@ def svm(
     codes = [target.encode(part[label_col]) for part in (train, valid, test)]
     texts = [joined(part, columns) for part in (train, valid, test)]
     for words in (1, 2):
-        table = word_counts(len(train)).set_params(ngram_range=(1, words))
+        table = tfidf_vectorizer(len(train)).set_params(ngram_range=(1, words))
         rows = [table.fit_transform(texts[0]), table.transform(texts[1])]
         for c, weight in product((0.3, 1, 10), (None, "balanced")):
             model = OneVsRestClassifier(LinearSVC(C=c, class_weight=weight)).fit(rows[0], codes[0])

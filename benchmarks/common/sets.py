@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from kickbert.data.splits import split, stratified
+from kickbert.data.splits import split, stratified_sample
 from kickbert.targets.fitting import fit_target
 
 # Not part of the repository: data/README.md says where each set is published.
@@ -21,7 +21,7 @@ def _draw(df: pd.DataFrame, rows: int, seed: int) -> tuple[pd.DataFrame, pd.Data
         return df, df.iloc[:0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class of one row stays on one side, which is well here
-        chosen = stratified(df["label"].astype(str).to_numpy(), rows / len(df), seed)
+        chosen = stratified_sample(df["label"].astype(str).to_numpy(), rows / len(df), seed)
     return df[chosen], df[~chosen]
 
 

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "states": ["Store"],
         "storage": ["Cache"],
+        "keys": [],
         "building": [],
         "callback": ["PrefixCache"],
     },

@@ -1,32 +1,20 @@
 """The states of the frozen prefix, computed once: from the deepest store that there is, into a new one."""
 
-import hashlib
 import time
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from kickbert.cache.states import View
 from kickbert.cache.storage import Cache
 from kickbert.data.bucketing import Packed
 from kickbert.models.classifier import TextClassifier
+from kickbert.models.head import POOLS
 from kickbert.text.tokenization import PAD
 from kickbert.utils.batching import length_batches
-from kickbert.utils.hashing import feed
 from kickbert.utils.progress import bar
 
 TOKENS = {"cpu": 4096, "cuda": 131_072}  # of a batch, padding counted, while a store is built
-
-
-def prefix_keys(model: TextClassifier, upto: int) -> list[str]:
-    """The keys of the prefixes of depth 0 to `upto`: hashes of all that their states depend on but the rows."""
-    groups = list(model.encoder.groups().values())
-    state = hashlib.sha256(f"{model.encoder.body.config.to_json_string()}{model.precision}".encode())
-    keys = []
-    for group in groups[: upto + 1]:
-        feed(state, group)
-        keys.append(state.hexdigest()[:32])
-    return keys
 
 
 def build(
@@ -74,7 +62,7 @@ def store_name(model: TextClassifier, depth: int, keys: list[str]) -> tuple[str,
 
     Above the last layer pooled states are enough, where pooling has nothing to train.
     """
-    pooled = depth == model.encoder.n_layers and not isinstance(model.head.pool, nn.Module)
+    pooled = depth == model.encoder.n_layers and model.head.pool is POOLS.get(model.head.pooling)
     return keys[depth] + (f"-{model.head.pooling}" if pooled else ""), pooled
 
 

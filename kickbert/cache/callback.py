@@ -2,17 +2,21 @@
 
     rows of the DataLoaders → missing ones through the frozen prefix → `Store` → batches of states → suffix and head
 
-What a store is found by is what it depends on: the weights of the prefix, its configuration, the depth, the precision;
-and each row by its token ids, which hold text, tokenizer and truncation. So folds, trials and further fits share it,
-and a stale one is never found.
+What a store is found by is what it depends on: the weights and settings of the prefix, the depth, the precision; and
+each row by its token ids, which hold text, tokenizer and truncation. So folds, trials and further fits share it, and a
+stale one is never found. A batch is served from it only where its token ids are still those of its rows.
 """
 
-from weakref import WeakKeyDictionary
+from functools import partial
+from weakref import WeakKeyDictionary, WeakSet
 
 import pandas as pd
+import torch
 from fastai.callback.core import Callback
+from torch import Tensor
 
-from kickbert.cache.building import build, prefix_keys, store_name
+from kickbert.cache.building import build, store_name
+from kickbert.cache.keys import Snapshot, hindrance, prefix_hooks, prefix_keys, prefix_modules
 from kickbert.cache.states import View
 from kickbert.cache.storage import SHARED, Cache
 from kickbert.data.bucketing import BucketDL, Packed
@@ -31,12 +35,15 @@ class PrefixCache(Callback):
 
     def __init__(self, storage: Cache = SHARED):
         self.storage, self.ahead = storage, []
+        self._printed: set[str] = set()
         self._views: WeakKeyDictionary[Packed, View] = WeakKeyDictionary()
-        self._seen: WeakKeyDictionary[Packed, bool] = WeakKeyDictionary()
+        self._trained: WeakSet[Packed] = WeakSet()  # rows that were in a training: only of these states are kept
+        self._snapshot: Snapshot | None = None
+        self._hooks: list[dict] = []  # of the frozen modules
 
     def __getstate__(self) -> dict:
         # An exported learner leaves the states behind: they are the training data in another form.
-        own = {"storage", "_views", "_seen"}
+        own = {"storage", "_views", "_trained", "_snapshot", "_hooks"}
         return {k: v for k, v in self.__dict__.items() if k not in own}
 
     def __setstate__(self, state: dict) -> None:
@@ -47,71 +54,81 @@ class PrefixCache(Callback):
         """A row per store: depth, rows, tokens, bytes, where, seconds to build, and an estimate of those saved."""
         rows = []
         for store in self.storage.by_key.values():
-            told = {
-                "depth": "pooled" if store.pooled else store.depth,
-                "rows": len(store.places),
-                "tokens": store.tokens,
-            }
-            told |= {"bytes": store.nbytes(), "where": ", ".join(sorted(set(store.where)))}
             saved = store.seconds * (store.read / max(1, store.tokens) - 1)
-            rows.append(told | {"seconds to build": store.seconds, "seconds saved": max(0.0, saved)})
+            depth, where = "pooled" if store.pooled else store.depth, ", ".join(sorted(set(store.where)))
+            row = (depth, len(store.places), store.tokens, store.nbytes(), where, store.seconds, max(0.0, saved))
+            rows.append(row)
         columns = ["depth", "rows", "tokens", "bytes", "where", "seconds to build", "seconds saved"]
         return pd.DataFrame(rows, columns=columns)
 
     # What happens when: fastai calls before_fit for validation too, so stores are built in before_train alone.
 
     def before_fit(self):
-        self._stamp = None
+        self._snapshot = None
+        self.learn.model.known_states = None  # of a batch that ended in an error
 
     def before_train(self):
-        loaders = [dl for dl in self.dls.loaders if isinstance(dl, BucketDL) and dl.renew is None]
-        if self._stamp is None and getattr(self.dls.train, "renew", None) is not None:
-            print("cache: training texts change from epoch to epoch, so the frozen part is computed each time for them")
-        for dl in loaders:
-            self._seen[dl.rows[0]] = True
-        if self._stamp is not None and self._stamp == self._versions():
-            return  # a later epoch of the same fit
-        self._views.clear()
-        if (depth := self._depth()) is not None:
-            keys, parts = self._keys(depth), [dl.rows[0] for dl in loaders]
-            # Shallow to deep: each is the start of the next, and all together cost one pass.
-            wanted = sorted({depth, *(d for d in self.ahead if d <= depth)})
-            for d in wanted:
-                build(self.model, parts, d, keys, self.storage, {store_name(self.model, w, keys)[0] for w in wanted})
-            self._look_up(depth, parts, keys)
+        loaders = [dl for dl in self.dls.loaders if isinstance(dl, BucketDL)]
+        if loaders and loaders[0].varies:
+            self._print_once("training texts change from epoch to epoch")
+        parts = [dl.rows[0] for dl in loaders if not dl.varies]
+        self._trained.update(parts)
+        if (depth := self._changed_depth()) is None:
+            return
+        keys = prefix_keys(self.model, depth)
+        # Shallow to deep: each is the start of the next, and all together cost one pass.
+        wanted = sorted({depth, *(d for d in self.ahead if d <= depth)})
+        for d in wanted:
+            build(self.model, parts, d, keys, self.storage, {store_name(self.model, w, keys)[0] for w in wanted})
+        self._look_up(depth, parts, keys)
 
     def before_validate(self):
         rows = self.dl.rows[0] if isinstance(self.dl, BucketDL) else None
-        if rows not in self._seen:
-            return
-        depth = self._depth()
-        if self._stamp is None or self._stamp != self._versions():  # the weights may have changed since the last fit
-            self._views.clear()
-            if depth is not None:
-                self._look_up(depth, [rows], self._keys(depth))
+        # The weights may have changed since the last fit, or since this epoch's training.
+        if rows in self._trained and (depth := self._changed_depth()) is not None:
+            self._look_up(depth, [rows], prefix_keys(self.model, depth))
+            self._snapshot = None  # if training goes on, its rows are to be looked up again
 
     def before_batch(self):
-        if isinstance(self.dl, BucketDL) and (view := self._views.get(self.dl.rows[0])) is not None:
-            x, states = self.xb[0], view.gather(self.dl.batch_rows)
-            states = states[:, 0] if view.store.pooled else states
-            # In fp32, as a layer leaves them under autocast: the residual sums of the layers above stay exact.
-            self.learn.xb = (x, states.to(x.device).float(), view.store.depth)
+        dl, model = self.learn.dl, self.learn.model
+        view = self._views.get(dl.ids) if isinstance(dl, BucketDL) else None
+        if view is not None:
+            # The model itself asks for them: it knows what the callbacks have made of the batch.
+            model.known_states = partial(self._states, view, dl)
 
-    def after_pred(self):
-        self.learn.xb = self.xb[:1]  # other callbacks see the batch as it was
+    def after_batch(self):
+        self.learn.model.known_states = None
 
-    def _depth(self) -> int | None:
+    def _states(self, view: View, dl: BucketDL, x: Tensor) -> tuple[Tensor, int] | None:
+        """The states of the batch last given out, and their depth; None if they are not those of the token ids x."""
+        same = torch.equal(x, dl.batch_ids.to(x.device))
+        if any(self._hooks) or not same:
+            self._print_once("its modules have hooks" if same else "batches were changed after they were made")
+            return None
+        states = view.gather(dl.batch_rows)
+        states = states[:, 0] if view.store.pooled else states
+        # In fp32, as a layer leaves them under autocast: the residual sums of the layers above stay exact.
+        return states.to(x.device).float(), view.store.depth
+
+    def _print_once(self, reason: str) -> None:
+        if reason not in self._printed:
+            self._printed.add(reason)
+            print(f"cache: the frozen part is computed each time, for {reason}")
+
+    def _changed_depth(self) -> int | None:
+        """The depth whose states are to be looked up; None if there is none, or if the views are up to date."""
         depth = self.model.frozen_depth if isinstance(self.model, TextClassifier) else None
-        return depth or None  # the embeddings alone are cheaper to look up than to keep
-
-    def _versions(self) -> tuple:
-        return tuple(
-            (id(p), p._version) for g in list(self.model.encoder.groups().values()) for p in g if not p.requires_grad
-        )
-
-    def _keys(self, upto: int) -> list[str]:
-        self._stamp = self._versions()
-        return prefix_keys(self.model, upto)
+        modules = prefix_modules(self.model, depth) if depth else []  # embeddings alone are quicker than a store
+        reason = hindrance(modules) if modules else None
+        if reason is not None:
+            self._print_once(reason)
+        cacheable = bool(modules) and reason is None
+        if cacheable and self._snapshot is not None and self._snapshot.holds(self.model.precision, modules):
+            return None
+        self._views.clear()
+        self._hooks = prefix_hooks(modules)
+        self._snapshot = Snapshot(self.model.precision, modules) if cacheable else None
+        return depth if cacheable else None
 
     def _look_up(self, depth: int, parts: list[Packed], keys: list[str]) -> None:
         store = self.storage.find(store_name(self.model, depth, keys)[0])

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 import torch
 from fastai.data.core import TfmdDL
+from fastai.data.transforms import ToTensor
+from fasttransform import Pipeline, Transform
 from torch import Tensor
 
 from kickbert.data.transforms import Tokens
 from kickbert.text.tokenization import PAD
 
 NOISE = 0.05  # lengths are blurred by 5 % before sorting, so that batches differ from epoch to epoch
+UNUSED = ("before_batch", "before_iter", "create_batch", "do_batch", "retain", "shuffle_fn")  # of fastai's DataLoader
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,12 +116,23 @@ def bucketed(lengths: np.ndarray, bs: int, rng: np.random.Generator) -> np.ndarr
     return np.concatenate([rng.permutation(batches).ravel(), order[odd]])
 
 
+def _pack(items: Sequence) -> tuple:
+    """The items of a fastai dataset, `Tokens` and targets, as `Packed` token ids and a tensor for each target."""
+    columns = list(zip(*(item if isinstance(item, tuple) else (item,) for item in items), strict=True))
+    ids = Packed.of([np.asarray(x, dtype=np.int32) for x in columns[0]])
+    return (ids, *(type(c[0])(torch.stack(list(c))) for c in columns[1:]))
+
+
 class BucketDL(TfmdDL):
     """A fastai DataLoader of `Tokens` whose batches hold rows of nearly the same length.
 
-    Each row is read once, through all of the dataset's transforms, and packed; batches are gathered from the packed
-    rows. Without `shuffle` rows come longest first, and `get_preds` puts them back in order. `batch_rows` holds the row
-    numbers of the batch last given out.
+    The dataset is read once, through its own transforms, and packed; batches are gathered from the packed rows. What
+    `after_item` (fastai's `item_tfms`) does to rows is done anew in each epoch, `after_batch` to each batch. Without
+    `shuffle` rows come longest first, and `get_preds` puts them back in order.
+
+    Attributes:
+        batch_rows: row numbers of the batch last given out.
+        batch_ids: its token ids as they were gathered, before `after_batch`.
 
     Args:
         dataset: fastai `Datasets` whose first element is `Tokens`; further ones must be of one shape.
@@ -126,6 +140,9 @@ class BucketDL(TfmdDL):
         weights: how likely each row is to be drawn, shape (n,), of sum 1: with `shuffle` an epoch then is n draws with
             replacement; None for each row once.
         renew: gives the token ids of an epoch, `Packed`, if they change from epoch to epoch.
+        kwargs: as for fastai's `TfmdDL`.
+    Raises:
+        ValueError: one of fastai's hooks that packed rows have no use for, or `item_tfms` of documents in windows.
     """
 
     def __init__(
@@ -140,17 +157,40 @@ class BucketDL(TfmdDL):
     ):
         kwargs["num_workers"] = 0  # gathering is cheaper than sending a batch from another process
         super().__init__(dataset, bs=bs, shuffle=shuffle, **kwargs)
-        self._rows, self.batch_rows, self.weights, self.renew, self._fresh = rows, None, weights, renew, None
+        self._rows, self._epoch_rows, self.weights, self.renew = rows, None, weights, renew
+        self.batch_rows = self.batch_ids = None
+        self._check_hooks()
+
+    def _check_hooks(self) -> None:
+        unused = [name for name in UNUSED if Pipeline(vars(self).get(name)).fs]
+        if unused:
+            raise ValueError(
+                f"{unused[0]}= is never called, for batches are gathered from packed rows; use item_tfms (after_item) "
+                "to change single rows or batch_tfms (after_batch) to change batches"
+            )
+        if self.item_tfms and self._rows is not None and self._rows[0].first is not None:
+            raise ValueError(
+                f"item_tfms={self.item_tfms} change single rows, and these are documents in windows; use batch_tfms or "
+                "another long= than 'windows'"
+            )
 
     @property
     def rows(self) -> tuple:
         """`Packed` token ids, then one tensor for each target, with a row for each item."""
         if self._rows is None:
-            items = [self.do_item(i) for i in range(len(self.dataset))]
-            columns = list(zip(*(item if isinstance(item, tuple) else (item,) for item in items), strict=True))
-            ids = Packed.of([np.asarray(x, dtype=np.int32) for x in columns[0]])
-            self._rows = (ids, *(type(c[0])(torch.stack(list(c))) for c in columns[1:]))
+            self._rows = _pack([self.create_item(i) for i in range(len(self.dataset))])
         return self._rows
+
+    @property
+    def item_tfms(self) -> list[Transform]:
+        """The transforms of `after_item` that fastai would call on rows of this split."""
+        splits = (None, getattr(self.dataset, "split_idx", None))
+        return [f for f in self.after_item.fs if type(f) is not ToTensor and f.split_idx in splits]
+
+    @property
+    def varies(self) -> bool:
+        """Whether the token ids may change from epoch to epoch."""
+        return self.renew is not None or bool(self.item_tfms)
 
     def new(self, dataset: Any = None, cls: type | None = None, **kwargs) -> "BucketDL":
         """A copy with other arguments; the packed rows go along while the dataset stays the same."""
@@ -160,12 +200,22 @@ class BucketDL(TfmdDL):
 
     def before_iter(self) -> None:
         super().before_iter()
-        self._fresh = self.renew() if self.renew else None
+        self._check_hooks()  # once more, as `add_tfms` adds to the pipelines
+        self._epoch_rows = (self.renew(), *self.rows[1:]) if self.renew else None
+        if self.item_tfms:
+            ids, *targets = self.epoch_rows
+            items = [(Tokens(torch.from_numpy(ids.row(i)).long()), *(t[i] for t in targets)) for i in range(len(ids))]
+            self._epoch_rows = _pack([self.after_item(item) for item in items])
+
+    @property
+    def epoch_rows(self) -> tuple:
+        """`rows` as they are in this epoch."""
+        return self.rows if self._epoch_rows is None else self._epoch_rows
 
     @property
     def ids(self) -> Packed:
         """The token ids of this epoch."""
-        return self.rows[0] if self._fresh is None else self._fresh
+        return self.epoch_rows[0]
 
     def get_idxs(self) -> list[int]:
         lengths = self.ids.sizes
@@ -189,12 +239,13 @@ class BucketDL(TfmdDL):
 
         Of documents with windows the tokens are of shape (len(chosen), most windows, longest).
         """
-        ids, targets = self.ids, self.rows[1:]
+        ids, *targets = self.epoch_rows
         self.batch_rows = ids.of_documents(chosen)
         x = ids.gather(self.batch_rows, fill=PAD).long()
         if ids.first is not None:
             x = by_document(x, ids.first[np.add(chosen, 1)] - ids.first[chosen])
-        return (Tokens(x), *(t[chosen] for t in targets))
+        self.batch_ids = x
+        return (Tokens(x.clone()), *(t[chosen] for t in targets))  # a clone: transforms may write into a batch
 
     def seed(self, seed: int) -> None:
         """Start the order of the batches anew, so that it depends on `seed` alone."""

@@ -23,7 +23,7 @@ from kickbert.targets.fitting import TargetOptions
 from kickbert.targets.kinds import MULTI, Target, unseen_labels
 from kickbert.text.augmentation import Augmenter, augment_texts
 from kickbert.text.cleaning import Cleaner
-from kickbert.text.columns import TextOptions, as_list, check_frame, pick, read_items, read_texts
+from kickbert.text.columns import TextOptions, as_list, check_frame, pick, read_items
 from kickbert.text.tokenization import SEP
 
 
@@ -92,7 +92,7 @@ class TextDataLoaders(DataLoaders):
         """Texts of a DataFrame, or of a list of strings, tuples (a text for each column) or dicts.
 
         Returns:
-            n strings, and which rows have no text at all (bool, shape (n,)).
+            n strings, and which rows have no text (bool, shape (n,)), as `kickbert.text.columns.read_texts` says.
         """
         return read_items(items, self.text_col, self.cleaner)
 
@@ -123,9 +123,9 @@ class TextDataLoaders(DataLoaders):
         """The targets of further rows."""
         check_frame(df, label_col=as_list(self.label_col))
         values = pick(df, self.label_col)
-        bad, told = unseen_labels(self.target, values)
+        bad, message = unseen_labels(self.target, values)
         if bad.any():
-            raise ValueError(f"{told}; leave them out")
+            raise ValueError(f"{message}; leave them out")
         return self.target.encode(values)
 
 
@@ -151,14 +151,13 @@ def dataloaders_from_df(
     """
     if augment is not None and not isinstance(augment, Augmenter):
         raise TypeError(f"augment={augment!r} is no Augmenter; pass kickbert.text.EDA(), or one of your own")
-    rows, cleaner = usable_rows(df, text, target), text.cleaner
+    rows = usable_rows(df, text, target)
     train, held = valid_rows(rows.df, valid, target.strata(rows.values, rows.task), seed)
     fitted = target.fit(rows.values[train], rows.task)
     known = _known(fitted, rows.values, "" if target.target else " of validation")
     parts = [np.flatnonzero(part & known) for part in (train, held)]
     codes = [fitted.encode(rows.values.iloc[part]) for part in parts]
-    cleaned = read_texts(rows.df, text.text_col, cleaner)[0]
-    texts = [[cleaned[i] for i in part] for part in parts]
+    texts = [[rows.texts[i] for i in part] for part in parts]
     rng = np.random.default_rng(seed)
     if augment and not augment.each_epoch:
         texts[0], codes[0] = _with_variants(texts[0], codes[0], augment, rng)
@@ -166,7 +165,7 @@ def dataloaders_from_df(
     loaders[0].weights = row_weights(sampling, fitted, codes[0])
     if augment and augment.each_epoch:
         loaders[0].renew = partial(_varied, texts[0], augment, rng, tokenizer)
-    kept = {"text_col": text.text_col, "label_col": target.label_col, "target": fitted, "cleaner": cleaner}
+    kept = {"text_col": text.text_col, "label_col": target.label_col, "target": fitted, "cleaner": text.cleaner}
     return TextDataLoaders(*loaders, **kept, path=path, device=device)
 
 
@@ -189,15 +188,15 @@ def _with_variants(
     """Texts and their codes, with variants of them behind."""
     added = augment_texts(texts, augment, augment.variants, rng, SEP)
     codes = np.concatenate([codes, np.repeat(codes, list(map(len, added)), axis=0)])
-    return [*texts, *(variant for found in added for variant in found)], codes
+    return [*texts, *(variant for variants in added for variant in variants)], codes
 
 
 def _varied(texts: list[str], augment: Augmenter, rng: np.random.Generator, tokenizer: TextTokenizer) -> Packed:
     """The texts, some as they are and the others varied, as if drawn from each and its variants."""
     chosen = np.flatnonzero(rng.random(len(texts)) < augment.variants / (augment.variants + 1))
     texts = list(texts)
-    for i, found in zip(chosen, augment_texts([texts[i] for i in chosen], augment, 1, rng, SEP), strict=True):
-        texts[i] = found[0] if found else texts[i]
+    for i, variants in zip(chosen, augment_texts([texts[i] for i in chosen], augment, 1, rng, SEP), strict=True):
+        texts[i] = variants[0] if variants else texts[i]
     return Packed.of(*tokenizer.encode_documents(texts)[:2])
 
 

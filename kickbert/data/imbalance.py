@@ -1,4 +1,4 @@
-"""Uneven classes: weights of classes for the loss, and of rows for drawing them."""
+"""Class imbalance: class weights of the loss, and sampling weights of the rows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ def _counts(codes: np.ndarray, classes: int) -> np.ndarray:
 
 
 def class_weights(weights: str | Mapping[Any, float] | None, target: Target, codes: np.ndarray) -> np.ndarray | None:
-    """Weights of the classes in the loss.
+    """Class weights of the loss.
 
     Args:
         weights: "balanced": rows / (classes * rows of the class), as scikit-learn does, and for several labels rows
@@ -30,7 +30,7 @@ def class_weights(weights: str | Mapping[Any, float] | None, target: Target, cod
     if target.task == REGRESSION:
         raise ValueError(f"class_weights={weights!r} need classes; the task is {target.task}")
     if isinstance(weights, Mapping):
-        return _given(weights, target)
+        return _by_class(weights, target)
     if weights != "balanced":
         raise ValueError(f"class_weights={weights!r} is neither 'balanced' nor a dict of class and weight")
     counts = np.maximum(_counts(codes, len(target.names)), 1)
@@ -38,19 +38,19 @@ def class_weights(weights: str | Mapping[Any, float] | None, target: Target, cod
     return (np.maximum(scale, 1) / counts).astype(np.float32)
 
 
-def _given(weights: Mapping[Any, float], target: Target) -> np.ndarray:
+def _by_class(weights: Mapping[Any, float], target: Target) -> np.ndarray:
     classes = list(target.classes)
     unknown = [c for c in weights if c not in classes]
     if unknown:
         raise ValueError(f"class_weights names {unknown[0]!r}, which is no class; classes are {classes}")
-    found = np.array([weights.get(c, 1.0) for c in classes], dtype=np.float32)
-    if not (np.isfinite(found) & (found > 0)).all():
+    values = np.array([weights.get(c, 1.0) for c in classes], dtype=np.float32)
+    if not (np.isfinite(values) & (values > 0)).all():
         raise ValueError(f"class_weights={dict(weights)} must be positive numbers")
-    return found
+    return values
 
 
 def row_weights(sampling: str | None, target: Target, codes: np.ndarray) -> np.ndarray | None:
-    """How likely each row is to be drawn for an epoch.
+    """Sampling weights: how likely each row is to be drawn for an epoch.
 
     Args:
         sampling: "balanced": every class as likely as any other, a row of several labels as its rarest one; None for
@@ -67,7 +67,7 @@ def row_weights(sampling: str | None, target: Target, codes: np.ndarray) -> np.n
         raise ValueError(
             f"sampling={sampling!r} must be None or 'balanced', and the task one of classes: {target.task}"
         )
-    share = 1 / np.maximum(_counts(codes, len(target.names)), 1)
-    weights = (codes * share).max(1) if codes.ndim == 2 else share[codes]
-    weights[weights == 0] = share.min()  # rows with no label at all
+    inverse = 1 / np.maximum(_counts(codes, len(target.names)), 1)
+    weights = (codes * inverse).max(1) if codes.ndim == 2 else inverse[codes]
+    weights[weights == 0] = inverse.min()  # rows with no label at all
     return weights / weights.sum()

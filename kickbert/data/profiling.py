@@ -9,7 +9,7 @@ import pandas as pd
 from kickbert.targets.kinds import MULTI
 from kickbert.targets.multilabel import from_columns, label_lists
 from kickbert.text.duplicates import WIDTH
-from kickbert.text.word_statistics import language_of, word_counts
+from kickbert.text.word_statistics import detect_languages, tfidf_vectorizer
 from kickbert.utils.extras import require
 from kickbert.utils.messages import shorten
 
@@ -49,7 +49,7 @@ def languages(texts: Sequence[str]) -> pd.DataFrame:
     Returns:
         language (ISO 639-1), rows, share; the largest first. Texts without letters are left out.
     """
-    counts = Counter(language for language in language_of(texts) if language)
+    counts = Counter(language for language in detect_languages(texts) if language)
     return _counted("language", counts, counts.total())
 
 
@@ -111,7 +111,7 @@ def suspicious_labels(index: pd.Index, texts: Sequence[str], labels: pd.Series) 
         return pd.DataFrame(columns=columns)
     rows = np.flatnonzero(usable)
     names, codes = np.unique(named[usable], return_inverse=True)
-    model = make_pipeline(word_counts(len(rows)), LogisticRegression(C=10, max_iter=1000))
+    model = make_pipeline(tfidf_vectorizer(len(rows)), LogisticRegression(C=10, max_iter=1000))
     probs = cross_val_predict(model, [texts[i] for i in rows], codes, cv=5, method="predict_proba")
     worst = find_label_issues(codes, probs, return_indices_ranked_by="self_confidence", n_jobs=1)
     records = [

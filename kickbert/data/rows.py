@@ -9,7 +9,7 @@ import pandas as pd
 
 from kickbert.targets.fitting import TargetOptions
 from kickbert.targets.kinds import MULTI
-from kickbert.text.columns import TextOptions, as_list, check_frame, pick
+from kickbert.text.columns import TextOptions, as_list, check_frame, pick, read_texts
 from kickbert.utils.messages import row_names
 
 
@@ -19,12 +19,14 @@ class UsableRows:
 
     Args:
         df: these rows, in the order of the given ones.
+        texts: their texts, cleaned, columns joined.
         values: their target, a column or several.
         task: one of `kickbert.targets.kinds.TASKS`.
         mask: which of the given rows they are, bool, shape (given rows,).
     """
 
     df: pd.DataFrame
+    texts: list[str]
     values: pd.Series | pd.DataFrame
     task: str
     mask: np.ndarray
@@ -47,15 +49,16 @@ def usable_rows(
     check_frame(df, **{argument: as_list(names) for argument, names in named.items() if names is not None})
     values = pick(df, target.label_col)
     task = target.task_of(values.dropna())
-    mask = df[as_list(text.text_col)].notna().any(axis=1).to_numpy()
-    _warn_of(~mask, "text", df.index)
+    texts, empty = read_texts(df, text.text_col, text.cleaner)
+    _warn_of(empty, "text", df.index)
+    mask = ~empty
     if task != MULTI:  # there a missing cell is a row of no label
         labelled = values.notna().to_numpy().reshape(len(df), -1).all(1)
         _warn_of(~labelled, "label", df.index)
         mask = mask & labelled
     if not mask.any():
         raise ValueError(f"no row of df has both a text in {as_list(text.text_col)} and a {target.label_col!r}")
-    return UsableRows(df[mask], values[mask], task, mask)
+    return UsableRows(df[mask], [t for t, usable in zip(texts, mask, strict=True) if usable], values[mask], task, mask)
 
 
 def _warn_of(bad: np.ndarray, what: str, index: pd.Index) -> None:

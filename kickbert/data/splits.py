@@ -16,22 +16,22 @@ from kickbert.text.columns import as_list, check_column, check_frame, pick
 TRAIN, VALID, TEST = "train", "valid", "test"
 
 
-def stratified(strata: np.ndarray, share: float, seed: int | None) -> np.ndarray:
-    """Choose a share of the rows such that each stratum gives the same share.
+def stratified_sample(strata: np.ndarray, fraction: float, seed: int | None) -> np.ndarray:
+    """Draw a fraction of the rows, the same from each stratum.
 
     A stratum of a single row cannot be on both sides: it stays with the rows not chosen, and is counted in a warning.
 
     Args:
         strata: stratum of each row, shape (n,); or zeros and ones, shape (n, labels), of which each label then gives
             its share (Sechidis, Tsoumakas and Vlahavas 2011, by iterative-stratification).
-        share: between 0 and 1.
+        fraction: between 0 and 1.
     Returns:
-        True for the rows chosen, bool, shape (n,); `round(n * share)` of them, but for single rows.
+        True for the rows chosen, bool, shape (n,); `round(n * fraction)` of them, but for single rows.
     """
-    if not 0 < share < 1:
-        raise ValueError(f"a share of {share} of the rows cannot be held out; give one between 0 and 1, such as 0.15")
+    if not 0 < fraction < 1:
+        raise ValueError(f"{fraction} of the rows cannot be held out; give a share between 0 and 1, such as 0.15")
     if strata.ndim == 2:
-        return _iterative(strata, share, seed)
+        return _iterative(strata, fraction, seed)
     rng = np.random.default_rng(seed)
     names, inverse, counts = np.unique(strata, return_inverse=True, return_counts=True)
     if (counts == 1).any():
@@ -43,16 +43,16 @@ def stratified(strata: np.ndarray, share: float, seed: int | None) -> np.ndarray
     rank = pd.Series(inverse[order]).groupby(inverse[order]).cumcount().to_numpy()
     place = (rank + rng.uniform(0, 1, len(names))[inverse[order]]) / counts[inverse[order]]
     place[counts[inverse[order]] == 1] = np.inf
-    take = np.argsort(place, kind="stable")[: max(1, round(len(strata) * share))]
+    take = np.argsort(place, kind="stable")[: max(1, round(len(strata) * fraction))]
     chosen[order[take]] = np.isfinite(place[take])
     return chosen
 
 
-def _iterative(strata: np.ndarray, share: float, seed: int | None) -> np.ndarray:
+def _iterative(strata: np.ndarray, fraction: float, seed: int | None) -> np.ndarray:
     from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
 
     none = strata.sum(1, keepdims=True) == 0  # rows of no label are spread as those of any other
-    splitter = MultilabelStratifiedShuffleSplit(1, test_size=share, random_state=seed)
+    splitter = MultilabelStratifiedShuffleSplit(1, test_size=fraction, random_state=seed)
     _, held = next(splitter.split(strata, np.concatenate([strata, none], axis=1)))
     chosen = np.zeros(len(strata), dtype=bool)
     chosen[held] = True
@@ -120,10 +120,10 @@ def _parts(strata: np.ndarray, valid: float, test: float, seed: int | None) -> n
     """The part of each row, shape (n,)."""
     parts = np.full(len(strata), TRAIN, dtype=object)
     if test:
-        parts[stratified(strata, test, seed)] = TEST
+        parts[stratified_sample(strata, test, seed)] = TEST
     if valid:
         rest = np.flatnonzero(parts == TRAIN)
-        parts[rest[stratified(strata[rest], valid / (1 - test), seed)]] = VALID
+        parts[rest[stratified_sample(strata[rest], valid / (1 - test), seed)]] = VALID
     return parts
 
 
@@ -143,7 +143,7 @@ def valid_rows(
     if isinstance(valid, str):
         train, held = _by_column(df, valid)
     elif isinstance(valid, (int, float)):
-        held = stratified(strata, float(valid), seed)
+        held = stratified_sample(strata, float(valid), seed)
         train = ~held
     else:
         unknown = [v for v in valid if v not in df.index]
@@ -194,30 +194,30 @@ def fold_assignments(
             f"valid={valid} between 0 and 1"
         )
     return [
-        _part(strata, groups, test, valid, seed + repeat)
+        _fold_part(strata, groups, test, valid, seed + repeat)
         for repeat in range(repeats)
-        for test in _dealt(strata, groups, folds, seed + repeat)
+        for test in _test_folds(strata, groups, folds, seed + repeat)
     ]
 
 
-def _dealt(strata: np.ndarray, groups: np.ndarray | None, folds: int, seed: int) -> Iterator[np.ndarray]:
-    """The rows of each fold."""
-    how = {"n_splits": folds, "shuffle": True, "random_state": seed}
+def _test_folds(strata: np.ndarray, groups: np.ndarray | None, folds: int, seed: int) -> Iterator[np.ndarray]:
+    """The test rows of each fold: their numbers, int64."""
+    options = {"n_splits": folds, "shuffle": True, "random_state": seed}
     several = strata.ndim == 2
     if groups is not None:
-        splitter = GroupKFold(**how) if several else StratifiedGroupKFold(**how)
+        splitter = GroupKFold(**options) if several else StratifiedGroupKFold(**options)
     else:
-        splitter = MultilabelStratifiedKFold(**how) if several else StratifiedKFold(**how)
+        splitter = MultilabelStratifiedKFold(**options) if several else StratifiedKFold(**options)
     for _, test in splitter.split(np.zeros(len(strata)), strata, groups):
         yield test
 
 
-def _part(strata: np.ndarray, groups: np.ndarray | None, test: np.ndarray, valid: float, seed: int) -> np.ndarray:
+def _fold_part(strata: np.ndarray, groups: np.ndarray | None, test: np.ndarray, valid: float, seed: int) -> np.ndarray:
     part = np.full(len(strata), TRAIN, dtype=object)
     part[test] = TEST
     rest = np.flatnonzero(part == TRAIN)
     if groups is None:
-        held = rest[stratified(strata[rest], valid, seed)]
+        held = rest[stratified_sample(strata[rest], valid, seed)]
     else:
         splitter = GroupShuffleSplit(1, test_size=valid, random_state=seed)
         held = rest[next(splitter.split(rest, groups=groups[rest]))[1]]

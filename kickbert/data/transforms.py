@@ -11,7 +11,7 @@ from fasttransform import Transform
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from kickbert.targets.kinds import MULTI, REGRESSION, Numbers, Target
+from kickbert.targets.kinds import MULTI, REGRESSION, Continuous, Target
 from kickbert.text.tokenization import LONGEST, PAD, TokenEncoder
 from kickbert.utils.hub import UnavailableModel, load
 
@@ -167,7 +167,7 @@ def target_tensor(target: Target, codes: np.ndarray) -> Tensor:
 class Standardize(Transform):
     """A fastai Transform of a number to what the model learns, and back."""
 
-    def __init__(self, target: Numbers):
+    def __init__(self, target: Continuous):
         super().__init__()
         self.target = target
 

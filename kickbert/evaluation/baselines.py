@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from kickbert.targets.kinds import MULTI, REGRESSION, Target
-from kickbert.text.word_statistics import word_counts
+from kickbert.text.word_statistics import tfidf_vectorizer
 
 LINEAR = "TF-IDF + linear model"
 MAJORITY = "majority"
@@ -43,7 +43,7 @@ def linear(target: Target, codes: np.ndarray, train: Sequence[str], texts: Seque
         Probabilities, or standardised numbers, shape (texts, outputs); None where there is not one word, or one class
         alone, to learn from.
     """
-    words = word_counts(len(train))
+    words = tfidf_vectorizer(len(train))
     try:
         known = words.fit_transform(train)
     except ValueError:  # scikit-learn's word for an empty vocabulary

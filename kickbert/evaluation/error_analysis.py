@@ -11,7 +11,7 @@ from kickbert.targets.kinds import MULTI, REGRESSION
 from kickbert.text import duplicates
 from kickbert.text.duplicates import near_duplicates
 from kickbert.text.tokenization import SEP
-from kickbert.text.word_statistics import distinctive_words, language_of
+from kickbert.text.word_statistics import detect_languages, distinctive_words
 from kickbert.utils.extras import require
 from kickbert.utils.messages import shorten
 
@@ -78,7 +78,7 @@ def slices(predictions: Predictions, columns: Sequence[str] | None = None, langu
     if predictions.texts:
         parts["words"] = _ranges(pd.Series([len(text.split()) for text in predictions.texts]))
     if languages and predictions.texts:
-        parts["language"] = language_of(predictions.texts)
+        parts["language"] = detect_languages(predictions.texts)
     for column in _slice_columns(predictions.df, columns):
         parts[str(column)] = _slice_values(predictions.df[column])
     right, rows = ~predictions.wrong, []

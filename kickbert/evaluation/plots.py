@@ -140,7 +140,7 @@ def plot_calibration(predictions: Predictions, ax: Axes | None = None) -> Figure
     """Plot the reliability diagram: accuracy by confidence, with the expected calibration error (Guo et al. 2017).
 
     On the dotted line a model that says 80 % is right 8 times in 10. Bars at the bottom show how many predictions have
-    that confidence. Of several labels each is a prediction of its own, yes or no.
+    that confidence; the intervals are Wilson's (1927). Of several labels each is a prediction of its own, yes or no.
 
     Args:
         predictions: with true labels.
@@ -148,15 +148,20 @@ def plot_calibration(predictions: Predictions, ax: Axes | None = None) -> Figure
     Raises:
         ValueError: no labels, or no classes.
     """
+    from scipy.stats import binomtest
+
     _check_classes(predictions)
     ax = axes_of(ax)
     confidence, right = top_label(predictions.y_true, predictions.probs)
     calibration = ExpectedCalibrationError(confidence, right)
     counts = np.bincount(calibration.bin, minlength=BINS)
+    hits = np.bincount(calibration.bin[right], minlength=BINS)
     filled = counts > 0
     mean_confidence = np.bincount(calibration.bin, weights=confidence, minlength=BINS)[filled] / counts[filled]
-    accuracy = np.bincount(calibration.bin, weights=right, minlength=BINS)[filled] / counts[filled]
-    interval = 1.96 * np.sqrt(accuracy * (1 - accuracy) / counts[filled])
+    accuracy = hits[filled] / counts[filled]
+    bins = zip(hits[filled].tolist(), counts[filled].tolist(), strict=True)
+    low, high = np.transpose([binomtest(k, n).proportion_ci(method="wilson") for k, n in bins])
+    interval = np.maximum(0, (accuracy - low, high - accuracy))  # a rounding error below zero would be refused
     ax.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1, label="perfectly calibrated")
     centers, heights = (np.arange(BINS) + 0.5) / BINS, 0.25 * counts / counts.max()
     ax.bar(centers, heights, width=0.9 / BINS, color=GREY, alpha=0.25, label="number of predictions")

@@ -146,7 +146,8 @@ def assign_folds(
     """Rows that can be used, the target of all of them, and the part of each row in each fold."""
     names = ("bins", "bin_format", "label_delim", "task", "labels", "decimal")
     column = TargetOptions(recipe.get("label_col", "label"), **{name: recipe.get(name) for name in names})
-    usable = usable_rows(df, TextOptions(recipe.get("text_col", "text")), column, group_col=group_col)
+    text = TextOptions(recipe.get("text_col", "text"), recipe.get("cleaning"))
+    usable = usable_rows(df, text, column, group_col=group_col)
     rows, values = usable.df.reset_index(drop=True), usable.values.reset_index(drop=True)
     target = column.fit(values, usable.task)
     if isinstance(target, Bins):

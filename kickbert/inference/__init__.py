@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = attach(
         "batch_prediction": ["predict_file"],
         "exporting": ["export"],
         "onnx_graphs": [],
+        "row_quantization": [],
         "benchmarking": ["benchmark"],
     },
 )

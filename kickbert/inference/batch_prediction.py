@@ -93,13 +93,13 @@ def _predicted(
 ) -> pd.DataFrame:
     """A piece with its predictions, counted."""
     texts = df[list(names)].rename(columns=names)
-    empty = texts.isna().all(axis=1).to_numpy()
-    done.without_text += int(empty.sum())
-    done.first_without_text += [done.rows + int(i) for i in empty.nonzero()[0]][: SHOWN - len(done.first_without_text)]
-    done.rows += len(df)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*have no text")
         predictions = model.predict_df(texts, min_confidence=min_confidence)
+    empty = predictions.isna().all(axis=1).to_numpy()
+    done.without_text += int(empty.sum())
+    done.first_without_text += [done.rows + int(i) for i in empty.nonzero()[0]][: SHOWN - len(done.first_without_text)]
+    done.rows += len(df)
     if model.target.task == MULTI:
         labels = [None if row is None else "|".join(map(str, row)) for row in predictions["labels"]]
         predictions["labels"] = pd.Series(labels, index=predictions.index, dtype=object)

@@ -16,7 +16,7 @@ from kickbert.evaluation.explanation import Explanation
 from kickbert.evaluation.occlusion import occlusion
 from kickbert.inference.backends import Backend, open_backend
 from kickbert.models.artifact import Artifact, read_artifact
-from kickbert.targets.kinds import REGRESSION, Target
+from kickbert.targets.kinds import Target
 from kickbert.targets.outputs import prediction_frame
 from kickbert.text.cleaning_steps import Step
 from kickbert.text.columns import read_items
@@ -90,20 +90,20 @@ class Predictor:
         return self.artifact.metadata["label_col"]
 
     def predict(self, texts: Any, batch_size: int = BATCH) -> list:
-        """Predict the label of each text: a list of labels for multi-label, the value for regression.
+        """Predict the label of each text, None without text: a list for multi-label, the value for regression.
 
         Args:
             texts: strings, tuples (a text for each column), dicts, or a DataFrame.
             batch_size: most texts of a batch.
         """
-        probs = self.predict_proba(texts, batch_size)
-        if self.task == REGRESSION:
-            return self.target.inverse_transform(probs.reshape(-1).astype(float)).tolist()
-        return self.target.frame(probs, self.decide(probs), pd.RangeIndex(len(probs))).iloc[:, 0].tolist()
+        texts, empty = self.read(texts)
+        probs = self.probabilities_of(texts, batch_size)
+        labels = self.target.frame(probs, self.decide(probs), pd.RangeIndex(len(probs))).iloc[:, 0].tolist()
+        return [None if nothing else label for label, nothing in zip(labels, empty, strict=True)]
 
     def predict_proba(self, texts: Any, batch_size: int = BATCH) -> np.ndarray:
         """Predict probabilities, float32, shape (n, classes); for regression standardized values, shape (n, 1)."""
-        return self._probs(self.read(texts)[0], batch_size)
+        return self.probabilities_of(self.read(texts)[0], batch_size)
 
     def predict_df(
         self, df: pd.DataFrame, min_confidence: float | None = None, batch_size: int = BATCH
@@ -114,7 +114,7 @@ class Predictor:
             Indexed like df: `label`, `confidence`, `prob_<class>`, …; missing for a row without text.
         """
         texts, empty = self.read(df)
-        probs = self._probs(texts, batch_size)
+        probs = self.probabilities_of(texts, batch_size)
         return prediction_frame(self.target, probs, self.decide(probs), df.index, empty, min_confidence)
 
     def decide(self, probs: np.ndarray) -> np.ndarray:
@@ -156,8 +156,8 @@ class Predictor:
             raise TypeError("texts must be a list of texts; of one text give a list of one")
         return read_items(items, self.text_col, self.cleaner)
 
-    def _probs(self, texts: list[str], batch_size: int) -> np.ndarray:
-        """Probabilities of texts, in their order; a text that is repeated is predicted once."""
+    def probabilities_of(self, texts: list[str], batch_size: int = BATCH) -> np.ndarray:
+        """Predict probabilities, as `predict_proba`, of texts that `read` gave; a repeated text is predicted once."""
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size} must be at least 1")
         place = {text: i for i, text in enumerate(dict.fromkeys(texts))}

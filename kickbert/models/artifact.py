@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from kickbert.models.metadata import METADATA, TARGETS, ArtifactError, check_shape, read_json, usable
 from kickbert.targets.kinds import Target, from_dict
 from kickbert.text.cleaning import Cleaner
 from kickbert.text.cleaning_steps import Step
@@ -24,14 +25,11 @@ from kickbert.text.tokenization import TokenEncoder
 from kickbert.utils.atomic_files import fresh_folder, replacing
 from kickbert.utils.hashing import file_digest
 
-FORMAT = 1  # a reader of this number reads it and all before
+FORMAT = 2  # a reader of this number reads it and all before; 2: token types, activations, names of targets
 INFO, MANIFEST, LATEST, CARD = "kickbert.json", "manifest.json", "latest", "README.md"
 TOKENIZER, WEIGHTS, HEAD = "tokenizer.json", "model.safetensors", "head.safetensors"
 NEEDED = (INFO, TOKENIZER)
-
-
-class ArtifactError(ValueError):
-    """A folder that is no artifact, or one that was cut short or changed."""
+OF_TRANSFORMERS = (".json", ".jinja", ".model", ".safetensors", ".txt")  # files that its `from_pretrained` may read
 
 
 @dataclass(frozen=True)
@@ -74,6 +72,22 @@ class Artifact:
             raise ArtifactError(f"{path} was changed since it was written (its sha256 differs); copy the folder again")
         return path
 
+    def folder_for_transformers(self) -> Path:
+        """The folder, once all that `from_pretrained` may read in it is what the manifest lists, and nothing else.
+
+        Raises:
+            ArtifactError: a file is not there, was cut short, changed or added.
+        """
+        listed = {name for name in self.manifest if name.endswith(OF_TRANSFORMERS)}
+        strange = sorted({path.name for path in self.folder.glob("*.json")} - listed - {MANIFEST})
+        if strange:
+            raise ArtifactError(
+                f"{self.folder} holds {strange[0]}, which its manifest does not list; move it elsewhere"
+            )
+        for name in listed:
+            self.file(name)
+        return self.folder
+
     @property
     def version(self) -> str:
         """The name of the version's folder."""
@@ -82,24 +96,30 @@ class Artifact:
     @cached_property
     def target(self) -> Target:
         """What is predicted."""
-        return from_dict(self.metadata["target"])
+        with usable(self.folder / INFO, KeyError, TypeError, ValueError):
+            return from_dict(self.metadata["target"])
 
     @cached_property
     def cleaner(self) -> Cleaner | None:
         """What is done to texts first."""
         steps = self.metadata["cleaning"]
-        return None if steps is None else Cleaner.from_json(json.dumps({"cleaning": steps}), self.functions)
+        with usable(self.folder / INFO, TypeError):  # a ValueError names the step that `functions` lacks
+            return None if steps is None else Cleaner.from_json(json.dumps({"cleaning": steps}), self.functions)
 
     @cached_property
     def token_encoder(self) -> TokenEncoder:
         """How texts become tokens."""
-        return TokenEncoder(Tokenizer.from_file(str(self.file(TOKENIZER))), **self.metadata["framing"])
+        path = self.file(TOKENIZER)
+        with usable(path, Exception):  # which is what tokenizers raises
+            tokenizer = Tokenizer.from_file(str(path))
+        with usable(self.folder / INFO, TypeError, ValueError):
+            return TokenEncoder(tokenizer, **self.metadata["framing"])
 
     @property
     def thresholds(self) -> float | np.ndarray:
         """Of several labels the probability from which each counts."""
-        found = self.metadata["thresholds"]
-        return np.array(found) if isinstance(found, list) else found
+        thresholds = self.metadata["thresholds"]
+        return np.array(thresholds) if isinstance(thresholds, list) else thresholds
 
     @property
     def card(self) -> str:
@@ -131,23 +151,38 @@ def read_artifact(folder: str | Path, functions: Iterable[Step] = ()) -> Artifac
         ArtifactError: no artifact, one of a newer format, or one that was cut short or changed.
     """
     folder = _version(Path(folder))
-    manifest = _json(folder / MANIFEST)
-    names = manifest.get("files", {}) if isinstance(manifest, dict) else {}
-    odd = [name for name in names if Path(name).name != name or name in ("", ".", "..")]
-    if odd or not names:
-        raise ArtifactError(f"{folder / MANIFEST} lists {odd[:3] or 'no files'}; a manifest lists files of its folder")
-    if manifest.get("format", 0) > FORMAT:
-        raise ArtifactError(
-            f"{folder} is of format {manifest['format']}, and this kickbert reads up to {FORMAT}; update it: "
-            "pip install --upgrade kickbert"
-        )
-    lacking = [name for name in NEEDED if name not in names]
+    files = _manifest(folder)
+    lacking = [name for name in NEEDED if name not in files]
     if lacking:
         raise ArtifactError(f"{folder} has no {' and no '.join(lacking)}; save the artifact again")
-    found = Artifact(folder, {}, names, tuple(functions))
+    bare = Artifact(folder, {}, files, tuple(functions))
     for name in NEEDED:
-        found.file(name)
-    return Artifact(folder, _json(folder / INFO), names, tuple(functions))
+        bare.file(name)
+    metadata = read_json(folder / INFO)
+    check_shape(metadata, METADATA, folder / INFO)
+    check_shape(metadata["target"], TARGETS.get(metadata["target"]["kind"], {}), folder / INFO, "target")
+    artifact = replace(bare, metadata=metadata)
+    _ = artifact.target, artifact.cleaner  # what cannot be read is to fail here, and not when it is used
+    return artifact
+
+
+def _manifest(folder: Path) -> dict[str, dict]:
+    """Size and sha256 of the files of a version, as its manifest lists them."""
+    manifest = read_json(folder / MANIFEST)
+    files = manifest.get("files") if isinstance(manifest, dict) else None
+    if not isinstance(files, dict) or not files:
+        raise ArtifactError(f"{folder / MANIFEST} lists no files; a manifest lists files of its folder")
+    odd = [name for name in files if Path(name).name != name or name in ("", ".", "..") or len(name) > 255]
+    if odd:
+        raise ArtifactError(f"{folder / MANIFEST} lists {odd[:3]}; a manifest lists files of its folder")
+    number = manifest.get("format", 0)
+    if not isinstance(number, int) or number > FORMAT:
+        raise ArtifactError(
+            f"{folder} is of format {number!r}, and this kickbert reads up to {FORMAT}; update it: "
+            "pip install --upgrade kickbert"
+        )
+    check_shape(files, {name: {"bytes": int, "sha256": str} for name in files}, folder / MANIFEST)
+    return files
 
 
 def _version(folder: Path) -> Path:
@@ -157,7 +192,7 @@ def _version(folder: Path) -> Path:
     pointer = folder / LATEST
     if (folder / MANIFEST).exists() or not pointer.is_file():
         return folder
-    name = pointer.read_text(encoding="utf-8").strip()
+    name = pointer.read_text(encoding="utf-8", errors="replace").strip()
     if not re.fullmatch(r"v\d+", name) or not (folder / name).is_dir():
         raise ArtifactError(
             f"{pointer} names {name[:40]!r}, which is none of {versions(folder)}; write one of them in it"
@@ -165,23 +200,10 @@ def _version(folder: Path) -> Path:
     return folder / name
 
 
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        found = sorted(p.name for p in path.parent.iterdir())[:8]
-        raise ArtifactError(
-            f"{path.parent} has no {path.name}, so it is no artifact (it holds {found}); give a folder that "
-            "save_artifact wrote"
-        ) from None
-    except ValueError as err:
-        raise ArtifactError(f"{path} is no JSON ({err}): it was cut short or changed; copy the folder again") from None
-
-
 def versions(home: str | Path) -> list[str]:
     """The versions of a model, the oldest first."""
-    found = [p.name for p in Path(home).iterdir() if re.fullmatch(r"v\d+", p.name) and p.is_dir()]
-    return sorted(found, key=lambda name: int(name[1:]))
+    names = [p.name for p in Path(home).iterdir() if re.fullmatch(r"v\d+", p.name) and p.is_dir()]
+    return sorted(names, key=lambda name: int(name[1:]))
 
 
 def write_artifact(home: str | Path, fill: Callable[[Path], None]) -> Path:

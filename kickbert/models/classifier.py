@@ -1,5 +1,7 @@
 """An encoder and a head as one model, of which a frozen prefix runs without gradient, or not at all."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -17,12 +19,21 @@ class TextClassifier(nn.Module):
     Args:
         precision: "fp32", or "bf16" for autocast. It belongs to the model, and not to a training callback, so that
             training, validation, cached prefixes and prediction all compute alike.
+
+    Attributes:
+        known_states: called with the token ids of a batch, it may give their states and the depth of these, or None.
     """
+
+    known_states: Callable[[Tensor], tuple[Tensor, int] | None] | None = None
 
     def __init__(self, encoder: Encoder, head: Head, precision: str = "fp32"):
         super().__init__()
         self.encoder, self.head, self.precision = encoder, head, precision
         self._depth = self.frozen_depth
+
+    def __getstate__(self) -> dict:
+        # Whoever knows the states of a batch holds training data, which is no part of a saved model.
+        return {name: value for name, value in self.__dict__.items() if name != "known_states"}
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameters by group, from the embeddings to the head; each parameter is in one group."""
@@ -39,7 +50,7 @@ class TextClassifier(nn.Module):
         super().train(mode)
         self._depth = self.frozen_depth
         if mode and self._depth is not None:
-            self.encoder.body.eval()
+            self.encoder.eval()
             for layer in self.encoder.layers[self._depth :]:
                 layer.train()
         return self
@@ -57,6 +68,8 @@ class TextClassifier(nn.Module):
             float32, shape (batch, classes).
         """
         x = x.as_subclass(Tensor)  # fastai's tensor type would dispatch each operation in Python
+        if hidden is None and self.known_states is not None:
+            hidden, depth = self.known_states(x) or (None, 0)
         if x.dim() == 2:
             return self.head.classify(self._pooled(x, hidden, depth))
         real = (x != PAD).any(-1)

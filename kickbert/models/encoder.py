@@ -111,6 +111,12 @@ class Encoder(nn.Module):
             return table.num_embeddings - table.padding_idx - 1  # RoBERTa counts positions from the padding index on
         return self.body.config.max_position_embeddings
 
+    def modules_by_group(self) -> list[list[nn.Module]]:
+        """Modules in the order of `groups`: those in no layer, this one among them, then those of each layer."""
+        layers = [list(layer.modules()) for layer in self.layers]
+        inside = {id(module) for group in layers for module in group}
+        return [[module for module in self.modules() if id(module) not in inside], *layers]
+
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameters by group: `embeddings` (all that is in no layer), then one per layer; each parameter once."""
         layers = {f"layer {i + 1}": list(layer.parameters()) for i, layer in enumerate(self.layers)}
@@ -226,11 +232,18 @@ def load_encoder(model: str | Path = "roberta-base", dropout: float = 0.0) -> En
         model: hub id, folder written by `save_pretrained`, or "minilm".
         dropout: share of units that the encoder's layers drop in training, wherever the architecture does.
     Raises:
-        ValueError: the model cannot be found, its architecture is not supported, or dropout is not a share.
+        ValueError: the model cannot be found, lacks weights, is of no supported architecture; or dropout is no share.
     """
     if not 0 <= dropout < 1:
         raise ValueError(f"encoder_dropout={dropout} is not between 0 and 1")
     config = load(AutoConfig.from_pretrained, model)
     for name in [n for n in config.to_dict() if n in DROPOUTS]:
         setattr(config, name, dropout)
-    return Encoder(load(AutoModel.from_pretrained, model, config=config, dtype=torch.float32))
+    body, info = load(AutoModel.from_pretrained, model, config=config, dtype=torch.float32, output_loading_info=True)
+    lacking = sorted(name for name in info["missing_keys"] if not name.startswith("pooler."))
+    if lacking:  # transformers would go on with random numbers
+        raise ValueError(
+            f"model={str(model)!r} has no weights for {lacking[:3]}{' and more' * (len(lacking) > 3)}, which a "
+            f"{config.model_type} has; save it again with save_pretrained"
+        )
+    return Encoder(body)

@@ -33,7 +33,8 @@ class AttentionPool(nn.Module):
         return (hidden * weight).sum(1)
 
 
-POOLINGS = ("cls", "mean", "max", "attention")
+POOLS = {"cls": pool_cls, "mean": pool_mean, "max": pool_max}  # those with nothing to train
+POOLINGS = (*POOLS, "attention")
 ACTIVATIONS = {"relu": F.relu, "tanh": torch.tanh, "gelu": F.gelu}
 
 
@@ -87,10 +88,9 @@ class Head(nn.Module):
             raise ValueError(f"head_layers={layers} is not 1 or 2")
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation={activation!r} is not one of {list(ACTIVATIONS)}")
-        plain = {"cls": pool_cls, "mean": pool_mean, "max": pool_max}
-        self.pooling = pooling
-        self.pool = plain.get(pooling) or AttentionPool(width)
         self.activation = activation
+        self.pooling = pooling
+        self.pool = POOLS.get(pooling) or AttentionPool(width)
         self.pre_classifier = nn.Linear(width, width) if layers == 2 else None
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(width, classes - ordinal)

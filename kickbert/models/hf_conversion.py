@@ -1,4 +1,4 @@
-"""A classifier as transformers' `AutoModelForSequenceClassification` and back, where its head can be said in theirs.
+"""A classifier as transformers' `AutoModelForSequenceClassification` and back, where the heads allow it.
 
 Theirs have a linear layer and an activation before the last linear layer. Where ours is one linear layer, the one
 before it is set so that both change nothing: tanh of a very small number is that number, and so are gelu and relu of a
@@ -42,13 +42,13 @@ KINDS = {MULTI: "multi_label_classification", REGRESSION: "regression"}
 CLOSE = 1e-4
 
 
-def plain_model(answering: ProbabilityModel, target: Target, windows: bool) -> tuple[PreTrainedModel | None, str]:
+def plain_model(classifier: ProbabilityModel, target: Target, windows: bool) -> tuple[PreTrainedModel | None, str]:
     """The same classifier as a plain transformers model.
 
     Returns:
         The model, or None where it cannot be; and a sentence about it for the model card.
     """
-    body, head = answering.encoder.body, answering.head
+    body, head = classifier.encoder.body, classifier.head
     why = _hindrance(body.config.model_type, head, target, windows)
     if why:
         return None, f"transformers' AutoModel loads the encoder; the head is kickbert's own, for {why}."
@@ -59,8 +59,8 @@ def plain_model(answering: ProbabilityModel, target: Target, windows: bool) -> t
     with quiet():
         model = AutoModelForSequenceClassification.from_config(config).eval()
     model.base_model.load_state_dict(body.state_dict(), strict=False)
-    _fill(model, head, answering.temperature)
-    if not _agrees(model, answering):
+    _fill(model, head, classifier.temperature)
+    if not _agrees(model, classifier):
         return (
             None,
             "transformers' AutoModel loads the encoder; the head is kickbert's own, for theirs rounds too much.",
@@ -69,7 +69,7 @@ def plain_model(answering: ProbabilityModel, target: Target, windows: bool) -> t
 
 
 def _hindrance(kind: str, head: Head, target: Target, windows: bool) -> str | None:
-    """Why the head cannot be said in transformers' terms."""
+    """Why the head cannot be expressed in transformers' terms."""
     if target.task == ORDINAL:
         return "theirs has no ordered classes (CORN)"
     if windows:
@@ -104,16 +104,16 @@ def _fill(model: PreTrainedModel, head: Head, temperature: float) -> None:
 
 
 @torch.no_grad()
-def _agrees(model: PreTrainedModel, answering: ProbabilityModel, order: list[int] | slice = slice(None)) -> bool:
+def _agrees(model: PreTrainedModel, classifier: ProbabilityModel, order: list[int] | slice = slice(None)) -> bool:
     """Whether both give the same probabilities, those of transformers' classes in this order."""
     ids, mask = example_input(windows=False)
     ids = ids.masked_fill(mask == 0, model.config.pad_token_id or 0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found: Tensor = model(input_ids=ids, attention_mask=mask, **answering.encoder.token_types(ids)).logits[:, order]
-    kind = answering.task
-    probs = found if kind == REGRESSION else found.sigmoid() if kind == MULTI else found.softmax(-1)
-    return bool((probs - answering(ids, mask)).abs().max() < CLOSE)
+        logits: Tensor = model(input_ids=ids, attention_mask=mask, **classifier.encoder.token_types(ids)).logits
+    task, logits = classifier.task, logits[:, order]
+    probs = logits if task == REGRESSION else logits.sigmoid() if task == MULTI else logits.softmax(-1)
+    return bool((probs - classifier(ids, mask)).abs().max() < CLOSE)
 
 
 def unused_head(config: PretrainedConfig) -> str | None:
@@ -146,7 +146,7 @@ def checkpoint_head(
         dropout: of the head.
         in_order: whether the target's classes are known to stand in the checkpoint's order, whatever they are called.
     Raises:
-        ValueError: no such head, one that cannot be said in kickbert's terms, or other classes.
+        ValueError: no such head, one that cannot be expressed in kickbert's terms, or other classes.
     """
     config, refused = encoder.body.config, f"model={str(model)!r} has no head to keep (head='checkpoint')"
     architecture = unused_head(config) or "no fine-tuned classifier"

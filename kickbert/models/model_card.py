@@ -30,11 +30,11 @@ def model_card(info: dict[str, Any], plain: str) -> str:
         "## How to use it",
         CODE.format(folder="<this folder>", example=example),
         f"{plain} {_call(info)}".strip(),
-        "## How good it is",
+        "## Evaluation",
         _scores(info),
-        "## How it was trained",
+        "## Training",
         _training(info),
-        "## What to mind",
+        "## Limitations",
         "It knows texts like those it was trained on, in their language; on others its confidence means little. "
         "Evaluate it on rows of your own before anything depends on it: `kickbert evaluate`.",
     ]

@@ -1,6 +1,6 @@
 """A learner to an artifact, and an artifact to its model.
 
-learner → tokenizer, weights, facts → folder → encoder and head
+learner → tokenizer, weights, metadata → folder → encoder and head
 """
 
 import datetime
@@ -19,6 +19,7 @@ from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import load_encoder
 from kickbert.models.head import Head
 from kickbert.models.hf_conversion import plain_model
+from kickbert.models.metadata import usable
 from kickbert.models.model_card import model_card
 from kickbert.models.probability_model import ProbabilityModel
 from kickbert.targets.kinds import to_dict
@@ -45,8 +46,8 @@ def save_artifact(learn: Any, folder: str | Path, evaluation: Any = None) -> Pat
     dls, model = learn.dls, learn.model
     windows = dls.tokenizer.token_encoder.long == "windows"
     training = model.training
-    answering = ProbabilityModel(model, dls.target.task, getattr(learn.loss_func, "temperature", 1.0)).eval()
-    plain, said = plain_model(answering.cpu(), dls.target, windows)
+    probability_model = ProbabilityModel(model, dls.target.task, getattr(learn.loss_func, "temperature", 1.0)).eval()
+    plain, sentence = plain_model(probability_model.cpu(), dls.target, windows)
     model.train(training).to(dls.device)
     info = artifact_metadata(learn, evaluation) | {"plain transformers": plain is not None}
 
@@ -56,7 +57,7 @@ def save_artifact(learn: Any, folder: str | Path, evaluation: Any = None) -> Pat
             (plain or model.encoder.body).save_pretrained(part)
         save_file({k: v.detach().cpu().contiguous() for k, v in model.head.state_dict().items()}, part / HEAD)
         (part / INFO).write_text(json.dumps(info, indent=1, ensure_ascii=False), encoding="utf-8")
-        (part / CARD).write_text(model_card(info, said), encoding="utf-8")
+        (part / CARD).write_text(model_card(info, sentence), encoding="utf-8")
         if not (part / TOKENIZER).exists():
             raise ArtifactError(f"the tokenizer {type(dls.tokenizer.hf).__name__} writes no {TOKENIZER}")
 
@@ -102,15 +103,15 @@ def artifact_metadata(learn: Any, evaluation: Any = None) -> dict[str, Any]:
 
 
 def _metrics(learn: Any, evaluation: Any) -> tuple[dict[str, float | None], str]:
-    """Scores by name, null for what is undefined, and on which rows."""
+    """Scores by name, None for what is undefined, and on which rows."""
     if evaluation is not None:
-        found = dict(zip(evaluation.scores["score"], evaluation.scores["model"], strict=True))
-        told = f"{evaluation.rows:,} rows"
+        scores = dict(zip(evaluation.scores["score"], evaluation.scores["model"], strict=True))
+        rows = f"{evaluation.rows:,} rows"
     else:
         fits = learn.history.fits if hasattr(learn, "history") else []
-        found = dict(zip(fits[-1].names, fits[-1].values[-1], strict=True)) if fits else {}
-        told = f"{len(learn.dls.valid_ds):,} validation rows"
-    return {name: float(value) if math.isfinite(value) else None for name, value in found.items()}, told
+        scores = dict(zip(fits[-1].names, fits[-1].values[-1], strict=True)) if fits else {}
+        rows = f"{len(learn.dls.valid_ds):,} validation rows"
+    return {name: float(value) if math.isfinite(value) else None for name, value in scores.items()}, rows
 
 
 def _fingerprint(dls: Any) -> str:
@@ -123,11 +124,11 @@ def load_classifier(artifact: Artifact) -> TextClassifier:
     """The encoder and head of an artifact, in fp32 and evaluation mode.
 
     Raises:
-        ArtifactError: a file was cut short or changed.
+        ArtifactError: a file was cut short or changed, or lacks weights.
     """
-    for name in (WEIGHTS, "config.json"):
-        artifact.file(name)
-    encoder, head = load_encoder(artifact.folder), artifact.metadata["head"]
-    made = Head(encoder.width, len(artifact.target.names), **head)
-    made.load_state_dict(load_file(artifact.file(HEAD)))
-    return TextClassifier(encoder, made).eval()
+    with usable(artifact.folder / WEIGHTS, Exception):  # of transformers, safetensors and torch
+        encoder = load_encoder(artifact.folder_for_transformers())
+    with usable(artifact.folder / HEAD, Exception):
+        head = Head(encoder.width, len(artifact.target.names), **artifact.metadata["head"])
+        head.load_state_dict(load_file(artifact.file(HEAD)))
+    return TextClassifier(encoder, head).eval()

@@ -145,7 +145,9 @@ async def label(request: Request, service: Ready) -> Response:
     except ValueError as err:
         raise HTTPException(409, shorten(str(err), DETAIL)) from err
     counts = {"X-Rows": report.rows, "X-Without-Text": report.without_text, "X-Skipped": len(report.skipped)}
-    return Response(content, media_type=CSV, headers={name: str(count) for name, count in counts.items()})
+    headers = {name: str(count) for name, count in counts.items()}
+    headers["X-Notes"] = json.dumps([shorten(note, DETAIL) for note in report.notes])
+    return Response(content, media_type=CSV, headers=headers)
 
 
 @private.get("/model")

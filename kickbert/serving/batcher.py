@@ -1,6 +1,6 @@
 """Requests that come at the same time are answered together.
 
-texts of a request → parts → a bounded queue → a batch, once it is full or has waited → one call → rows of each request
+texts of a request → a bounded queue → a batch, once it is full or has waited → one call → rows of each request
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-Part = tuple[list, asyncio.Future]  # texts of a request, and where their rows go
+Entry = tuple[list, asyncio.Future]  # texts of a request, and where their rows go
 
 
 class QueueFull(Exception):
@@ -29,7 +29,7 @@ class Batcher:
     Args:
         answer: of a list of texts, an array with a row for each. Its second argument is to be called now and then: it
             raises `Abandoned` once nobody waits for the rows.
-        most: texts of a batch; the texts of a larger request go in several.
+        most: texts of a batch; a request of more is a batch by itself.
         wait: seconds that the first text of a batch waits for others.
         room: texts that may wait at a time.
         workers: batches that are answered side by side.
@@ -46,7 +46,7 @@ class Batcher:
         self.answer, self.most, self.wait, self.room = answer, most, wait, room
         self.waiting = 0  # texts in the queue
         self.on_batch: Callable[[int], Any] = lambda size: None  # called with the size of each batch
-        self._queue: asyncio.Queue[Part | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[Entry | None] = asyncio.Queue()
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="batcher")
         self._free = asyncio.Semaphore(workers)
         self._task: asyncio.Task | None = None
@@ -72,14 +72,10 @@ class Batcher:
         """
         if self.waiting + len(texts) > self.room:
             raise QueueFull(f"{self.waiting:,} texts wait already; try again later")
-        parts = [
-            (texts[i : i + self.most], asyncio.get_running_loop().create_future())
-            for i in range(0, len(texts), self.most)
-        ]
+        rows = asyncio.get_running_loop().create_future()
         self.waiting += len(texts)
-        for part in parts:
-            self._queue.put_nowait(part)
-        return np.concatenate(await asyncio.gather(*(rows for _, rows in parts)))
+        self._queue.put_nowait((texts, rows))
+        return await rows
 
     async def _run(self) -> None:
         end = False
@@ -92,32 +88,32 @@ class Batcher:
             task.add_done_callback(lambda _: self._free.release())
         await asyncio.gather(*self._batches)
 
-    async def _next_batch(self) -> tuple[list[Part], bool]:
-        """Parts that go together, and whether they are the last."""
+    async def _next_batch(self) -> tuple[list[Entry], bool]:
+        """Requests that go together, and whether they are the last."""
         batch, size = [], 0
-        part = await self._queue.get()
+        entry = await self._queue.get()
         until = asyncio.get_running_loop().time() + self.wait
-        while part is not None:
-            batch.append(part)
-            size += len(part[0])
+        while entry is not None:
+            batch.append(entry)
+            size += len(entry[0])
             if size >= self.most:
                 return batch, False
             try:
-                part = self._queue.get_nowait()
+                entry = self._queue.get_nowait()
             except asyncio.QueueEmpty:
                 left = until - asyncio.get_running_loop().time()
                 if left <= 0:
                     return batch, False
                 try:
-                    part = await asyncio.wait_for(self._queue.get(), left)
+                    entry = await asyncio.wait_for(self._queue.get(), left)
                 except TimeoutError:
                     return batch, False
         return batch, True
 
-    async def _answer_batch(self, batch: list[Part]) -> None:
+    async def _answer_batch(self, batch: list[Entry]) -> None:
         self.waiting -= sum(len(texts) for texts, _ in batch)
         wanted = [(texts, rows) for texts, rows in batch if not rows.done()]  # a client may have gone away
-        texts = [text for part, _ in wanted for text in part]
+        texts = [text for entry, _ in wanted for text in entry]
         if not texts:
             return
 
@@ -134,7 +130,7 @@ class Batcher:
                     rows.set_exception(err)
             return
         at = 0
-        for part, rows in wanted:
+        for entry, rows in wanted:
             if not rows.done():
-                rows.set_result(answers[at : at + len(part)])
-            at += len(part)
+                rows.set_result(answers[at : at + len(entry)])
+            at += len(entry)

@@ -55,9 +55,9 @@ def escape_formula(cell: str) -> str:
 def escape_formulas(file: Path) -> bytes:
     """A CSV file that `predict_file` wrote, UTF-8 with the line ends of RFC 4180, every cell and name escaped."""
     out = io.StringIO(newline="")
-    # pandas writes lines that end in \n and leaves a lone \r unquoted; the \r\n of RFC 4180 makes it quote both.
+    # Without the line ends of RFC 4180 a cell with a carriage return would not be quoted.
     cells = {"header": None, "dtype": str, "keep_default_na": False, "skip_blank_lines": False}
-    with pd.read_csv(file, lineterminator="\n", chunksize=1_000, **cells) as pieces:
+    with pd.read_csv(file, chunksize=1_000, **cells) as pieces:
         for piece in pieces:
             piece.map(escape_formula).to_csv(out, header=False, index=False, lineterminator="\r\n")
     return out.getvalue().encode()

@@ -42,7 +42,7 @@ def request_models(
         columns: of the model; of several, a text is an object with each of them.
         labels: its classes.
         single: whether a text has one label, which a minimum confidence may withhold.
-        most_chars, most_texts: told in the description, and checked elsewhere: they are answered with 413.
+        most_chars, most_texts: limits that the description names; they are checked elsewhere, and answered with 413.
     """
     cell: Any = Annotated[str, Field(description=f"at most {most_chars:,} characters")]
     row = create_model("Row", __base__=Strict, **{f"c{i}": (cell, Field(alias=c)) for i, c in enumerate(columns)})

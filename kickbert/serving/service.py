@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,8 +21,12 @@ from kickbert.serving.batcher import Batcher
 from kickbert.serving.csv_files import check_csv, escape_formulas
 from kickbert.serving.telemetry import Telemetry
 from kickbert.targets.outputs import prediction_records
+from kickbert.utils.batching import length_batches
 
-PIECE = 2 * BATCH  # rows of a file between two looks at the clock
+PIECE = 500  # rows of a file that are read at a time
+LONGER = "or start the service with a longer --timeout"
+CHARS = 2**20  # of texts that are tokenised at a time
+AREA = 2**18  # rows times tokens squared of a call: what attention takes, 13 MB of scores with twelve heads
 
 
 @dataclass(frozen=True)
@@ -84,21 +89,27 @@ class Stopping(Exception):
     """The service is being stopped, and what was asked would take longer than that."""
 
 
-class _CheckedBackend:
-    """A backend that calls `check` before each batch; what `check` raises ends the work."""
+class _ServiceBackend:
+    """A model's backend for one piece of work: within what a service may take, and until `check` raises.
 
-    def __init__(self, backend: Backend, check: Callable[[], None]):
-        self.backend, self.check = backend, check
+    Args:
+        backend: of the model.
+        slots: so many calls run at a time, whatever is asked.
+        check: called before each.
+    """
+
+    def __init__(self, backend: Backend, slots: threading.Semaphore, check: Callable[[], None]):
+        self.backend, self.slots, self.check = backend, slots, check
         self.name, self.workers, self.spare = backend.name, backend.workers, backend.spare
 
-    def __call__(self, *batch: Any) -> np.ndarray:
-        self.check()
-        return self.backend(*batch)
-
-
-def _checked(model: Predictor, check: Callable[[], None]) -> Predictor:
-    """The model with work that `check` can end."""
-    return Predictor(model.artifact, _CheckedBackend(model.backend, check))
+    def __call__(self, ids: np.ndarray, mask: np.ndarray, document_weights: np.ndarray | None) -> np.ndarray:
+        rows = len(ids) if document_weights is not None else max(1, AREA // ids.shape[1] ** 2)
+        parts = []
+        for at in range(0, len(ids), rows):
+            with self.slots:
+                self.check()
+                parts.append(self.backend(ids[at : at + rows], mask[at : at + rows], document_weights))
+        return np.concatenate(parts)
 
 
 class Service:
@@ -112,6 +123,7 @@ class Service:
         self.settings, self.jobs = settings, 0
         self.model: Predictor | None = None
         self.batcher: Batcher | None = None
+        self.slots = threading.Semaphore()
         self.ends = math.inf  # on `time.monotonic`: when work is to be over, once the service is being stopped
         self.telemetry = Telemetry(lambda: self.batcher.waiting if self.batcher else 0)
 
@@ -119,6 +131,7 @@ class Service:
         """Load the model and begin to answer."""
         await self.reload()
         settings, workers = self.settings, self.model.backend.workers
+        self.slots = threading.Semaphore(workers)
         self.batcher = Batcher(self._predict_batch, settings.batch, settings.wait, settings.room, workers)
         self.batcher.on_batch = self.telemetry.batches.observe
         self.batcher.start()
@@ -151,13 +164,15 @@ class Service:
         return model.artifact.version
 
     def _predict_batch(self, texts: list[tuple[Predictor, Any]], check: Callable[[], None]) -> np.ndarray:
-        """Probabilities of texts, each by the model that answered when it came, an object array of rows."""
+        """Probabilities of texts, each by the model that answered when it came, and whether there is no text."""
         out = np.empty(len(texts), dtype=object)
         for model in {id(m): m for m, _ in texts}.values():
-            places = [i for i, (m, _) in enumerate(texts) if m is model]
-            probs = _checked(model, check).predict_proba([texts[i][1] for i in places], BATCH)
-            for i, row in zip(places, probs, strict=True):
-                out[i] = row
+            places = np.array([i for i, (m, _) in enumerate(texts) if m is model])
+            within, chars = self._within(model, check), np.array([sum(map(len, _cells(texts[i][1]))) for i in places])
+            for piece in length_batches(chars, tokens=CHARS):
+                read, empty = model.read([texts[i][1] for i in places[piece]])
+                for i, *row in zip(places[piece], within.probabilities_of(read, BATCH), empty, strict=True):
+                    out[i] = row
         return out
 
     async def predict(self, texts: list, min_confidence: float | None = None) -> dict:
@@ -171,13 +186,10 @@ class Service:
         try:
             rows = await asyncio.wait_for(self.batcher([(model, text) for text in texts]), seconds)
         except TimeoutError:
-            raise _too_long(seconds, "send fewer or shorter texts at a time") from None
+            raise _too_long(seconds, f"send fewer or shorter texts at a time, {LONGER}") from None
         self.telemetry.texts.inc(len(texts))
-        probs = np.stack(list(rows))
-        predictions = prediction_records(model.target, probs, model.decide(probs), min_confidence)
-        for i, text in enumerate(texts):
-            if not _has_text(text):
-                predictions[i] = dict.fromkeys(predictions[i])
+        probs, empty = map(np.stack, zip(*rows, strict=True))
+        predictions = prediction_records(model.target, probs, model.decide(probs), empty, min_confidence)
         return {"version": model.artifact.version, "predictions": predictions}
 
     async def explain(self, text: Any, label: str | None) -> dict:
@@ -188,11 +200,12 @@ class Service:
             TimeoutError, Stopping: it took too long.
             ValueError: no such class.
         """
-        if not _has_text(text):
+        if self.model.read([text])[1].all():
             return {"label": None, "value": None, "words": []}
-        found = await self._job(lambda model: model.explain(text, label), self.settings.timeout, "send a shorter text")
-        words = [{"word": word, "score": float(score)} for word, score in zip(found.words, found.scores, strict=True)]
-        return {"label": found.label, "value": found.value, "words": words}
+        advice = f"send a shorter text, {LONGER}"
+        result = await self._job(lambda model: model.explain(text, label), self.settings.timeout, advice)
+        words = [{"word": w, "score": float(score)} for w, score in zip(result.words, result.scores, strict=True)]
+        return {"label": result.label, "value": result.value, "words": words}
 
     async def label(self, content: bytes) -> tuple[bytes, PredictedFile]:
         """A CSV file with predictions beside its rows, its formulas made harmless, and a report of the rows.
@@ -210,13 +223,15 @@ class Service:
             with TemporaryDirectory() as folder:
                 source, out = Path(folder) / "in.csv", Path(folder) / "out.csv"
                 source.write_bytes(content)
-                report = predict_file(model, source, out, piece=PIECE)
+                try:
+                    report = predict_file(model, source, out, piece=PIECE)
+                except ValueError as err:
+                    raise ValueError(str(err).replace(str(source), "the file")) from err
+                report.notes = [note.replace(source.name, "the file") for note in report.notes]
                 return escape_formulas(out), report
 
-        try:
-            return await self._job(predict, settings.file_timeout, "send fewer rows at a time, or use kickbert predict")
-        except ValueError as err:
-            raise ValueError(str(err).split("in.csv ", 1)[-1]) from err
+        advice = "send fewer rows at a time, use kickbert predict, or start the service with a longer --file-timeout"
+        return await self._job(predict, settings.file_timeout, advice)
 
     async def _job(self, work: Callable[[Predictor], Any], seconds: float, advice: str) -> Any:
         """Work in a thread, with a model that stops when time is up."""
@@ -232,14 +247,18 @@ class Service:
 
         self.jobs += 1
         try:
-            return await run_in_threadpool(work, _checked(self.model, check))
+            return await run_in_threadpool(work, self._within(self.model, check))
         finally:
             self.jobs -= 1
 
+    def _within(self, model: Predictor, check: Callable[[], None]) -> Predictor:
+        """The model, for one piece of work."""
+        return Predictor(model.artifact, _ServiceBackend(model.backend, self.slots, check))
 
-def _has_text(text: str | dict[str, str]) -> bool:
-    """Whether there is anything but white space."""
-    return any(cell.strip() for cell in (text.values() if isinstance(text, dict) else [text]))
+
+def _cells(text: str | dict[str, str]) -> list[str]:
+    """The columns of a text."""
+    return list(text.values()) if isinstance(text, dict) else [text]
 
 
 def _too_long(seconds: float, advice: str) -> TimeoutError:

@@ -8,7 +8,7 @@ from kickbert.utils.lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "kinds": ["Bins", "Labels", "MultiLabels", "Numbers"],
+        "kinds": ["Bins", "Continuous", "Labels", "MultiLabels"],
         "fitting": ["fit_target", "guess_task"],
         "binning": ["bin_edges"],
         "multilabel": [],

@@ -103,7 +103,7 @@ def read_numbers(values: pd.Series, decimal: str | None = None) -> np.ndarray:
     (array([1000.5,    7. ]), array([1000.5,    7. ]))
     """
     if pd.api.types.is_numeric_dtype(values):
-        return finite(values, values.to_numpy(dtype=float, na_value=np.nan))
+        return check_finite(values, values.to_numpy(dtype=float, na_value=np.nan))
     mark = decimal_mark(values, decimal) or "."
     numbers = np.array([_number(cell, mark) for cell in values], dtype=float)
     bad = ~np.isfinite(numbers)
@@ -149,12 +149,13 @@ def decimal_mark(values: pd.Series, decimal: str | None = None) -> str | None:
     cell = certain.get(",", None if "." in certain else either)
     if cell is not None:
         numbers = {name: _number(cell, mark) for mark, name in MARKS.items()}
-        told = [
-            f"{n:.12g} with a decimal {k}" if n == n else f"no number with a decimal {k}" for k, n in numbers.items()
+        readings = [
+            f"{number:.12g} with a decimal {name}" if number == number else f"no number with a decimal {name}"
+            for name, number in numbers.items()
         ]
         raise ValueError(
-            f"column {values.name!r} holds {cell!r}, which is {' and '.join(told)}; say which it is: decimal=',' or "
-            "decimal='.'"
+            f"column {values.name!r} holds {cell!r}, which is {' and '.join(readings)}; "
+            "say which it is: decimal=',' or decimal='.'"
         )
     return "."
 
@@ -169,7 +170,7 @@ def _number(cell: object, mark: str) -> float:
     return float(text.replace("," if mark == "." else ".", "").replace(mark, "."))
 
 
-def finite(values: pd.Series, numbers: np.ndarray) -> np.ndarray:
+def check_finite(values: pd.Series, numbers: np.ndarray) -> np.ndarray:
     """The numbers, once it is known that none of them is infinite or missing.
 
     Raises:

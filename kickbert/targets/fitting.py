@@ -9,7 +9,18 @@ import numpy as np
 import pandas as pd
 
 from kickbert.targets.binning import MARKS, Format, bin_edges, decimal_mark, range_names, read_numbers
-from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE, TASKS, Bins, Labels, MultiLabels, Numbers, Target
+from kickbert.targets.kinds import (
+    MULTI,
+    ORDINAL,
+    REGRESSION,
+    SINGLE,
+    TASKS,
+    Bins,
+    Continuous,
+    Labels,
+    MultiLabels,
+    Target,
+)
 from kickbert.targets.multilabel import LISTS, from_columns, label_lists, multi_hot_width
 from kickbert.targets.stratification import strata_of
 
@@ -211,9 +222,9 @@ def _ordered(
     if labels is None:
         alike = len({type(c) for c in present}) == 1
         return sorted(present, key=None if alike else lambda c: (str(c), type(c).__name__))
-    strange, absent = present - set(labels), [c for c in labels if c not in present]
-    if strange:
-        name = next(iter(sorted(strange, key=str)))
+    unnamed, absent = present - set(labels), [c for c in labels if c not in present]
+    if unnamed:
+        name = min(unnamed, key=str)
         raise ValueError(
             f"column {values.name!r} holds {name!r}, which is not one of labels={list(labels)}; add it, or leave those "
             "rows out"
@@ -264,11 +275,11 @@ def _read(values: pd.Series, decimal: str | None) -> tuple[np.ndarray, str | Non
     return numbers, decimal
 
 
-def _fit_numbers(values: pd.Series, decimal: str | None) -> Numbers:
+def _fit_numbers(values: pd.Series, decimal: str | None) -> Continuous:
     numbers, decimal = _read(values, decimal)
     if len(np.unique(numbers)) < 2:
         raise ValueError(f"column {values.name!r} holds one number only, {numbers[0]:g}; there is nothing to learn")
     # Sums of money, counts and times: a few are a thousand times the others, and would be all that the loss sees.
     log = bool(numbers.min() >= 0 and pd.Series(numbers).skew() > 2)
     scale = np.log1p(numbers) if log else numbers
-    return Numbers(str(values.name), float(scale.mean()), float(scale.std()), log, decimal)
+    return Continuous(str(values.name), float(scale.mean()), float(scale.std()), log, decimal)

@@ -153,8 +153,8 @@ class MultiLabels(Labels):
         if self.columns:
             return np.zeros(len(values), dtype=bool), []
         place, lists = self._lists(values)
-        strange = [set(labels) - place.keys() for labels in lists]
-        return np.array([bool(s) for s in strange]), sorted({str(label) for s in strange for label in s})
+        unseen = [set(labels) - place.keys() for labels in lists]
+        return np.array([bool(row) for row in unseen]), sorted({str(label) for row in unseen for label in row})
 
     def shown(self, code: np.ndarray) -> list[str]:
         return [self.names[i] for i in np.flatnonzero(code)]
@@ -170,7 +170,7 @@ class MultiLabels(Labels):
 
 
 @dataclass(frozen=True)
-class Numbers:
+class Continuous:
     """A number, in its own unit outside and standardised for the model.
 
     Args:
@@ -222,8 +222,9 @@ class Numbers:
         return pd.DataFrame({"value": self.inverse_transform(probs.reshape(-1).astype(float))}, index=index)
 
 
-Target = Labels | Numbers
-KINDS: dict[str, type[Target]] = {kind.__name__: kind for kind in (Labels, Bins, MultiLabels, Numbers)}
+Target = Labels | Continuous
+KINDS: dict[str, type[Target]] = {kind.__name__: kind for kind in (Labels, Bins, MultiLabels, Continuous)}
+KINDS["Numbers"] = Continuous  # as artifacts of 0.1 name it
 
 
 def to_dict(target: Target) -> dict:
@@ -253,31 +254,29 @@ def _plain(value: Any) -> Any:
 def from_dict(content: dict) -> Target:
     """The target that `to_dict` wrote."""
     kind = KINDS[content["kind"]]
-    given = {name: tuple(v) if isinstance(v, list) else v for name, v in content.items() if name != "kind"}
-    return kind(**given)
+    fields = {name: tuple(v) if isinstance(v, list) else v for name, v in content.items() if name != "kind"}
+    return kind(**fields)
 
 
 def _probabilities(probs: np.ndarray, names: list[str], index: pd.Index) -> pd.DataFrame:
     return pd.DataFrame(probs, index=index, columns=[f"prob_{name}" for name in names])
 
 
-def described(target: Target) -> str:
+def describe_target(target: Target) -> str:
     """The task in one line.
 
-    >>> described(Labels(("bad", "good")))
+    >>> describe_target(Labels(("bad", "good")))
     'single label: 2 classes (bad, good)'
     """
-    if isinstance(target, Numbers):
+    if isinstance(target, Continuous):
         return f"{target.task}: {target.name!r}" + (" on a logarithmic scale" if target.log else "")
     names, kind = target.names, "buckets" if isinstance(target, Bins) else "classes"
-    told = ", ".join(names[:6]) + (f", … {names[-1]}" if len(names) > 6 else "")
-    return f"{target.task}: {len(names)} {kind} ({told})"
+    listed = ", ".join(names[:6]) + (f", … {names[-1]}" if len(names) > 6 else "")
+    return f"{target.task}: {len(names)} {kind} ({listed})"
 
 
 def unseen_labels(target: Target, values: pd.Series | pd.DataFrame) -> tuple[np.ndarray, str]:
     """Which rows have a label that training never saw (bool, shape (n,)), and a sentence about them."""
-    bad, strange = target.unknown(values)
-    told = (
-        f"{bad.sum():,} rows have a label that training never saw ({strange[:5]}): rows {row_names(bad, values.index)}"
-    )
-    return bad, told
+    bad, labels = target.unknown(values)
+    rows = row_names(bad, values.index)
+    return bad, f"{bad.sum():,} rows have a label that training never saw ({labels[:5]}): rows {rows}"

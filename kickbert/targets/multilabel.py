@@ -130,11 +130,11 @@ def from_columns(df: pd.DataFrame) -> np.ndarray:
         ValueError: other values.
     """
     for name in df.columns:
-        odd = df[name].dropna()
-        odd = odd[~odd.isin([0, 1])]
-        if len(odd):
+        others = df[name].dropna()
+        others = others[~others.isin([0, 1])]
+        if len(others):
             raise ValueError(
                 f"label_col={list(df.columns)} are several columns, so each must hold 0 and 1; {name!r} holds "
-                f"{odd.iloc[0]} in {len(odd):,} rows"
+                f"{others.iloc[0]} in {len(others):,} rows"
             )
     return df.astype(object).where(df.notna(), 0).astype(np.float32).to_numpy()

@@ -42,25 +42,36 @@ def prediction_frame(
 
 
 def prediction_records(
-    target: Target, probs: np.ndarray, decided: np.ndarray, min_confidence: float | None = None
+    target: Target, probs: np.ndarray, decided: np.ndarray, empty: np.ndarray, min_confidence: float | None = None
 ) -> list[dict[str, Any]]:
     """Predictions as JSON can hold them, a dict a row, with the fields that `Target.frame` has as columns.
 
+    Args:
+        probs, decided, empty, min_confidence: as for `prediction_frame`; what has no text has None in each field.
+
     >>> from kickbert.targets.kinds import Labels
-    >>> prediction_records(Labels(("bad", "good")), np.array([[0.25, 0.75]]), np.array([1]))
+    >>> prediction_records(Labels(("bad", "good")), np.array([[0.25, 0.75]]), np.array([1]), np.array([False]))
     [{'label': 'good', 'confidence': 0.75, 'probabilities': {'bad': 0.25, 'good': 0.75}}]
     """
+    records = _records(target, probs, decided, min_confidence)
+    return [dict.fromkeys(record) if nothing else record for record, nothing in zip(records, empty, strict=True)]
+
+
+def _records(
+    target: Target, probs: np.ndarray, decided: np.ndarray, min_confidence: float | None
+) -> list[dict[str, Any]]:
     if target.task == REGRESSION:
         return [{"value": float(v)} for v in target.inverse_transform(probs.reshape(-1).astype(float))]
-    names, rows = target.names, probs.tolist()
-    told = [{"probabilities": dict(zip(names, row, strict=True))} for row in rows]
+    rows = probs.tolist()
+    probabilities = [{"probabilities": dict(zip(target.names, row, strict=True))} for row in rows]
     if target.task == MULTI:
-        return [{"labels": target.decode(np.flatnonzero(d))} | t for d, t in zip(decided, told, strict=True)]
-    out = []
-    for row, code, more in zip(rows, decided.tolist(), told, strict=True):
-        sure = min_confidence is None or row[code] >= min_confidence
-        said = {"label": target.decode([code])[0] if sure else None, "confidence": row[code]}
+        labels = [{"labels": target.decode(np.flatnonzero(row))} for row in decided]
+        return [record | more for record, more in zip(labels, probabilities, strict=True)]
+    records = []
+    for row, code, more in zip(rows, decided.tolist(), probabilities, strict=True):
+        confident = min_confidence is None or row[code] >= min_confidence
+        record = {"label": target.decode([code])[0] if confident else None, "confidence": row[code]}
         if isinstance(target, Bins):
-            said["expected"] = float(np.dot(row, target.centers))
-        out.append(said | more)
-    return out
+            record["expected"] = float(np.dot(row, target.centers))
+        records.append(record | more)
+    return records

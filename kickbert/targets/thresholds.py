@@ -1,4 +1,4 @@
-"""For each of several labels the probability from which it counts."""
+"""Decision thresholds of several labels: for each the probability from which it is predicted."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ PRIOR = 10.0  # positives that a label borrows from all the labels
 
 
 def best_thresholds(probs: np.ndarray, truth: np.ndarray, prior: float = PRIOR) -> np.ndarray:
-    """For each label the least probability to call a yes, such that its F1 is the largest.
+    """Decision thresholds that maximise each label's F1, shrunk towards the one that maximises micro-averaged F1.
 
     A label of few rows would get a threshold that fits those by chance. So each is judged as if it had `prior` more
-    positives, with the hits and false alarms that all labels together have at that threshold: rare labels come out near
-    the threshold that is best for all, frequent ones at their own.
+    positives, with the true and false positives that all labels together have at that threshold: rare labels come out
+    near the threshold that is best for all, frequent ones at their own.
 
     Args:
         probs: shape (n, labels).
@@ -27,16 +27,16 @@ def best_thresholds(probs: np.ndarray, truth: np.ndarray, prior: float = PRIOR) 
         return np.full(truth.shape[1], 0.5)
     together = _Counts(probs.ravel(), truth.ravel())
     usual = together.cuts[together.f1(together.cuts).argmax()]
-    found = []
+    thresholds = []
     for p, t in zip(probs.T, truth.T, strict=True):
         own = _Counts(p, t)
         cuts = np.append(own.cuts, usual)
-        found.append(cuts[own.f1(cuts, together, prior).argmax()])
-    return np.array(found)
+        thresholds.append(cuts[own.f1(cuts, together, prior).argmax()])
+    return np.array(thresholds)
 
 
 class _Counts:
-    """Hits and alarms of labels above any threshold.
+    """True positives, and all predicted positives, from any threshold on.
 
     Args:
         probs: shape (n,).
@@ -49,14 +49,14 @@ class _Counts:
         self.cuts = (levels + np.append(0.0, levels[:-1])) / 2  # halfway, so that a threshold does not rest on one row
 
     def above(self, cuts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Hits and alarms from each threshold on."""
+        """True positives and predicted positives from each threshold on."""
         return tuple(len(x) - np.searchsorted(x, cuts) for x in (self.true, self.all))
 
     def f1(self, cuts: np.ndarray, others: "_Counts | None" = None, prior: float = 0.0) -> np.ndarray:
         """F1 at each threshold, with `prior` positives of others added."""
-        (hits, alarms), positives = self.above(cuts), len(self.true)
+        (hits, predicted), positives = self.above(cuts), len(self.true)
         if others is not None and prior:
-            share = prior / len(others.true)
+            weight = prior / len(others.true)
             more = others.above(cuts)
-            hits, alarms, positives = hits + share * more[0], alarms + share * more[1], positives + prior
-        return 2 * hits / np.maximum(alarms + positives, 1e-12)
+            hits, predicted, positives = hits + weight * more[0], predicted + weight * more[1], positives + prior
+        return 2 * hits / np.maximum(predicted + positives, 1e-12)

@@ -72,22 +72,22 @@ class EDA(Augmenter):
     def each(self, text: str, number: int, rng: np.random.Generator) -> str:
         """A variant of a text; one without words stays as it is."""
         operation = self.operations[number % len(self.operations)]
-        parts, places = parted(text)
+        parts, places = split_words(text)
         if not places:
             return text
         return "".join(operation(parts, places, max(1, round(self.alpha * len(places))), rng))
 
 
-def parted(text: str) -> tuple[list[str], list[int]]:
+def split_words(text: str) -> tuple[list[str], list[int]]:
     """A text as words and what stands between them, and which of these are words.
 
-    >>> parted("Don't stop!")
+    >>> split_words("Don't stop!")
     (['', "Don't", ' ', 'stop', '!'], [1, 3])
     """
     parts, at = [], 0
-    for found in _WORD.finditer(text):
-        parts += [text[at : found.start()], found[0]]
-        at = found.end()
+    for match in _WORD.finditer(text):
+        parts += [text[at : match.start()], match[0]]
+        at = match.end()
     return [*parts, text[at:]], list(range(1, len(parts) + 1, 2))
 
 
@@ -97,16 +97,16 @@ def synonyms(parts: list[str], places: list[int], count: int, rng: np.random.Gen
     for place in rng.permutation(places):
         others = synonyms_of(parts[place].lower())
         if left and others:
-            parts[place], left = as_written(rng.choice(others), parts[place]), left - 1
+            parts[place], left = match_case(rng.choice(others), parts[place]), left - 1
     return parts
 
 
 def insertion(parts: list[str], places: list[int], count: int, rng: np.random.Generator) -> list[str]:
     """Put a synonym of some word before some other, `count` times."""
-    found = list(chain.from_iterable(synonyms_of(parts[p].lower()) for p in places))
+    others = list(chain.from_iterable(synonyms_of(parts[p].lower()) for p in places))
     parts = list(parts)
-    for place in rng.choice(places, count) if found else ():
-        parts[place] = f"{rng.choice(found)} {parts[place]}"
+    for place in rng.choice(places, count) if others else ():
+        parts[place] = f"{rng.choice(others)} {parts[place]}"
     return parts
 
 
@@ -131,10 +131,10 @@ def deletion(parts: list[str], places: list[int], count: int, rng: np.random.Gen
     return parts
 
 
-def as_written(word: str, like: str) -> str:
+def match_case(word: str, like: str) -> str:
     """The word in the capitals of another.
 
-    >>> as_written("lamp", "LIGHT"), as_written("lamp", "Light"), as_written("lamp", "light")
+    >>> match_case("lamp", "LIGHT"), match_case("lamp", "Light"), match_case("lamp", "light")
     ('LAMP', 'Lamp', 'lamp')
     """
     return word.upper() if like.isupper() and len(like) > 1 else word.capitalize() if like[:1].isupper() else word
@@ -159,7 +159,7 @@ class CharacterNoise(Augmenter):
 
     def each(self, text: str, number: int, rng: np.random.Generator) -> str:
         """A variant of a text."""
-        parts, places = parted(text)
+        parts, places = split_words(text)
         for place in places:
             if len(parts[place]) > 3 and rng.random() < self.rate:
                 parts[place] = self._mistyped(parts[place], rng)
@@ -189,8 +189,7 @@ def augment_texts(
     rows = [[next(varied) for _ in pieces] for pieces in columns]
     variants = [[sep.join(pieces) for pieces in zip(*row, strict=True)] for row in rows]
     return [
-        [v for v in dict.fromkeys(found) if v != text and v.strip()]
-        for text, found in zip(texts, variants, strict=True)
+        [v for v in dict.fromkeys(made) if v != text and v.strip()] for text, made in zip(texts, variants, strict=True)
     ]
 
 
@@ -206,7 +205,7 @@ def synonyms_of(word: str) -> list[str]:
 @cache
 def _synsets() -> dict[str, list[tuple[str, ...]]]:
     """The synsets of each word, by its small letters."""
-    found: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    synsets: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     for kind in PARTS_OF_SPEECH:
         for line in (_folder() / f"data.{kind}").read_text(encoding="utf-8").splitlines():
             if line.startswith("  "):  # the licence
@@ -216,8 +215,8 @@ def _synsets() -> dict[str, list[tuple[str, ...]]]:
             words = [fields[4 + 2 * i] for i in range(int(fields[3], 16))]
             words = tuple(w.split("(")[0].replace("_", " ") for w in words)
             for word in words if len(words) > 1 else ():
-                found[word.lower()].append(words)
-    return dict(found)
+                synsets[word.lower()].append(words)
+    return dict(synsets)
 
 
 def _folder() -> Path:

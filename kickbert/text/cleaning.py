@@ -75,8 +75,8 @@ class Cleaner:
         done = unique
         for step in self.steps:
             done = list(lemmas(done) if step is text_lemmatizer else map(step, done))
-        found = dict(zip(unique, done, strict=True))
-        return [found[text] for text in texts]
+        cleaned = dict(zip(unique, done, strict=True))
+        return [cleaned[text] for text in texts]
 
     def to_json(self) -> str:
         """The steps as JSON: their names."""

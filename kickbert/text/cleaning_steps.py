@@ -98,7 +98,7 @@ def remove_html(text: str) -> str:
 
 def _shown(text: str) -> str:
     if text.count("<") > MOST_TAGS:  # HTML's rules for open elements take time with the square of their depth
-        cuts = [found.start() for found in _TAG.finditer(text)][::MOST_TAGS]
+        cuts = [tag.start() for tag in _TAG.finditer(text)][::MOST_TAGS]
         return " ".join(_shown(text[a:b]) for a, b in pairwise([0, *cuts[1:], len(text)]))
     require("selectolax", extra="clean")
     from selectolax.lexbor import LexborHTMLParser
@@ -122,9 +122,9 @@ def remove_emoji(text: str) -> str:
     return text if text.isascii() else _EMOJI.sub(_gap, text)
 
 
-def _gap(found: regex.Match) -> str:
+def _gap(emoji: regex.Match) -> str:
     """A space where two words would run into one another, if there is none already."""
-    text, start, end = found.string, *found.span()
+    text, start, end = emoji.string, *emoji.span()
     inside = start > 0 and end < len(text)
     return " " if inside and not text[start - 1].isspace() and not text[end].isspace() else ""
 
@@ -142,9 +142,9 @@ def remove_http(text: str) -> str:
     return " ".join(_LINK.sub(_after, word) if "." in word or "://" in word else word for word in text.split(" "))
 
 
-def _after(found: regex.Match) -> str:
+def _after(match: regex.Match) -> str:
     """What stands at the end of a link and is not of it."""
-    link = found[0]
+    link = match[0]
     end, spare = len(link), link.count(")") - link.count("(")
     while end and link[end - 1] in ".,;:!?'\"”’»)]}>":
         if link[end - 1] == ")":

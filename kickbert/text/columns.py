@@ -90,13 +90,25 @@ def read_texts(
         text_col: one column, or several in the order in which they are read.
         cleaner: applied to each column before they are joined.
     Returns:
-        n strings, and which rows have a text in none of the columns (bool, shape (n,)); their string is empty.
+        n strings, and which rows have no text (bool, shape (n,)), as `without_text` says.
     Warns:
         Cells that are no strings: they are counted and read as `str` writes them, bytes as UTF-8. Rows that cleaning
-        leaves without text: counted, and kept as an empty text.
+        leaves without text: counted.
     """
     columns = as_list(text_col)
     return _read([df[column].astype(object).to_numpy() for column in columns], columns, cleaner)
+
+
+def without_text(texts: Sequence[str]) -> np.ndarray:
+    """Which rows have no text: nothing but white space in all columns, after cleaning. They are not predicted.
+
+    Returns:
+        bool, shape (n,).
+
+    >>> without_text(["a lamp", " ", join_columns(["", "x"], ["\\n", ""])[0]])
+    array([False,  True,  True])
+    """
+    return np.array([not text.strip() for text in texts], dtype=bool)  # the separator is white space too
 
 
 def _read(cells: list[np.ndarray], columns: Sequence[str], cleaner: Cleaner | None) -> tuple[list[str], np.ndarray]:
@@ -108,7 +120,8 @@ def _read(cells: list[np.ndarray], columns: Sequence[str], cleaner: Cleaner | No
         texts.append([_text(cell, gone) for cell, gone in zip(column, missing[:, i], strict=True)])
     if numbers:
         warnings.warn(f"{numbers:,} cells of {list(columns)} are not strings; read as str() writes them", stacklevel=4)
-    return join_columns(*(_cleaned(texts, cleaner) if cleaner else texts)), missing.all(axis=1)
+    joined = join_columns(*(_cleaned(texts, cleaner) if cleaner else texts))
+    return joined, without_text(joined)
 
 
 def read_items(items: Any, columns: Sequence[str], cleaner: Cleaner | None = None) -> tuple[list[str], np.ndarray]:
@@ -148,7 +161,7 @@ def _cleaned(texts: list[list[str]], cleaner: Cleaner) -> list[list[str]]:
     )
     emptied = (after & ~before).sum()
     if emptied:
-        warnings.warn(f"{emptied:,} rows have no text left after {cleaner}; they are kept as empty", stacklevel=5)
+        warnings.warn(f"{emptied:,} rows have no text left after {cleaner}", stacklevel=5)
     return cleaned
 
 

@@ -10,9 +10,7 @@ from kickbert.utils.messages import shorten
 from kickbert.utils.progress import bar
 
 WIDTH = 100  # characters of a text in a table
-
-
-PERMUTATIONS = 64
+PERMUTATIONS = 64  # of a MinHash
 
 
 def _folded(text: str) -> str:
@@ -38,10 +36,14 @@ def near_duplicates(texts: Sequence[str], similar: float = 0.8) -> list[list[int
     Candidates by MinHash and locality-sensitive hashing (Broder 1997; datasketch), each then measured.
 
     Args:
-        similar: Jaccard similarity, 0 to 1.
+        similar: least Jaccard similarity, between 0 and 1.
     Returns:
         Row numbers of each group, the group's first row first.
+    Raises:
+        ValueError: a similarity out of range.
     """
+    if not 0 < similar < 1:
+        raise ValueError(f"similar={similar} is not between 0 and 1; give the least Jaccard similarity, such as 0.8")
     require("datasketch", extra="report")
     from datasketch import MinHash, MinHashLSH
 
@@ -50,7 +52,8 @@ def near_duplicates(texts: Sequence[str], similar: float = 0.8) -> list[list[int
         if folded := _folded(text):
             first.setdefault(folded, i)
     places, unique = list(first.values()), list(first)
-    index, parent = MinHashLSH(threshold=similar, num_perm=PERMUTATIONS), list(range(len(unique)))
+    parent = list(range(len(unique)))
+    index = MinHashLSH(threshold=min(similar, 0.9), num_perm=PERMUTATIONS)  # more than that, it has too few bands
     for i in bar(range(len(unique)), "looking for near duplicates"):
         own, sketch = _shingles(unique[i]), MinHash(num_perm=PERMUTATIONS)
         sketch.update_batch(list(own))
@@ -81,7 +84,7 @@ def shown_groups(df: pd.DataFrame, texts: Sequence[str], groups: list[list[int]]
 
 
 def leaks(texts: Sequence[str], held: np.ndarray, index: pd.Index, groups: list[list[int]]) -> pd.DataFrame:
-    """Held-out rows whose text stands in training too, word for word or nearly: the model has seen the answer.
+    """Data leakage: held-out rows whose text stands in training too, word for word or nearly.
 
     Args:
         texts: of all rows, shape (n,).
@@ -94,13 +97,13 @@ def leaks(texts: Sequence[str], held: np.ndarray, index: pd.Index, groups: list[
     known: dict[str, int] = {}
     for i in np.flatnonzero(~held):
         known.setdefault(_folded(texts[i]), i)
-    found = {i: (known[_folded(texts[i])], "exact") for i in np.flatnonzero(held) if _folded(texts[i]) in known}
+    leaked = {i: (known[_folded(texts[i])], "exact") for i in np.flatnonzero(held) if _folded(texts[i]) in known}
     for group in groups:
         outside = [i for i in group if not held[i]]
         for i in group:
-            if held[i] and outside and i not in found:
-                found[i] = (outside[0], "near")
+            if held[i] and outside and i not in leaked:
+                leaked[i] = (outside[0], "near")
     rows = [
-        (index[i], index[j], match, shorten(texts[i], WIDTH)) for i, (j, match) in sorted(found.items()) if texts[i]
+        (index[i], index[j], match, shorten(texts[i], WIDTH)) for i, (j, match) in sorted(leaked.items()) if texts[i]
     ]
     return pd.DataFrame(rows, columns=["row", "training row", "match", "text"])

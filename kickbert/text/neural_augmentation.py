@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from kickbert.text.augmentation import Augmenter, as_written, parted
+from kickbert.text.augmentation import Augmenter, match_case, split_words
 from kickbert.utils.hub import load
 from kickbert.utils.progress import bar
 
@@ -45,11 +45,11 @@ class BackTranslation(Augmenter):
         order = sorted(range(len(wanted)), key=lambda k: len(wanted[k][1]))  # like lengths share a batch
         batches = [order[at : at + self.bs] for at in range(0, len(order), self.bs)]
         for chosen in bar(batches, "translating there and back"):
-            found = [wanted[k][1] for k in chosen for _ in range(n)]
+            translations = [wanted[k][1] for k in chosen for _ in range(n)]
             for tokenizer, model in self.models:
-                found = self._translate(found, tokenizer, model)
-            for k, at in zip(chosen, range(0, len(found), n), strict=True):
-                out[wanted[k][0]] = found[at : at + n]
+                translations = self._translate(translations, tokenizer, model)
+            for k, at in zip(chosen, range(0, len(translations), n), strict=True):
+                out[wanted[k][0]] = translations[at : at + n]
         return out
 
     @torch.no_grad()
@@ -71,24 +71,24 @@ class Contextual(Augmenter):
 
     Args:
         model: hub id or folder of a masked language model.
-        share: of the words that are replaced.
+        rate: share of the words that are replaced.
         top: among how many of the likeliest words one is drawn, by their probability.
         bs: texts a batch.
         kwargs: of `Augmenter`.
     """
 
     def __init__(
-        self, model: str | Path = "distilroberta-base", share: float = 0.15, top: int = 10, bs: int = 32, **kwargs: Any
+        self, model: str | Path = "distilroberta-base", rate: float = 0.15, top: int = 10, bs: int = 32, **kwargs: Any
     ):
         super().__init__(**kwargs)
         from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-        if not 0 < share <= 1 or top < 1:
-            raise ValueError(f"share={share} must be over 0 and at most 1, and top={top} at least 1")
+        if not 0 < rate <= 1 or top < 1:
+            raise ValueError(f"rate={rate} must be over 0 and at most 1, and top={top} at least 1")
         self.tokenizer, self.model = load(AutoTokenizer.from_pretrained, model), load(
             AutoModelForMaskedLM.from_pretrained, model
         ).eval()  # fmt: skip
-        self.share, self.top, self.bs = share, top, bs
+        self.rate, self.top, self.bs = rate, top, bs
 
     def __call__(self, texts: Sequence[str], n: int, rng: np.random.Generator) -> list[list[str]]:
         """`n` variants of each text; a text without words stays as it is."""
@@ -99,15 +99,15 @@ class Contextual(Augmenter):
         return [out[at : at + n] for at in range(0, len(out), n)]
 
     def _batch(self, texts: list[str], rng: np.random.Generator) -> list[str]:
-        rows, masked = [parted(text) for text in texts], []
+        rows, masked = [split_words(text) for text in texts], []
         for _, places in rows:
-            count = min(len(places), max(1, round(self.share * len(places))))
+            count = min(len(places), max(1, round(self.rate * len(places))))
             masked.append(sorted(rng.choice(places, count, replace=False).tolist()) if places else [])
         hidden = [self._hidden(parts, gone) for (parts, _), gone in zip(rows, masked, strict=True)]
         guesses = self._guesses(hidden, rng)
         for (parts, _), gone, words in zip(rows, masked, guesses, strict=True):
             for place, word in zip(gone, words, strict=False):  # masks past the model's limit get no guess
-                parts[place] = as_written(word, parts[place]) if word else parts[place]
+                parts[place] = match_case(word, parts[place]) if word else parts[place]
         return ["".join(parts) for parts, _ in rows]
 
     def _hidden(self, parts: list[str], gone: list[int]) -> str:
@@ -118,11 +118,11 @@ class Contextual(Augmenter):
         """A word for each mask of each text; an empty one where the model has no word."""
         batch = self.tokenizer(texts, return_tensors="pt", padding=True, truncation=True).to(self.model.device)
         logits = self.model(**batch).logits.float()
-        found = []
+        guesses = []
         for ids, row in zip(batch["input_ids"], logits, strict=True):
             best = row[ids == self.tokenizer.mask_token_id].topk(self.top)
             probs = best.values.softmax(-1).double().cpu().numpy()
             probs /= probs.sum(-1, keepdims=True)
             drawn = [int(i[rng.choice(self.top, p=p)]) for i, p in zip(best.indices, probs, strict=True)]
-            found.append([self.tokenizer.decode([i]).strip() for i in drawn])
-        return [[word if word.isalpha() else "" for word in words] for words in found]
+            guesses.append([self.tokenizer.decode([i]).strip() for i in drawn])
+        return [[word if word.isalpha() else "" for word in words] for words in guesses]

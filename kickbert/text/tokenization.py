@@ -33,8 +33,10 @@ def join_columns(*columns: Iterable[str]) -> list[str]:
     return [SEP.join(cell.replace(SEP, " ") for cell in row) for row in zip(*columns, strict=True)]
 
 
-def share_tokens(lengths: Sequence[int], room: int) -> list[int]:
+def longest_first(lengths: Sequence[int], room: int) -> list[int]:
     """How many tokens each piece of a row keeps when all must fit in `room`: the longest pieces give first.
+
+    It is what Hugging Face's tokenizers call truncation "longest_first", of any number of pieces.
 
     Args:
         lengths: tokens of each piece.
@@ -42,9 +44,9 @@ def share_tokens(lengths: Sequence[int], room: int) -> list[int]:
     Returns:
         Tokens kept of each piece, at most `room` together.
 
-    >>> share_tokens([5, 100], 20)
+    >>> longest_first([5, 100], 20)
     [5, 15]
-    >>> share_tokens([50, 100], 20)
+    >>> longest_first([50, 100], 20)
     [10, 10]
     """
     kept = [0] * len(lengths)
@@ -172,7 +174,7 @@ class TokenEncoder:
         """
         words, pieces = [], []
         for piece in text.split(SEP):
-            spans = [(found.start(), found.end()) for found in _WORD.finditer(piece)]
+            spans = [match.span() for match in _WORD.finditer(piece)]
             ends = np.array([end for _, end in spans])
             offsets = self.tokenizer.encode(piece, add_special_tokens=False).offsets
             # A token may begin with the space before its word, so its last character says where it belongs.
@@ -187,7 +189,7 @@ class TokenEncoder:
         for at in range(0, len(texts), AT_ONCE):
             split = [text.split(SEP) for text in texts[at : at + AT_ONCE]]
             flat = [piece for pieces in split for piece in pieces]
-            ids = (found.ids for found in self.tokenizer.encode_batch_fast(flat, add_special_tokens=False))
+            ids = (encoding.ids for encoding in self.tokenizer.encode_batch_fast(flat, add_special_tokens=False))
             for pieces in split:
                 yield [next(ids) for _ in pieces]
 
@@ -196,7 +198,7 @@ class TokenEncoder:
         room = self.room - len(self.between) * (len(pieces) - 1)
         cut = sum(lengths) > room
         if cut:
-            kept = share_tokens(lengths, max(room, 0))
+            kept = longest_first(lengths, max(room, 0))
             pieces = [truncate_ids(p, k, self.long) for p, k in zip(pieces, kept, strict=True)]
         return self.start + self._body(pieces) + self.end, cut
 

@@ -11,15 +11,16 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from kickbert.utils.extras import require
 from kickbert.utils.progress import bar
 
+FEW = 100  # rows below which every word counts, and not only those of two rows
 WORD = re.compile(r"[^\W\d_]{2,}(?:['’][^\W\d_]+)?")
 
 
-def language_of(texts: Sequence[str]) -> list[str]:
+def detect_languages(texts: Sequence[str]) -> list[str]:
     """The language of each text as its ISO 639-1 code, by py3langid; empty for a text without letters."""
     require("py3langid", extra="report")
     from py3langid import classify
 
-    return [classify(text)[0] if text.strip() else "" for text in bar(texts, "telling languages")]
+    return [classify(text)[0] if text.strip() else "" for text in bar(texts, "detecting languages")]
 
 
 def distinctive_words(texts: Sequence[str], names: list[list[str]], top: int = 8) -> pd.DataFrame:
@@ -28,7 +29,7 @@ def distinctive_words(texts: Sequence[str], names: list[list[str]], top: int = 8
     Args:
         top: words a class.
     Returns:
-        class, words: from the most telling on.
+        class, words: from the most distinctive on.
     """
     documents = [Counter({w.lower(): 1 for w in WORD.findall(text)}) for text in texts]
     whole = sum_counts(documents)
@@ -59,9 +60,6 @@ def _log_odds(inside: np.ndarray, total: np.ndarray, weight: float = 500.0) -> n
     return odds / np.sqrt(1 / a + 1 / b)
 
 
-FEW = 100  # rows below which every word counts, and not only those of two rows
-
-
-def word_counts(rows: int) -> TfidfVectorizer:
+def tfidf_vectorizer(rows: int) -> TfidfVectorizer:
     """TF-IDF of words and word pairs, for so many training rows."""
     return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2 if rows >= FEW else 1)

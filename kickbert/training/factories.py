@@ -20,7 +20,7 @@ from kickbert.models.hf_conversion import checkpoint_head, keeps_head, unused_he
 from kickbert.models.saving import load_classifier
 from kickbert.targets.binning import Format
 from kickbert.targets.fitting import TargetOptions
-from kickbert.targets.kinds import MULTI, ORDINAL, Target, described
+from kickbert.targets.kinds import MULTI, ORDINAL, Target, describe_target
 from kickbert.text.augmentation import Augmenter
 from kickbert.text.cleaning import Cleaner
 from kickbert.text.cleaning_steps import Step
@@ -122,7 +122,7 @@ def learner_from_df(
     rows = {"valid": valid, "sampling": sampling, "augment": augment, "bs": bs, "seed": seed}
     dls = dataloaders_from_df(df, tokens, text, column, **rows, path=path, device=device)
     target = dls.target
-    print(described(target))
+    print(describe_target(target))
     options = {"pooling": pooling, "dropout": dropout, "layers": head_layers}
     head_module = _head(head, model, encoder, target, labels is not None, **options)
     classifier = TextClassifier(encoder, head_module, choose_precision(precision, device)).to(device)

@@ -12,6 +12,7 @@ from kickbert.models.protocol import Labelled
 from kickbert.models.saving import artifact_metadata
 from kickbert.targets.kinds import Target
 from kickbert.targets.outputs import prediction_frame
+from kickbert.text.columns import without_text
 from kickbert.training.callbacks import LeanLearner
 
 
@@ -76,6 +77,7 @@ class PredictingLearner(LeanLearner):
             target's own unit; for several labels a list `labels` and the probabilities; for a number `value`. A row
             with no text gets none.
         """
-        probs = self.predict_proba(df)
-        empty = df[self.text_col].isna().all(axis=1).to_numpy()
+        dl = self.dls.test_dl(df)
+        probs = self.get_preds(dl=dl)[0].numpy()
+        empty = without_text([row.text for row in dl.dataset.tls[0].items])
         return prediction_frame(self.target, probs, self.decide(probs), df.index, empty, min_confidence)

@@ -54,9 +54,9 @@ def resolve(model: str | Path) -> str:
     folder = Path(model)
     if folder.is_dir():
         if not (folder / "config.json").exists():
-            found = sorted(p.name for p in folder.iterdir())[:8]
+            files = sorted(p.name for p in folder.iterdir())[:8]
             raise ValueError(
-                f"model={str(model)!r} is a folder without a config.json (it holds {found}); "
+                f"model={str(model)!r} is a folder without a config.json (it holds {files}); "
                 "give a folder written by save_pretrained, a hub id, or model='minilm'"
             )
     elif isinstance(model, Path) or str(model).startswith((".", "/", "~")):

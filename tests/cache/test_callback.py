@@ -1,20 +1,24 @@
 import itertools
+import pickle
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from cached import both, counted, losses
 from encoders import random_encoder
+from fastai.callback.core import Callback
 from fastai.callback.tracker import EarlyStoppingCallback, SaveModelCallback
 from fastai.callback.training import GradientAccumulation
+from fasttransform import Transform
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
-from transformers import AutoConfig, AutoModel
 
 from kickbert import Cache, gradual_unfreezing
-from kickbert.cache.building import TOKENS, build, prefix_keys
+from kickbert.cache.building import TOKENS, build
+from kickbert.cache.keys import prefix_keys
 from kickbert.data.bucketing import Packed
+from kickbert.data.transforms import Tokens
 from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import LAYERS
 from kickbert.models.head import Head
@@ -29,23 +33,9 @@ def stores():
     return Cache()
 
 
-def losses(learn) -> torch.Tensor:
-    return torch.stack([torch.as_tensor(x) for x in learn.recorder.losses])
-
-
 @pytest.fixture
 def eight_rows(monkeypatch):
     monkeypatch.setitem(TOKENS, "cpu", 8 * 12)
-
-
-def both(make, df, work, **kwargs):
-    """The losses of the same work without and with the cache, and the cached learner."""
-    told = []
-    for cache in (False, Cache()):
-        learn = make(df, cache=cache, dropout=0.0, **kwargs)
-        work(learn)
-        told.append(losses(learn))
-    return (*told, learn)
 
 
 def one_cycle(learn):
@@ -71,6 +61,108 @@ def test_the_same_numbers_with_and_without(make, reviews, work):
     plain, cached, learn = both(make, reviews, WORKS[work])
     assert plain.shape == cached.shape and torch.allclose(plain, cached, rtol=1e-5, atol=1e-6)
     assert learn.cache.info()["tokens"].sum() > 0
+
+
+def reverse(learn):
+    learn.learn.xb, learn.learn.yb = (learn.xb[0].flip(0),), (learn.yb[0].flip(0),)
+
+
+def keep_half(learn):
+    learn.learn.xb, learn.learn.yb = (learn.xb[0][::2],), (learn.yb[0][::2],)
+
+
+def drop_words(learn):
+    learn.xb[0][:, 2::3] = 3  # in place, as a random word dropout would; always the same words, to be compared
+
+
+def widen(learn):
+    learn.learn.xb = (torch.nn.functional.pad(learn.xb[0], (0, 3), value=PAD),)
+
+
+class Changing(Callback):
+    """Changes a batch on its way to the model, before or after the cache's turn."""
+
+    def __init__(self, change, order):
+        self.change, self.order = change, order
+
+    def before_batch(self):
+        self.change(self)
+
+
+@pytest.mark.parametrize("order", [0, 95])
+@pytest.mark.parametrize("change", [reverse, keep_half, drop_words, widen])
+@pytest.mark.parametrize("windows", [{}, {"long": "windows", "max_length": 6, "stride": 1}])
+def test_a_batch_that_a_callback_changed_is_computed(make, reviews, change, order, windows, capsys):
+    def work(learn):
+        learn.freeze()
+        learn.fit(2, 1e-2, cbs=Changing(change, order))
+
+    plain, cached, learn = both(make, reviews, work, **windows)
+    assert torch.allclose(plain, cached, rtol=1e-5, atol=1e-6)
+    assert learn.cache.info()["tokens"].iloc[0] > 0  # there were states to serve
+    assert capsys.readouterr().out.count("batches were changed after they were made") == 1
+    learn.add_cb(Changing(change, order))
+    scores = list(learn.validate())
+    learn.remove_cb(learn.cache)
+    assert scores == pytest.approx(list(learn.validate()), abs=1e-5)
+
+
+def test_a_reversed_batch_keeps_its_accuracy(make, reviews):
+    learn = make(reviews, cache=Cache())
+    learn.fit_one_cycle(4, 4e-3)
+    learn.freeze()
+    learn.fit(1, 1e-5, cbs=Changing(reverse, 0))
+    assert learn.recorder.values[-1][2] == learn.validate()[1] > 0.9
+
+
+def test_word_dropout_in_batch_tfms_takes_effect(make, reviews):
+    def drop(x: Tokens):
+        x[:, 2::3] = 3
+        return x
+
+    def work(learn):
+        if dropping:
+            learn.dls.add_tfms([Transform(drop)], "after_batch")
+        learn.freeze()
+        learn.fit(2, 1e-2)
+
+    dropping = False
+    _, undisturbed, _ = both(make, reviews, work)
+    dropping = True
+    plain, cached, _ = both(make, reviews, work)
+    assert torch.allclose(plain, cached, rtol=1e-5, atol=1e-6) and not torch.allclose(cached, undisturbed, atol=2e-5)
+
+
+def test_a_callback_sees_the_batch_as_it_is_and_may_run_the_model_again(make, reviews):
+    seen = []
+
+    class Twice(Callback):
+        def after_pred(self):
+            seen.append(len(self.xb))
+            again = self.model(*self.xb)
+            assert torch.allclose(again, self.pred, atol=1e-6)
+
+    learn = make(reviews, cache=Cache(), dropout=0.0)
+    learn.freeze()
+    learn.fit(1, 1e-3, cbs=Twice())
+    assert set(seen) == {1} and learn.model.known_states is None
+
+
+def test_an_error_in_a_batch_leaves_nothing_that_serves(make, reviews):
+    class Fails(Callback):
+        def after_pred(self):
+            raise RuntimeError("stop")
+
+    learn = make(reviews, cache=Cache())
+    learn.freeze()
+    with pytest.raises(RuntimeError, match="stop"):
+        learn.fit(1, 1e-3, cbs=Fails())
+    assert learn.model.known_states is not None
+    assert pickle.loads(pickle.dumps(learn.model)).known_states is None  # it would hold the training rows
+    learn.remove_cbs(Fails)
+    learn.unfreeze()
+    learn.fit(1, 1e-3)
+    assert learn.model.known_states is None
 
 
 def test_batches_of_one_shape_give_bitwise_equal_losses(make, tiny_tok, monkeypatch):
@@ -149,58 +241,40 @@ def test_batches_hold_each_row_once_within_their_tokens(lengths, tokens):
     assert all(len(b) == 1 or len(b) * max(lengths[i] for i in b) <= tokens for b in batches)
 
 
-class Counting(nn.Module):
-    """Counts the rows that go through a layer."""
-
-    def __init__(self, layer):
-        super().__init__()
-        self.layer, self.rows = layer, 0
-
-    def forward(self, hidden, *args, **kwargs):
-        self.rows += len(hidden)
-        return self.layer(hidden, *args, **kwargs)
-
-
-def counted(learn, number: int) -> Counting:
-    layers = learn.model.encoder.body.encoder.layer
-    layers[number] = Counting(layers[number])
-    return layers[number]
-
-
-def test_the_prefix_runs_once_per_row_whatever_follows(make, reviews, stores):
+def test_the_prefix_runs_once_per_row_whatever_follows(make, reviews, stores, monkeypatch):
     learn = make(reviews, cache=stores)
-    layer = counted(learn, 0)
+    rows = counted(monkeypatch, learn, 0)
     learn.fit_gradual(PHASES)
     learn.freeze_to(2)
     learn.fit_one_cycle(1, 1e-3)
     learn.validate()
     learn.get_preds()
-    assert layer.rows == len(reviews)
+    assert sum(rows) == len(reviews)
 
 
-def test_deeper_stores_are_built_from_shallower_ones(make, reviews, stores):
+def test_deeper_stores_are_built_from_shallower_ones(make, reviews, stores, monkeypatch):
     learn = make(reviews, cache=stores)
-    first, second = counted(learn, 0), counted(learn, 1)
+    first, second = counted(monkeypatch, learn, 0), counted(monkeypatch, learn, 1)
     learn.fit_gradual(gradual_unfreezing(4, layers=(0, 1), epochs=(1, 1), lr=1e-3))
-    assert first.rows == 120  # one pass for depth 1 and for the pooled states of depth 2
+    assert sum(first) == 120  # one pass for depth 1 and for the pooled states of depth 2
     steps = len(learn.dls.train_ds) + len(learn.dls.valid_ds)
-    assert second.rows == 120 + steps  # building the pooled states, then training the layer
+    assert sum(second) == 120 + steps  # building the pooled states, then training the layer
 
 
-def test_folds_seeds_and_trials_share_a_store(make, reviews, stores):
+def test_folds_seeds_and_trials_share_a_store(make, reviews, stores, monkeypatch):
     make(reviews, cache=stores, seed=1).fit_gradual(PHASES)
     for learn in (make(reviews, cache=stores, seed=2), make(reviews, cache=stores, valid=reviews.index[:40])):
-        layer = counted(learn, 0)
+        rows = counted(monkeypatch, learn, 0)
         learn.fit_gradual(PHASES)
-        assert layer.rows == 0
+        assert sum(rows) == 0
 
 
-def test_only_missing_rows_are_computed(make, reviews, stores):
+def test_only_missing_rows_are_computed(make, reviews, stores, monkeypatch):
     make(reviews.iloc[:80], cache=stores).fit_gradual(PHASES)
     learn = make(reviews, cache=stores)
-    layer = counted(learn, 0)
+    rows = counted(monkeypatch, learn, 0)
     learn.fit_gradual(PHASES)
-    assert layer.rows == 40
+    assert sum(rows) == 40
     info = learn.cache.info()
     assert info["rows"].tolist() == [120, 120] and set(info["where"]) == {"memory"}
     plain = make(reviews, cache=False)
@@ -225,12 +299,12 @@ CHANGES = {
 
 @pytest.mark.filterwarnings("ignore:.*longer than max_length")
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_stale_store_is_never_served(make, reviews, stores, change):
+def test_a_stale_store_is_never_served(make, reviews, stores, change, monkeypatch):
     make(reviews, cache=stores).fit_gradual(PHASES)
     learn = CHANGES[change](make, reviews, stores)
-    layer = counted(learn, 0)
+    rows = counted(monkeypatch, learn, 0)
     learn.fit_gradual(PHASES)
-    assert layer.rows == len({key for dl in learn.dls for key in dl.rows[0].keys}) > 0
+    assert sum(rows) == len({key for dl in learn.dls for key in dl.rows[0].keys}) > 0
 
 
 def test_weights_changed_between_fit_and_validation(make, reviews, stores):
@@ -291,27 +365,10 @@ def test_info_tells_what_is_kept_and_what_it_saved(make, reviews, stores):
     assert (info["seconds to build"] > 0).all() and (info["seconds saved"] > 0).all()
 
 
-def test_cache_off(make, reviews):
+def test_cache_off(make, reviews, monkeypatch):
     learn = make(reviews, cache=False)
     assert not hasattr(learn, "cache")
-    layer = counted(learn, 0)
+    rows = counted(monkeypatch, learn, 0)
     learn.freeze()
     learn.fit(2, 1e-3)
-    assert layer.rows == 240
-
-
-def test_prefix_keys_depend_on_what_lies_below_only(tiny):
-    torch.manual_seed(0)
-    body = AutoModel.from_config(
-        AutoConfig.for_model(
-            "bert", vocab_size=20, hidden_size=8, num_hidden_layers=3, num_attention_heads=2, intermediate_size=8
-        )
-    )
-    from kickbert.models.encoder import Encoder
-
-    model = TextClassifier(Encoder(body), Head(8, 2))
-    before = prefix_keys(model, 3)
-    with torch.no_grad():
-        body.encoder.layer[1].output.dense.weight.add_(1)
-    after = prefix_keys(model, 3)
-    assert [a == b for a, b in zip(before, after, strict=True)] == [True, True, False, False]
+    assert sum(rows) == 240

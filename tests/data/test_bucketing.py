@@ -4,6 +4,7 @@ import pytest
 import torch
 from fastai.data.block import CategoryBlock, DataBlock
 from fastai.data.transforms import ColReader, RandomSplitter
+from fasttransform import ItemTransform, Transform
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -104,6 +105,98 @@ def test_packed_rows_are_shared_by_copies(by_hand):
 def test_drop_last(by_hand):
     assert [len(b[1]) for b in by_hand.valid.new(bs=10, drop_last=True)] == [10, 10]
     assert [len(b[1]) for b in by_hand.valid.new(bs=10, drop_last=False)] == [10, 10, 4]
+
+
+@pytest.mark.parametrize("name", ["before_batch", "create_batch", "do_batch", "shuffle_fn"])
+def test_what_would_never_be_called_is_refused(by_hand, reviews, name):
+    with pytest.raises(ValueError, match=f"{name}= is never called.*use item_tfms"):
+        by_hand.train.new(**{name: lambda batch: batch})
+    assert by_hand.train.new(before_batch=[]).rows is by_hand.train.rows
+    by_hand.add_tfms([WordDropout()], "before_batch")
+    with pytest.raises(ValueError, match="before_batch= is never called"):
+        by_hand.train.one_batch()
+
+
+class WordDropout(Transform):
+    """Makes a tenth of the tokens unknown; of training rows only, as fastai's random transforms."""
+
+    split_idx = 0
+
+    def encodes(self, x: Tokens):
+        return Tokens(torch.where(torch.rand(len(x)) < 0.1, 3, x))
+
+
+def dropping(tiny, reviews, item_tfms):
+    block = DataBlock(
+        blocks=(TextBlock(tiny), CategoryBlock),
+        get_x=ColReader("text"),
+        get_y=ColReader("label"),
+        splitter=RandomSplitter(0.2, seed=1),
+        item_tfms=item_tfms,
+    )
+    return block.dataloaders(reviews, bs=16)
+
+
+def epoch(dl) -> dict[int, list[int]]:
+    """The tokens of each row as an epoch has them."""
+    return {
+        row: [t for t in ids if t != PAD] for x, _ in dl for row, ids in zip(dl.batch_rows, x.tolist(), strict=True)
+    }
+
+
+def test_random_item_tfms_are_drawn_in_each_epoch(tiny, reviews, by_hand):
+    dls = dropping(tiny, reviews, WordDropout())
+    first, second, clean = epoch(dls.train), epoch(dls.train), epoch(by_hand.train)
+    assert first != second and dls.train.varies and not by_hand.train.varies
+    differ = np.mean([a != b for row in clean for a, b in zip(first[row], clean[row], strict=True)])
+    assert 0.05 < differ < 0.15
+    assert epoch(dls.valid) == epoch(by_hand.valid) and not dls.valid.varies
+
+
+def test_item_tfms_may_change_lengths_and_targets(tiny, reviews):
+    def first_half(item):
+        x, y = item
+        return Tokens(x[: len(x) // 2]), 1 - y
+
+    class Half(ItemTransform):
+        def encodes(self, item):
+            return first_half(item)
+
+    dls, plain = dropping(tiny, reviews, Half()), dropping(tiny, reviews, None)
+    halves, rows = epoch(dls.train), epoch(plain.train)
+    assert halves == {row: ids[: len(ids) // 2] for row, ids in rows.items()}
+    assert sum(y.sum() for _, y in dls.valid) == len(dls.valid_ds) - sum(y.sum() for _, y in plain.valid)
+
+
+def test_varying_rows_are_computed_and_the_others_cached(tiny, reviews, tmp_path, capsys):
+    from kickbert import Cache
+    from kickbert.models.classifier import TextClassifier
+    from kickbert.models.encoder import load_encoder
+    from kickbert.models.head import Head
+    from kickbert.training.learner import GradualLearner
+
+    dls = dropping(tiny, reviews, WordDropout())
+    learn = GradualLearner(dls, TextClassifier(load_encoder(tiny), Head(32, 2)), path=tmp_path, cache=Cache())
+    learn.freeze()
+    learn.fit(2, 1e-3)
+    assert capsys.readouterr().out.count("training texts change from epoch to epoch") == 1
+    assert learn.cache.info()["rows"].tolist() == [len(dls.valid_ds)]
+
+
+def test_item_tfms_and_windows_do_not_go_together(make, reviews):
+    dls = make(reviews, long="windows", max_length=6, stride=1).dls
+    with pytest.raises(ValueError, match=r"item_tfms=\[WordDropout.*documents in windows; use batch_tfms"):
+        dls.train.new(after_item=WordDropout())
+    assert dls.valid.new(after_item=WordDropout()).rows is dls.valid.rows  # they leave validation rows alone
+
+
+def test_the_given_ids_stay_what_they_were_when_a_transform_writes_into_the_batch(by_hand):
+    def blank(x: Tokens):
+        return x.fill_(3)
+
+    dl = by_hand.train.new(after_batch=[blank])
+    x = next(iter(dl))[0]
+    assert (x == 3).all() and not (dl.batch_ids == 3).all()
 
 
 def test_an_empty_pack():

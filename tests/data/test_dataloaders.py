@@ -63,6 +63,14 @@ def test_missing_texts_and_labels_are_counted_and_named(reviews, tokens):
     assert len(dls.train_ds) + len(dls.valid_ds) == 117
 
 
+def test_white_space_and_what_cleaning_leaves_empty_are_no_text(reviews, tokens):
+    reviews.loc[[3, 4, 5], "text"] = ["", " \n", "<br>"]
+    with pytest.warns(UserWarning, match=r"3 rows have no text and are not used: rows \[3, 4, 5\]"):
+        dls = build(reviews, tokens, cleaning=["remove_html"])
+    assert len(dls.train_ds) + len(dls.valid_ds) == 117
+    assert dls.read(["a", "", " \n", "<br>"])[1].tolist() == [False, True, True, True]
+
+
 def test_a_label_that_training_never_saw_is_left_out_of_validation(reviews, tokens):
     df = reviews.assign(split=["train"] * 100 + ["valid"] * 20)
     df.loc[110, "label"] = "new"
@@ -110,7 +118,7 @@ def test_long_texts_are_cut_and_counted(reviews, tiny_tok):
     assert all(x.shape[1] == 4 for x, _ in dls.train)
 
 
-@pytest.mark.parametrize("text", ["z" * 1_000_000, "\x00", "👩🏽‍🚀 🎉", "مرحبا بالعالم", "a </s> <pad>", ""])
+@pytest.mark.parametrize("text", ["z" * 1_000_000, "\x00", "👩🏽‍🚀 🎉", "مرحبا بالعالم", "a </s> <pad>"])
 def test_hard_texts_become_rows(reviews, tokens, text):
     reviews.loc[0, "text"] = text
     dls = build(reviews, tokens, valid=[1, 2, 3])

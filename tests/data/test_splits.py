@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kickbert import split
-from kickbert.data.splits import stratified, valid_rows
+from kickbert.data.splits import stratified_sample, valid_rows
 
 
 @given(st.lists(st.integers(2, 60), min_size=1, max_size=6), st.floats(0.05, 0.6), st.integers(0, 99))
 def test_each_stratum_gives_its_share(sizes, share, seed):
     strata = np.repeat(np.arange(len(sizes)), sizes)
-    chosen = stratified(strata, share, seed)
+    chosen = stratified_sample(strata, share, seed)
     assert chosen.sum() == max(1, round(len(strata) * share))
     for i, size in enumerate(sizes):
         assert abs(chosen[strata == i].sum() - size * share) < 2
@@ -20,7 +20,7 @@ def test_each_stratum_gives_its_share(sizes, share, seed):
 def test_a_class_of_one_row_stays_in_training_and_is_named():
     strata = np.array(["a"] * 20 + ["lonely"])
     with pytest.warns(UserWarning, match=r"1 classes have a single row, kept for training: \['lonely'\]"):
-        assert not stratified(strata, 0.5, 0)[-1]
+        assert not stratified_sample(strata, 0.5, 0)[-1]
 
 
 def test_split_is_70_15_15_stratified_and_seeded():

@@ -7,7 +7,7 @@ import torch
 
 import kickbert
 from kickbert.evaluation.occlusion import occlusion
-from kickbert.targets.kinds import Labels, Numbers
+from kickbert.targets.kinds import Continuous, Labels
 from kickbert.text.tokenization import SEP, TokenEncoder
 
 TEXT = "a bright, warm film, and no great fun"
@@ -42,7 +42,11 @@ def test_a_score_is_what_is_lost_of_the_logarithm(token_encoder, tiny_tok):
 
 
 def test_of_a_number_it_is_what_is_lost_of_the_number(token_encoder, tiny_tok):
-    model = {"target": Numbers("price", 10.0, 2.0), "token_encoder": token_encoder, "mask_id": tiny_tok.mask_token_id}
+    model = {
+        "target": Continuous("price", 10.0, 2.0),
+        "token_encoder": token_encoder,
+        "mask_id": tiny_tok.mask_token_id,
+    }
     explanation = occlusion("a film", None, lambda rows: counting(rows)[:, 1:], **model)
     assert explanation.label == "price" and explanation.value == pytest.approx(10 + 2 * 0.8)
     assert explanation.scores[0] == pytest.approx(0.8 - 0.4)  # "a" is one token

@@ -108,6 +108,13 @@ def test_the_reliability_diagram_shows_its_calibration_error():
     assert (counts[counts > 0] * np.abs(points[:, 0] - points[:, 1])).sum() / 400 == pytest.approx(error)
 
 
+def test_a_bin_where_all_are_right_is_not_certain():
+    predictions = Predictions.from_probabilities([0, 0, 0], [[0.9, 0.1]] * 3)
+    (bars,) = plot_calibration(predictions).axes[0].containers[-1].lines[2]
+    (low, high) = bars.get_segments()[0][:, 1]
+    assert low == pytest.approx(3 / (3 + 1.96**2), abs=1e-3) and high == 1  # Wilson's interval of 3 in 3
+
+
 def test_calibrated_labels_lie_on_the_diagonal():
     rng = np.random.default_rng(0)
     probs = rng.random((4000, 3))

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import kickbert
+from kickbert.inference.batch_prediction import predict_file
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,25 @@ def test_a_batch_is_of_like_lengths(model, monkeypatch):
     model.predict([f"film {'cold ' * (i % 50)} {i}" for i in range(200)], batch_size=32)
     assert sum(map(len, given)) == 200 and max(map(len, given)) > 1
     assert all((mask == 0).sum() <= 16 and len(mask) <= 32 for mask in given)
+
+
+@pytest.mark.parametrize("task", ["single label", "multi-label", "regression"])
+@pytest.mark.filterwarnings("ignore:.*have no text", "ignore:.*rows have no text left")
+def test_what_has_no_text_has_no_prediction_wherever_one_asks(make, reviews, tmp_path, task):
+    labels = {"multi-label": [[name] for name in reviews["label"]], "regression": np.arange(120.0)}
+    df = reviews.assign(label=labels.get(task, reviews["label"]))
+    learn = make(df, cleaning=["remove_html"], **({} if task == "single label" else {"task": task}))
+    predictor = kickbert.load(learn.save_artifact(tmp_path / "k"), backend="torch")
+    rows = pd.DataFrame({"text": ["a film", None, "", " \n", "<br>"]})
+    expected = [False, True, True, True, True]
+    assert [label is None for label in predictor.predict(rows)] == expected
+    assert [label is None for label in predictor.predict(["a film", "", " ", "\t", "<p></p>"])] == expected
+    for model in (learn, predictor):
+        assert model.predict_df(rows).isna().all(axis=1).tolist() == expected
+        assert model.read(rows)[1].tolist() == expected
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    done = predict_file(predictor, tmp_path / "rows.csv", tmp_path / "out.csv")
+    assert done.rows == 5 and done.without_text == 4 and done.first_without_text == [1, 2, 3, 4]
 
 
 def test_what_comes(model, served):

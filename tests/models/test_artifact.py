@@ -1,5 +1,6 @@
 """Artifacts: whole or not at all, checked, the same numbers again, and no pickle in sight."""
 
+import copy
 import json
 import shutil
 import subprocess
@@ -9,10 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import REPO
+from safetensors.torch import load_file, save_file
 
 import kickbert
 from kickbert import ArtifactError, GradualLearner
-from kickbert.models.artifact import read_artifact, set_latest, versions
+from kickbert.models.artifact import _entry, flat_metadata, read_artifact, set_latest, versions
+from kickbert.models.metadata import METADATA
 
 TASKS = {
     "labels": {},
@@ -98,9 +102,19 @@ def test_rows_of_unknown_classes_are_left_out_when_training_goes_on(trained, row
     assert len(again.dls.train_ds) + len(again.dls.valid_ds) == len(rows)
 
 
-@pytest.mark.parametrize("file", ["kickbert.json", "tokenizer.json", "model.safetensors", "head.safetensors"])
+FILES = [
+    "kickbert.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "config.json",
+    "model.safetensors",
+    "head.safetensors",
+]
+
+
+@pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("harm", ["cut", "byte", "gone"])
-def test_harm_is_noticed(trained, tmp_path, file, harm):
+def test_harm_is_noticed(trained, reviews, tmp_path, file, harm):
     folder = trained().save_artifact(tmp_path / "k")
     path = folder / file
     content = bytearray(path.read_bytes())
@@ -109,15 +123,108 @@ def test_harm_is_noticed(trained, tmp_path, file, harm):
     else:
         content[len(content) // 2] ^= 1
         path.write_bytes(content if harm == "byte" else content[:-7])
-    told = {"cut": "cut short", "byte": "sha256 differs", "gone": "is missing"}[harm]
-    with pytest.raises(ArtifactError, match=told):
+    message = {"cut": "cut short", "byte": "sha256 differs", "gone": "is missing"}[harm]
+    with pytest.raises(ArtifactError, match=message):
         kickbert.load(folder, backend="torch")
+    with pytest.raises(ArtifactError, match=message):
+        GradualLearner.from_artifact(folder, reviews)
+
+
+@pytest.fixture
+def old(tmp_path):
+    """An artifact that may be changed; `reseal` writes its manifest anew."""
+    return shutil.copytree(REPO / "tests" / "fixtures" / "artifact-0.1", tmp_path / "v1")
+
+
+def reseal(folder):
+    files = {p.name: _entry(p) for p in folder.iterdir() if p.name != "manifest.json"}
+    (folder / "manifest.json").write_text(json.dumps({"format": 1, "files": files}))
+
+
+def test_a_file_that_the_manifest_does_not_list_is_not_read(old):
+    (old / "special_tokens_map.json").write_text("{}")
+    with pytest.raises(ArtifactError, match=r"holds special_tokens_map\.json, which its manifest does not list"):
+        kickbert.load(old, backend="torch")
+    (old / "special_tokens_map.json").rename(old / "notes.md")
+    assert kickbert.load(old, backend="torch").labels
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "head.safetensors"])
+@pytest.mark.parametrize("harm", ["lacks a tensor", "another shape", "no safetensors"])
+def test_sealed_weights_that_are_not_whole(old, file, harm):
+    tensors = load_file(old / file)
+    name = sorted(tensors)[-1]
+    tensors[name] = tensors[name].repeat(2, *[1] * (tensors[name].dim() - 1))
+    if harm == "lacks a tensor":
+        del tensors[name]
+    if harm == "no safetensors":
+        (old / file).write_bytes(b"\xff" * 100)
+    else:
+        save_file(tensors, old / file, metadata={"format": "pt"})
+    reseal(old)
+    with pytest.raises(ArtifactError, match=rf"{file} holds what cannot be used \("):
+        kickbert.load(old, backend="torch")
+
+
+NESTED = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize("content", [NESTED, '{"a":' * 100_000, "\x00", '{"format": 1}', "1" * 5000, "null", '"a"', ""])
+@pytest.mark.parametrize("file", ["manifest.json", "kickbert.json"])
+def test_json_that_is_no_artifacts(old, file, content):
+    (old / file).write_text(content)
+    if file != "manifest.json":
+        reseal(old)
+    with pytest.raises(ArtifactError) as raised:
+        read_artifact(old)
+    assert file in str(raised.value) and len(str(raised.value)) < 400 + len(str(old))
+
+
+VALUES = [None, True, -1, 1e400, "x", [], {}, [[]], {"kind": "Bins"}]
+
+
+@pytest.mark.parametrize("name", [*METADATA, *(f"target/{n}" for n in ("kind", "classes", "edges")), "framing/start"])
+def test_metadata_of_other_types(old, name):
+    """Each entry is left out and given other types: what is read is usable, or it is refused in a sentence."""
+    metadata = json.loads((old / "kickbert.json").read_text())
+    refused = 0
+    for value in [..., *VALUES]:
+        changed = copy.deepcopy(metadata)
+        *parents, last = name.split("/")
+        part = changed[parents[0]] if parents else changed
+        if value is ...:
+            del part[last]
+        else:
+            part[last] = value
+        (old / "kickbert.json").write_text(json.dumps(changed))
+        reseal(old)
+        try:
+            artifact = read_artifact(old)
+            assert artifact.target.names is not None and artifact.token_encoder and flat_metadata(artifact.metadata)
+        except ArtifactError as err:
+            assert "kickbert.json" in str(err)
+            refused += 1
+    assert refused >= 5
+
+
+def test_a_manifest_of_other_types(old):
+    manifest = json.loads((old / "manifest.json").read_text())
+    for value in VALUES:
+        entries = ({"bytes": value, "sha256": "x"}, {"bytes": 1, "sha256": value}, value)
+        for changed in (
+            {"format": value, "files": {}},
+            {"format": 1, "files": value},
+            *({"format": 1, "files": manifest["files"] | {"config.json": entry}} for entry in entries),
+        ):
+            (old / "manifest.json").write_text(json.dumps(changed))
+            with pytest.raises(ArtifactError):
+                kickbert.load(old, backend="torch")
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda m: m | {"format": 99}, "of format 99, and this kickbert reads up to 1"),
+        (lambda m: m | {"format": 99}, "of format 99, and this kickbert reads up to 2"),
         (lambda m: m | {"files": {"../../etc/passwd": {}}}, "lists files of its folder"),
         (lambda m: m | {"files": {}}, "lists no files"),
         (

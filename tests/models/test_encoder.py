@@ -1,8 +1,10 @@
+import re
 import warnings
 
 import pytest
 import torch
 from encoders import ARCHITECTURES, own_tokenizer, padded_batch, random_encoder
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel
 
 from kickbert.data.transforms import TextTokenizer
@@ -146,3 +148,15 @@ def test_token_types_are_those_of_two_segments():
     encoder = random_encoder("distilbert")
     encoder.pair_separator = 2
     assert encoder.pair_separator is None  # it has no types
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_weights_that_are_not_there_are_not_made_up(kind, tmp_path):
+    body = random_encoder(kind).body  # without its pooler, which nothing needs
+    body.save_pretrained(tmp_path)
+    assert load_encoder(tmp_path).n_layers == random_encoder(kind).n_layers
+    tensors = load_file(tmp_path / "model.safetensors")
+    name = next(name for name in tensors if "embeddings" not in name)
+    save_file({k: v for k, v in tensors.items() if k != name}, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match=rf"has no weights for \['{re.escape(name)}'\], which a {kind} has"):
+        load_encoder(tmp_path)

@@ -57,12 +57,19 @@ def test_a_file(server):
         and lines[3] == "8,,,,,"
     )
     told = server.client.post("/label", content=b"a,b\n1,2\n", headers=CSV)
-    assert told.status_code == 409 and told.json()["detail"] == "has no column 'text'; it has ['a', 'b']"
+    assert told.status_code == 409 and told.json()["detail"] == "the file has no column 'text'; it has ['a', 'b']"
 
 
 def test_formulas_in_a_file_are_harmless(server):
     answer = server.client.post("/label", content=b"text,n\n=1+1,-5\n@a,+x\n", headers=CSV)
     assert [line.split(",")[:2] for line in answer.text.splitlines()[1:]] == [["'=1+1", "-5"], ["'@a", "'+x"]]
+
+
+def test_how_a_file_was_read_is_said(server):
+    answer = server.client.post("/label", content="text;n\ncafé;1\ncrème;2\n".encode("cp1252"), headers=CSV)
+    notes = json.loads(answer.headers["X-Notes"])
+    assert answer.headers["X-Rows"] == "2" and notes[0].startswith("the file was read with ") and "';'" in notes[0]
+    assert json.loads(server.client.post("/label", content=b"text\na\n", headers=CSV).headers["X-Notes"]) == []
 
 
 def test_about_itself(server):

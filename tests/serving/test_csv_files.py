@@ -51,12 +51,15 @@ def test_texts_and_numbers_stay_as_they_are(cell):
 
 
 def test_a_file_keeps_its_cells(tmp_path):
-    """Quotes, lines within cells, a lone carriage return (pandas leaves it unquoted) and empty cells."""
-    (tmp_path / "out.csv").write_bytes(b'id,=name,=name\n007,"a, ""b""\nc",=1\n,"",-0.5\n1,\r=x,"\r\n=1"\n')
+    """Quotes, lines and a lone carriage return within cells, empty cells, line ends of either kind."""
+    (tmp_path / "out.csv").write_bytes(
+        b'id,=name,=name\n007,"a, ""b""\nc",=1\n"","",-0.5\n1,"\r=x","\r\n=1"\r\n2,a,b\n'
+    )
     rows = list(csv.reader(io.StringIO(escape_formulas(tmp_path / "out.csv").decode(), newline="")))
     assert rows == [
         ["id", "'=name", "'=name"],
         ["007", 'a, "b"\nc', "'=1"],
         ["", "", "-0.5"],
         ["1", "'\r=x", "'\r\n=1"],
+        ["2", "a", "b"],
     ]

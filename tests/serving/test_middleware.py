@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
+pytest.importorskip("fastapi", reason="the extra kickbert[serve] is not installed")
+
 from kickbert.serving.middleware import BodyLimit, RequestMetrics
 from kickbert.serving.telemetry import Telemetry
 

@@ -54,7 +54,7 @@ def until(browser, said):
     return WebDriverWait(browser, 60).until(lambda _: said())
 
 
-def test_a_person_asks_why_and_labels_a_file(server, browser, tmp_path):
+def test_a_person_classifies_asks_why_and_classifies_a_file(server, browser, tmp_path):
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
 
@@ -71,29 +71,29 @@ def test_a_person_asks_why_and_labels_a_file(server, browser, tmp_path):
     box.send_keys("a bright, warm film", Keys.TAB)
     assert browser.switch_to.active_element.get_attribute("id") == "go"
     browser.switch_to.active_element.send_keys(Keys.ENTER)
-    said = until(browser, lambda: found("#answer .said"))[0].text
-    assert said in ("good", "bad") and len(found("#answer li")) == 2
-    bars = [float(b.get_attribute("style").split("width: ")[1].split("%")[0]) for b in found("#answer .bar i")]
+    said = until(browser, lambda: found("#prediction .predicted"))[0].text
+    assert said in ("good", "bad") and len(found("#prediction li")) == 2
+    bars = [float(b.get_attribute("style").split("width: ")[1].split("%")[0]) for b in found("#prediction .bar i")]
     assert sum(bars) == pytest.approx(100, abs=0.1) and bars == sorted(bars, reverse=True)
 
-    found("#why")[0].click()
-    words = until(browser, lambda: found("#because mark"))
+    found("#explain")[0].click()
+    words = until(browser, lambda: found("#explanation mark"))
     assert [w.text for w in words] == ["a", "bright,", "warm", "film"]
     assert any("rgba" in w.get_attribute("style") for w in words)
 
     (tmp_path / "rows.csv").write_text('id,text\n1,"a dull, <b>cold</b> film"\n2,\n', encoding="utf-8")
     found("#file")[0].send_keys(str(tmp_path / "rows.csv"))
-    until(browser, lambda: found("#labelled a"))
-    assert "2 rows labelled, 1 without text" in found("#labelled p")[0].text
-    assert [c.text for c in found("#labelled th")] == ["id", "text", "label", "confidence", "prob_bad", "prob_good"]
-    assert found("#labelled td")[1].text == "a dull, <b>cold</b> film"  # as text, not as HTML
-    found("#labelled a")[0].click()
-    until(browser, lambda: (tmp_path / "labelled_rows.csv").exists())
-    assert (tmp_path / "labelled_rows.csv").read_text().startswith("id,text,label")
+    until(browser, lambda: found("#classified a"))
+    assert "2 rows classified, 1 without text" in found("#classified p")[0].text
+    assert [c.text for c in found("#classified th")] == ["id", "text", "label", "confidence", "prob_bad", "prob_good"]
+    assert found("#classified td")[1].text == "a dull, <b>cold</b> film"  # as text, not as HTML
+    found("#classified a")[0].click()
+    until(browser, lambda: (tmp_path / "classified_rows.csv").exists())
+    assert (tmp_path / "classified_rows.csv").read_text().startswith("id,text,label")
 
     (tmp_path / "other.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     found("#file")[0].send_keys(str(tmp_path / "other.csv"))
-    error = until(browser, lambda: found("#labelled .error"))[0]
+    error = until(browser, lambda: found("#classified .error"))[0]
     assert "has no column 'text'; it has ['a', 'b']" in error.text and error.get_attribute("role") == "alert"
 
     wide = browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")

@@ -5,6 +5,8 @@ import time
 from contextlib import suppress
 
 import pytest
+
+pytest.importorskip("fastapi", reason="the extra kickbert[serve] is not installed")
 from fastapi import HTTPException
 
 from kickbert.serving.parsing import ERRORS, WIDTH, JsonLimits, short_errors

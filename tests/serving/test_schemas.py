@@ -1,6 +1,8 @@
 """Requests as the service reads them, and as its description says."""
 
 import pytest
+
+pytest.importorskip("fastapi", reason="the extra kickbert[serve] is not installed")
 from pydantic import ValidationError
 
 from kickbert.serving.schemas import request_models

@@ -166,7 +166,7 @@ def test_headers_have_a_time(monkeypatch):
 
 def test_a_stop_answers_a_file_that_takes_too_long(served):
     server = Server(served / "one", "--max-rows", 1_000_000, "--timeout", 1)
-    rows = b"text\n" + b"".join(b"a bright, warm film no %d\n" % i for i in range(300_000))
+    rows = b"text\n" + b"".join(b"a bright and warm film no %d\n" % i for i in range(300_000))
     with ThreadPoolExecutor() as pool:
         long = pool.submit(server.client.post, "/label", content=rows, headers=CSV)
         time.sleep(1)

@@ -1,16 +1,20 @@
 """The service without HTTP: settings, predictions, time limits, a stop, and two writers of the folder that it reads."""
 
 import asyncio
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra kickbert[serve] is not installed")
 
 import kickbert
 from kickbert.models.artifact import versions
+from kickbert.serving import service as module
 from kickbert.serving.csv_files import TooLarge
 from kickbert.serving.service import Busy, Service, Settings, Stopping
 
@@ -29,12 +33,23 @@ def serving(main, folder, **settings):
     return asyncio.run(asyncio.wait_for(run(), 60))
 
 
+def watched(service: Service, see: Callable[[np.ndarray], object]) -> None:
+    """Let `see` have the token ids of each batch first."""
+    backend = service.model.backend
+
+    class Watched:
+        name, workers, spare = backend.name, backend.workers, backend.spare
+
+        def __call__(self, ids, *rest):
+            see(ids)
+            return backend(ids, *rest)
+
+    service.model.backend = Watched()
+
+
 def slowed(service: Service, seconds: float) -> None:
     """Let each batch take so long."""
-    backend = service.model.backend
-    slow = type("Slow", (type(backend),), {"__call__": lambda self, *batch: time.sleep(seconds) or backend(*batch)})
-    service.model.backend = object.__new__(slow)
-    service.model.backend.__dict__.update(backend.__dict__)
+    watched(service, lambda ids: time.sleep(seconds))
 
 
 @pytest.mark.parametrize("key", ["", " ", "a ", "schlüssel", "a\nb"])
@@ -59,6 +74,25 @@ def test_many_texts_are_answered_as_the_predictor_answers_them(served):
     labels = kickbert.load(served / "one", "torch").predict(texts[:-1])
     assert [p["label"] for p in answers["predictions"][:-1]] == labels and answers["version"] == "v1"
     assert set(answers["predictions"][-1].values()) == {None}
+
+
+def test_what_a_batch_takes_is_bounded(served, monkeypatch):
+    """Texts are tokenised and go through the model so many at a time, and come back in their order."""
+    monkeypatch.setattr(module, "CHARS", 500)
+    monkeypatch.setattr(module, "AREA", 2_000)
+    texts, shapes, tokenised = [f"a bright film no {i} {'and so on ' * (i % 7)}" for i in range(60)], [], []
+
+    async def main(service):
+        encoder = service.model.token_encoder
+        encode = encoder.encode_documents
+        watched(service, lambda ids: shapes.append(ids.shape))
+        encoder.encode_documents = lambda texts: tokenised.append(sum(map(len, texts))) or encode(texts)
+        return await service.predict(texts)
+
+    answers = serving(main, served / "one")
+    assert [p["label"] for p in answers["predictions"]] == kickbert.load(served / "one", "torch").predict(texts)
+    assert all(rows == 1 or rows * tokens**2 <= 2_000 for rows, tokens in shapes) and len(shapes) > 10
+    assert max(tokenised) <= 500 and sum(tokenised) == sum(map(len, texts))
 
 
 def test_texts_that_take_too_long_are_given_up_and_so_is_the_work(served):
@@ -131,8 +165,6 @@ def test_a_stop_ends_what_takes_longer(served):
 
 
 def test_an_edited_model_card_is_shown_and_a_missing_one_is_empty(served, tmp_path):
-    import shutil
-
     folder = shutil.copytree(served / "one" / "v1", tmp_path / "v1")
 
     async def card(service):

@@ -1,5 +1,9 @@
 """Metrics as Prometheus reads them."""
 
+import pytest
+
+pytest.importorskip("prometheus_client", reason="the extra kickbert[serve] is not installed")
+
 from kickbert.serving.telemetry import Telemetry
 
 

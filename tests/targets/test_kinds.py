@@ -9,7 +9,7 @@ import torch
 
 from kickbert.data.transforms import target_tensor, target_transforms
 from kickbert.targets.fitting import fit_target
-from kickbert.targets.kinds import REGRESSION, SINGLE, described, from_dict, to_dict
+from kickbert.targets.kinds import REGRESSION, SINGLE, Continuous, describe_target, from_dict, to_dict
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_numbers_are_standardised_and_money_on_a_logarithmic_scale():
     assert not target.log and abs(target.encode(even).mean()) < 1e-6
     money = pd.Series(np.exp(np.random.default_rng(0).normal(5, 2, 500)), name="usd")
     target = fit_target(money)
-    assert target.log and described(target) == "regression: 'usd' on a logarithmic scale"
+    assert target.log and describe_target(target) == "regression: 'usd' on a logarithmic scale"
     back = target.frame(target.encode(money)[:, None], target.encode(money), money.index)["value"]
     assert np.allclose(back, money, rtol=1e-3)
 
@@ -76,10 +76,11 @@ def test_fastai_shows_what_stood_in_the_column(values, how):
         assert x == pytest.approx(shown) if target.task == REGRESSION else list(x) == list(shown)
 
 
-def test_described():
-    assert described(fit_target(pd.Series([1.0, 2, 3, 4]), bins=2)) == "ordinal: 2 buckets (under 2.5, 2.5 and over)"
+def test_a_target_in_one_line():
+    buckets = fit_target(pd.Series([1.0, 2, 3, 4]), bins=2)
+    assert describe_target(buckets) == "ordinal: 2 buckets (under 2.5, 2.5 and over)"
     many = fit_target(pd.Series([f"c{i}" for i in range(9)] * 2))
-    assert described(many) == "single label: 9 classes (c0, c1, c2, c3, c4, c5, … c8)"
+    assert describe_target(many) == "single label: 9 classes (c0, c1, c2, c3, c4, c5, … c8)"
 
 
 @pytest.mark.parametrize(
@@ -95,3 +96,8 @@ def test_described():
 def test_a_target_is_the_same_after_json(values, how):
     target = fit_target(pd.Series(values, name="y"), **how)
     assert from_dict(json.loads(json.dumps(to_dict(target)))) == target
+
+
+def test_a_number_is_read_as_0_1_wrote_it():
+    target = from_dict({"kind": "Numbers", "name": "usd", "mean": 2.0, "std": 0.5, "log": True})
+    assert isinstance(target, Continuous) and target.inverse_transform(np.zeros(1)) == pytest.approx(np.expm1(2.0))

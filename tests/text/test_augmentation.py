@@ -12,7 +12,7 @@ from kickbert.text.augmentation import (
     augment_texts,
     deletion,
     insertion,
-    parted,
+    split_words,
     swap,
     synonyms,
     synonyms_of,
@@ -24,20 +24,20 @@ TEXT = "The quick dog doesn't like a big, old house!"
 
 @given(st.text(max_size=60))
 def test_parts_make_up_the_text(text):
-    parts, places = parted(text)
+    parts, places = split_words(text)
     assert "".join(parts) == text and all(parts[i] for i in places)
 
 
 @pytest.mark.parametrize("operation", [synonyms, insertion, swap, deletion])
 @given(st.integers(0, 50), st.integers(1, 4))
 def test_operations_change_words_only(operation, seed, count):
-    parts, places = parted(TEXT)
+    parts, places = split_words(TEXT)
     words = [parts[i] for i in places]
     out = operation(parts, places, count, np.random.default_rng(seed))
     text = "".join(out)
     assert text.endswith("!") and "  " not in text
     assert [parts[i] for i in places] == words  # what was given is as it was
-    found = parted(text)[0][1::2]
+    found = split_words(text)[0][1::2]
     if operation is swap:
         assert sorted(found) == sorted(words)
     if operation is deletion:
@@ -49,7 +49,7 @@ def test_operations_change_words_only(operation, seed, count):
 
 
 def test_a_single_word_is_never_left_out():
-    parts, places = parted("lamp")
+    parts, places = split_words("lamp")
     assert "".join(deletion(parts, places, 3, np.random.default_rng(0))) == "lamp"
 
 

@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kickbert.text.columns import check_frame, read_texts
+from kickbert.text.cleaning import Cleaner
+from kickbert.text.columns import check_frame, read_items, read_texts
 from kickbert.text.tokenization import SEP
 from kickbert.utils.messages import row_names
 
@@ -29,6 +30,13 @@ def test_columns_are_joined_and_a_row_is_missing_only_if_all_are():
     df = pd.DataFrame({"a": ["x", None, None], "b": ["y", "z", np.nan]})
     texts, missing = read_texts(df, ["a", "b"])
     assert texts == [f"x{SEP}y", f"{SEP}z", SEP] and missing.tolist() == [False, False, True]
+
+
+def test_white_space_is_no_text():
+    assert read_items(["a", "", " \n\t", "\u3000"], ["text"])[1].tolist() == [False, True, True, True]
+    rows = [{"a": " ", "b": ""}, {"a": "", "b": "x"}, (" ", " ")]
+    assert read_items(rows, ["a", "b"])[1].tolist() == [True, False, True]
+    assert read_items(["<br>", "<b>a</b>"], ["text"], Cleaner(["remove_html"]))[1].tolist() == [True, False]
 
 
 def test_cells_that_are_no_strings_are_counted():

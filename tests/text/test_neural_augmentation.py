@@ -66,7 +66,7 @@ def test_there_and_back_in_batches(marian):
 
 
 def test_words_in_context(masked):
-    replace = Contextual(masked, share=0.5, top=50)
+    replace = Contextual(masked, rate=0.5, top=50)
     found = replace(TEXTS, 3, np.random.default_rng(0))
     assert [len(v) for v in found] == [3] * 4 and found[1] == [""] * 3
     assert all(v.endswith("!") for v in found[2]) and len(set(found[0])) > 1
@@ -79,12 +79,12 @@ def test_a_text_over_the_models_limit(masked):
 
 
 def test_they_are_augmenters(make, reviews, masked):
-    learn = make(reviews, augment=Contextual(masked, share=1.0, top=50, variants=1))
+    learn = make(reviews, augment=Contextual(masked, rate=1.0, top=50, variants=1))
     assert len(learn.dls.train_ds) > len(make(reviews).dls.train_ds)
 
 
 def test_a_model_that_is_not_there():
     with pytest.raises(ValueError, match="no/such-model"):
         Contextual("no/such-model")
-    with pytest.raises(ValueError, match="share=0"):
-        Contextual("no/such-model", share=0)
+    with pytest.raises(ValueError, match="rate=0"):
+        Contextual("no/such-model", rate=0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from kickbert.data.transforms import TextTokenizer
-from kickbert.text.tokenization import SEP, TokenEncoder, join_columns, share_tokens, truncate_ids
+from kickbert.text.tokenization import SEP, TokenEncoder, join_columns, longest_first, truncate_ids
 
 
 @pytest.mark.parametrize("length", [5, 9, 20])
@@ -61,7 +61,7 @@ def _shared_tokenizer() -> TextTokenizer:
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=6), st.integers(0, 80))
 def test_shares_fill_the_room_and_no_more(lengths, room):
-    kept = share_tokens(lengths, room)
+    kept = longest_first(lengths, room)
     assert all(0 <= k <= n for k, n in zip(kept, lengths, strict=True))
     assert sum(kept) == min(sum(lengths), room)
 

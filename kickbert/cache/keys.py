@@ -1,0 +1,137 @@
+"""What the states of a frozen prefix depend on: keys for stores, and cheap checks that nothing has changed."""
+
+import hashlib
+import operator
+import sys
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from itertools import chain
+from types import BuiltinFunctionType, FunctionType, MethodType
+from typing import Any
+from uuid import uuid4
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as torch_module
+
+from kickbert.models.classifier import TextClassifier
+from kickbert.utils.hashing import digest, feed
+
+OWN = frozenset(vars(nn.Module()))  # attributes of every module; what of them matters is looked at by itself
+SIMPLE = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
+CODE = (FunctionType, BuiltinFunctionType, MethodType, type)
+PACKAGES = ("builtins", "kickbert", "torch", "transformers")  # whose code is the same as long as the process runs
+WHOLE = 2**17  # weights of a prefix that are all compared in each epoch; of a larger one
+SAMPLE = 64  # of each tensor
+
+
+def prefix_keys(model: TextClassifier, upto: int) -> list[str]:
+    """The keys of the prefixes of depth 0 to `upto`: hashes of all that their states depend on but the rows."""
+    config = model.encoder.body.config
+    state = hashlib.sha256(f"{config.to_json_string()}{config._attn_implementation}{model.precision}".encode())
+    keys = []
+    for modules in model.encoder.modules_by_group()[: upto + 1]:
+        state.update(repr([_description(module) for module in modules]).encode())
+        feed(state, _tensors(modules))
+        keys.append(state.hexdigest()[:32])
+    return keys
+
+
+def prefix_modules(model: TextClassifier, depth: int) -> list[nn.Module]:
+    """The modules whose forward the states of this depth come from."""
+    return [module for group in model.encoder.modules_by_group()[: depth + 1] for module in group]
+
+
+def hindrance(modules: list[nn.Module]) -> str | None:
+    """Why the states of a prefix cannot be computed once for all: what may give others in each forward."""
+    if any(prefix_hooks(modules)):
+        return "its modules have hooks"
+    for module in modules:
+        if "forward" in vars(module):
+            return f"its {type(module).__name__} has a forward of its own"
+        if module.training:
+            return f"its {type(module).__name__} is in training mode"
+    return None
+
+
+def prefix_hooks(modules: list[nn.Module]) -> list[dict]:
+    """What torch keeps the hooks in that run before and after the forward of each module."""
+    own = [hooks for module in modules for hooks in (module._forward_pre_hooks, module._forward_hooks)]
+    return [torch_module._global_forward_pre_hooks, torch_module._global_forward_hooks, *own]
+
+
+class Snapshot:
+    """A prefix as it was at one time, to be compared with in each epoch: `prefix_keys` would take half of a short one.
+
+    torch's version counters tell of changes in place, but not of those through `.data`. So weights themselves are
+    compared: all of a small model, and of a larger one a few of each tensor, which no change of a whole one escapes.
+
+    Args:
+        precision: of the model.
+        modules: as `prefix_modules` gives them.
+    """
+
+    def __init__(self, precision: str, modules: list[nn.Module]):
+        tensors = list(_tensors(modules))
+        whole = sum(t.numel() for t in tensors) <= WHOLE
+        self.objects, self.numbers = _objects(precision, modules), _numbers(tensors)
+        # An odd stride is no multiple of a matrix's width, which would pick the weights of one column.
+        self.views = [t.detach().reshape(-1)[:: 1 if whole else t.numel() // SAMPLE | 1] for t in tensors]
+        self.sample = torch.cat(self.views)
+
+    def holds(self, precision: str, modules: list[nn.Module]) -> bool:
+        """Whether the prefix is still the same."""
+        objects = _objects(precision, modules)
+        same = len(objects) == len(self.objects) and all(map(operator.is_, objects, self.objects))
+        same = same and _numbers(list(_tensors(modules))) == self.numbers
+        return same and torch.equal(torch.cat(self.views), self.sample)
+
+
+def _objects(precision: str, modules: list[nn.Module]) -> list[Any]:
+    """Modules and all that is set on them; what is set anew is another object."""
+    return [precision, *modules, *map(type, modules), *chain.from_iterable(vars(m).values() for m in modules)]
+
+
+def _numbers(tensors: list[Tensor]) -> list[tuple[int, int, int]]:
+    return [(id(t), t._version, t.data_ptr()) for t in tensors]
+
+
+def _tensors(modules: Iterable[nn.Module]) -> Iterable[Tensor]:
+    """The parameters and buffers of these modules themselves, not of those within them."""
+    for module in modules:
+        for tensors in (module._parameters, module._buffers):
+            yield from (t for t in tensors.values() if t is not None)
+
+
+def _description(module: nn.Module) -> tuple:
+    """A module's class and settings, without its parameters, buffers and parts."""
+    settings = [(name, _value(value)) for name, value in vars(module).items() if name not in OWN]
+    return _name(type(module)), module.extra_repr(), settings
+
+
+def _value(value: Any) -> Any:
+    """A setting as something that compares, and prints alike in every process."""
+    if isinstance(value, SIMPLE):
+        return value
+    if isinstance(value, Tensor):
+        return digest([value])
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_value, value))
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(repr, map(_value, value)))  # the order of a set of strings differs between processes
+    if isinstance(value, dict):
+        return [(_value(k), _value(v)) for k, v in value.items()]
+    return _name(value if isinstance(value, CODE) else type(value))
+
+
+@lru_cache(1024)
+def _name(code: Callable) -> str:
+    """Where a function or class of a package is to be found; of all else a name that no other has.
+
+    Code of one's own (a lambda, a class of a notebook) may become another under the same name.
+    """
+    module, name = getattr(code, "__module__", None) or "", code.__qualname__
+    at: Any = sys.modules.get(module)
+    for part in name.split("."):
+        at = getattr(at, part, None)
+    return f"{module}.{name}" if at is code and module.partition(".")[0] in PACKAGES else uuid4().hex

@@ -1,0 +1,34 @@
+"""Work on a learner with and without the cache, and a count of what the frozen part computes."""
+
+import torch
+
+from kickbert import Cache
+
+
+def losses(learn) -> torch.Tensor:
+    """The smoothed training losses of the last fit."""
+    return torch.stack([torch.as_tensor(x) for x in learn.recorder.losses])
+
+
+def both(make, df, work, **kwargs):
+    """The losses of the same work without and with the cache, and the cached learner."""
+    curves = []
+    for cache in (False, Cache()):
+        learn = make(df, cache=cache, dropout=0.0, **kwargs)
+        work(learn)
+        curves.append(losses(learn))
+    return (*curves, learn)
+
+
+def counted(monkeypatch, learn, number: int) -> list[int]:
+    """A list that gets the rows of each call of a layer; a hook or another module is what the cache looks out for."""
+    layer, rows = learn.model.encoder.layers[number], []
+    forward = type(layer).forward
+
+    def counting(self, hidden, *args, **kwargs):
+        if self is layer:
+            rows.append(len(hidden))
+        return forward(self, hidden, *args, **kwargs)
+
+    monkeypatch.setattr(type(layer), "forward", counting)
+    return rows
