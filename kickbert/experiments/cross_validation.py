@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from fastai.torch_core import default_device
+from transformers import AutoConfig
 
 from kickbert import __version__
 from kickbert.cache.storage import Cache
@@ -29,7 +30,7 @@ from kickbert.training.factories import learner_from_df
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.hardware import choose_precision
 from kickbert.utils.hashing import Unidentifiable, file_digest, fingerprint
-from kickbert.utils.hub import resolve
+from kickbert.utils.hub import load, resolve
 from kickbert.utils.messages import shorten
 from kickbert.utils.progress import bar
 
@@ -163,12 +164,13 @@ def _subfolder(folder: str | Path, assignment: FoldAssignment, fit: Callable, se
         name: stands for what may differ in another process.
     """
     recipe = {"model": "roberta-base", "precision": "auto", "text_col": "text", "label_col": "label"}
-    recipe |= assignment.recipe | {"fit": fit}
+    recipe |= assignment.recipe
     columns = dict.fromkeys([*as_list(recipe["text_col"]), *as_list(recipe["label_col"])])
+    recipe |= {"fit": fit, "rows": [assignment.rows[list(columns)], assignment.parts]}
     recipe["precision"] = choose_precision(recipe["precision"], default_device())  # a shared folder, other hardware
     recipe["model"] = _content(recipe["model"])
     recipe.pop("path", None)  # it says where checkpoints go, which no fold depends on
-    prints = {"rows": fingerprint(assignment.rows[list(columns)], assignment.parts)}
+    prints = {}
     for argument, value in recipe.items():
         try:
             prints[argument] = fingerprint(first_states(value) if argument in ("cbs", "metrics") else value)
@@ -183,10 +185,12 @@ def _subfolder(folder: str | Path, assignment: FoldAssignment, fit: Callable, se
 
 
 def _content(model: str | Path) -> Any:
-    """A model's folder as the digests of its files, which may be written anew; a hub id as it is."""
+    """A model's folder as the digests of its files, which may be written anew; a hub id with its commit."""
     folder = Path(resolve(model))
     files = [file for file in (*folder.glob("*"), *folder.glob("1_Pooling/*")) if file.is_file()]
-    return {str(file.relative_to(folder)): file_digest(file) for file in sorted(files)} or str(model)
+    if not files:
+        return [str(model), load(AutoConfig.from_pretrained, model)._commit_hash]
+    return {str(file.relative_to(folder)): file_digest(file) for file in sorted(files)}
 
 
 def _fold(assignment: FoldAssignment, number: int, recipe: dict, fit: Callable) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -65,7 +66,8 @@ def run_parts(learn: Any, phases: Sequence[Phase], cbs: Any, weights: list[str])
     """
     loaders, model, loss = learn.dls.loaders, learn.model, learn.loss_func
     if isinstance(loss, BaseLoss):
-        loss = [type(loss), {name: value for name, value in vars(loss).items() if name not in FITTED}]
+        loss = copy(loss)
+        loss.__dict__ = {name: value for name, value in vars(loss).items() if name not in FITTED}
     own = [cb for cb in [*learn.cbs, *L(cbs)] if type(cb) not in USUAL]
     return {
         "rows": lambda: [getattr(learn.dls, "target", None), [dl.rows for dl in loaders]],

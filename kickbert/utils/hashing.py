@@ -78,12 +78,9 @@ _FIRST: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
 def first_fingerprint(value: Any) -> str:
     """The fingerprint that an object had when it was first asked for, of one that keeps a running state."""
-    if value not in _FIRST:
-        _FIRST[value] = fingerprint(value)
-    return _FIRST[value]
+    return _FIRST.get(value) or _FIRST.setdefault(value, fingerprint(value))
 
 
-ATOMS = (type(None), bool, int, float, complex, type(...))
 # What some types are made of; of all others `pickle` knows it.
 PARTS = {
     types.FunctionType: ("__name__", "__code__", "__defaults__", "__kwdefaults__", "__dict__"),
@@ -97,7 +94,7 @@ PARTS = {
     classmethod: ("__func__",),
     functools.cached_property: ("func",),
 }  # fmt: skip
-# Members of a class that say nothing of what it does.
+# Members of a class, and copies of them in an object, that say nothing of what it does.
 BOOKKEEPING = {
     "__abstractmethods__", "__annotations__", "__dataclass_fields__", "__dataclass_params__", "__dict__", "__doc__",
     "__firstlineno__", "__module__", "__orig_bases__", "__parameters__", "__static_attributes__", "__weakref__",
@@ -121,14 +118,12 @@ class _Description:
 
     def add(self, value: Any) -> None:
         kind = type(value)
-        if kind in ATOMS:
+        if kind in (type(None), bool, int, float, complex, type(...)):
             self.write(kind.__name__, hex(value) if kind is int else repr(value))  # repr refuses thousands of digits
         elif kind in (str, bytes):
             self.write(kind.__name__, value)
-        elif kind is tuple:
-            self.series(kind, value)
-        elif kind in (set, frozenset):  # their order is not the same in every process
-            self.series(kind, sorted(map(fingerprint, value)))
+        elif kind in (tuple, set, frozenset):  # the order of a set is not the same in every process
+            self.series(kind, value if kind is tuple else sorted(map(fingerprint, value)))
         elif id(value) in self.seen:
             self.write("again", str(self.seen[id(value)][0]))
         else:
@@ -228,10 +223,11 @@ class _Description:
         except Exception as err:  # whatever a class of one's own may raise
             self.refuse(value, err)
         if not isinstance(made, str):
-            derived = {n for n in dir(type(value)) if isinstance(getattr(type(value), n), functools.cached_property)}
+            members = [member for cls in type(value).__mro__ for member in vars(cls).items()]
+            omitted = BOOKKEEPING | {name for name, member in members if isinstance(member, functools.cached_property)}
             self.trail.append(type(value).__name__)
             for part in made:
-                part = {k: v for k, v in part.items() if k not in derived} if isinstance(part, dict) else part
+                part = {k: v for k, v in part.items() if k not in omitted} if isinstance(part, dict) else part
                 self.add(list(part) if isinstance(part, Iterator) else part)
             self.trail.pop()
         elif hasattr(value, "__wrapped__"):  # functools.cache

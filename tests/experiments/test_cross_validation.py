@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -123,6 +124,14 @@ def test_a_model_is_known_by_its_files_and_not_by_its_place(reviews, recipe, tra
     assert trained == [0, 1, 2]
     (model / "config.json").write_text((model / "config.json").read_text().replace('"gelu"', '"relu"'))
     cross_validate(reviews, **recipe | {"model": model}, folder=tmp_path / "folds")
+    assert trained == [0, 1, 2] * 2
+
+
+def test_a_model_of_the_hub_is_known_by_its_commit(reviews, recipe, trained, tmp_path, monkeypatch):
+    for commit in ("a", "a", "b"):
+        config = SimpleNamespace(_commit_hash=commit)
+        monkeypatch.setattr(cross_validation, "load", lambda loader, model, config=config: config)
+        cross_validate(reviews, **recipe | {"model": "someone/model"}, folder=tmp_path)
     assert trained == [0, 1, 2] * 2
 
 

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - as torch's own documentation writes it
 
 from kickbert import Phase
+from kickbert.text import EDA
 from kickbert.training.checkpoint import RunKey, first_states, load_phase, run_parts, save_phase, structure
 
 KEY = RunKey({"rows": "1", "loss": "2"})
@@ -103,9 +104,12 @@ def test_further_things_that_it_depends_on(make, reviews):
     assert changed(key(learn)) == ["model"]
 
 
-def test_training_changes_nothing_of_what_a_run_depends_on(make, reviews):
-    learn = make(reviews, metrics=[accuracy], cbs=[GradientClip(1.0)])
+@pytest.mark.parametrize("own", [{"metrics": [accuracy]}, {"augment": EDA(each_epoch=True)}, {"label_col": "labels"}])
+def test_training_changes_nothing_of_what_a_run_depends_on(make, reviews, own):
+    df = reviews.assign(labels=[["a", "b"][: 1 + i % 2] for i in range(len(reviews))])
+    learn, same = (make(df, cbs=[GradientClip(1.0)], **own) for _ in range(2))
     before = key(learn)
+    assert before == key(same) and not before.uncertain
     learn.fit_gradual(PHASES)
     assert key(learn) == before
 

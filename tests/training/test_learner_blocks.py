@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from fastai.data.block import CategoryBlock, DataBlock, MultiCategoryBlock, RegressionBlock, TransformBlock
-from fastai.data.transforms import ColReader
+from fastai.data.transforms import ColReader, RandomSplitter
 from fastai.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat
 from fastai.metrics import accuracy, accuracy_multi, mae
 from torch.nn import functional as F  # noqa: N812 - as torch's own documentation writes it
@@ -20,8 +20,8 @@ TRAINED = [Phase("everything", 0, 12, 4e-3)]
 
 def of_block(df, tiny, tmp_path, block, outputs: int, **kwargs) -> GradualLearner:
     """A learner on the batches of a DataBlock."""
-    blocks = DataBlock(blocks=(TextBlock(tiny), block), get_x=ColReader("text"), get_y=ColReader("label"))
-    dls = blocks.dataloaders(df, bs=16, seed=1)
+    readers = {"get_x": ColReader("text"), "get_y": ColReader("label"), "splitter": RandomSplitter(0.2, seed=1)}
+    dls = DataBlock(blocks=(TextBlock(tiny), block), **readers).dataloaders(df, bs=16)
     encoder = load_encoder(tiny)
     return GradualLearner(dls, TextClassifier(encoder, Head(encoder.width, outputs)), path=tmp_path, **kwargs)
 
@@ -31,6 +31,8 @@ def test_a_category_block_trains_with_cross_entropy(reviews, tiny, tmp_path):
     assert isinstance(learn.loss_func, CrossEntropyLossFlat)
     assert learn.fit_gradual(TRAINED)["accuracy"].iloc[-1] > 0.9
     assert learn.predict("a bright, warm film")[0] == "good"
+    again = of_block(reviews, tiny, tmp_path, CategoryBlock, 2, metrics=accuracy)
+    assert len(again.fit_gradual(TRAINED, resume=True)) == 1 and again.opt is None  # it was read, not trained
 
 
 def test_a_multi_category_block_trains_with_a_loss_of_each_label(reviews, tiny, tmp_path):

@@ -183,7 +183,7 @@ def test_a_global_that_a_function_reads(monkeypatch):
     assert fingerprint(reading) != before
 
 
-def test_what_makes_none(tmp_path):
+def test_what_makes_none():
     step = Step([1, 2])
     before = fingerprint(step)
     assert step.derived and fingerprint(step) == before  # computed from the rest
@@ -191,6 +191,10 @@ def test_what_makes_none(tmp_path):
     assert fingerprint(frame) == fingerprint(pd.concat([frame["a"], frame["b"]], axis=1))
     assert fingerprint(np.arange(6).reshape(2, 3).T) == fingerprint(np.arange(6).reshape(2, 3).T.copy())
     assert fingerprint({"b", "a"}) == fingerprint({"a", "b"})
+    assert fingerprint(nn.BCEWithLogitsLoss()) == fingerprint(nn.BCEWithLogitsLoss())
+    copied = Step(1)
+    copied.__doc__, copied.__annotations__ = "as functools.wraps leaves it", {"rate": int}
+    assert fingerprint(copied) == fingerprint(Step(1))
     loop = []
     loop.append(loop)
     assert fingerprint(loop) == fingerprint(loop)
