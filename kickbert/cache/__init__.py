@@ -1,6 +1,7 @@
 """The cache wing: a frozen prefix and rows → stored hidden states → batches of states.
 
-Comes in: a `TextClassifier` with frozen groups, packed rows. Goes out: the states of its frozen part, computed once.
+Comes in: a `TextClassifier` with frozen groups, packed rows. Goes out: the hidden states of its frozen prefix, computed
+once and read in every later epoch, fit and fold.
 Start reading at `callback`, which fastai calls, then `building` and `storage`."""
 
 from kickbert.utils.lazy import attach

@@ -1,4 +1,4 @@
-"""The states of the frozen prefix, computed once: from the deepest store that there is, into a new one."""
+"""Compute the hidden states of a frozen prefix once, from the deepest shallower ones that are cached."""
 
 import time
 
@@ -14,7 +14,7 @@ from kickbert.text.tokenization import PAD
 from kickbert.utils.batching import length_batches
 from kickbert.utils.progress import bar
 
-TOKENS = {"cpu": 4096, "cuda": 131_072}  # of a batch, padding counted, while a store is built
+TOKENS = {"cpu": 4096, "cuda": 131_072}  # of a batch, padding included, while states are computed
 
 
 def build(
@@ -25,11 +25,14 @@ def build(
     cache: Cache,
     keep: set[str] = frozenset(),
 ) -> None:
-    """Compute what the store of `depth` lacks of the rows of `parts`, from a shallower store where there is one.
+    """Add the rows of `parts` that it lacks to the store of `depth`, computed from a shallower store if there is one.
 
     Args:
-        keys: of the prefixes of depth 0 to `depth`, or further.
-        keep: names of cache that must not make way for this one.
+        parts: token ids, of the training and of the validation rows, say.
+        depth: number of layers of the prefix.
+        keys: of the prefixes of depth 0 to `depth`, or further, as `prefix_keys` gives them.
+        cache: to add to; where it has no room, a line is printed and nothing added.
+        keep: keys of stores that are not evicted for this one.
     """
     name, pooled = store_name(model, depth, keys)
     store = cache.get(name, depth, pooled)
@@ -58,18 +61,18 @@ def build(
 
 
 def store_name(model: TextClassifier, depth: int, keys: list[str]) -> tuple[str, bool]:
-    """The key of the store of this depth, and whether it holds pooled states.
+    """The key of the store of this depth, and whether it holds pooled vectors.
 
-    Above the last layer pooled states are enough, where pooling has nothing to train.
+    After the last layer pooled vectors are enough, where pooling is one of kickbert's without parameters.
     """
     pooled = depth == model.encoder.n_layers and model.head.pool is POOLS.get(model.head.pooling)
     return keys[depth] + (f"-{model.head.pooling}" if pooled else ""), pooled
 
 
 def _source(model: TextClassifier, depth: int, keys: list[str], cache: Cache, rows: list[bytes]) -> View | None:
-    """The rows in the deepest store below `depth` that has them all."""
-    for below in range(depth - 1, 0, -1):
-        store = cache.find(keys[below])
+    """The rows in the deepest store of less than `depth` layers that has them all."""
+    for shallower in range(depth - 1, 0, -1):
+        store = cache.find(keys[shallower])
         if store is not None and all(row in store.places for row in rows):
             return store.view(rows)
     return None
@@ -78,17 +81,17 @@ def _source(model: TextClassifier, depth: int, keys: list[str], cache: Cache, ro
 def _fill(
     flat: Tensor, model: TextClassifier, ids: Packed, depth: int, pooled: bool, source: View | None
 ) -> list[tuple]:
-    """Write the states of all rows into `flat`; the first place and the number of states of each row."""
+    """Write the states of all rows into `flat`; returns the offset and the number of states of each row."""
     device = next(model.parameters()).device
     batches = list(length_batches(ids.lengths, tokens=TOKENS.get(device.type, TOKENS["cpu"])))
-    places, at = [(0, 0)] * len(ids), 0
+    places, offset = [(0, 0)] * len(ids), 0
     for chosen in bar(batches, f"computing depth {depth} once"):
         x = ids.gather(chosen, fill=PAD).long().to(device)
-        given = source.gather(chosen).to(device).float() if source else None
-        states = model.states(x, depth, given, source.store.depth if source else 0, pooled)
+        shallower = source.gather(chosen).to(device).float() if source else None
+        states = model.states(x, depth, shallower, source.store.depth if source else 0, pooled)
         states = states if pooled else states[x != PAD]
-        flat[at : at + len(states)] = states
+        flat[offset : offset + len(states)] = states
         for i in chosen.tolist():
-            places[i] = (at, 1 if pooled else int(ids.lengths[i]))
-            at += places[i][1]
+            places[i] = (offset, 1 if pooled else int(ids.lengths[i]))
+            offset += places[i][1]
     return places

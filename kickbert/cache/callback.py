@@ -1,10 +1,11 @@
-"""The frozen part of the network is computed once: a fastai callback that feeds training from stored hidden states.
+"""A fastai callback that trains on cached hidden states of the frozen prefix instead of computing them in each epoch.
 
     rows of the DataLoaders → missing ones through the frozen prefix → `Store` → batches of states → suffix and head
 
-What a store is found by is what it depends on: the weights and settings of the prefix, the depth, the precision; and
-each row by its token ids, which hold text, tokenizer and truncation. So folds, trials and further fits share it, and a
-stale one is never found. A batch is served from it only where its token ids are still those of its rows.
+The key of a store is a hash of all that its states depend on: the weights and settings of the prefix, the depth, the
+precision; the key of a row is a hash of its token ids, which depend on text, tokenizer and truncation. So folds, trials
+and further fits share states, and stale ones are never read. A batch is read from the cache only where its token ids
+are still those of its rows.
 """
 
 from functools import partial
@@ -24,10 +25,10 @@ from kickbert.models.classifier import TextClassifier
 
 
 class PrefixCache(Callback):
-    """Serves the states of the frozen prefix from a store, in every fit that freezes one and in validation.
+    """Caches the hidden states of the frozen prefix, for training and validation, in every fit that freezes one.
 
     Args:
-        storage: where states are kept; by default one place for all learners of the process.
+        storage: the cache; by default one that all learners of the process share.
     """
 
     name = "cache"  # of the learner's attribute: `learn.cache`
@@ -37,7 +38,7 @@ class PrefixCache(Callback):
         self.storage, self.ahead = storage, []
         self._printed: set[str] = set()
         self._views: WeakKeyDictionary[Packed, View] = WeakKeyDictionary()
-        self._trained: WeakSet[Packed] = WeakSet()  # rows that were in a training: only of these states are kept
+        self._trained: WeakSet[Packed] = WeakSet()  # rows of a training or its validation: only their states are cached
         self._snapshot: Snapshot | None = None
         self._hooks: list[dict] = []  # of the frozen modules
 
@@ -51,7 +52,11 @@ class PrefixCache(Callback):
         self.__dict__.update(state)
 
     def info(self) -> pd.DataFrame:
-        """A row per store: depth, rows, tokens, bytes, where, seconds to build, and an estimate of those saved."""
+        """One row per store.
+
+        Returns:
+            depth, rows, tokens, bytes, where, seconds to build, and an estimate of the seconds saved by reading.
+        """
         rows = []
         for store in self.storage.by_key.values():
             saved = store.seconds * (store.read / max(1, store.tokens) - 1)
@@ -100,7 +105,7 @@ class PrefixCache(Callback):
         self.learn.model.known_states = None
 
     def _states(self, view: View, dl: BucketDL, x: Tensor) -> tuple[Tensor, int] | None:
-        """The states of the batch last given out, and their depth; None if they are not those of the token ids x."""
+        """The cached states of the dl's current batch, and their depth; None if x is no longer that batch."""
         same = torch.equal(x, dl.batch_ids.to(x.device))
         if any(self._hooks) or not same:
             self._print_once("its modules have hooks" if same else "batches were changed after they were made")

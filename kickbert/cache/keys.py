@@ -1,4 +1,4 @@
-"""What the states of a frozen prefix depend on: keys for stores, and cheap checks that nothing has changed."""
+"""What the hidden states of a frozen prefix depend on: cache keys, and cheap checks that nothing has changed."""
 
 import hashlib
 import operator
@@ -26,7 +26,11 @@ SAMPLE = 64  # of each tensor
 
 
 def prefix_keys(model: TextClassifier, upto: int) -> list[str]:
-    """The keys of the prefixes of depth 0 to `upto`: hashes of all that their states depend on but the rows."""
+    """Cache keys of the prefixes of depth 0 to `upto`: hashes of all that their hidden states depend on but the rows.
+
+    Returns:
+        `upto + 1` keys, 32 hex digits each.
+    """
     config = model.encoder.body.config
     state = hashlib.sha256(f"{config.to_json_string()}{config._attn_implementation}{model.precision}".encode())
     keys = []
@@ -38,12 +42,12 @@ def prefix_keys(model: TextClassifier, upto: int) -> list[str]:
 
 
 def prefix_modules(model: TextClassifier, depth: int) -> list[nn.Module]:
-    """The modules whose forward the states of this depth come from."""
+    """The modules of the prefix of this depth: embeddings and layers, containers included."""
     return [module for group in model.encoder.modules_by_group()[: depth + 1] for module in group]
 
 
 def hindrance(modules: list[nn.Module]) -> str | None:
-    """Why the states of a prefix cannot be computed once for all: what may give others in each forward."""
+    """Why a prefix cannot be cached: what may make each of its forwards differ; None where nothing does."""
     if any(prefix_hooks(modules)):
         return "its modules have hooks"
     for module in modules:
@@ -55,7 +59,7 @@ def hindrance(modules: list[nn.Module]) -> str | None:
 
 
 def prefix_hooks(modules: list[nn.Module]) -> list[dict]:
-    """What torch keeps the hooks in that run before and after the forward of each module."""
+    """torch's own dicts of forward and forward-pre hooks: the global ones, then those of each module."""
     own = [hooks for module in modules for hooks in (module._forward_pre_hooks, module._forward_hooks)]
     return [torch_module._global_forward_pre_hooks, torch_module._global_forward_hooks, *own]
 

@@ -1,4 +1,4 @@
-"""Hidden states of many rows side by side, and the rows of a dataset in them."""
+"""Hidden states of many rows in flat arrays, and the look-up of a dataset's rows in them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,16 +10,16 @@ from torch import Tensor
 
 @dataclass
 class Store:
-    """States of one depth of one prefix; a row is found by the hash of its tokens.
+    """Hidden states of one depth of one prefix; a row is looked up by the hash of its token ids.
 
     Args:
-        depth: layers below.
-        pooled: whether there is one pooled state a row, not one a token.
-        segments: states one after another, each shape (tokens, width).
-        places: for each row its segment, its first token there, and how many it has.
+        depth: number of layers of the prefix.
+        pooled: whether it holds one pooled vector a row instead of one hidden state a token.
+        segments: hidden states concatenated over rows, each shape (tokens, width).
+        places: for each row the segment, the offset of its first token there, and its number of tokens.
         where: "memory", "gpu" or "file", for each segment.
-        seconds: what building took.
-        read: tokens that were read instead of computed.
+        seconds: spent on computing the states.
+        read: hidden states read instead of computed, over all epochs.
     """
 
     depth: int
@@ -32,22 +32,32 @@ class Store:
 
     @property
     def tokens(self) -> int:
-        """States held."""
+        """Number of hidden states."""
         return sum(len(s) for s in self.segments)
 
     def nbytes(self, where: str | None = None) -> int:
-        """Bytes held, in all or in one place."""
+        """Bytes in all segments, or in those that are in memory, on the GPU or in files."""
         return sum(s.nbytes for s, w in zip(self.segments, self.where, strict=True) if where in (None, w))
 
     def view(self, keys: Sequence[bytes]) -> "View":
-        """The rows of the given hashes, all of which must be here, by number."""
+        """The rows with these hashes, by number.
+
+        Raises:
+            KeyError: a row that is not in the store.
+        """
         places = np.array([self.places[key] for key in keys], dtype=np.int64).reshape(-1, 3)
         return View(self, *torch.from_numpy(places).unbind(1))
 
 
 @dataclass(eq=False)
 class View:
-    """Rows of a store in the order of a dataset: their segments, first tokens and lengths, int64, shape (rows,)."""
+    """Rows of a store in the order of a dataset.
+
+    Args:
+        store: that they are in.
+        segment, start, length: of each row the segment, the offset of its first token and the number of tokens, int64,
+            shape (rows,).
+    """
 
     store: Store
     segment: Tensor
@@ -55,13 +65,13 @@ class View:
     length: Tensor
 
     def gather(self, rows: Sequence[int]) -> Tensor:
-        """States of the given rows, shape (len(rows), longest, width); what stands after a row's end is arbitrary."""
+        """Hidden states of rows, padded: shape (len(rows), longest, width); padding holds arbitrary finite numbers."""
         rows = torch.as_tensor(rows)
         segment, start, length = self.segment[rows], self.start[rows], self.length[rows]
         self.store.read += int(length.sum())
-        place = torch.arange(int(length.max()))
-        # After a row's end its last state is repeated: finite numbers, which the mask keeps out of everything.
-        index = start[:, None] + torch.minimum(place, length[:, None] - 1)
+        position = torch.arange(int(length.max()))
+        # Padding repeats a row's last state: finite numbers, which the attention mask keeps out of everything.
+        index = start[:, None] + torch.minimum(position, length[:, None] - 1)
         if len(self.store.segments) == 1:
             flat = self.store.segments[0]
             return flat[index.to(flat.device)]
@@ -70,6 +80,6 @@ class View:
             *index.shape, self.store.segments[0].shape[1], dtype=self.store.segments[0].dtype, device=device
         )
         for number in segment.unique().tolist():
-            here, flat = segment == number, self.store.segments[number]
-            out[here.to(device)] = flat[index[here].to(flat.device)].to(device)
+            in_segment, flat = segment == number, self.store.segments[number]
+            out[in_segment.to(device)] = flat[index[in_segment].to(flat.device)].to(device)
         return out

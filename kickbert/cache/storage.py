@@ -1,9 +1,10 @@
-"""Hidden states kept row by row: in memory up to a budget, past that in a temporary file, past that not at all."""
+"""Where hidden states are kept: in memory up to a budget, past that memory-mapped in a file, past that not at all."""
 
 import os
 import shutil
 import tempfile
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import psutil
@@ -17,43 +18,46 @@ SHARE = 0.5  # of the memory, and of the disk, that is free: the rest is for the
 
 
 class Cache:
-    """The stores of a process, shared by all learners.
+    """Hidden states of frozen prefixes, by content: what depends on the same weights, settings and texts is shared.
+
+    When a budget is used up, the least recently used states are evicted.
 
     Args:
-        memory: bytes that may be held in memory; None for half of what is free when room is asked for.
-        disk: bytes that may be held in temporary files; None for half of what is free.
-        folder: where stores outlast the process; None for nowhere.
+        memory: budget in bytes; None for half of the memory that is free when states are added.
+        disk: budget of temporary files in bytes; None for half of the free space.
+        folder: where states persist after the process ends; None for nowhere.
     """
 
     def __init__(self, memory: int | None = None, disk: int | None = None, folder: str | Path | None = None):
         self.memory, self.disk = memory, disk
         self.folder = Path(folder) if folder is not None else None
-        self.by_key: dict[str, Store] = {}  # in the order of their last use
+        self.by_key: dict[str, Store] = {}  # the least recently used first
 
     def find(self, key: str) -> Store | None:
-        """The store of this key, which is the one last used from now on; None if there is none."""
+        """The store of this key, which becomes the most recently used; None if there is none."""
         if key not in self.by_key:
             return None
         self.by_key[key] = self.by_key.pop(key)
         return self.by_key[key]
 
     def get(self, key: str, depth: int, pooled: bool) -> Store:
-        """The store of this key, an empty one if it is new."""
+        """The store of this key, read from the folder if it is there, else an empty one."""
         if key not in self.by_key:
             self.by_key[key] = self._opened(key, depth, pooled)
         return self.find(key)
 
     def used(self, where: str) -> int:
-        """Bytes held there by all stores."""
+        """Bytes of all stores in one place: "memory", "gpu" or "file"."""
         return sum(store.nbytes(where) for store in self.by_key.values())
 
     def allocate(self, shape: tuple[int, int], dtype: torch.dtype, device: torch.device, keep: set[str]) -> tuple:
-        """Room for states of the given shape.
+        """Allocate a tensor for hidden states, evicting the least recently used stores but those in `keep`.
 
-        Stores that were not used lately make way, but for those in `keep`.
-
+        Args:
+            shape: (tokens, width).
+            keep: keys that are not evicted.
         Returns:
-            The empty tensor and where it is; or None and why there is no room.
+            The empty tensor and where it is; or None and why it does not fit.
         """
         size = shape[0] * shape[1] * dtype.itemsize
         if device.type == "cuda" and size <= SHARE * torch.cuda.mem_get_info(device)[0]:
@@ -68,12 +72,12 @@ class Cache:
             return None, f"no temporary file in {tempfile.gettempdir()}: {err.strerror}"
 
     def _make_room(self, size: int, where: str, keep: set[str]) -> bool:
-        """Let go of stores that lie there, those first that were not used for longest, if that is of use at all."""
-        old = [key for key, store in self.by_key.items() if key not in keep and store.nbytes(where)]
-        if size > self._room(where) + sum(self.by_key[key].nbytes(where) for key in old):
+        """Evict stores in one place, the least recently used first, where that makes enough room; else none of them."""
+        evictable = [key for key, store in self.by_key.items() if key not in keep and store.nbytes(where)]
+        if size > self._room(where) + sum(self.by_key[key].nbytes(where) for key in evictable):
             return False
-        while old and size > self._room(where):
-            del self.by_key[old.pop(0)]
+        while evictable and size > self._room(where):
+            del self.by_key[evictable.pop(0)]
         return True
 
     def _room(self, where: str) -> int:
@@ -85,7 +89,7 @@ class Cache:
         return budget - used
 
     def save(self, key: str, store: Store) -> None:
-        """Keep the newest segment in the folder, if there is one: its states first, then, as a seal, its index."""
+        """Write the newest segment to the folder, if there is one: its states, then the index, which commits them."""
         if self.folder is None:
             return
         number = len(store.segments) - 1
@@ -103,22 +107,25 @@ class Cache:
         store = Store(depth, pooled)
         while self.folder is not None and (file := self.folder / f"{key}.{len(store.segments)}.index").exists():
             states = file.with_suffix(".states")
-            with np.load(file) as index:
-                places, dtype = index["index"], getattr(torch, str(index["dtype"]).removeprefix("torch."))
-                if not states.exists() or states.stat().st_size != int(index["size"]):
-                    break  # a file cut short: its rows are computed again
-                keys = index["keys"].reshape(len(places), -1)
+            try:
+                with np.load(file) as index:
+                    places, dtype = index["index"], getattr(torch, str(index["dtype"]).removeprefix("torch."))
+                    keys, size = index["keys"].reshape(len(places), -1), int(index["size"])
+            except (OSError, ValueError, KeyError, BadZipFile):
+                break  # damaged: its rows are computed again
+            if not states.exists() or states.stat().st_size != size:
+                break
             tokens = int(places[:, 1].sum())
             flat = torch.from_file(str(states), shared=False, size=states.stat().st_size // dtype.itemsize, dtype=dtype)
-            found = zip(keys, places.tolist(), strict=True)
-            store.places |= {k.tobytes(): (len(store.segments), start, n) for k, (start, n) in found}
+            rows = zip(keys, places.tolist(), strict=True)
+            store.places |= {k.tobytes(): (len(store.segments), start, n) for k, (start, n) in rows}
             store.segments.append(flat.view(tokens, -1))
             store.where.append("file")
         return store
 
 
 def _file_tensor(shape: tuple[int, int], dtype: torch.dtype) -> Tensor:
-    """A tensor in a temporary file that has no name any more: it is gone with the process, however that ends."""
+    """A memory-mapped tensor in an unlinked temporary file, which is gone with the process, however that ends."""
     with tempfile.NamedTemporaryFile(prefix="kickbert-") as file:
         size = shape[0] * shape[1] * dtype.itemsize
         os.posix_fallocate(file.fileno(), 0, max(size, 1))  # a full disk is found out here, not by a crash later

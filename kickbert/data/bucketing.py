@@ -27,10 +27,10 @@ class Packed:
     """Sequences of different lengths in one array.
 
     Args:
-        flat: all sequences one after another, shape (total, ...).
-        offsets: where each begins, and the end, int64, shape (rows + 1,).
-        first: the first sequence of each document, and the end, shape (documents + 1,), where a document may have
-            several, its windows; None where each sequence is one.
+        flat: the concatenated sequences, shape (total, ...).
+        offsets: of the start of each sequence in `flat`, and of the end, int64, shape (rows + 1,).
+        first: for documents in windows, the number of each document's first sequence, and the end, shape
+            (documents + 1,); None where each sequence is a document.
     """
 
     flat: Tensor
@@ -66,7 +66,7 @@ class Packed:
 
     @cached_property
     def keys(self) -> list[bytes]:
-        """A hash of each sequence, by which equal ones are found again."""
+        """A hash of each sequence's content, 16 bytes."""
         return [hashlib.blake2b(self.row(i), digest_size=16).digest() for i in range(len(self))]
 
     def row(self, i: int) -> np.ndarray:
@@ -74,25 +74,25 @@ class Packed:
         return self.flat[self.offsets[i] : self.offsets[i + 1]].numpy()
 
     def gather(self, rows: Sequence[int], fill: float = 0) -> Tensor:
-        """The given rows side by side, padded with `fill`: shape (len(rows), longest, ...)."""
+        """A padded batch of rows, shape (len(rows), longest, ...), with `fill` for padding."""
         rows = torch.as_tensor(rows, dtype=torch.long)
         start = self.offsets[rows]
         length = self.offsets[rows + 1] - start
-        place = torch.arange(int(length.max()) if len(rows) else 0)
-        valid = place < length[:, None]
-        out = self.flat[(start[:, None] + place).masked_fill_(~valid, 0)]
+        position = torch.arange(int(length.max()) if len(rows) else 0)
+        valid = position < length[:, None]
+        out = self.flat[(start[:, None] + position).masked_fill_(~valid, 0)]
         out[~valid] = fill
         return out
 
 
 def by_document(windows: Tensor, counts: np.ndarray) -> Tensor:
-    """Windows side by side with those of their document.
+    """Windows grouped by document and padded with windows of `PAD`.
 
     Args:
         windows: shape (sum of counts, tokens).
         counts: how many each document has.
     Returns:
-        Shape (documents, most windows, tokens), `PAD` where a document has none.
+        Shape (documents, most windows, tokens).
     """
     out = windows.new_full((len(counts), int(counts.max()), windows.shape[1]), PAD)
     out[torch.from_numpy(np.arange(counts.max()) < counts[:, None])] = windows
@@ -100,7 +100,7 @@ def by_document(windows: Tensor, counts: np.ndarray) -> Tensor:
 
 
 def bucketed(lengths: np.ndarray, bs: int, rng: np.random.Generator) -> np.ndarray:
-    """A random order in which each `bs` rows are of nearly the same length.
+    """A random order of rows for length bucketing: each `bs` successive rows are of nearly the same length.
 
     Args:
         lengths: tokens of each row, shape (n,).
@@ -235,7 +235,7 @@ class BucketDL(TfmdDL):
             yield self.gather(chosen)
 
     def gather(self, chosen: Sequence[int]) -> tuple:
-        """The batch of the given rows: `Tokens` of shape (len(chosen), longest), then the targets.
+        """The batch of the chosen rows: `Tokens` of shape (len(chosen), longest), then the targets.
 
         Of documents with windows the tokens are of shape (len(chosen), most windows, longest).
         """

@@ -62,13 +62,13 @@ class Artifact:
             raise ArtifactError(f"{self.folder} has no {name}; it has {sorted(self.manifest)}")
         if not path.is_file():
             raise ArtifactError(f"{path} is missing, though the manifest lists it; copy the folder again")
-        want, size = self.manifest[name], path.stat().st_size
-        if size != want["bytes"]:
+        entry, size = self.manifest[name], path.stat().st_size
+        if size != entry["bytes"]:
             raise ArtifactError(
-                f"{path} has {size:,} bytes and should have {want['bytes']:,}: it was cut short or changed; copy the "
+                f"{path} has {size:,} bytes and should have {entry['bytes']:,}: it was cut short or changed; copy the "
                 "folder again"
             )
-        if file_digest(path) != want["sha256"]:
+        if file_digest(path) != entry["sha256"]:
             raise ArtifactError(f"{path} was changed since it was written (its sha256 differs); copy the folder again")
         return path
 
@@ -95,20 +95,20 @@ class Artifact:
 
     @cached_property
     def target(self) -> Target:
-        """What is predicted."""
+        """The target: what is predicted."""
         with usable(self.folder / INFO, KeyError, TypeError, ValueError):
             return from_dict(self.metadata["target"])
 
     @cached_property
     def cleaner(self) -> Cleaner | None:
-        """What is done to texts first."""
+        """The cleaning of texts before they are tokenised; None for none."""
         steps = self.metadata["cleaning"]
         with usable(self.folder / INFO, TypeError):  # a ValueError names the step that `functions` lacks
             return None if steps is None else Cleaner.from_json(json.dumps({"cleaning": steps}), self.functions)
 
     @cached_property
     def token_encoder(self) -> TokenEncoder:
-        """How texts become tokens."""
+        """Texts to token ids."""
         path = self.file(TOKENIZER)
         with usable(path, Exception):  # which is what tokenizers raises
             tokenizer = Tokenizer.from_file(str(path))
@@ -117,7 +117,7 @@ class Artifact:
 
     @property
     def thresholds(self) -> float | np.ndarray:
-        """Of several labels the probability from which each counts."""
+        """Decision thresholds of the probabilities of several labels: one, or one for each, shape (classes,)."""
         thresholds = self.metadata["thresholds"]
         return np.array(thresholds) if isinstance(thresholds, list) else thresholds
 
@@ -142,7 +142,7 @@ def flat_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_artifact(folder: str | Path, functions: Iterable[Step] = ()) -> Artifact:
-    """Read a version's facts and check them; weights are checked when a backend asks for them.
+    """Read and check the metadata of a version; weights are checked when a backend asks for them.
 
     Args:
         folder: of a version, or of all versions of a model, of which the one that `latest` names is read.
@@ -222,7 +222,7 @@ def write_artifact(home: str | Path, fill: Callable[[Path], None]) -> Path:
         with fresh_folder(home) as part:
             fill(part)
             _write_manifest(part, {p.name: _entry(p) for p in sorted(part.iterdir())})
-            folder = _taken(part, home)
+            folder = _claim_version(part, home)
     except Exception as err:  # safetensors has its own error for a full disk
         if isinstance(err, OSError) or type(err).__name__ == "SafetensorError":
             raise ArtifactError(f"{home}: the artifact could not be written ({err}); nothing was changed") from err
@@ -231,8 +231,8 @@ def write_artifact(home: str | Path, fill: Callable[[Path], None]) -> Path:
     return folder
 
 
-def _taken(part: Path, home: Path) -> Path:
-    """Give a filled folder the next free version."""
+def _claim_version(part: Path, home: Path) -> Path:
+    """Rename a filled folder to the next free version."""
     while True:
         folder = home / f"v{max((int(name[1:]) for name in versions(home)), default=0) + 1}"
         try:

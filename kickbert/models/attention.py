@@ -1,11 +1,11 @@
-"""Attention for a CPU in bfloat16, where torch's own kernels are slow; an attention implementation of transformers.
+"""Scaled dot-product attention for a CPU in bfloat16, as an attention implementation of transformers.
 
     scores = query @ key^T * scale, masked → probabilities (float32, kept in bfloat16) → probabilities @ value
 
-Heads are taken a few at a time, so that their scores stay in a core's cache: whole, those of long texts are written to
-fresh memory again and again, which takes many times as long as reckoning them. Of several pieces the backward pass
-reckons the scores anew (as Dao et al. 2022 do on a GPU), so that they are not kept. benchmarks/attention.py and step.py
-measure it against torch's kernels. Everywhere else (a GPU, float32) torch's own choice runs.
+It is tiled: a few heads are computed at a time, so that their scores stay in a core's cache; those of all heads of long
+texts would go through main memory, which takes many times as long as computing them. The backward pass recomputes the
+scores of tiles (as Dao et al. 2022 do on a GPU) instead of keeping them. benchmarks/attention.py and step.py measure it
+against torch's kernels, which are slow there. Everywhere else (a GPU, float32) torch's own kernels run.
 """
 
 from collections.abc import Iterator
@@ -27,25 +27,25 @@ NAME = Name("kickbert")
 CACHED = 2**19  # scores at a time: 2 MB in float32, a usual second-level cache
 
 
-def _pieces(heads: int, per_head: int, bias: Tensor | None) -> Iterator[tuple[slice, Tensor | None]]:
-    """Which heads of all rows of a batch go together, and their part of the bias.
+def _tiles(heads: int, per_head: int, bias: Tensor | None) -> Iterator[tuple[slice, Tensor | None]]:
+    """Tiles: slices of the heads of all rows of a batch, and the part of the bias that belongs to each.
 
     Args:
         heads: of all rows together.
-        per_head: scores of one.
-        bias: shape (batch, 1, ...); the heads of a piece are of one row, or of several whole rows.
+        per_head: scores of one head.
+        bias: shape (batch, 1, ...); the heads of a tile are of one row, or of several whole rows.
     """
     rows = heads if bias is None else len(bias)  # without a bias each head may as well be a row
-    own, many = heads // rows, max(1, CACHED // per_head)
-    together = max(1, many // own)
-    for row in range(0, rows, together):
-        end = min(row + together, rows)
-        for at in range(row * own, end * own, min(many, together * own)):
-            yield slice(at, min(at + many, end * own)), None if bias is None else bias[row:end]
+    per_row, most = heads // rows, max(1, CACHED // per_head)
+    tile_rows = max(1, most // per_row)
+    for row in range(0, rows, tile_rows):
+        end = min(row + tile_rows, rows)
+        for head in range(row * per_row, end * per_row, min(most, tile_rows * per_row)):
+            yield slice(head, min(head + most, end * per_row)), None if bias is None else bias[row:end]
 
 
 def _probabilities(query: Tensor, key: Tensor, bias: Tensor | None, scale: float) -> Tensor:
-    """Of some heads: float32 within, in the type of the query."""
+    """Attention probabilities of some heads, computed in float32, in the type of the query."""
     scores = torch.bmm(query, key.transpose(1, 2))
     if bias is None:
         scores = scores.float().mul_(scale)
@@ -56,36 +56,38 @@ def _probabilities(query: Tensor, key: Tensor, bias: Tensor | None, scale: float
 
 
 class _Attention(torch.autograd.Function):
-    """Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1), each step one kernel over some heads.
+    """Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1), tile by tile, with dropout of probabilities.
 
     Shapes: query, key, value (batch * heads, tokens, size); bias float32, (batch, 1, 1 or tokens, tokens), or None;
     keep bool, (batch * heads, tokens, tokens), or None.
     """
 
     @staticmethod
-    def forward(ctx, query, key, value, bias, keep, scale, kept_share):
-        ctx.scale, ctx.kept_share, probs = scale, kept_share, None
+    def forward(ctx, query, key, value, bias, keep, scale, keep_prob):
+        ctx.scale, ctx.keep_prob, probs = scale, keep_prob, None
         out = value.new_empty(len(query), query.shape[1], value.shape[2])
-        for part, own in _pieces(len(query), query.shape[1] * key.shape[1], bias):
-            probs = _probabilities(query[part], key[part], own, scale)
-            torch.bmm(drop(probs, None if keep is None else keep[part], kept_share), value[part], out=out[part])
+        for tile, tile_bias in _tiles(len(query), query.shape[1] * key.shape[1], bias):
+            probs = _probabilities(query[tile], key[tile], tile_bias, scale)
+            torch.bmm(drop(probs, None if keep is None else keep[tile], keep_prob), value[tile], out=out[tile])
         single = probs is not None and len(probs) == len(query)
         ctx.save_for_backward(query, key, value, bias, keep, probs if single else None)
         return out
 
     @staticmethod
     def backward(ctx, grad):
-        query, key, value, bias, keep, known = ctx.saved_tensors
-        grad, found = grad.contiguous(), [torch.empty_like(t) for t in (query, key, value)]
-        for part, own in _pieces(len(query), query.shape[1] * key.shape[1], bias):
-            probs = _probabilities(query[part], key[part], own, ctx.scale) if known is None else known
-            kept = None if keep is None else keep[part]
-            torch.bmm(drop(probs, kept, ctx.kept_share).transpose(1, 2), grad[part], out=found[2][part])
-            slopes = drop(torch.bmm(grad[part], value[part].transpose(1, 2)), kept, ctx.kept_share)
-            slopes = torch._softmax_backward_data(slopes, probs, -1, probs.dtype)
-            torch.bmm(slopes, key[part], out=found[0][part])
-            torch.bmm(slopes.transpose(1, 2), query[part], out=found[1][part])
-        return found[0].mul_(ctx.scale), found[1].mul_(ctx.scale), found[2], None, None, None, None
+        query, key, value, bias, keep, saved_probs = ctx.saved_tensors
+        grad, (d_query, d_key, d_value) = grad.contiguous(), [torch.empty_like(t) for t in (query, key, value)]
+        for tile, tile_bias in _tiles(len(query), query.shape[1] * key.shape[1], bias):
+            probs = saved_probs
+            if probs is None:
+                probs = _probabilities(query[tile], key[tile], tile_bias, ctx.scale)
+            tile_keep = None if keep is None else keep[tile]
+            torch.bmm(drop(probs, tile_keep, ctx.keep_prob).transpose(1, 2), grad[tile], out=d_value[tile])
+            d_scores = drop(torch.bmm(grad[tile], value[tile].transpose(1, 2)), tile_keep, ctx.keep_prob)
+            d_scores = torch._softmax_backward_data(d_scores, probs, -1, probs.dtype)
+            torch.bmm(d_scores, key[tile], out=d_query[tile])
+            torch.bmm(d_scores.transpose(1, 2), query[tile], out=d_key[tile])
+        return d_query.mul_(ctx.scale), d_key.mul_(ctx.scale), d_value, None, None, None, None
 
 
 def attention(
@@ -98,13 +100,13 @@ def attention(
     scaling: float | None = None,
     **kwargs,
 ) -> tuple[Tensor, None]:
-    """What a transformers encoder calls for its attention.
+    """Scaled dot-product attention with the signature that transformers calls.
 
     Args:
         module: the layer's attention; not used here.
         query, key, value: shape (batch, heads, tokens, size).
-        attention_mask: True where a token may be looked at, bool, (batch, 1, tokens, tokens); None for everywhere.
-        dropout: share of the probabilities that is dropped.
+        attention_mask: True where a token is attended to, bool, (batch, 1, tokens, tokens); None for everywhere.
+        dropout: probability with which an attention probability is dropped.
         scaling: factor of the scores; None for 1 / sqrt(size).
     Returns:
         Shape (batch, tokens, heads, size), and None in place of the probabilities.
@@ -118,9 +120,9 @@ def attention(
     # The lowest finite number: a padding token, before a window's reach of any other, must not become NaN.
     lowest = torch.finfo(torch.float32).min
     bias = None if attention_mask is None else torch.where(attention_mask, 0.0, lowest)
-    keep, kept_share = keep_mask((batch * heads, tokens, key.shape[2]), dropout) if dropout else (None, 1.0)
+    keep, keep_prob = keep_mask((batch * heads, tokens, key.shape[2]), dropout) if dropout else (None, 1.0)
     scale = size**-0.5 if scaling is None else scaling
-    out = _Attention.apply(*flat, bias, keep, scale, kept_share)
+    out = _Attention.apply(*flat, bias, keep, scale, keep_prob)
     return out.view(batch, heads, tokens, -1).transpose(1, 2), None
 
 
@@ -129,6 +131,6 @@ AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
 def use_attention(body: PreTrainedModel) -> None:
-    """Let a model that would use torch's attention use this one; others (eager, or with their own) stay as they are."""
+    """Set this implementation on a model that has torch's (sdpa); others (eager, or their own) stay as they are."""
     if body.config._attn_implementation == "sdpa":
         body.set_attn_implementation(NAME)

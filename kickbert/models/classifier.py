@@ -1,4 +1,4 @@
-"""An encoder and a head as one model, of which a frozen prefix runs without gradient, or not at all."""
+"""An encoder with a classification head, whose frozen prefix runs without gradient, or is read from a cache."""
 
 from collections.abc import Callable
 
@@ -11,17 +11,17 @@ from kickbert.text.tokenization import PAD
 
 
 class TextClassifier(nn.Module):
-    """An encoder and a head, as one model from `Tokens` to logits.
+    """An encoder with a classification head: token ids to logits.
 
-    The part below the lowest trainable group is run without gradient and without dropout: frozen means frozen. Which
-    part that is, is read off `requires_grad` whenever the model is set to training or evaluation.
+    The prefix below the lowest trainable group runs in evaluation mode and without gradient: frozen means frozen. Its
+    depth is read off `requires_grad` whenever the model is set to training or evaluation mode.
 
     Args:
         precision: "fp32", or "bf16" for autocast. It belongs to the model, and not to a training callback, so that
             training, validation, cached prefixes and prediction all compute alike.
 
     Attributes:
-        known_states: called with the token ids of a batch, it may give their states and the depth of these, or None.
+        known_states: returns the hidden states of a batch of token ids, if they are cached, and their depth; else None.
     """
 
     known_states: Callable[[Tensor], tuple[Tensor, int] | None] | None = None
@@ -32,7 +32,7 @@ class TextClassifier(nn.Module):
         self._depth = self.frozen_depth
 
     def __getstate__(self) -> dict:
-        # Whoever knows the states of a batch holds training data, which is no part of a saved model.
+        # What is cached is training data in another form, which is no part of a saved model.
         return {name: value for name, value in self.__dict__.items() if name != "known_states"}
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
@@ -41,12 +41,12 @@ class TextClassifier(nn.Module):
 
     @property
     def frozen_depth(self) -> int | None:
-        """Depth up to which nothing trains; None when the embeddings train."""
+        """Number of layers that are frozen together with the embeddings; None when the embeddings train."""
         training = [any(p.requires_grad for p in group) for group in self.encoder.groups().values()]
         return [*training, True].index(True) - 1 if not training[0] else None
 
     def train(self, mode: bool = True) -> "TextClassifier":
-        """Set training mode, of the trainable part only."""
+        """Set training mode, but for the frozen prefix, which stays in evaluation mode."""
         super().train(mode)
         self._depth = self.frozen_depth
         if mode and self._depth is not None:
@@ -59,11 +59,11 @@ class TextClassifier(nn.Module):
         """Logits.
 
         Args:
-            x: token ids, int64, shape (batch, tokens), -1 after a row's end; or (batch, windows, tokens), all -1 for a
-                window that a document has not: the pooled windows of a document are averaged.
-            hidden: the states of `depth` for these tokens, if they are known: shape (batch, tokens, width), or
-                (batch, width) if they are pooled already; for windows, those that there are, one after another.
-            depth: the depth of `hidden`.
+            x: token ids, int64, shape (batch, tokens), -1 for padding; or of documents in windows (batch, windows,
+                tokens), all -1 for windows of padding: the pooled windows of a document are averaged.
+            hidden: hidden states of these tokens at `depth`, if they are known: shape (batch, tokens, width), or
+                (batch, width) if they are pooled; of windows without those of padding, shape (all windows, ...).
+            depth: number of layers below `hidden`.
         Returns:
             float32, shape (batch, classes).
         """
@@ -92,10 +92,16 @@ class TextClassifier(nn.Module):
     def states(
         self, x: Tensor, depth: int, hidden: Tensor | None = None, start: int = 0, pooled: bool = False
     ) -> Tensor:
-        """What the frozen prefix of `depth` gives, from the tokens or from the states of a shallower depth `start`.
+        """Hidden states of `depth`, computed without gradient.
 
+        Args:
+            x: token ids, int64, shape (batch, tokens), -1 for padding.
+            depth: number of layers.
+            hidden: hidden states of a shallower depth to start from; None to start from the token ids.
+            start: depth of `hidden`.
+            pooled: whether to pool them.
         Returns:
-            Shape (batch, tokens, width), or (batch, width) if it is to be pooled.
+            Shape (batch, tokens, width), or (batch, width) if pooled.
         """
         x = x.as_subclass(Tensor)
         mask = x != PAD

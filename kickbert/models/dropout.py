@@ -1,17 +1,20 @@
-"""Dropout whose mask is cheap on a CPU: torch draws one number for each unit there, one after another."""
+"""Dropout with masks of random bytes: on a CPU torch draws a number for each unit, one after another, which is slow."""
 
 import torch
 from torch import Tensor, nn
 
 
 def keep_mask(shape: tuple[int, ...], p: float) -> tuple[Tensor, float]:
-    """Which units stay: a random byte decides, eight of them from one draw, so that `p` is rounded to a 256th.
+    """A dropout mask: a random byte decides of each unit, eight of them from one draw, so `p` is rounded to a 256th.
 
+    Args:
+        shape: of the mask.
+        p: probability with which a unit is dropped.
     Returns:
-        A mask, bool, of the given shape; and the share that stays on average, by which the rest is divided.
+        The mask, bool, True for units that are kept; and the probability of being kept, by which those are divided.
 
-    >>> keep, share = keep_mask((1000, 1000), 0.1)
-    >>> share, abs(keep.float().mean().item() - share) < 0.01
+    >>> keep, keep_prob = keep_mask((1000, 1000), 0.1)
+    >>> keep_prob, abs(keep.float().mean().item() - keep_prob) < 0.01
     (0.8984375, True)
     """
     size = torch.Size(shape).numel()
@@ -20,13 +23,13 @@ def keep_mask(shape: tuple[int, ...], p: float) -> tuple[Tensor, float]:
     return (words.view(torch.uint8)[:size] >= low).view(shape), 1 - low / 256
 
 
-def drop(x: Tensor, keep: Tensor | None, share: float) -> Tensor:
-    """x where the mask keeps it, scaled so that its mean stays; x itself when there is no mask."""
-    return x if keep is None else x.mul(keep).div_(share)
+def drop(x: Tensor, keep: Tensor | None, keep_prob: float) -> Tensor:
+    """Inverted dropout: x times the mask, divided by `keep_prob`; x itself when the mask is None."""
+    return x if keep is None else x.mul(keep).div_(keep_prob)
 
 
 class Dropout(nn.Dropout):
-    """`torch.nn.Dropout` (Srivastava et al. 2014) with a cheap mask on a CPU."""
+    """`torch.nn.Dropout` (Srivastava et al. 2014) with the mask of `keep_mask` on a CPU."""
 
     def forward(self, x: Tensor) -> Tensor:
         if x.device.type != "cpu" or not self.training or self.p == 0:
@@ -35,7 +38,7 @@ class Dropout(nn.Dropout):
 
 
 def use_dropout(module: nn.Module) -> None:
-    """Exchange every `torch.nn.Dropout` inside for a cheap one."""
+    """Replace every `torch.nn.Dropout` within a module by `Dropout`, in place."""
     for name, child in module.named_children():
         if type(child) is nn.Dropout:
             setattr(module, name, Dropout(child.p))

@@ -64,7 +64,7 @@ class _Given(nn.Module):
 
 
 class Encoder(nn.Module):
-    """An encoder body, its layers by name, and the running of a part of it.
+    """A transformer encoder of which the first or the last layers can be run alone, with its parameters in groups.
 
     Depth d counts layers: depth 0 is what the embeddings give to the first layer, depth `n_layers` is what the whole
     body returns. `suffix(prefix(ids, mask, d), mask, d) == forward(ids, mask)` at every depth, on all valid tokens.
@@ -90,8 +90,8 @@ class Encoder(nn.Module):
     @property
     def layers(self) -> list[nn.Module]:
         """The layers in the order in which they run."""
-        found = getattr(self.body.get_submodule(self._parent), self._name)
-        return list(found) if isinstance(found, nn.ModuleList) else [found]
+        layers = getattr(self.body.get_submodule(self._parent), self._name)
+        return list(layers) if isinstance(layers, nn.ModuleList) else [layers]
 
     @property
     def n_layers(self) -> int:
@@ -105,7 +105,7 @@ class Encoder(nn.Module):
 
     @property
     def max_length(self) -> int:
-        """Most tokens, special ones included, that the position table has room for."""
+        """Most tokens of a row, special ones included, that there are position embeddings for."""
         table = getattr(self.body.embeddings, "position_embeddings", None)
         if isinstance(table, nn.Embedding) and table.padding_idx is not None:
             return table.num_embeddings - table.padding_idx - 1  # RoBERTa counts positions from the padding index on
@@ -124,11 +124,11 @@ class Encoder(nn.Module):
         return {"embeddings": [p for p in self.body.parameters() if id(p) not in inside], **layers}
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Hidden states of the whole body.
+        """Last hidden states, of all layers.
 
         Args:
-            ids: token ids, int64, shape (batch, tokens); what stands at masked places does not matter.
-            mask: True at tokens, bool, shape (batch, tokens).
+            ids: token ids, int64, shape (batch, tokens); those of padding may be any.
+            mask: attention mask, True at tokens and False at padding, bool, shape (batch, tokens).
         Returns:
             Shape (batch, tokens, width).
         """
@@ -165,7 +165,7 @@ class Encoder(nn.Module):
         return self._until(depth, lambda: self(ids, mask), ids.shape[1])
 
     def between(self, hidden: Tensor, mask: Tensor, depth: int, stop: int) -> Tensor:
-        """The hidden states of depth `stop`, computed from those of `depth`, both of shape (batch, tokens, width)."""
+        """Hidden states of depth `stop`, computed from those of `depth`, both of shape (batch, tokens, width)."""
         self._check(depth)
         self._check(stop)
         if depth >= stop:
@@ -178,11 +178,11 @@ class Encoder(nn.Module):
         return self._until(stop, run, mask.shape[1])
 
     def suffix(self, hidden: Tensor, mask: Tensor, depth: int) -> Tensor:
-        """What `forward` returns, computed from the hidden states of `depth`."""
+        """Last hidden states, as `forward` returns them, computed from the hidden states of `depth`."""
         return self.between(hidden, mask, depth, self.n_layers)
 
     def _until(self, depth: int, run: Callable[[], Tensor], tokens: int) -> Tensor:
-        """What the layer after `depth` receives while `run` runs; at the last depth, what it returns."""
+        """The input of the layer after `depth` in the forward that `run` runs; at the last depth its result."""
         if depth == self.n_layers:
             return run()
 
@@ -226,11 +226,11 @@ class Encoder(nn.Module):
 
 
 def load_encoder(model: str | Path = "roberta-base", dropout: float = 0.0) -> Encoder:
-    """Load pretrained weights and wrap them.
+    """Load a pretrained encoder.
 
     Args:
         model: hub id, folder written by `save_pretrained`, or "minilm".
-        dropout: share of units that the encoder's layers drop in training, wherever the architecture does.
+        dropout: probability with which the encoder's layers drop units in training, wherever the architecture does.
     Raises:
         ValueError: the model cannot be found, lacks weights, is of no supported architecture; or dropout is no share.
     """

@@ -1,4 +1,4 @@
-"""Hidden states to logits: pooling, dropout, linear. `TextClassifier` is an encoder and a head."""
+"""Classification heads: hidden states → pooling → dropout → linear → logits."""
 
 import torch
 from torch import Tensor, nn
@@ -39,19 +39,19 @@ ACTIVATIONS = {"relu": F.relu, "tanh": torch.tanh, "gelu": F.gelu}
 
 
 class Corn(nn.Module):
-    """CORN (Shi, Cao and Raschka 2021, section 3.3): K - 1 answers to "is it above this rank, if it reaches it?".
+    """CORN's link function (Shi, Cao and Raschka 2021, section 3.3): K - 1 conditional logits to K log-probabilities.
 
-    It gives the log-probabilities of the K ranks, so cross entropy of them is CORN's loss, and everything that takes
-    logits of classes takes these.
+    Logit k is of "above rank k, given that it is at least k". Cross entropy of the log-probabilities is CORN's loss;
+    everywhere else they take the place of the logits of classes.
 
     >>> Corn()(torch.zeros(1, 2)).exp()
     tensor([[0.5000, 0.2500, 0.2500]])
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        above = F.logsigmoid(x).cumsum(-1)
-        here = F.logsigmoid(-x)
-        return torch.cat([here[..., :1], above[..., :-1] + here[..., 1:], above[..., -1:]], -1)
+        log_above = F.logsigmoid(x).cumsum(-1)
+        log_stop = F.logsigmoid(-x)
+        return torch.cat([log_stop[..., :1], log_above[..., :-1] + log_stop[..., 1:], log_above[..., -1:]], -1)
 
 
 class Head(nn.Module):

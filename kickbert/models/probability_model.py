@@ -1,4 +1,4 @@
-"""Token ids to probabilities in one module: what is exported, and what predicts with torch."""
+"""Token ids to calibrated probabilities in one module: what is exported, and what predicts with torch."""
 
 import torch
 from torch import Tensor, nn
@@ -8,12 +8,12 @@ from kickbert.targets.kinds import MULTI, REGRESSION
 
 
 class ProbabilityModel(nn.Module):
-    """Encoder, pooling, head, and what makes probabilities of its outputs.
+    """A classifier with temperature scaling (Guo et al. 2017) and softmax, or sigmoid for several labels, on top.
 
     Args:
         model: encoder and head.
         task: of the target.
-        temperature: that outputs are divided by.
+        temperature: by which logits are divided.
     """
 
     def __init__(self, model: TextClassifier, task: str, temperature: float = 1.0):
@@ -21,12 +21,13 @@ class ProbabilityModel(nn.Module):
         self.encoder, self.head, self.task, self.temperature = model.encoder, model.head, task, temperature
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, document_weights: Tensor | None = None) -> Tensor:
-        """Probabilities, or standardised numbers.
+        """Probabilities of classes; for regression the standardised number.
 
         Args:
             input_ids: int64, shape (rows, tokens).
-            attention_mask: 1 at tokens, int64, shape (rows, tokens).
-            document_weights: of documents with windows: how much of each document each row is, shape (documents, rows).
+            attention_mask: 1 at tokens, 0 at padding, int64, shape (rows, tokens).
+            document_weights: for documents in windows, the weight of each row (window) in the mean of each document,
+                float32, shape (documents, rows); None where each row is a document.
         Returns:
             float32, shape (rows, classes), or (documents, classes).
         """
@@ -40,7 +41,7 @@ class ProbabilityModel(nn.Module):
 
 
 def example_input(windows: bool) -> tuple[Tensor, ...]:
-    """A small input of the right shapes, for tracing."""
+    """Example inputs of `ProbabilityModel`, for tracing: three rows, and with windows two documents of them."""
     ids = torch.arange(24).reshape(3, 8) + 10
     mask = torch.ones_like(ids)
     mask[1, 5:] = 0

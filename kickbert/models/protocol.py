@@ -1,4 +1,4 @@
-"""What a learner and a predictor have in common, so that nothing that takes a model asks which of the two it is."""
+"""The protocol that a learner and a predictor both satisfy: what takes a model need not ask which of the two it is."""
 
 from typing import Any, Protocol
 

@@ -43,13 +43,13 @@ class PredictingLearner(LeanLearner):
         """Texts, cleaned and with their columns joined, and which rows have none (bool, shape (n,))."""
         return self.dls.read(items)
 
-    def predict_proba(self, items: Any) -> np.ndarray:
+    def predict_proba(self, texts: Any) -> np.ndarray:
         """Probabilities, float32, shape (n, classes); of a number, standardised, shape (n, 1).
 
         Args:
-            items: a DataFrame with the text columns, or strings, tuples (a text for each column) or dicts.
+            texts: a DataFrame with the text columns, or strings, tuples (a text for each column) or dicts.
         """
-        return self.get_preds(dl=self.dls.test_dl(items))[0].numpy()
+        return self.get_preds(dl=self.dls.test_dl(texts))[0].numpy()
 
     def decide(self, probs: np.ndarray) -> np.ndarray:
         """Decisions by probabilities, as the loss makes them: class numbers, or zeros and ones of several labels."""

@@ -98,3 +98,24 @@ def test_only_missing_rows_are_computed(make, reviews, stores, monkeypatch):
     plain = make(reviews, cache=False)
     plain.fit_gradual(PHASES)
     assert torch.allclose(losses(plain), losses(learn), atol=1e-5)  # two segments are read as one
+
+
+def test_equal_rows_are_computed_once_and_only_what_is_missing(stores, monkeypatch):
+    model = TextClassifier(random_encoder("bert"), Head(32, 3, "attention")).eval()
+    rows = Packed.of([np.array(ids, dtype=np.int32) for ids in ([5, 6, 7], [8, 9], [5, 6, 7])])
+    more = Packed.of([np.array(ids, dtype=np.int32) for ids in ([8, 9], [10] * 4)])
+    keys = prefix_keys(model, 2)
+    build(model, [rows], 2, keys, stores)
+    build(model, [rows, more], 2, keys, stores)
+    store = stores.by_key[keys[2]]
+    assert [len(segment) for segment in store.segments] == [5, 4] and len(store.places) == 3
+    build(model, [rows, more], 2, keys, stores)
+    assert len(store.segments) == 2
+
+
+def test_without_room_a_line_is_printed_and_nothing_kept(capsys):
+    model, cache = TextClassifier(random_encoder("bert"), Head(32, 3)).eval(), Cache(memory=0, disk=0)
+    rows = Packed.of([np.array([5, 6, 7], dtype=np.int32)])
+    build(model, [rows], 1, prefix_keys(model, 1), cache)
+    assert "not at depth 1, the frozen part is computed each time" in capsys.readouterr().out
+    assert cache.used("memory") == 0 and not any(store.segments for store in cache.by_key.values())

@@ -27,3 +27,21 @@ def test_rows_come_back_whatever_segment_they_are_in(segments):
     for row, i in zip(out, [4, 0, 3], strict=True):
         assert row[: lengths[i], 0].tolist() == pytest.approx([i + 0.01 * j for j in range(lengths[i])])
     assert isinstance(view, View) and view.store.read == 9
+
+
+def test_a_row_that_is_not_there_is_no_view():
+    with pytest.raises(KeyError):
+        filled([3, 1]).view([bytes([0]), b"another"])
+
+
+def test_what_is_held_is_counted_by_place():
+    store = filled([3, 1, 5], segments=2)
+    store.where[1] = "file"
+    assert store.tokens == 9 and store.nbytes() == 9 * 4
+    assert (store.nbytes("memory"), store.nbytes("file"), store.nbytes("gpu")) == (8 * 4, 4, 0)
+
+
+def test_equal_rows_share_their_states():
+    store = filled([3, 1])
+    out = store.view([bytes([1]), bytes([0]), bytes([1])]).gather([0, 2])
+    assert torch.equal(out[0], out[1]) and out.shape == (2, 1, 1)

@@ -105,11 +105,12 @@ def test_a_folder_keeps_stores_between_processes(make, reviews, tmp_path, monkey
     assert np.allclose(again["train_loss"], first["train_loss"], atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["states", "index"])
 @pytest.mark.parametrize("damage", ["cut short", "gone"])
-def test_a_damaged_file_is_computed_again(make, reviews, tmp_path, damage):
+def test_a_damaged_file_is_computed_again(make, reviews, tmp_path, damage, kind):
     folder = tmp_path / "kept"
     first = make(reviews, cache=Cache(folder=folder)).fit_gradual(PHASES)
-    for file in folder.glob("*.states"):
+    for file in folder.glob(f"*.{kind}"):
         file.unlink() if damage == "gone" else os.truncate(file, 100)
     learn = make(reviews, cache=Cache(folder=folder))
     assert learn.fit_gradual(PHASES).drop(columns="seconds").equals(first.drop(columns="seconds"))

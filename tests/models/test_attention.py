@@ -80,7 +80,7 @@ def test_architectures_train_through_it_in_bf16(kind, monkeypatch):
 
 @pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize("cached", [1, 49, 100, 220])  # a head, two, the heads of two rows, of more than two
-def test_in_pieces_it_is_the_same(masked, cached, monkeypatch):
+def test_in_tiles_it_is_the_same(masked, cached, monkeypatch):
     inputs = states()
     flat, mask = [t.reshape(6, 7, 4) for t in inputs], padding()
     bias = torch.where(mask, 0.0, torch.finfo(torch.float32).min) if masked else None
@@ -93,16 +93,16 @@ def test_in_pieces_it_is_the_same(masked, cached, monkeypatch):
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*found, strict=True))
 
 
-def test_pieces_hold_every_head_once(monkeypatch):
+def test_tiles_hold_every_head_once(monkeypatch):
     bias = torch.arange(5.0)[:, None, None, None].expand(5, 1, 7, 7)
     for limit in (1, 49, 100, 150, 400, 10**6):
         monkeypatch.setattr(attention, "CACHED", limit)
         heads = []
-        for part, own in attention._pieces(15, 49, bias):
+        for part, own in attention._tiles(15, 49, bias):
             inside, rows = range(15)[part], own[:, 0, 0, 0].tolist()
             heads += zip(inside, [row for row in rows for _ in range(len(inside) // len(rows))], strict=True)
         assert heads == [(head, head // 3) for head in range(15)]
-        assert [h for part, _ in attention._pieces(15, 49, None) for h in range(15)[part]] == list(range(15))
+        assert [h for part, _ in attention._tiles(15, 49, None) for h in range(15)[part]] == list(range(15))
 
 
 def test_a_row_that_may_look_nowhere_is_not_nan():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from kickbert.models.head import POOLINGS, Head
+from kickbert.models.head import ACTIVATIONS, POOLINGS, Corn, Head
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
@@ -30,3 +30,21 @@ def test_poolings_give_what_their_names_say():
 def test_bad_heads(bad):
     with pytest.raises(ValueError, match="is not"):
         Head(8, 2, **bad)
+
+
+def test_corn_gives_the_probabilities_of_ranks():
+    logits = torch.tensor([[0.5, -1.0, 2.0]])
+    above = logits.sigmoid()[0]
+    reached = torch.cat([torch.ones(1), above.cumprod(0)])
+    expected = torch.cat([reached[:-1] * (1 - above), reached[-1:]])
+    assert torch.allclose(Corn()(logits).exp()[0], expected) and expected.sum().item() == pytest.approx(1)
+    assert Head(8, 4, ordinal=True).classifier.out_features == 3
+
+
+def test_two_layers_have_the_activation_between_them():
+    hidden, mask = torch.randn(2, 5, 8), torch.ones(2, 5, dtype=torch.bool)
+    outputs = []
+    for activation in ACTIVATIONS:
+        torch.manual_seed(0)
+        outputs.append(Head(8, 4, layers=2, activation=activation).eval()(hidden, mask))
+    assert not torch.equal(outputs[0], outputs[1]) and not torch.equal(outputs[1], outputs[2])
