@@ -1,16 +1,12 @@
 """Names of a package that are imported when they are first used, and old names that say where they went."""
 
 import importlib
-import importlib.abc
-import importlib.util
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
-
-from kickbert.utils.moved import ALIASES, MODULES, NAMES
 
 
 def attach(
@@ -48,6 +44,7 @@ def import_quietly(module: str) -> ModuleType:
 def _unknown(package: str, name: str, known: list[str]) -> str:
     """The message of an AttributeError: the new place of an old name, the nearest name, or all names."""
     from kickbert.utils.messages import nearest
+    from kickbert.utils.moved import NAMES
 
     message = f"module {package!r} has no attribute {name!r}"
     if f"{package}.{name}" in NAMES:
@@ -55,7 +52,7 @@ def _unknown(package: str, name: str, known: list[str]) -> str:
     return f"{message}{nearest(name, known) or f'; it has {sorted(known)}'}"
 
 
-class MovedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class MovedModules:
     """Import hook for modules that moved: importing one fails in one line, which names its new place.
 
     What files outside may name for ever (`ALIASES`: MLflow's registry keeps the name of the module that loads a model)
@@ -70,6 +67,10 @@ class MovedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         Raises:
             ModuleNotFoundError: a module that moved.
         """
+        if not name.startswith("kickbert."):
+            return None
+        from kickbert.utils.moved import ALIASES, MODULES  # here, for `import kickbert` is to cost nothing
+
         if name in ALIASES:
             return ModuleSpec(name, self)
         if name in MODULES:
@@ -78,6 +79,8 @@ class MovedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Make a module that looks its names up in the one that it stands for."""
+        from kickbert.utils.moved import ALIASES
+
         module, real = ModuleType(spec.name), import_quietly(ALIASES[spec.name])
         module.__getattr__ = lambda name: getattr(real, name)
         return module
