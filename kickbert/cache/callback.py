@@ -22,6 +22,7 @@ from kickbert.cache.states import View
 from kickbert.cache.storage import SHARED, Cache
 from kickbert.data.bucketing import BucketDL, Packed
 from kickbert.models.classifier import TextClassifier
+from kickbert.utils.hashing import Unidentifiable
 
 
 class PrefixCache(Callback):
@@ -78,20 +79,20 @@ class PrefixCache(Callback):
             self._print_once("training texts change from epoch to epoch")
         parts = [dl.rows[0] for dl in loaders if not dl.varies]
         self._trained.update(parts)
-        if (depth := self._changed_depth()) is None:
+        if (keys := self._changed_keys()) is None:
             return
-        keys = prefix_keys(self.model, depth)
+        depth = len(keys) - 1
         # Shallow to deep: each is the start of the next, and all together cost one pass.
         wanted = sorted({depth, *(d for d in self.ahead if d <= depth)})
         for d in wanted:
             build(self.model, parts, d, keys, self.storage, {store_name(self.model, w, keys)[0] for w in wanted})
-        self._look_up(depth, parts, keys)
+        self._look_up(parts, keys)
 
     def before_validate(self):
         rows = self.dl.rows[0] if isinstance(self.dl, BucketDL) else None
         # The weights may have changed since the last fit, or since this epoch's training.
-        if rows in self._trained and (depth := self._changed_depth()) is not None:
-            self._look_up(depth, [rows], prefix_keys(self.model, depth))
+        if rows in self._trained and (keys := self._changed_keys()) is not None:
+            self._look_up([rows], keys)
             self._snapshot = None  # if training goes on, its rows are to be looked up again
 
     def before_batch(self):
@@ -120,23 +121,27 @@ class PrefixCache(Callback):
             self._printed.add(reason)
             print(f"cache: the frozen part is computed each time, for {reason}")
 
-    def _changed_depth(self) -> int | None:
-        """The depth whose states are to be looked up; None if there is none, or if the views are up to date."""
+    def _changed_keys(self) -> list[str] | None:
+        """Keys of the prefixes up to the frozen depth; None where nothing is cached, or nothing has changed."""
         depth = self.model.frozen_depth if isinstance(self.model, TextClassifier) else None
         modules = prefix_modules(self.model, depth) if depth else []  # embeddings alone are quicker than a store
         reason = hindrance(modules) if modules else None
-        if reason is not None:
-            self._print_once(reason)
-        cacheable = bool(modules) and reason is None
-        if cacheable and self._snapshot is not None and self._snapshot.holds(self.model.precision, modules):
+        if reason is None and self._snapshot is not None and self._snapshot.holds(self.model.precision, modules):
             return None
         self._views.clear()
         self._hooks = prefix_hooks(modules)
+        cacheable = bool(modules) and reason is None
         self._snapshot = Snapshot(self.model.precision, modules) if cacheable else None
-        return depth if cacheable else None
+        try:
+            keys = prefix_keys(self.model, depth) if cacheable else None
+        except Unidentifiable as err:
+            keys, reason = None, str(err)
+        if reason is not None:
+            self._print_once(reason)
+        return keys
 
-    def _look_up(self, depth: int, parts: list[Packed], keys: list[str]) -> None:
-        store = self.storage.find(store_name(self.model, depth, keys)[0])
+    def _look_up(self, parts: list[Packed], keys: list[str]) -> None:
+        store = self.storage.find(store_name(self.model, len(keys) - 1, keys)[0])
         for rows in parts:
             if store is not None and all(k in store.places for k in rows.keys):
                 self._views[rows] = store.view(rows.keys)

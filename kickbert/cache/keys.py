@@ -2,25 +2,19 @@
 
 import hashlib
 import operator
-import sys
-from collections.abc import Callable, Iterable
-from functools import lru_cache
+from collections.abc import Iterable
 from itertools import chain
-from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
-from uuid import uuid4
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
 from kickbert.models.classifier import TextClassifier
-from kickbert.utils.hashing import digest, feed
+from kickbert.utils.hashing import feed, fingerprint
 
-OWN = frozenset(vars(nn.Module()))  # attributes of every module; what of them matters is looked at by itself
-SIMPLE = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
-CODE = (FunctionType, BuiltinFunctionType, MethodType, type)
-PACKAGES = ("builtins", "kickbert", "torch", "transformers")  # whose code is the same as long as the process runs
+# Attributes that are no settings: those of every module, the configuration, which is in the key once, and a path.
+OTHER = frozenset(vars(nn.Module())) | {"config", "name_or_path"}
 WHOLE = 2**17  # weights of a prefix that are all compared in each epoch; of a larger one
 SAMPLE = 64  # of each tensor
 
@@ -30,12 +24,14 @@ def prefix_keys(model: TextClassifier, upto: int) -> list[str]:
 
     Returns:
         `upto + 1` keys, 32 hex digits each.
+    Raises:
+        Unidentifiable: a setting of a module cannot be compared with that of another process.
     """
     config = model.encoder.body.config
     state = hashlib.sha256(f"{config.to_json_string()}{config._attn_implementation}{model.precision}".encode())
     keys = []
     for modules in model.encoder.modules_by_group()[: upto + 1]:
-        state.update(repr([_description(module) for module in modules]).encode())
+        state.update(fingerprint(*map(_settings, modules)).encode())
         feed(state, _tensors(modules))
         keys.append(state.hexdigest()[:32])
     return keys
@@ -107,35 +103,7 @@ def _tensors(modules: Iterable[nn.Module]) -> Iterable[Tensor]:
             yield from (t for t in tensors.values() if t is not None)
 
 
-def _description(module: nn.Module) -> tuple:
-    """A module's class and settings, without its parameters, buffers and parts."""
-    settings = [(name, _value(value)) for name, value in vars(module).items() if name not in OWN]
-    return _name(type(module)), module.extra_repr(), settings
-
-
-def _value(value: Any) -> Any:
-    """A setting as something that compares, and prints alike in every process."""
-    if isinstance(value, SIMPLE):
-        return value
-    if isinstance(value, Tensor):
-        return digest([value])
-    if isinstance(value, (list, tuple)):
-        return tuple(map(_value, value))
-    if isinstance(value, (set, frozenset)):
-        return sorted(map(repr, map(_value, value)))  # the order of a set of strings differs between processes
-    if isinstance(value, dict):
-        return [(_value(k), _value(v)) for k, v in value.items()]
-    return _name(value if isinstance(value, CODE) else type(value))
-
-
-@lru_cache(1024)
-def _name(code: Callable) -> str:
-    """Where a function or class of a package is to be found; of all else a name that no other has.
-
-    Code of one's own (a lambda, a class of a notebook) may become another under the same name.
-    """
-    module, name = getattr(code, "__module__", None) or "", code.__qualname__
-    at: Any = sys.modules.get(module)
-    for part in name.split("."):
-        at = getattr(at, part, None)
-    return f"{module}.{name}" if at is code and module.partition(".")[0] in PACKAGES else uuid4().hex
+def _settings(module: nn.Module) -> tuple:
+    """A module's class and attributes, without its parameters, buffers and submodules."""
+    attributes = {name: value for name, value in vars(module).items() if name not in OTHER}
+    return type(module), module.extra_repr(), attributes

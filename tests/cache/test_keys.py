@@ -1,5 +1,8 @@
 """What changes the states of the frozen part, beside weights and rows, is in their key, or switches the cache off."""
 
+import shutil
+import threading
+
 import pytest
 import torch
 from cached import both, counted, losses
@@ -9,9 +12,9 @@ from torch import nn
 from transformers import AutoConfig, AutoModel
 
 from kickbert import Cache
-from kickbert.cache.keys import Snapshot, _value, hindrance, prefix_keys, prefix_modules
+from kickbert.cache.keys import Snapshot, hindrance, prefix_keys, prefix_modules
 from kickbert.models.classifier import TextClassifier
-from kickbert.models.encoder import LAYERS, Encoder
+from kickbert.models.encoder import LAYERS, Encoder, load_encoder
 from kickbert.models.head import Head
 
 
@@ -46,14 +49,6 @@ def test_a_forward_changes_no_key(kind):
         model.encoder.prefix(ids, mask, 1)
     assert prefix_keys(model, depth) == keys and snapshot.holds("fp32", modules)
     assert hindrance(modules) is None
-
-
-def test_settings_are_written_alike_in_every_process():
-    up, down = set(range(0, 9, 8)), set(range(8, -1, -8))
-    assert list(up) != list(down) and _value(up) == _value(down)  # a set of strings differs in order between processes
-    assert _value(nn.Linear) == "torch.nn.modules.linear.Linear"
-    assert _value(torch.nn.functional.gelu) == "torch._C._nn.gelu"
-    assert _value({"a": [1, None]}) == [("a", (1, None))] and _value(torch.ones(2)) == _value(torch.ones(2))
 
 
 class Own(nn.Module):
@@ -187,6 +182,35 @@ def test_what_may_differ_from_step_to_step_is_not_kept(make, reviews, name, caps
     assert torch.equal(plain, cached)
     assert learn.cache.info().empty
     assert capsys.readouterr().out.count("the frozen part is computed each time, for its") == 1
+
+
+def test_a_setting_that_cannot_be_compared_keeps_a_prefix_from_being_cached(make, reviews, capsys):
+    learn = make(reviews, cache=Cache())
+    learn.model.encoder.layers[0].lock = threading.Lock()
+    learn.freeze()
+    learn.fit(2, 1e-3)
+    line = "the frozen part is computed each time, for the lock may differ in another process"
+    assert capsys.readouterr().out.count(line) == 1 and learn.cache.info().empty
+
+
+def test_a_hook_that_goes_within_a_fit_is_no_hindrance_from_then_on(make, reviews, monkeypatch):
+    class Leaves(Callback):
+        def before_epoch(self):
+            if self.epoch == 1:
+                handle.remove()
+
+    learn = make(reviews, cache=Cache())
+    handle = learn.model.encoder.layers[0].register_forward_hook(noise)
+    rows = counted(monkeypatch, learn, 0)
+    learn.freeze()
+    learn.fit(4, 1e-3, cbs=Leaves())
+    assert sum(rows) == 2 * len(reviews)  # the first epoch, and the states of the others
+
+
+def test_the_path_of_a_model_is_not_in_its_keys(tiny, tmp_path):
+    copy = shutil.copytree(tiny, tmp_path / "copy")
+    first, second = (TextClassifier(load_encoder(folder), Head(32, 2)) for folder in (tiny, copy))
+    assert prefix_keys(first, 2) == prefix_keys(second, 2)
 
 
 def test_a_hook_of_one_learner_spoils_no_states_of_another(make, reviews):
