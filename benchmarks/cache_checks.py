@@ -1,6 +1,6 @@
 """What the cache's checks cost: epochs of the head on pooled states, with the checks and without them.
 
-    python benchmarks/cache_checks.py
+    python benchmarks/cache_checks.py              # two to four minutes
 
 With: each batch's token ids are compared with those of its rows and, before training and before validation, the frozen
 part with what it was. Without: states are read by row number, and torch's version counters are all that is compared.
@@ -19,7 +19,7 @@ from fastai.callback.core import Callback
 from kickbert import Cache, learner_from_df
 from kickbert.cache import callback
 
-ROUNDS = 30
+ROUNDS = 120
 DATA = Path(__file__).resolve().parents[1] / "data" / "tweets_sample.csv"
 
 

@@ -16,7 +16,7 @@ from kickbert.utils.hashing import feed, fingerprint
 # Attributes that are no settings: those of every module, the configuration, which is in the key once, and a path.
 OTHER = frozenset(vars(nn.Module())) | {"config", "name_or_path"}
 WHOLE = 2**17  # weights of a prefix that are all compared in each epoch; of a larger one
-SAMPLE = 64  # of each tensor
+SAMPLE = 16  # of each tensor
 
 
 def prefix_keys(model: TextClassifier, upto: int) -> list[str]:

@@ -5,7 +5,7 @@ receives its input. The suffix is the model's own forward with its embeddings re
 of layers cut, so that masks, relative positions and rotary tables are made by the model itself.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -113,9 +113,7 @@ class Encoder(nn.Module):
 
     def modules_by_group(self) -> list[list[nn.Module]]:
         """Modules in the order of `groups`: those in no layer, this one among them, then those of each layer."""
-        layers = [list(layer.modules()) for layer in self.layers]
-        inside = {id(module) for group in layers for module in group}
-        return [[module for module in self.modules() if id(module) not in inside], *layers]
+        return [_modules(self, self.layers), *map(_modules, self.layers)]
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameters by group: `embeddings` (all that is in no layer), then one per layer; each parameter once."""
@@ -223,6 +221,14 @@ class Encoder(nn.Module):
         finally:
             for module, name, old in kept:
                 setattr(module, name, old)
+
+
+def _modules(root: nn.Module, without: Sequence[nn.Module] = ()) -> list[nn.Module]:
+    """A module and all within it, but not those within the modules of `without`; quicker than torch's generators."""
+    left_out, modules = {id(None), *map(id, without)}, [root]
+    for module in modules:  # which grows meanwhile
+        modules += [child for child in module._modules.values() if id(child) not in left_out]
+    return modules
 
 
 def load_encoder(model: str | Path = "roberta-base", dropout: float = 0.0) -> Encoder:

@@ -63,6 +63,16 @@ def test_each_parameter_is_in_one_group(kind):
     assert all(groups.values())
 
 
+@pytest.mark.parametrize("kind", LAYERS)
+def test_each_module_is_in_one_group_with_its_parameters(kind):
+    encoder = random_encoder(kind)
+    groups = encoder.modules_by_group()
+    assert sorted(id(m) for group in groups for m in group) == sorted(map(id, encoder.modules()))
+    for modules, parameters in zip(groups, encoder.groups().values(), strict=True):
+        within = [p for module in modules for p in module.parameters(recurse=False)]
+        assert {id(p) for p in within} == {id(p) for p in parameters}
+
+
 def test_albert_is_a_single_body_group():
     assert list(random_encoder("albert").groups()) == ["embeddings", "layer 1"]
 
