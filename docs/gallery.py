@@ -1,4 +1,4 @@
-"""The pictures of the README's gallery.
+"""The pictures of the guide's gallery.
 
     python docs/gallery.py            # five minutes on two cores; KICKBERT_DATA names the folder of the data sets
 

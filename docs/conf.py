@@ -1,0 +1,55 @@
+"""Configuration of the guide: `make -C docs html` builds it without network and runs every code cell on it."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import kickbert
+
+HERE = Path(__file__).parent
+
+project = "kickbert"
+version = release = kickbert.__version__
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+exclude_patterns = ["_build", "startup"]
+root_doc = "index"
+default_role = "code"  # docstrings write `name` as Markdown does
+templates_path: list[str] = []
+
+html_theme = "pydata_sphinx_theme"
+html_title = "kickbert"
+html_theme_options = {"show_prev_next": True, "navigation_with_keys": False, "secondary_sidebar_items": ["page-toc"]}
+html_show_sourcelink = False
+html_copy_source = False
+
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 4
+suppress_warnings = ["myst.xref_missing"]  # files outside the guide; make_check.py looks at all links
+
+nb_execution_mode = "force"  # what stands on a page is what this version printed
+nb_execution_in_temp = True
+nb_execution_timeout = 240  # seconds a cell
+nb_execution_raise_on_error = True
+nb_merge_streams = True
+
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 100
+napoleon_use_param = False  # one line of Args may name several arguments
+napoleon_use_rtype = False
+
+# The kernels start in an empty folder: IPython's startup file links the samples there as `data`.
+kernels = tempfile.mkdtemp(prefix="kickbert-guide-")
+profile = Path(kernels) / "profile_default" / "startup"
+profile.mkdir(parents=True)
+(profile / "kernel.py").write_text((HERE / "startup" / "kernel.py").read_text(encoding="utf-8"), encoding="utf-8")
+os.environ |= {
+    "IPYTHONDIR": kernels,
+    "KICKBERT_SAMPLES": str(HERE.parent / "data"),
+    "HF_HUB_OFFLINE": "1",
+    "TQDM_DISABLE": "1",
+    "COLUMNS": "110",  # of the command line's tables
+    "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+}
