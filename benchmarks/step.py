@@ -22,12 +22,13 @@ from common.record import RECORDS, alone, once, runs
 from common.sets import joined, load
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from kickbert.data.bucketing import Packed, bucketed
+from kickbert.data.bucketing import Packed
 from kickbert.data.transforms import TextTokenizer
 from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import load_encoder
 from kickbert.models.head import Head
 from kickbert.text.tokenization import PAD
+from kickbert.utils.batching import bucketed
 
 RUNS = RECORDS / "step.jsonl"
 DEPTH = 2

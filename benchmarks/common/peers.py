@@ -45,10 +45,10 @@ class Encoded(torch.utils.data.Dataset):
         return self.rows[i]
 
 
-def _arguments(tuned: bool, bs: int, **kwargs):
+def _arguments(tuned: bool, bs: int, bf16: bool = True, **kwargs):
     from transformers import TrainingArguments
 
-    better = {"bf16": True, "train_sampling_strategy": "group_by_length"} if tuned else {}
+    better = {"bf16": bf16, "train_sampling_strategy": "group_by_length"} if tuned else {}
     return TrainingArguments(
         per_device_train_batch_size=bs,
         per_device_eval_batch_size=64,
@@ -67,13 +67,14 @@ def bert_logits(model: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
     return model(input_ids=x.clamp(min=0), attention_mask=(x != PAD).long()).logits
 
 
-def trainer_of(folder, train: tuple, scratch: str, *, lr=5e-5, epochs=3, bs=32, seed=0, tuned=True):
+def trainer_of(folder, train: tuple, scratch: str, *, lr=5e-5, epochs=3, bs=32, seed=0, tuned=True, bf16=True):
     """Hugging Face's Trainer on `AutoModelForSequenceClassification`, every weight training, and its tokenizer.
 
     Args:
         folder: of the encoder.
         train: texts and class numbers.
         tuned: bf16 and batches grouped by length; else the documented defaults.
+        bf16: False for fp32, where it is emulated.
     """
     from transformers import (
         AutoModelForSequenceClassification,
@@ -86,7 +87,8 @@ def trainer_of(folder, train: tuple, scratch: str, *, lr=5e-5, epochs=3, bs=32, 
     set_seed(seed)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=len(set(train[1])))
-    arguments = _arguments(tuned, output_dir=scratch, num_train_epochs=epochs, learning_rate=lr, seed=seed, bs=bs)
+    run = {"output_dir": scratch, "num_train_epochs": epochs, "learning_rate": lr, "seed": seed}
+    arguments = _arguments(tuned, bs, bf16, **run)
     rows = Encoded(tokenizer, *train)
     return Trainer(model, arguments, train_dataset=rows, data_collator=DataCollatorWithPadding(tokenizer)), tokenizer
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-RECORDS = Path(__file__).resolve().parents[1] / "runs"
+# Where runs are recorded; those of another machine belong elsewhere.
+RECORDS = Path(os.environ.get("KICKBERT_RUNS", Path(__file__).resolve().parents[1] / "runs"))
 
 # Of each part of a benchmark what it is run with, and the function that measures it with a seed.
 Parts = dict[str, list[tuple[dict, Callable[..., dict]]]]
@@ -26,6 +27,7 @@ def once(file: Path, work: Callable[[], dict], **name: str | int | float) -> dic
         if name.items() <= row.items():
             return row
     row = name | work()
+    file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a", encoding="utf-8") as out:
         out.write(json.dumps(row) + "\n")
     print(json.dumps(row), flush=True)

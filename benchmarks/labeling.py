@@ -1,0 +1,227 @@
+"""Labels until the accuracy that all labels give is nearly reached, and the time of a round on a large pool.
+
+    python benchmarks/labeling.py --seeds 4              # all parts; minilm
+    python benchmarks/labeling.py --part round --seeds 1
+
+"labels": the head on sentence embeddings is fitted after each batch (10 labels, or a tenth of those that there are) and
+judged on test rows, until it has 95 % of its accuracy with all labels. The pool is asked by strategy; "random" begins
+with random rows, the others with one row of each of 20 clusters.
+
+small-text (`--strategies small-text`, 1.4 or later) runs beside it with the same encoder and head.
+
+"round": seconds to fit, to score a pool of 20,000 rows and to choose among it after 500 labels; and how long the page
+waits for its next text meanwhile: a label kept on disk and three texts leased, 200 times.
+
+"kills": 200 labels over HTTP to `kickbert label`, which is killed (SIGKILL) three times while it keeps one.
+"""
+
+import argparse
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+from common.record import RECORDS, measure
+from common.sets import load
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import normalize
+
+from kickbert.cache.embeddings import embed
+from kickbert.labeling.classes import ClassList, add_classes
+from kickbert.labeling.classifier import C, EmbeddingClassifier, label_codes
+from kickbert.labeling.database import LabelDatabase
+from kickbert.labeling.session import LabelingSession
+from kickbert.labeling.strategies import query
+from kickbert.labeling.tables import read as read_labels
+from kickbert.targets.kinds import SINGLE
+from kickbert.text.tokenization import join_columns
+
+RUNS = RECORDS / "labeling.jsonl"
+NEAR, FIRST, LEAST = 0.95, 20, 10  # share of the accuracy with all labels; labels to begin with, and of a batch
+POOL, LABELLED = 20_000, 500
+KILLED = 200  # labels that are given while the server is killed three times
+PARTS = ["labels", "round", "kills"]
+
+
+@cache
+def embedded(name: str, seed: int, rows: int | None = None) -> tuple:
+    """Texts, normalised embeddings and class numbers of the pool, then those of the test rows, and the class names."""
+    train, _, test, columns = load(name, seed, rows)
+    classes = sorted({*train["label"].astype(str), *test["label"].astype(str)})
+    parts = []
+    for df in (train, test):
+        texts = join_columns(*(df[column].astype(str).tolist() for column in columns))
+        codes = label_codes(df["label"].astype(str).tolist(), classes, SINGLE)
+        parts.append((texts, normalize(embed(texts)), codes))
+    return *parts, classes
+
+
+def labels_needed(name: str, strategy: str, seed: int) -> dict:
+    """How many labels it took, of which accuracy, and the time that choosing them took."""
+    if strategy == "small-text":
+        return small_text_labels(name, seed)
+    (texts, x, y), (_, test_x, test_y), classes = embedded(name, seed)
+    fit = lambda rows: EmbeddingClassifier(SINGLE, len(classes)).fit(x[rows], y[rows])  # noqa: E731
+    score = lambda model: float((model.predict_proba(test_x).argmax(1) == test_y).mean())  # noqa: E731
+    best, rng = score(fit(np.arange(len(x)))), np.random.default_rng(seed)
+    if strategy == "random":
+        labelled = rng.permutation(len(x))[:FIRST].tolist()
+    else:
+        labelled = query(None, texts, FIRST, embeddings=x, seed=seed).tolist()
+    choosing, chosen = 0.0, True
+    while (accuracy := score(model := fit(labelled))) < NEAR * best and chosen:
+        start, batch = time.perf_counter(), max(LEAST, len(labelled) // 10)
+        how = {"labelled": labelled, "embeddings": x, "seed": seed * 10_000 + len(labelled)}
+        chosen = query(model.predict_proba(x), texts, batch, strategy, **how).tolist()
+        labelled += chosen
+        choosing += time.perf_counter() - start
+    return {"labels": len(labelled), "accuracy": accuracy, "with all": best, "seconds choosing": choosing}
+
+
+def small_text_labels(name: str, seed: int) -> dict:
+    """The same as `labels_needed` by small-text's own learner: breaking ties from random rows, the same head."""
+    from small_text import BreakingTies, PoolBasedActiveLearner, SklearnClassifierFactory, SklearnDataset
+
+    (_, x, y), (_, test_x, test_y), classes = embedded(name, seed)
+    head = LogisticRegression(C=C, max_iter=200)
+    score = lambda model: float((model.predict(test_x) == test_y).mean())  # noqa: E731
+    best = score(clone(head).fit(x, y))
+    learner = PoolBasedActiveLearner(
+        SklearnClassifierFactory(head, len(classes)), BreakingTies(), SklearnDataset(x, y, target_labels=np.unique(y))
+    )
+    np.random.seed(seed)
+    chosen = np.random.default_rng(seed).permutation(len(x))[:FIRST]
+    learner.initialize_data(chosen, y[chosen])
+    labels, choosing = FIRST, 0.0
+    while (accuracy := score(learner.classifier.model)) < NEAR * best:
+        start, batch = time.perf_counter(), max(LEAST, labels // 10)
+        chosen = learner.query(num_samples=batch)
+        choosing += time.perf_counter() - start
+        learner.update(y[chosen])
+        labels += batch
+    return {"labels": labels, "accuracy": accuracy, "with all": best, "seconds choosing": choosing}
+
+
+def one_round(name: str, seed: int) -> dict:
+    """Seconds of a round, and milliseconds to the page's next text while rounds go on."""
+    (texts, x, y), _, classes = embedded(name, seed, POOL)
+    vectors, names = dict(zip(texts, x, strict=True)), [classes[code] for code in y]
+    truth = dict(zip(texts, names, strict=True))
+    with tempfile.TemporaryDirectory() as folder:
+        database = LabelDatabase(Path(folder) / "labels.db", ["text"])
+        database.add_rows([(text,) for text in texts])
+        add_classes(ClassList(database), classes)
+        rows = database.rows()
+        database.append_known({row.id: truth[row.texts[0]] for row in rows[:LABELLED]}, "bench", "random")
+        session = LabelingSession(database, lambda part: np.stack([vectors[text] for text in part]))
+        while session.model.step():
+            pass
+        seconds, waits = session.model.fit.seconds, []
+        session.model.start()
+        item = session.next("bench")[0]
+        for _ in range(200):
+            start = time.perf_counter()
+            session.label(item["row"], truth[item["texts"][0]], "bench")
+            item = session.next("bench")[0]
+            waits.append(1000 * (time.perf_counter() - start))
+            time.sleep(0.1)
+        session.model.stop()
+        database.close()
+    p50, p99 = np.quantile(waits, [0.5, 0.99])
+    return {"seconds": seconds, "next text p50 ms": p50, "next text p99 ms": p99}
+
+
+class Page:
+    """`kickbert label` in a process of its own, which a client talks to as the page does.
+
+    Args:
+        arguments: of the command, without the port.
+    """
+
+    def __init__(self, *arguments: str | Path):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        code = "from kickbert.cli.commands import main; main()"
+        self.call = [sys.executable, "-c", code, "label", *map(str, arguments), "--port", str(self.port)]
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}/api", timeout=30)
+        self.start()
+
+    def start(self) -> None:
+        """Begin, and wait until it answers."""
+        self.process = subprocess.Popen(self.call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while True:
+            try:
+                return self.client.get("/progress").raise_for_status()
+            except httpx.TransportError:
+                if self.process.poll() is not None:
+                    raise RuntimeError("the page does not start") from None
+                time.sleep(0.1)
+
+    def send(self, path: str, kill: bool = False, **body: Any) -> Any:
+        """Send a request until it is answered; the server may be killed (SIGKILL) while it works on the first."""
+        body = {"browser": "bench", "who": "bench", **body}
+        if kill:
+            threading.Timer(0.002, self.process.kill).start()
+        for _ in range(5):
+            try:
+                return self.client.post(path, json=body).raise_for_status().json()
+            except httpx.TransportError:
+                self.process.wait()
+                self.start()
+        raise RuntimeError(f"no answer to {path}")
+
+
+def labels_and_kills(name: str, seed: int) -> dict:
+    """Label rows over HTTP while the server is killed three times; what the file holds at the end."""
+    train, _, _, columns = load(name, seed, 2 * KILLED)
+    texts = join_columns(*(train[column].astype(str).tolist() for column in columns))
+    truth = dict(zip(texts, train["label"].astype(str), strict=True))
+    with tempfile.TemporaryDirectory() as folder:
+        table, database = Path(folder) / "rows.csv", Path(folder) / "labels.db"
+        pd.DataFrame({"text": list(truth)}).to_csv(table, index=False)
+        page = Page(table, "--out", database, "--labels", ",".join(sorted(set(truth.values()))))
+        try:
+            for i in range(KILLED):
+                item = page.send("/next")[0]
+                label, kill = truth[item["texts"][0]], i % (KILLED // 4) == KILLED // 8 and i < 3 * KILLED // 4
+                page.send("/labels", kill, row=item["row"], label=label, request=f"label {i}")
+        finally:
+            page.process.kill()
+            page.process.wait()
+        present, given = read_labels(database), read_labels(database, history=True)
+    wrong = int((present["label"] != present["text"].map(truth)).sum())
+    return {"labels": len(present), "lost": KILLED - len(present), "doubled": len(given) - len(present), "wrong": wrong}
+
+
+def main() -> None:
+    """Make the runs asked for and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--part", nargs="*", default=PARTS, choices=PARTS)
+    parser.add_argument("--sets", nargs="*", default=["ag_news", "huffpost"])
+    parser.add_argument("--strategies", nargs="*", default=["random", "breaking_ties"])
+    parser.add_argument("--seeds", type=int, default=4)
+    args = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    parts = {part: [] for part in PARTS}
+    for name in args.sets:
+        for strategy in args.strategies:
+            work = lambda seed, name, of=name, by=strategy: labels_needed(of, by, seed)  # noqa: E731
+            parts["labels"].append(({"name": f"{name}, {strategy}"}, work))
+    parts["round"].append(({"name": "ag_news"}, lambda seed, name: one_round(name, seed)))
+    parts["kills"].append(({"name": "ag_news"}, lambda seed, name: labels_and_kills(name, seed)))
+    measure(RUNS, parts, args.part, args.seeds)
+
+
+if __name__ == "__main__":
+    main()
