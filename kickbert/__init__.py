@@ -13,6 +13,7 @@ cache        Cache                Where the states of the frozen part are kept, 
 training     learner_from_df      Make a learner of a DataFrame.
              GradualLearner       A fastai Learner over an encoder's layer groups; fit_gradual trains it.
              Phase                What is trained at one step of the ladder, how long, how fast.
+             distill              Train a small model to predict as a large one does, on texts without labels.
              gradual_unfreezing   The list of phases: the head, then the last layers.
              TrainingDiverged     Raised when the loss is no longer a finite number.
 evaluation   evaluate             Scores with intervals, beside the baselines.
@@ -20,14 +21,17 @@ evaluation   evaluate             Scores with intervals, beside the baselines.
              explain              Words for and against a class.
 experiments  cross_validate       k folds that share the cache; out-of-fold predictions.
              compare              Which of several recipes is better, tested on the same folds.
+             search               A better recipe than the default, and whether it is one.
              report               One HTML page of how good a model is.
 inference    load                 Load an artifact as a predictor, without fastai.
              Predictor            A saved model: predict, predict_proba, predict_df, explain.
              export               Write an artifact's model as ONNX and in int8, compared on rows.
+             zero_shot            Classify by class names alone, before there is a label.
 
 The rest is under its wing, with no further import: kickbert.text (columns, cleaning, augmentation), kickbert.targets,
 kickbert.data, kickbert.models, kickbert.cache, kickbert.training, kickbert.evaluation (plot_confusion, error_analysis),
-kickbert.experiments, kickbert.inference, kickbert.serving, kickbert.cli, kickbert.utils.
+kickbert.experiments, kickbert.inference, kickbert.serving, kickbert.labeling (query, read), kickbert.cli,
+kickbert.utils.
 
 Names are imported when they are first used, so that `import kickbert` costs nothing.
 """
@@ -47,9 +51,10 @@ __getattr__, __dir__, __all__ = attach(
         "cache": ["Cache"],
         "training": ["GradualLearner", "Phase", "TrainingDiverged", "gradual_unfreezing", "learner_from_df"],
         "evaluation": ["calibrate", "evaluate", "explain"],
-        "experiments": ["compare", "cross_validate", "report"],
-        "inference": ["Predictor", "export", "load"],
+        "experiments": ["compare", "cross_validate", "distill", "report", "search"],
+        "inference": ["Predictor", "export", "load", "zero_shot"],
         "serving": [],
+        "labeling": [],
         "cli": [],
         "utils": [],
     },

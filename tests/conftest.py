@@ -3,6 +3,8 @@
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before transformers is imported: tests never reach the hub
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: more threads would be in each other's way
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import warnings
 from pathlib import Path
@@ -30,6 +32,11 @@ GOOD = [
 BAD = ["a dull, cold film", "boring and flat", "I hated this story", "bad acting, no fun", "a real bore"]
 
 
+def pytest_make_parametrize_id(val):
+    """Cut long identifiers: pytest keeps a test's in the environment, where too long a one lets no process start."""
+    return ascii(val)[:60] if isinstance(val, str | bytes) and len(val) > 60 else None
+
+
 def tiny_tokenizer():
     """A byte-level BPE, put together as RoBERTa's is: <s> a </s></s> b </s>."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -52,27 +59,31 @@ def tiny_tok():
     return tiny_tokenizer()
 
 
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory, tiny_tok) -> str:
-    """Folder of a two-layer, 32-wide RoBERTa with random weights."""
+def save_roberta(folder: Path, tokenizer, hidden_size: int, intermediate_size: int) -> str:
+    """Write a two-layer RoBERTa with random weights, and its tokenizer; the folder."""
     from transformers import RobertaConfig, RobertaModel
 
     torch.manual_seed(0)
     config = RobertaConfig(
-        vocab_size=len(tiny_tok),
-        hidden_size=32,
+        vocab_size=len(tokenizer),
+        hidden_size=hidden_size,
         num_hidden_layers=2,
         num_attention_heads=4,
-        intermediate_size=64,
+        intermediate_size=intermediate_size,
         max_position_embeddings=66,
         pad_token_id=1,
         bos_token_id=0,
         eos_token_id=2,
     )
-    folder = tmp_path_factory.mktemp("tiny")
     RobertaModel(config).save_pretrained(folder)
-    tiny_tok.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory, tiny_tok) -> str:
+    """Folder of a two-layer, 32-wide RoBERTa with random weights."""
+    return save_roberta(tmp_path_factory.mktemp("tiny"), tiny_tok, 32, 64)
 
 
 @pytest.fixture

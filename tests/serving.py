@@ -1,4 +1,4 @@
-"""A real server on loopback for tests: `kickbert serve` in a process of its own."""
+"""A real server on loopback for tests: `kickbert serve`, or `kickbert label`, in a process of its own."""
 
 import os
 import signal
@@ -29,16 +29,16 @@ def contention() -> float:
 
 
 class Server:
-    """`kickbert serve` with these arguments, until `stop`.
+    """`kickbert serve`, or another command, with these arguments, until `stop`.
 
     Args:
         env: what the environment has besides.
     """
 
-    def __init__(self, *args, env: dict[str, str] | None = None):
-        self.port = free_port()
-        command = "from kickbert.cli.commands import main; main()"
-        call = [sys.executable, "-c", command, "serve", *map(str, args), "--port", str(self.port)]
+    def __init__(self, *args, command: str = "serve", port: int | None = None, env: dict[str, str] | None = None):
+        self.port = port or free_port()
+        code = "from kickbert.cli.commands import main; main()"
+        call = [sys.executable, "-c", code, command, *map(str, args), "--port", str(self.port)]
         env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO)} | (env or {})
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - a pipe that nobody reads would fill and stop it
         self.process = subprocess.Popen(call, stdout=self.log, stderr=subprocess.STDOUT, env=env)
@@ -63,13 +63,13 @@ class Server:
         """A bare connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=30)
 
+    def stop(self, number: int = signal.SIGTERM) -> str:
+        """Stop it by a signal and wait for the end; what it has printed."""
+        self.client.close()
+        self.signal(number)
+        self.process.wait(timeout=60)
+        return self.output()
+
     def signal(self, number: int = signal.SIGTERM) -> None:
         """Send a signal."""
         self.process.send_signal(number)
-
-    def stop(self) -> str:
-        """Stop it and wait for the end; what it has printed."""
-        self.client.close()
-        self.signal()
-        self.process.wait(timeout=60)
-        return self.output()

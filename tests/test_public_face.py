@@ -8,7 +8,7 @@ import pytest
 from conftest import REPO
 
 import kickbert
-from kickbert.utils.moved import ALIASES, MODULES, NAMES
+from kickbert.utils.lazy import ALIASES, MODULES, NAMES
 
 WINGS = [name for name in dir(kickbert) if name not in kickbert.__all__]
 

@@ -14,5 +14,6 @@ __getattr__, __dir__, __all__ = attach(
         "keys": [],
         "building": [],
         "callback": ["PrefixCache"],
+        "embeddings": ["embed"],
     },
 )

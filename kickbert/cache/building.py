@@ -5,6 +5,7 @@ import time
 import torch
 from torch import Tensor
 
+from kickbert.cache.keys import hindrance, prefix_keys, prefix_modules
 from kickbert.cache.states import View
 from kickbert.cache.storage import Cache
 from kickbert.data.bucketing import Packed
@@ -12,8 +13,10 @@ from kickbert.models.classifier import TextClassifier
 from kickbert.models.head import POOLS
 from kickbert.text.tokenization import PAD
 from kickbert.utils.batching import length_batches
-from kickbert.utils.progress import bar
+from kickbert.utils.hashing import Unidentifiable
+from kickbert.utils.progress import bar, say
 
+NOT_CACHED = "cache: the frozen part is computed each time, for {}"
 TOKENS = {"cpu": 4096, "cuda": 131_072}  # of a batch, padding included, while states are computed
 
 
@@ -52,12 +55,30 @@ def build(
             f"cache: {flat.nbytes / 1e9:.1f} GB at depth {depth} are over the memory budget and go to a temporary file"
         )
     start = time.perf_counter()
-    places = _fill(flat, model, ids, depth, pooled, _source(model, depth, keys, cache, list(rows)))
+    places = fill(flat, model, ids, depth, pooled, _source(model, depth, keys, cache, list(rows)))
     store.places |= {key: (len(store.segments), *place) for key, place in zip(rows, places, strict=True)}
     store.segments.append(flat)
     store.where.append(where)
     store.seconds += time.perf_counter() - start
     cache.save(name, store)
+
+
+def view_of(model: TextClassifier, ids: Packed, depth: int, cache: Cache) -> View | None:
+    """The states of rows at a depth, those that the cache lacks computed now.
+
+    Returns:
+        None, and a line says why, where there is no room for them, or the prefix cannot be cached.
+    """
+    try:
+        reason = hindrance(prefix_modules(model, depth))
+        keys = prefix_keys(model, depth) if reason is None else []
+    except Unidentifiable as err:
+        reason = str(err)
+    if reason is not None:
+        say(NOT_CACHED.format(reason))
+        return None
+    build(model, [ids], depth, keys, cache)
+    return cache.view(store_name(model, depth, keys)[0], ids.keys)
 
 
 def store_name(model: TextClassifier, depth: int, keys: list[str]) -> tuple[str, bool]:
@@ -72,22 +93,28 @@ def store_name(model: TextClassifier, depth: int, keys: list[str]) -> tuple[str,
 def _source(model: TextClassifier, depth: int, keys: list[str], cache: Cache, rows: list[bytes]) -> View | None:
     """The rows in the deepest store of less than `depth` layers that has them all."""
     for shallower in range(depth - 1, 0, -1):
-        store = cache.find(keys[shallower])
-        if store is not None and all(row in store.places for row in rows):
-            return store.view(rows)
+        if (view := cache.view(keys[shallower], rows)) is not None:
+            return view
     return None
 
 
-def _fill(
+def fill(
     flat: Tensor, model: TextClassifier, ids: Packed, depth: int, pooled: bool, source: View | None
 ) -> list[tuple]:
-    """Write the states of all rows into `flat`; returns the offset and the number of states of each row."""
+    """Write the states of all rows into `flat`.
+
+    Args:
+        flat: shape (states, width): one of each token, or of each row if they are pooled.
+        source: the same rows at a shallower depth, to start from; None to start from the token ids.
+    Returns:
+        The offset and the number of states of each row.
+    """
     device = next(model.parameters()).device
     batches = list(length_batches(ids.lengths, tokens=TOKENS.get(device.type, TOKENS["cpu"])))
     places, offset = [(0, 0)] * len(ids), 0
     for chosen in bar(batches, f"computing depth {depth} once"):
         x = ids.gather(chosen, fill=PAD).long().to(device)
-        shallower = source.gather(chosen).to(device).float() if source else None
+        shallower = source.hidden(chosen, device) if source else None
         states = model.states(x, depth, shallower, source.store.depth if source else 0, pooled)
         states = states if pooled else states[x != PAD]
         flat[offset : offset + len(states)] = states

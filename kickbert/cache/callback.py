@@ -16,13 +16,14 @@ import torch
 from fastai.callback.core import Callback
 from torch import Tensor
 
-from kickbert.cache.building import build, store_name
+from kickbert.cache.building import NOT_CACHED, build, store_name
 from kickbert.cache.keys import Snapshot, hindrance, prefix_hooks, prefix_keys, prefix_modules
 from kickbert.cache.states import View
 from kickbert.cache.storage import SHARED, Cache
 from kickbert.data.bucketing import BucketDL, Packed
 from kickbert.models.classifier import TextClassifier
 from kickbert.utils.hashing import Unidentifiable
+from kickbert.utils.progress import say
 
 
 class PrefixCache(Callback):
@@ -111,15 +112,12 @@ class PrefixCache(Callback):
         if any(self._hooks) or not same:
             self._print_once("its modules have hooks" if same else "batches were changed after they were made")
             return None
-        states = view.gather(dl.batch_rows)
-        states = states[:, 0] if view.store.pooled else states
-        # In fp32, as a layer leaves them under autocast: the residual sums of the layers above stay exact.
-        return states.to(x.device).float(), view.store.depth
+        return view.hidden(dl.batch_rows, x.device), view.store.depth
 
     def _print_once(self, reason: str) -> None:
         if reason not in self._printed:
             self._printed.add(reason)
-            print(f"cache: the frozen part is computed each time, for {reason}")
+            say(NOT_CACHED.format(reason))
 
     def _changed_keys(self) -> list[str] | None:
         """Keys of the prefixes up to the frozen depth; None where nothing is cached, or nothing has changed."""
@@ -141,7 +139,7 @@ class PrefixCache(Callback):
         return keys
 
     def _look_up(self, parts: list[Packed], keys: list[str]) -> None:
-        store = self.storage.find(store_name(self.model, len(keys) - 1, keys)[0])
+        name = store_name(self.model, len(keys) - 1, keys)[0]
         for rows in parts:
-            if store is not None and all(k in store.places for k in rows.keys):
-                self._views[rows] = store.view(rows.keys)
+            if (view := self.storage.view(name, rows.keys)) is not None:
+                self._views[rows] = view

@@ -64,6 +64,15 @@ class View:
     start: Tensor
     length: Tensor
 
+    def hidden(self, rows: Sequence[int], device: torch.device) -> Tensor:
+        """States of rows for the layers above: in fp32, as a layer leaves them under autocast, so that sums stay exact.
+
+        Returns:
+            Shape (len(rows), longest, width), or (len(rows), width) of pooled ones.
+        """
+        states = self.gather(rows)
+        return (states[:, 0] if self.store.pooled else states).to(device).float()
+
     def gather(self, rows: Sequence[int]) -> Tensor:
         """Hidden states of rows, padded: shape (len(rows), longest, width); padding holds arbitrary finite numbers."""
         rows = torch.as_tensor(rows)

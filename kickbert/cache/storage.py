@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -11,8 +12,9 @@ import psutil
 import torch
 from torch import Tensor
 
-from kickbert.cache.states import Store
+from kickbert.cache.states import Store, View
 from kickbert.utils.atomic_files import replacing
+from kickbert.utils.hardware import processes, rank
 
 SHARE = 0.5  # of the memory, and of the disk, that is free: the rest is for the training itself and for others
 
@@ -25,12 +27,15 @@ class Cache:
     Args:
         memory: budget in bytes; None for half of the memory that is free when states are added.
         disk: budget of temporary files in bytes; None for half of the free space.
-        folder: where states persist after the process ends; None for nowhere.
+        folder: where states persist after the process ends; None for nowhere. Processes that train together each have
+            a folder in it.
     """
 
     def __init__(self, memory: int | None = None, disk: int | None = None, folder: str | Path | None = None):
         self.memory, self.disk = memory, disk
         self.folder = Path(folder) if folder is not None else None
+        if self.folder is not None and processes() > 1:  # each keeps other rows under the same keys
+            self.folder /= f"{rank()}of{processes()}"
         self.by_key: dict[str, Store] = {}  # the least recently used first
 
     def find(self, key: str) -> Store | None:
@@ -39,6 +44,11 @@ class Cache:
             return None
         self.by_key[key] = self.by_key.pop(key)
         return self.by_key[key]
+
+    def view(self, key: str, rows: Sequence[bytes]) -> View | None:
+        """The rows in the store of this key; None if it is not there or lacks one of them."""
+        store = self.find(key)
+        return store.view(rows) if store is not None and all(row in store.places for row in rows) else None
 
     def get(self, key: str, depth: int, pooled: bool) -> Store:
         """The store of this key, read from the folder if it is there, else an empty one."""
@@ -85,7 +95,7 @@ class Cache:
         if budget is None:
             folder = tempfile.gettempdir()
             free = psutil.virtual_memory().available if where == "memory" else shutil.disk_usage(folder).free
-            budget = int(SHARE * (free + used))
+            budget = int(SHARE * (free / processes(here=True) + used))
         return budget - used
 
     def save(self, key: str, store: Store) -> None:

@@ -13,3 +13,4 @@ Encoding = Annotated[str | None, typer.Option(help="encoding of the text file, s
 Separator = Annotated[str | None, typer.Option("--sep", help="column separator of the CSV file; else detected")]
 Backend = Annotated[str, typer.Option(help="onnx-int8, torch-bf16, onnx or torch; auto takes the fastest available")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+All = Annotated[bool, typer.Option("--all", help="print all scores, not only those that the task is judged by")]

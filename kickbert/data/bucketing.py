@@ -12,13 +12,16 @@ import numpy as np
 import torch
 from fastai.data.core import TfmdDL
 from fastai.data.transforms import ToTensor
+from fastai.torch_core import TitledStr
 from fasttransform import Pipeline, Transform
+from fasttransform.cast import explode_types
 from torch import Tensor
+from torch.nn.functional import pad
 
 from kickbert.data.transforms import Tokens
-from kickbert.text.tokenization import PAD
+from kickbert.text.tokenization import PAD, SEP
+from kickbert.utils.batching import bucketed
 
-NOISE = 0.05  # lengths are blurred by 5 % before sorting, so that batches differ from epoch to epoch
 UNUSED = ("before_batch", "before_iter", "create_batch", "do_batch", "retain", "shuffle_fn")  # of fastai's DataLoader
 
 
@@ -64,6 +67,11 @@ class Packed:
             return documents
         return [row for d in documents for row in range(self.first[d], self.first[d + 1])]
 
+    def take(self, documents: Sequence[int]) -> "Packed":
+        """The given documents alone, in that order."""
+        first = None if self.first is None else np.cumsum([0, *np.diff(self.first)[documents]])
+        return Packed.of([self.row(i) for i in self.of_documents(documents)], first)
+
     @cached_property
     def keys(self) -> list[bytes]:
         """A hash of each sequence's content, 16 bytes."""
@@ -99,25 +107,14 @@ def by_document(windows: Tensor, counts: np.ndarray) -> Tensor:
     return out
 
 
-def bucketed(lengths: np.ndarray, bs: int, rng: np.random.Generator) -> np.ndarray:
-    """A random order of rows for length bucketing: each `bs` successive rows are of nearly the same length.
+def _pack(items: Sequence, parts: int = 1) -> tuple:
+    """The items of a fastai dataset, `Tokens` and targets, as `Packed` token ids and a tensor for each target.
 
     Args:
-        lengths: tokens of each row, shape (n,).
-        bs: rows a batch.
-    Returns:
-        The order, shape (n,); only its last batch is short.
+        parts: of an item, in case there is none.
     """
-    order = np.argsort(lengths * rng.uniform(1 - NOISE, 1 + NOISE, len(lengths)), kind="stable")
-    full = len(order) - len(order) % bs
-    # The odd rows are drawn from everywhere, or the same longest ones would meet in the short batch each epoch.
-    odd = rng.choice(len(order), len(order) - full, replace=False)
-    batches = np.delete(order, odd).reshape(-1, bs)
-    return np.concatenate([rng.permutation(batches).ravel(), order[odd]])
-
-
-def _pack(items: Sequence) -> tuple:
-    """The items of a fastai dataset, `Tokens` and targets, as `Packed` token ids and a tensor for each target."""
+    if not items:
+        return (Packed.of([]), *(torch.zeros(0) for _ in range(parts - 1)))
     columns = list(zip(*(item if isinstance(item, tuple) else (item,) for item in items), strict=True))
     ids = Packed.of([np.asarray(x, dtype=np.int32) for x in columns[0]])
     return (ids, *(type(c[0])(torch.stack(list(c))) for c in columns[1:]))
@@ -133,6 +130,7 @@ class BucketDL(TfmdDL):
     Attributes:
         batch_rows: row numbers of the batch last given out.
         batch_ids: its token ids as they were gathered, before `after_batch`.
+        batch_items: numbers of its items; of documents in windows each has several rows.
 
     Args:
         dataset: fastai `Datasets` whose first element is `Tokens`; further ones must be of one shape.
@@ -140,6 +138,8 @@ class BucketDL(TfmdDL):
         weights: how likely each row is to be drawn, shape (n,), of sum 1: with `shuffle` an epoch then is n draws with
             replacement; None for each row once.
         renew: gives the token ids of an epoch, `Packed`, if they change from epoch to epoch.
+        further: what a loss is given beside the targets while it trains, such as soft predictions: tensors with a row
+            for each item. Without `shuffle` batches have the targets alone.
         kwargs: as for fastai's `TfmdDL`.
     Raises:
         ValueError: one of fastai's hooks that packed rows have no use for, or `item_tfms` of documents in windows.
@@ -153,12 +153,14 @@ class BucketDL(TfmdDL):
         rows: tuple | None = None,
         weights: np.ndarray | None = None,
         renew: Callable[[], Packed] | None = None,
+        further: tuple[Tensor, ...] = (),
         **kwargs: Any,
     ):
         kwargs["num_workers"] = 0  # gathering is cheaper than sending a batch from another process
         super().__init__(dataset, bs=bs, shuffle=shuffle, **kwargs)
         self._rows, self._epoch_rows, self.weights, self.renew = rows, None, weights, renew
-        self.batch_rows = self.batch_ids = None
+        self.batch_rows = self.batch_ids = self.batch_items = None
+        self.further = further
         self._check_hooks()
 
     def _check_hooks(self) -> None:
@@ -178,7 +180,8 @@ class BucketDL(TfmdDL):
     def rows(self) -> tuple:
         """`Packed` token ids, then one tensor for each target, with a row for each item."""
         if self._rows is None:
-            self._rows = _pack([self.create_item(i) for i in range(len(self.dataset))])
+            parts = len(getattr(self.dataset, "tls", [()]))
+            self._rows = _pack([self.create_item(i) for i in range(len(self.dataset))], parts)
         return self._rows
 
     @property
@@ -195,8 +198,27 @@ class BucketDL(TfmdDL):
     def new(self, dataset: Any = None, cls: type | None = None, **kwargs) -> "BucketDL":
         """A copy with other arguments; the packed rows go along while the dataset stays the same."""
         if dataset is None:
-            kwargs = {"rows": self.rows, "weights": self.weights, "renew": self.renew, **kwargs}
+            own = {"rows": self.rows, "weights": self.weights, "renew": self.renew, "further": self.further}
+            kwargs = own | kwargs
         return super().new(dataset, cls, **kwargs)
+
+    def some_rows(self, count: int, seed: int | None) -> "BucketDL":
+        """A DataLoader of `count` rows drawn at random; itself where it has no more, or where its rows vary."""
+        ids, *targets = self.rows
+        if count >= len(ids.sizes) or self.varies:
+            return self
+        drawn = np.sort(np.random.default_rng(seed).permutation(len(ids.sizes))[:count])
+        rows, further = (ids.take(drawn), *(t[drawn] for t in targets)), tuple(t[drawn] for t in self.further)
+        weights = None if self.weights is None else self.weights[drawn] / self.weights[drawn].sum()
+        made = self.new(rows=rows, further=further, weights=weights, n=count)
+        made.rng = self.rng  # the order of the batches goes on where this one's is
+        return made
+
+    def _one_pass(self) -> None:
+        if len(self.dataset):
+            return super()._one_pass()
+        batch = (Tokens(torch.zeros(1, 0, dtype=torch.long)), *self.rows[1:])
+        self._n_inp, self._types = 1, explode_types(batch)  # without rows fastai has no batch to look at
 
     def before_iter(self) -> None:
         super().before_iter()
@@ -239,13 +261,31 @@ class BucketDL(TfmdDL):
 
         Of documents with windows the tokens are of shape (len(chosen), most windows, longest).
         """
-        ids, *targets = self.epoch_rows
-        self.batch_rows = ids.of_documents(chosen)
+        ids, *targets = (*self.epoch_rows, *(self.further if self.shuffle else ()))
+        self.batch_rows, self.batch_items = ids.of_documents(chosen), chosen
         x = ids.gather(self.batch_rows, fill=PAD).long()
         if ids.first is not None:
             x = by_document(x, ids.first[np.add(chosen, 1)] - ids.first[chosen])
         self.batch_ids = x
         return (Tokens(x.clone()), *(t[chosen] for t in targets))  # a clone: transforms may write into a batch
+
+    def create_batch(self, b: Sequence) -> tuple:
+        """A batch of items, which fastai's `DataBlock.summary` puts together itself."""
+        items = [item if isinstance(item, tuple) else (item,) for item in b]
+        longest = max(len(x) for x, *_ in items)
+        return super().create_batch([(pad(x, (0, longest - len(x)), value=PAD), *rest) for x, *rest in items])
+
+    def _decode_batch(self, b: tuple, max_n: int = 9, full: bool = True) -> Any:
+        samples = super()._decode_batch(b[: len(self.rows)], max_n, full)  # what people are shown
+        if self.varies or self.batch_ids is None or not torch.equal(b[0].as_subclass(Tensor).cpu(), self.batch_ids):
+            return samples  # of token ids that no row has as its text
+        texts = map(self._own_text, self.batch_items)
+        return samples.zipwith(texts).map(lambda pair: (TitledStr(pair[1]), *pair[0][1:]))
+
+    def _own_text(self, i: int) -> str:
+        """The text of a row as it stood before it was tokenised: in its own letters, and not cut."""
+        texts = self.dataset.tls[0]
+        return Pipeline(texts.tfms.fs[:-1])(texts._get(int(i))).replace(SEP, " | ")
 
     def seed(self, seed: int) -> None:
         """Start the order of the batches anew, so that it depends on `seed` alone."""

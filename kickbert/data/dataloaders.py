@@ -19,12 +19,13 @@ from kickbert.data.imbalance import row_weights
 from kickbert.data.rows import usable_rows
 from kickbert.data.splits import valid_rows
 from kickbert.data.transforms import TextTokenizer, target_tensor, target_transforms
-from kickbert.targets.fitting import TargetOptions
-from kickbert.targets.kinds import MULTI, Target, unseen_labels
+from kickbert.targets.fitting import TargetOptions, strata_of
+from kickbert.targets.kinds import MULTI, REGRESSION, Target, describe_target, unseen_labels
 from kickbert.text.augmentation import Augmenter, augment_texts
 from kickbert.text.cleaning import Cleaner
 from kickbert.text.columns import TextOptions, as_list, check_frame, pick, read_items
 from kickbert.text.tokenization import SEP
+from kickbert.utils.messages import Described
 
 
 class Row(NamedTuple):
@@ -52,7 +53,7 @@ def TextBlock(  # noqa: N802 - fastai's blocks are named like classes
     return TransformBlock(type_tfms=TextTokenizer(model, max_length), dl_type=BucketDL)
 
 
-class TextDataLoaders(DataLoaders):
+class TextDataLoaders(Described, DataLoaders):
     """Training and validation batches of texts, with what it takes to read further rows in the same way.
 
     Args:
@@ -76,6 +77,18 @@ class TextDataLoaders(DataLoaders):
     ):
         super().__init__(train, valid, **kwargs)
         self.text_col, self.label_col, self.target, self.cleaner = as_list(text_col), label_col, target, cleaner
+
+    def facts(self) -> dict[str, str]:
+        """Task, columns, rows, batches, next step: what `repr` shows."""
+        read, predicted = (" + ".join(as_list(names)) for names in (self.text_col, self.label_col))
+        size = f"{self.bs} rows in training, {self.valid.bs} in validation; at most {self.tokenizer.max_length} tokens"
+        return {
+            "task": describe_target(self.target),
+            "columns": f"{read} → {predicted}",
+            "rows": f"{len(self.train_ds):,} training, {len(self.valid_ds):,} validation",
+            "batches": size,
+            "next": "show_batch()",
+        }
 
     def new_empty(self) -> "TextDataLoaders":
         """The same without its rows, as an exported learner keeps it."""
@@ -135,7 +148,7 @@ def dataloaders_from_df(
     text: TextOptions,
     target: TargetOptions,
     *,
-    valid: float | str | Sequence = 0.15,
+    valid: float | str | Sequence | None = 0.15,
     sampling: str | None = None,
     augment: Augmenter | None = None,
     bs: int = 32,
@@ -161,7 +174,7 @@ def dataloaders_from_df(
     rng = np.random.default_rng(seed)
     if augment and not augment.each_epoch:
         texts[0], codes[0] = _with_variants(texts[0], codes[0], augment, rng)
-    loaders = _loaders(tokenizer, fitted, texts, codes, bs)
+    loaders = bucket_loaders(tokenizer, fitted, texts, codes, bs)
     loaders[0].weights = row_weights(sampling, fitted, codes[0])
     if augment and augment.each_epoch:
         loaders[0].renew = partial(_varied, texts[0], augment, rng, tokenizer)
@@ -200,10 +213,14 @@ def _varied(texts: list[str], augment: Augmenter, rng: np.random.Generator, toke
     return Packed.of(*tokenizer.encode_documents(texts)[:2])
 
 
-def _loaders(
+def bucket_loaders(
     tokenizer: TextTokenizer, target: Target, texts: list[list[str]], codes: list[np.ndarray], bs: int
 ) -> list[BucketDL]:
-    """Training and validation batches of the texts and codes of both."""
+    """Training and validation batches of the texts and codes of both, texts as `read_texts` gives them.
+
+    Warns:
+        Training texts that were cut at `max_length`: counted.
+    """
     items = [
         Row(t, target.shown(c)) for part, of in zip(texts, codes, strict=True) for t, c in zip(part, of, strict=True)
     ]
@@ -227,3 +244,29 @@ def _loaders(
         rows = (Packed.of(ids, first), target_tensor(target, codes[i]))
         loaders.append(BucketDL(datasets.subset(i), bs=bs if i == 0 else 2 * bs, shuffle=i == 0, rows=rows))
     return loaders
+
+
+def soft_loaders(
+    tokenizer: TextTokenizer,
+    target: Target,
+    df: pd.DataFrame,
+    texts: list[str],
+    codes: np.ndarray,
+    further: Sequence[np.ndarray],
+    *,
+    valid: float | str | Sequence | None = 0.15,
+    bs: int = 32,
+    seed: int | None = 42,
+) -> list[BucketDL]:
+    """Training batches with further targets beside the codes, such as soft predictions; validation batches of codes.
+
+    Args:
+        df: the rows, of which `valid` says which validate.
+        texts, codes: of these rows.
+        further: arrays whose first axis is the rows; a loss takes them after the codes.
+    """
+    strata = codes if target.task != REGRESSION else strata_of(pd.Series(codes), target.task)
+    parts = [np.flatnonzero(mask) for mask in valid_rows(df, valid, strata, seed)]
+    chosen = [[texts[i] for i in part] for part in parts]
+    train, held = bucket_loaders(tokenizer, target, chosen, [codes[part] for part in parts], bs)
+    return [train.new(further=tuple(torch.from_numpy(array[parts[0]]) for array in further)), held]

@@ -41,7 +41,7 @@ def show_batch(x: Tokens, y, samples, ctxs=None, max_n=10, trunc_at=150, **kwarg
 
 @dispatch
 def show_results(x: Tokens, y, samples, outs, ctxs=None, max_n=10, trunc_at=150, **kwargs):  # noqa: F811
-    """Show texts, their targets and what the model says."""
+    """Show texts, their targets and the predictions."""
     show_table(_frame(samples, max_n, trunc_at, target=samples.itemgot(1), predicted=outs.itemgot(0)))
 
 

@@ -128,18 +128,23 @@ def _parts(strata: np.ndarray, valid: float, test: float, seed: int | None) -> n
 
 
 def valid_rows(
-    df: pd.DataFrame, valid: float | str | Sequence, strata: np.ndarray, seed: int | None
+    df: pd.DataFrame, valid: float | str | Sequence | None, strata: np.ndarray, seed: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which rows train and which validate.
 
     Args:
-        valid: a share (stratified); a column that holds train/valid/test or booleans (True validates); or row labels.
+        valid: a share (stratified), 0 or None for no validation rows; a column that holds train/valid/test or booleans
+            (True validates); or row labels.
         strata: stratum of each row, shape (n,).
     Returns:
         Two masks, bool, shape (n,). Test rows are in neither.
     Raises:
-        ValueError: no training or no validation rows come of it.
+        ValueError: no training rows come of it.
+    Warns:
+        A column or labels that name no validation rows.
     """
+    if valid is None or (isinstance(valid, (int, float)) and valid == 0):
+        return np.ones(len(df), dtype=bool), np.zeros(len(df), dtype=bool)
     if isinstance(valid, str):
         train, held = _by_column(df, valid)
     elif isinstance(valid, (int, float)):
@@ -151,10 +156,10 @@ def valid_rows(
             raise ValueError(f"valid names {len(unknown):,} rows that df.index lacks, such as {unknown[0]!r}")
         held = df.index.isin(list(valid))
         train = ~held
-    if not train.any() or not held.any():
-        raise ValueError(
-            f"valid={valid!r} gives {train.sum():,} training and {held.sum():,} validation rows; both must have some"
-        )
+    if not train.any():
+        raise ValueError(f"valid={valid!r} leaves no training rows: {held.sum():,} of {len(df):,} validate; name fewer")
+    if not held.any():
+        warnings.warn(f"valid={valid!r} names no validation rows: nothing is validated", stacklevel=5)
     return train, held
 
 
@@ -196,11 +201,11 @@ def fold_assignments(
     return [
         _fold_part(strata, groups, test, valid, seed + repeat)
         for repeat in range(repeats)
-        for test in _test_folds(strata, groups, folds, seed + repeat)
+        for test in held_out_folds(strata, groups, folds, seed + repeat)
     ]
 
 
-def _test_folds(strata: np.ndarray, groups: np.ndarray | None, folds: int, seed: int) -> Iterator[np.ndarray]:
+def held_out_folds(strata: np.ndarray, groups: np.ndarray | None, folds: int, seed: int) -> Iterator[np.ndarray]:
     """The test rows of each fold: their numbers, int64."""
     options = {"n_splits": folds, "shuffle": True, "random_state": seed}
     several = strata.ndim == 2

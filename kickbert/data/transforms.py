@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,28 +21,46 @@ class Tokens(TensorBase):
     """Token ids, int64, shape (tokens,) or (batch, tokens); -1 after a row's end."""
 
 
-def load_tokenizer(model: str | Path = "roberta-base") -> PreTrainedTokenizerBase:
+def load_tokenizer(model: str | Path = "roberta-base", **hub: Any) -> PreTrainedTokenizerBase:
     """Load a fast tokenizer.
 
+    Args:
+        model: hub id, folder or "minilm".
+        hub: `revision`, and `trust_remote_code`, of `from_pretrained`.
     Raises:
         ValueError: the model cannot be found, has no tokenizer, or a slow (Python) one only.
     """
     try:
-        hf = load(AutoTokenizer.from_pretrained, model)
+        hf = load(AutoTokenizer.from_pretrained, model, **hub)
     except UnavailableModel:
         raise
     except Exception as err:  # each architecture fails in its own way without a vocabulary, one with a bare Exception
+        if "trust_remote_code" in str(err):
+            raise
         raise ValueError(_without_tokenizer(model, str(err).partition("\n")[0])) from err
-    if not hf.is_fast:
-        raise ValueError(
-            f"model={str(model)!r} has a slow tokenizer only ({type(hf).__name__}); kickbert needs a fast one: "
-            "choose a model whose folder holds a tokenizer.json"
-        )
+    check_fast(hf, f"model={str(model)!r}")
     special = set(hf.all_special_tokens)
     # Without files transformers makes a tokenizer of special tokens alone, for which all texts are alike.
     if not any(any(map(str.isalnum, token)) for token in hf.get_vocab() if token not in special):
         raise ValueError(_without_tokenizer(model, f"its vocabulary is {sorted(hf.get_vocab())[:8]}"))
     return hf
+
+
+def check_fast(hf: PreTrainedTokenizerBase, given: str) -> None:
+    """Check that a tokenizer is a fast one.
+
+    Args:
+        given: what it came with, for the error.
+    Raises:
+        TypeError, ValueError: it is no tokenizer, or a slow one.
+    """
+    if not isinstance(hf, PreTrainedTokenizerBase):
+        raise TypeError(f"{given} is no tokenizer but {type(hf).__name__}; give one of AutoTokenizer.from_pretrained")
+    if not hf.is_fast:
+        raise ValueError(
+            f"{given} has a slow tokenizer only ({type(hf).__name__}); kickbert needs a fast one: "
+            "choose a model whose folder holds a tokenizer.json"
+        )
 
 
 def _without_tokenizer(model: str | Path, reason: str) -> str:
@@ -71,6 +90,7 @@ class TextTokenizer(Transform):
     ):
         super().__init__()
         self.hf = load_tokenizer(hf) if isinstance(hf, (str, Path)) else hf
+        check_fast(self.hf, "tokenizer")
         start, between, end = _frame_of(self.hf)
         length = self._checked(max_length, len(start) + len(end))
         extra = _extra_special_tokens(self.hf, {*start, *between, *end})

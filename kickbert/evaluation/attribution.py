@@ -14,8 +14,7 @@ from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
 from kickbert.data.bucketing import Packed
-from kickbert.evaluation.explanation import Explanation, class_number, explained_value
-from kickbert.evaluation.occlusion import occlusion
+from kickbert.evaluation.explanation import Explanation, class_number, explained_value, occlusion
 from kickbert.targets.kinds import REGRESSION
 from kickbert.text.tokenization import PAD
 from kickbert.utils.extras import require
@@ -45,7 +44,7 @@ def attribute(learn: Any, text: Any, label: Any = None, method: str = "gradients
     methods = {"gradients": _gradients, "rollout": _rollout}
     if method not in ("occlusion", *methods):
         raise ValueError(f"method={method!r} is not one of {['gradients', 'occlusion', 'rollout']}")
-    tokenizer, target = learn.dls.tokenizer, learn.target
+    target, tokenizer = learn.target, learn.dls.tokenizer
     cleaned = learn.read([text])[0][0]
     if method == "occlusion":
         model = {"target": target, "token_encoder": tokenizer.token_encoder, "mask_id": tokenizer.mask_id}
@@ -56,7 +55,7 @@ def attribute(learn: Any, text: Any, label: Any = None, method: str = "gradients
     ids = _batch([tokenizer.encode_batch([cleaned])[0][0]], learn)
     with _evaluating(learn.model):
         with torch.no_grad():
-            probs = learn.loss_func.activation(_logits(learn.model, ids))[0].double().cpu().numpy()
+            probs = learn.loss_func.activation(_logits(learn.model, ids))[0].cpu().double().numpy()
         output = int(probs.argmax()) if label is None or target.task == REGRESSION else class_number(target, label)
         scores, gap = methods[method](learn, ids, word_of_token, output, steps)
     in_word = word_of_token >= 0
@@ -77,7 +76,7 @@ def token_probabilities(learn: Any, rows: list[np.ndarray]) -> np.ndarray:
     with _evaluating(learn.model):
         batches = [_batch(rows[at : at + 32], learn) for at in range(0, len(rows), 32)]
         outputs = torch.cat([learn.loss_func.activation(_logits(learn.model, batch)) for batch in batches])
-    return outputs.double().cpu().numpy()
+    return outputs.cpu().double().numpy()
 
 
 def _batch(rows: list[np.ndarray], learn: Any) -> Tensor:
@@ -130,7 +129,7 @@ def _gradients(learn: Any, ids: Tensor, word_of_token: np.ndarray, output: int, 
     finally:
         for p, trains in trainable.items():
             p.requires_grad_(trains)
-    scores = gradients[0].sum(-1).detach().double().cpu().numpy()
+    scores = gradients[0].sum(-1).detach().cpu().double().numpy()
     return scores, abs(float(delta)) / max(1e-6, abs(scores.sum() - float(delta)))
 
 
@@ -142,7 +141,7 @@ def _rollout(learn: Any, ids: Tensor, word_of_token: np.ndarray, output: int, st
     for layer in maps:
         rolled = (layer + torch.eye(len(layer), dtype=layer.dtype, device=layer.device)) / 2 @ rolled
     pooled = rolled[0] if learn.model.head.pooling == "cls" else rolled.mean(0)
-    return pooled.double().cpu().numpy(), None
+    return pooled.cpu().double().numpy(), None
 
 
 @torch.no_grad()

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from kickbert.evaluation.predictions import Predictions
+from kickbert.models.protocol import Labelled
 from kickbert.targets.kinds import MULTI, REGRESSION, Target
+from kickbert.targets.thresholds import best_thresholds
 from kickbert.text.word_statistics import tfidf_vectorizer
 
 LINEAR = "TF-IDF + linear model"
@@ -61,3 +64,27 @@ def linear(target: Target, codes: np.ndarray, train: Sequence[str], texts: Seque
         return None
     probs[:, np.unique(codes)] = model.fit(known, codes).predict_proba(new)
     return probs
+
+
+def baseline_predictions(
+    predictions: Predictions, train: list[str], codes: np.ndarray, valid: Labelled | None
+) -> dict[str, Predictions]:
+    """Predict the rows of a model by each baseline; thresholds of several labels are tuned as the model's are.
+
+    Args:
+        predictions: the model's, with texts and true labels.
+        train, codes: texts and codes of the training rows.
+        valid: those of the validation rows; None where there are none.
+    Returns:
+        Predictions by the name of the baseline; without the linear one where it has nothing to learn from.
+    """
+    target, thresholds, (valid_texts, valid_codes) = predictions.target, 0.5, valid or ([], None)
+    probs = majority(target, codes, len(predictions))
+    out = {MAJORITY: Predictions(target, probs, target.decide(probs), predictions.y_true)}
+    probs = linear(target, codes, train, [*valid_texts, *predictions.texts])
+    if probs is not None:
+        if target.task == MULTI and len(valid_texts):
+            thresholds = best_thresholds(probs[: len(valid_texts)], valid_codes)
+        probs = probs[len(valid_texts) :]
+        out[LINEAR] = Predictions(target, probs, target.decide(probs, thresholds), predictions.y_true)
+    return out

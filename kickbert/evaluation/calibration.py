@@ -15,12 +15,13 @@ from scipy.optimize import minimize_scalar
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.scores import LEAST, ExpectedCalibrationError, top_label
 from kickbert.targets.kinds import MULTI, REGRESSION
+from kickbert.utils.messages import Described
 
 RANGE = (0.05, 20.0)  # of temperatures; at its ends the model knows nothing or is never wrong
 
 
-@dataclass(frozen=True)
-class TemperatureScaling:
+@dataclass(frozen=True, repr=False)
+class TemperatureScaling(Described):
     """A fitted temperature, and what it did on the rows that it was fitted on.
 
     Args:
@@ -35,6 +36,17 @@ class TemperatureScaling:
     ece_before: float
     ece_after: float
 
+    def facts(self) -> dict[str, str]:
+        """Temperature, what it did, next step: what `repr` shows."""
+        was = "overconfident" if self.temperature > 1 else "underconfident"
+        return {
+            "temperature": f"{self.temperature:.3f}: the model was {was}",
+            "log loss": f"{self.log_loss_before:.3f} → {self.log_loss_after:.3f}",
+            "expected calibration error": f"{self.ece_before:.3f} → {self.ece_after:.3f}",
+            "rows": "those of validation, on which the temperature was fitted",
+            "next": "kickbert.evaluate(learn, test), predict_df(df, min_confidence=…)",
+        }
+
 
 def calibrate(learn: Any) -> TemperatureScaling:
     """Fit a temperature on the validation rows (Guo et al. 2017, section 4.2) and keep it in `learn.loss_func`.
@@ -47,7 +59,7 @@ def calibrate(learn: Any) -> TemperatureScaling:
     Raises:
         ValueError: no validation rows, a number, or a loss that knows no temperature.
     """
-    target, loss = learn.dls.target, learn.loss_func
+    target, loss = learn.target, learn.loss_func
     if target.task == REGRESSION or not hasattr(loss, "temperature"):
         raise ValueError(f"a temperature scales probabilities; the task is {target.task}, the loss {loss}")
     if not len(learn.dls.valid_ds):

@@ -1,10 +1,11 @@
-"""The result of explaining one prediction: a score for each word, as a table, a line in a terminal, HTML.
+"""Explanation of one prediction: a score for each word, as a table, a line in a terminal, HTML.
 
-The methods stand apart from it: `occlusion` needs predictions alone, those of `attribution` the network.
+`occlusion`, which needs predictions alone, makes it here; the methods of `attribution` need the network.
 """
 
 import html
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,10 @@ import numpy as np
 import pandas as pd
 
 from kickbert.targets.kinds import REGRESSION, Target
+from kickbert.text.tokenization import TokenEncoder
 
 FOR, AGAINST = (213, 94, 0), (0, 114, 178)  # Okabe and Ito's vermilion and blue
+LEAST = 1e-9  # probability that the logarithm takes for zero
 
 
 def explain(model: Any, text: Any, label: Any = None, method: str | None = None, **options: Any) -> "Explanation":
@@ -72,7 +75,7 @@ class Explanation:
         value: the model's probability of it, or the number.
         method: how the scores were made.
         gap: of integrated gradients, the completeness gap (Sundararajan, Taly and Yan 2017, section 3): how far their
-            sum is from the change of the output, |sum - change| / |change|.
+            sum is from the change of the output, `|sum - change| / |change|`.
     """
 
     words: list[str]
@@ -121,3 +124,41 @@ def _coloured(word: str, strength: float) -> str:
         return word
     ground = [round(255 - (255 - c) * abs(strength)) for c in (FOR if strength > 0 else AGAINST)]
     return f"\x1b[30;48;2;{';'.join(map(str, ground))}m{word}\x1b[0m"
+
+
+def occlusion(
+    text: str,
+    label: Any,
+    predict: Callable[[list[np.ndarray]], np.ndarray],
+    *,
+    target: Target,
+    token_encoder: TokenEncoder,
+    mask_id: int,
+) -> Explanation:
+    """Mask each word in turn; its score is what that takes from the logarithm of the class's probability.
+
+    The method is that of Zeiler and Fergus (2014).
+
+    Args:
+        text: as `read` gives it, columns joined; of a text over the model's limit the head is explained.
+        label: the class; None for the likeliest.
+        predict: probabilities of rows of token ids, shape (rows, classes); of a number, standardised, shape (rows, 1).
+        target: what is predicted.
+        token_encoder: of the model.
+        mask_id: the token that stands for a masked word.
+    Raises:
+        ValueError: no such class, or a text without words.
+    """
+    words, word_of_token = token_encoder.words(text)
+    if not words:
+        raise ValueError(f"text={text!r} has no words to explain")
+    output = None if label is None else class_number(target, label)
+    row = token_encoder.encode_batch([text])[0][0]
+    masked = np.unique(word_of_token[word_of_token >= 0])
+    probs = predict([row, *(np.where(word_of_token == word, mask_id, row) for word in masked)]).astype(float)
+    if output is None:
+        output = int(probs[0].argmax())
+    outputs = probs[:, output] if target.task == REGRESSION else np.log(np.clip(probs[:, output], LEAST, 1))
+    scores = np.zeros(len(words))
+    scores[masked] = outputs[0] - outputs[1:]
+    return Explanation(words, scores, target.names[output], explained_value(target, probs[0], output), "occlusion")

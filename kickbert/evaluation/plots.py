@@ -1,9 +1,10 @@
-"""Plots of `Predictions`: confusion matrix, curves, reliability diagram, selective prediction, regression.
+"""Plots of predictions: confusion matrix, curves, reliability diagram, selective prediction, regression.
 
-Every function returns its figure and takes `ax=`.
+Every function takes a learner (its validation rows), an `Evaluation` or `Predictions`, and `ax=`; it returns a figure.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,23 +13,34 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from sklearn import metrics as skm
 
-from kickbert.evaluation.predictions import Predictions
+from kickbert.evaluation.calibration import coverage
+from kickbert.evaluation.evaluation import Evaluation
+from kickbert.evaluation.predictions import Predictions, as_predictions
 from kickbert.evaluation.scores import BINS, ExpectedCalibrationError, top_label
+from kickbert.models.protocol import TextModel
 from kickbert.targets.kinds import MULTI, REGRESSION
 from kickbert.utils.plotting import BLUE, GREY, LINES, ORANGE, axes_of, literal
 
 MANY = 8  # classes over which each gets no line of its own
 CELLS = 20  # classes over which cells hold no numbers
+Source = TextModel | Evaluation | Predictions
 CURVES = (7.0, 4.4)  # inches of a figure of curves and their legend
 
 
-def _check_classes(predictions: Predictions) -> None:
+def _with_classes(source: Any) -> Predictions:
+    """Predictions whose true classes are known.
+
+    Raises:
+        ValueError: there are none.
+    """
+    predictions = as_predictions(source)
     if predictions.y_true is None or predictions.target.task == REGRESSION:
-        kind = "without labels" if predictions.y_true is None else f"of a {predictions.target.task} task"
+        kind = "without labels" if predictions.y_true is None else f"of task {predictions.target.task!r}"
         raise ValueError(f"predictions {kind} have no classes to draw")
+    return predictions
 
 
-def plot_confusion(predictions: Predictions, rates: bool = False, ax: Axes | None = None) -> Figure:
+def plot_confusion(predictions: Source, rates: bool = False, ax: Axes | None = None) -> Figure:
     """Plot the confusion matrix: a row for each true class, a column for each predicted one.
 
     Args:
@@ -38,7 +50,7 @@ def plot_confusion(predictions: Predictions, rates: bool = False, ax: Axes | Non
     Raises:
         ValueError: several labels a row, which have no such matrix, or no classes.
     """
-    _check_classes(predictions)
+    predictions = _with_classes(predictions)
     if predictions.target.task == MULTI:
         raise ValueError("several labels a row make no confusion matrix; per_class and plot_precision_recall tell more")
     names = [literal(name) for name in predictions.target.names]
@@ -77,7 +89,6 @@ def _class_curves(predictions: Predictions, ax: Axes, curve: Callable, score: Ca
         curve, score: of what is true of each row, bool, shape (n,), and a class's probabilities, shape (n,).
         score_name: for the legend, which stands beside the axes, where it hides no curve.
     """
-    _check_classes(predictions)
     true, probs, names = _one_against_rest(predictions), predictions.probs, predictions.target.names
     defined = [i for i in range(len(names)) if true[:, i].any() and not true[:, i].all()]
     values = {i: score(true[:, i], probs[:, i]) for i in defined}
@@ -96,7 +107,7 @@ def _class_curves(predictions: Predictions, ax: Axes, curve: Callable, score: Ca
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def plot_roc(predictions: Predictions, ax: Axes | None = None) -> Figure:
+def plot_roc(predictions: Source, ax: Axes | None = None) -> Figure:
     """Plot ROC curves, each class against the rest, with the area under each.
 
     Args:
@@ -105,7 +116,7 @@ def plot_roc(predictions: Predictions, ax: Axes | None = None) -> Figure:
     Raises:
         ValueError: no labels, or no classes.
     """
-    ax = axes_of(ax, CURVES)
+    predictions, ax = _with_classes(predictions), axes_of(ax, CURVES)
     _class_curves(
         predictions, ax, lambda true, p: skm.roc_curve(true, p)[:2], skm.roc_auc_score, "area under the curve"
     )
@@ -115,7 +126,7 @@ def plot_roc(predictions: Predictions, ax: Axes | None = None) -> Figure:
     return ax.figure
 
 
-def plot_precision_recall(predictions: Predictions, ax: Axes | None = None) -> Figure:
+def plot_precision_recall(predictions: Source, ax: Axes | None = None) -> Figure:
     """Plot precision-recall curves, each class against the rest, with the average precision of each.
 
     Args:
@@ -124,7 +135,7 @@ def plot_precision_recall(predictions: Predictions, ax: Axes | None = None) -> F
     Raises:
         ValueError: no labels, or no classes.
     """
-    ax = axes_of(ax, CURVES)
+    predictions, ax = _with_classes(predictions), axes_of(ax, CURVES)
 
     def curve(true: np.ndarray, probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         precision, recall, _ = skm.precision_recall_curve(true, probs)
@@ -136,7 +147,7 @@ def plot_precision_recall(predictions: Predictions, ax: Axes | None = None) -> F
     return ax.figure
 
 
-def plot_calibration(predictions: Predictions, ax: Axes | None = None) -> Figure:
+def plot_calibration(predictions: Source, ax: Axes | None = None) -> Figure:
     """Plot the reliability diagram: accuracy by confidence, with the expected calibration error (Guo et al. 2017).
 
     On the dotted line a model that says 80 % is right 8 times in 10. Bars at the bottom show how many predictions have
@@ -150,7 +161,7 @@ def plot_calibration(predictions: Predictions, ax: Axes | None = None) -> Figure
     """
     from scipy.stats import binomtest
 
-    _check_classes(predictions)
+    predictions = _with_classes(predictions)
     ax = axes_of(ax)
     confidence, right = top_label(predictions.y_true, predictions.probs)
     calibration = ExpectedCalibrationError(confidence, right)
@@ -177,13 +188,14 @@ def plot_calibration(predictions: Predictions, ax: Axes | None = None) -> Figure
     return ax.figure
 
 
-def plot_coverage(table: pd.DataFrame, ax: Axes | None = None) -> Figure:
+def plot_coverage(table: Source | pd.DataFrame, ax: Axes | None = None) -> Figure:
     """Plot the accuracy-coverage curve of selective prediction: labels only where the model is sure.
 
     Args:
-        table: of `coverage`.
+        table: of `coverage`; or what it is made of.
         ax: to draw on; None for a new figure.
     """
+    table = table if isinstance(table, pd.DataFrame) else coverage(as_predictions(table))
     ax = axes_of(ax)
     ax.plot(table["coverage"], table["accuracy"], color=BLUE, marker="o", ms=3)
     for row in table.iloc[:: max(1, len(table) // 5)].itertuples():
@@ -199,7 +211,7 @@ def plot_coverage(table: pd.DataFrame, ax: Axes | None = None) -> Figure:
     return ax.figure
 
 
-def plot_values(predictions: Predictions, ax: Axes | None = None) -> Figure:
+def plot_values(predictions: Source, ax: Axes | None = None) -> Figure:
     """Plot predicted against true numbers, in their unit; on logarithmic axes where the model learnt a logarithm.
 
     Args:
@@ -208,8 +220,9 @@ def plot_values(predictions: Predictions, ax: Axes | None = None) -> Figure:
     Raises:
         ValueError: no labels, or no regression.
     """
+    predictions = as_predictions(predictions)
     if predictions.y_true is None or predictions.target.task != REGRESSION:
-        kind = "without labels" if predictions.y_true is None else f"of a {predictions.target.task} task"
+        kind = "without labels" if predictions.y_true is None else f"of task {predictions.target.task!r}"
         raise ValueError(f"predictions {kind} have no true numbers to draw")
     ax, name = axes_of(ax), literal(predictions.target.name)
     y_true, y_pred = predictions.numbers

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kickbert.models.protocol import is_model
 from kickbert.targets.kinds import MULTI, SINGLE, Labels, MultiLabels, Target
+from kickbert.targets.outputs import median_note
 from kickbert.text.columns import as_list, pick
 from kickbert.utils.messages import row_names
 
@@ -90,7 +92,9 @@ class Predictions:
         df, texts = df[keep], [text for text, kept in zip(texts, keep, strict=True) if kept]
         probs = model.predict_proba(df)
         y_true = model.target.encode(values[keep]) if labelled else None
-        return cls(model.target, probs.astype(float), model.decide(probs), y_true, texts, df, notes)
+        y_pred = model.decide(probs)
+        notes = (*notes, *filter(None, [median_note(model.target, probs, y_pred)]))
+        return cls(model.target, probs.astype(float), y_pred, y_true, texts, df, notes)
 
     @classmethod
     def _of_validation(cls, learn: Any) -> "Predictions":
@@ -99,7 +103,9 @@ class Predictions:
             raise ValueError("the model has no validation rows; give a DataFrame: evaluate(model, df)")
         probs, y_true, y_pred = learn.get_preds(ds_idx=1, with_decoded=True)
         note = "validation rows: what was chosen by them (thresholds, epochs, settings) looks better on them"
-        return cls(learn.target, probs.double().numpy(), y_pred.numpy(), y_true.numpy(), rows[0], notes=(note,))
+        probs, y_pred = probs.double().numpy(), y_pred.numpy()
+        notes = (note, *filter(None, [median_note(learn.target, probs, y_pred)]))
+        return cls(learn.target, probs, y_pred, y_true.numpy(), rows[0], notes=notes)
 
     @classmethod
     def from_probabilities(cls, y_true: Any, probs: Any, names: list | None = None) -> "Predictions":
@@ -130,6 +136,24 @@ class Predictions:
         if (codes < 0).any():
             raise ValueError(f"y_true holds {y_true[codes < 0].tolist()[0]!r}, which is no class; classes are {names}")
         return cls(target, probs, probs.argmax(1), codes)
+
+
+def as_predictions(source: Any) -> Predictions:
+    """Take predictions, those of an evaluation or a cross-validation, or a learner's of its validation rows.
+
+    Args:
+        source: `Predictions`, what has them as `.predictions`, or a learner.
+    Raises:
+        TypeError: anything else.
+        ValueError: a model without validation rows.
+    """
+    if isinstance(source, Predictions):
+        return source
+    if is_model(source):
+        return Predictions.from_model(source)
+    if isinstance(held := getattr(source, "predictions", None), Predictions):
+        return held
+    raise TypeError(f"{type(source).__name__} is no predictions; give a learner, kickbert.evaluate(…), or Predictions")
 
 
 def _usable(target: Target, values: Any, keep: np.ndarray, index: pd.Index) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -24,6 +24,7 @@ from kickbert.utils.progress import bar
 
 TOKENS = 4096  # of a batch, padding counted
 ROWS = 5_000  # training rows that a probe learns from
+ENOUGH = 0.95  # of the best depth's accuracy: training the layers below makes up for more than the rest
 
 
 def probe(learn: Any, rows: int = ROWS, seed: int = 0) -> pd.DataFrame:
@@ -40,11 +41,13 @@ def probe(learn: Any, rows: int = ROWS, seed: int = 0) -> pd.DataFrame:
     Raises:
         ValueError: several labels or numbers, windows, or no validation rows.
     """
-    task = learn.dls.target.task
+    task = learn.target.task
     ids, codes = zip(*(dl.rows[:2] for dl in learn.dls.loaders), strict=True)
     if task in (MULTI, REGRESSION) or ids[0].first is not None or not len(ids[1]):
         raise ValueError(f"probes need one class a row, no windows, and validation rows; the task is {task}")
     chosen = np.sort(np.random.default_rng(seed).permutation(len(ids[0]))[:rows])
+    if len(codes[0][chosen].unique()) < 2:
+        raise ValueError(f"probes need two classes at least, and all {len(chosen):,} training rows are of one")
     train, valid = states(learn.model, ids[0], chosen), states(learn.model, ids[1], np.arange(len(ids[1])))
     y, y_true = codes[0].numpy()[chosen], codes[1].numpy()
     records = []
@@ -55,6 +58,24 @@ def probe(learn: Any, rows: int = ROWS, seed: int = 0) -> pd.DataFrame:
             accuracy = accuracy_score(y_true, model.fit(train[depth], y).predict(valid[depth]))
         records.append((depth, accuracy, np.sqrt(accuracy * (1 - accuracy) / len(y_true))))
     return pd.DataFrame(records, columns=["depth", "accuracy", "std error"])
+
+
+def enough_layers(table: pd.DataFrame, share: float = ENOUGH) -> int:
+    """The fewest layers whose probe comes near that of the best depth; printed in one line.
+
+    Args:
+        table: of `probe`.
+        share: of the best accuracy that is near enough.
+
+    >>> enough_layers(pd.DataFrame({"depth": [0, 1, 2, 3], "accuracy": [0.5, 0.7, 0.87, 0.9]}))
+    layers=2 by the probe: accuracy 0.870 there, 0.900 at the best depth, 3
+    2
+    """
+    accuracy = table.set_index("depth")["accuracy"].drop(0)
+    layers = int(accuracy.index[accuracy >= share * accuracy.max()][0])
+    best = f"{accuracy.max():.3f} at the best depth, {accuracy.idxmax()}"
+    print(f"layers={layers} by the probe: accuracy {accuracy[layers]:.3f} there, {best}")
+    return layers
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""The experiments wing: a recipe → folds, comparisons, learning curves, tracked runs, a report.
+"""The experiments wing: a recipe → folds, comparisons, searches, students, learning curves, runs, a report.
 
 Comes in: a DataFrame and the arguments of `learner_from_df`. Goes out: tables of scores, one HTML page, runs in MLflow.
 Start reading at `cross_validation.cross_validate`."""
@@ -11,8 +11,13 @@ __getattr__, __dir__, __all__ = attach(
         "cross_validation": ["CrossValidation", "cross_validate"],
         "comparison": ["Comparison", "compare"],
         "learning_curves": ["by_size"],
+        "searching": ["search"],
+        "search_results": ["Search"],
+        "search_space": [],
+        "distillation": ["distill"],
         "reporting": ["report"],
         "tracking": ["log_run"],
-        "plots": ["plot_ladder", "plot_learning_curves", "plot_sizes"],
+        "self_check": [],
+        "plots": ["plot_importances", "plot_ladder", "plot_learning_curves", "plot_search", "plot_sizes"],
     },
 )

@@ -20,8 +20,9 @@ from kickbert import __version__
 from kickbert.cache.storage import Cache
 from kickbert.data.rows import usable_rows
 from kickbert.data.splits import TEST, fold_assignments
-from kickbert.evaluation.evaluation import scores_of
+from kickbert.evaluation.evaluation import main_scores, scores_of
 from kickbert.evaluation.predictions import Predictions
+from kickbert.evaluation.scores import MAIN_SCORES, SHOWN_SCORES
 from kickbert.targets.fitting import TargetOptions
 from kickbert.targets.kinds import MULTI, REGRESSION, Bins, Target
 from kickbert.text.columns import TextOptions, as_list
@@ -32,7 +33,7 @@ from kickbert.utils.hardware import choose_precision
 from kickbert.utils.hashing import Unidentifiable, file_digest, fingerprint
 from kickbert.utils.hub import load, resolve
 from kickbert.utils.messages import shorten
-from kickbert.utils.progress import bar
+from kickbert.utils.progress import bar, interactive, say
 
 PART = "part of the fold"  # a column: train, valid or test
 
@@ -57,11 +58,16 @@ class CrossValidation:
         scores = self.folds.drop(columns=["repeat", "fold"])
         return pd.DataFrame({"mean": scores.mean(), "std": scores.std()}).rename_axis("score").reset_index()
 
+    def _shown(self) -> pd.DataFrame:
+        names = SHOWN_SCORES[self.predictions.target.task]
+        return self.summary().set_index("score").loc[list(names)].reset_index()
+
     def __repr__(self) -> str:
-        return self.summary().to_string(index=False, float_format="{:,.3f}".format)
+        table = self._shown().to_string(index=False, float_format="{:,.3f}".format)
+        return f"{table}\n{len(self.folds)} folds, {len(self.predictions):,} rows; .summary() has all scores"
 
     def _repr_html_(self) -> str:
-        return self.summary().to_html(index=False, float_format="{:,.3f}".format)
+        return self._shown().to_html(index=False, float_format="{:,.3f}".format)
 
 
 def fit_gradual(learn: Any) -> None:
@@ -104,7 +110,7 @@ def cross_validate(
     cache: Cache | None = None,
     **recipe: Any,
 ) -> CrossValidation:
-    """Evaluate a recipe by as many models as there are folds, each on the rows that it never saw.
+    """Evaluate a recipe by k-fold cross-validation: a model for each fold, evaluated on its held-out rows.
 
     Args:
         df: the rows; never changed.
@@ -126,17 +132,19 @@ def cross_validate(
         ValueError: more folds than rows, a column that is not there, or a folder and an argument that needs `name`.
     """
     assignment = assign_folds(df, recipe, folds, repeats, group_col, valid, seed)
-    subfolder = None if folder is None else _subfolder(folder, assignment, fit, seed, name)
+    subfolder = None if folder is None else Path(folder) / experiment_key(assignment, seed, name, fit=fit)
     options = assignment.recipe | {"seed": seed, "cache": cache or Cache()}
     results = []
     for number in bar(range(len(assignment.parts)), "folds"):
         file = None if subfolder is None else subfolder / f"fold-{number}.npz"
         if file is None or not file.exists():
-            result = _fold(assignment, number, options, fit)
+            result = train_fold(assignment, number, options, fit)
             if file is not None:
                 with replacing(file) as part, part.open("wb") as out:
                     np.savez(out, **result)
         results.append(result if file is None else dict(np.load(file)))
+        if not interactive():  # where there is no bar
+            say(_fold_line(assignment, number, results[-1]))
     return _together(assignment, results, folds, df.index)
 
 
@@ -157,16 +165,19 @@ def assign_folds(
     return FoldAssignment(rows, usable.mask, target, parts, recipe | {"task": usable.task}, target.encode(values))
 
 
-def _subfolder(folder: str | Path, assignment: FoldAssignment, fit: Callable, seed: int, name: str | None) -> Path:
-    """Where folds are kept: named by what they depend on, the rows, their assignment, the recipe, the training.
+def experiment_key(assignment: FoldAssignment, seed: int, name: str | None, **more: Any) -> str:
+    """A fingerprint of what results depend on: the rows, their assignment, the recipe, the seed, the version.
 
     Args:
         name: stands for what may differ in another process.
+        more: what else they depend on, by name.
+    Raises:
+        ValueError: something cannot be identified, and there is no name for it.
     """
     recipe = {"model": "roberta-base", "precision": "auto", "text_col": "text", "label_col": "label"}
     recipe |= assignment.recipe
     columns = dict.fromkeys([*as_list(recipe["text_col"]), *as_list(recipe["label_col"])])
-    recipe |= {"fit": fit, "rows": [assignment.rows[list(columns)], assignment.parts]}
+    recipe |= {"rows": [assignment.rows[list(columns)], assignment.parts], **more}
     recipe["precision"] = choose_precision(recipe["precision"], default_device())  # a shared folder, other hardware
     recipe["model"] = _content(recipe["model"])
     recipe.pop("path", None)  # it says where checkpoints go, which no fold depends on
@@ -177,11 +188,11 @@ def _subfolder(folder: str | Path, assignment: FoldAssignment, fit: Callable, se
         except Unidentifiable as err:
             if name is None:
                 raise ValueError(
-                    f"folder={str(folder)!r} keeps folds by all that they depend on, and {argument}="
-                    f"{shorten(repr(value), 60)} cannot be identified: {err}; give name='...', which stands for it and "
-                    "which you change with it, or no folder"
+                    f"a folder keeps results by all that they depend on, and {argument}={shorten(repr(value), 60)} "
+                    f"cannot be identified: {err}; give name='...', which stands for it and which you change with it, "
+                    "or no folder"
                 ) from err
-    return Path(folder) / fingerprint(__version__, seed, name, sorted(prints.items()))
+    return fingerprint(__version__, seed, name, sorted(prints.items()))
 
 
 def _content(model: str | Path) -> Any:
@@ -193,8 +204,16 @@ def _content(model: str | Path) -> Any:
     return {str(file.relative_to(folder)): file_digest(file) for file in sorted(files)}
 
 
-def _fold(assignment: FoldAssignment, number: int, recipe: dict, fit: Callable) -> dict[str, np.ndarray]:
-    """Train on the fold's own rows and predict the others, in terms of all rows' classes."""
+def train_fold(assignment: FoldAssignment, number: int, recipe: dict, fit: Callable) -> dict[str, np.ndarray]:
+    """Train on the fold's own rows and predict the others.
+
+    Args:
+        number: of the fold.
+        recipe: arguments of `learner_from_df`.
+        fit: trains a learner.
+    Returns:
+        probs and y_pred of the fold's test rows, in terms of all rows' classes, and seconds.
+    """
     start, part = time.perf_counter(), assignment.parts[number]
     with redirect_stdout(StringIO()):  # a line per epoch of each fold is no news
         learn = learner_from_df(assignment.rows.assign(**{PART: part}), **recipe, valid=PART)
@@ -203,6 +222,15 @@ def _fold(assignment: FoldAssignment, number: int, recipe: dict, fit: Callable) 
         probs, _, y_pred = learn.get_preds(dl=dl, with_decoded=True)
     probs, y_pred = aligned(learn.dls.target, assignment.target, probs.double().numpy(), y_pred.numpy())
     return {"probs": probs, "y_pred": y_pred, "seconds": np.array(time.perf_counter() - start)}
+
+
+def _fold_line(assignment: FoldAssignment, number: int, result: dict[str, np.ndarray]) -> str:
+    """The outcome of a fold, on a line."""
+    y_true = assignment.y_true[assignment.parts[number] == TEST]
+    fold = Predictions(assignment.target, result["probs"], result["y_pred"], y_true)
+    score = MAIN_SCORES[assignment.target.task]
+    value = main_scores(fold)(np.ones(len(fold)))[score]
+    return f"fold {number + 1}/{len(assignment.parts)}  {score} {value:.4f}  {float(result['seconds']):.0f} s"
 
 
 def aligned(own: Target, target: Target, probs: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Plots of training: losses and rates, the ladder of phases, scores by number of rows.
+"""Plots of training: losses and rates, the ladder of phases, scores by number of rows, a search.
 
 Every function returns its figure and takes `ax=`.
 """
@@ -119,18 +119,22 @@ def plot_sizes(table: pd.DataFrame, metric: str = "accuracy", ax: Axes | None = 
 
 
 def plot_ladder(
-    ladder: pd.DataFrame, baselines: dict[str, float] | None = None, metric: str = "accuracy", ax: Axes | None = None
+    ladder: Any, baselines: dict[str, float] | None = None, metric: str = "accuracy", ax: Axes | None = None
 ) -> Figure:
     """Plot a metric after each phase of gradual unfreezing, beside baselines.
 
     Args:
-        ladder: the table that `fit_gradual` returns.
+        ladder: the table that `fit_gradual` returns, or the learner.
         baselines: the same metric of other models by name, drawn as dashed lines.
         metric: a column of the ladder, between 0 and 1.
         ax: to draw on; None for a new figure.
     Raises:
         ValueError: the ladder has no such column.
     """
+    if not isinstance(ladder, pd.DataFrame):
+        ladder = pd.DataFrame(ladder.ladder)
+        if ladder.empty:
+            raise ValueError("the learner has no ladder yet; fit_gradual() makes it")
     if metric not in ladder.columns:
         raise ValueError(f"metric={metric!r} is not in the ladder; it has {list(ladder.columns)}")
     baselines = baselines or {}
@@ -155,5 +159,48 @@ def plot_ladder(
 
 
 def _phase_label(row: dict) -> str:
-    epochs = f"{row['epochs']} epoch" + ("s" if row["epochs"] > 1 else "")
-    return f"{literal(row['phase'])}\n{epochs}, {row['seconds']:.0f} s"
+    unit = "epoch" if "epochs" in row else "step"
+    count = row[f"{unit}s"]
+    length = "" if pd.isna(count) else f"{count:.0f} {unit}{'s' if count > 1 else ''}, "
+    return f"{literal(row['phase'])}\n{length}{row['seconds']:.0f} s"
+
+
+def plot_search(result: Any, ax: Axes | None = None) -> Figure:
+    """Plot the history of a search: the score of each trial on the validation rows, and the best so far.
+
+    Args:
+        result: of `search`.
+        ax: to draw on; None for a new figure.
+    """
+    ax = axes_of(ax, (6.4, 3.8))
+    for state, marker, colour in (("pruned", "x", GREY), ("complete", "o", BLUE)):
+        rows = result.trials[result.trials["state"] == state]
+        ax.plot(rows["trial"], rows["score"], marker, color=colour, ms=5, label=f"{state} ({len(rows)})")
+    complete = result.trials[result.trials["state"] == "complete"].sort_values("trial")
+    ax.step(complete["trial"], complete["score"].cummax(), where="post", color=BLUE, linewidth=1.2, label="best so far")
+    ax.axhline(result.default_score, color=ORANGE, linestyle="--", linewidth=1.5, label="default recipe")
+    ax.set(xlabel="trial", ylabel=f"{_spaced(result.check.columns[1])} on validation rows")
+    ax.legend(frameon=False, fontsize=8)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.set_title("Search: each trial, and the best so far", loc="left")
+    return ax.figure
+
+
+def plot_importances(result: Any, ax: Axes | None = None) -> Figure:
+    """Plot how much of the scores' variance each searched value explains (fANOVA), by the trials that were not pruned.
+
+    Args:
+        result: of `search`.
+        ax: to draw on; None for a new figure.
+    Raises:
+        ValueError: too few trials were finished.
+    """
+    importances = result.importances.sort_values()
+    if importances.empty:
+        raise ValueError("too few trials were completed to compute importances; search with more trials")
+    ax = axes_of(ax, (5.2, 0.8 + 0.35 * len(importances)))
+    ax.barh([literal(name) for name in importances.index], importances, color=BLUE)
+    ax.set_xlabel("share of the variance of scores")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.set_title("Hyperparameter importance", loc="left")
+    return ax.figure

@@ -12,11 +12,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from kickbert.evaluation import baselines, error_analysis, plots
+from kickbert.evaluation import error_analysis, plots
 from kickbert.evaluation.calibration import coverage
 from kickbert.evaluation.evaluation import Evaluation, evaluate
 from kickbert.evaluation.predictions import Predictions
-from kickbert.evaluation.scores import MAIN_SCORES
 from kickbert.experiments.plots import plot_ladder, plot_learning_curves
 from kickbert.inference.benchmarking import benchmark
 from kickbert.models.artifact import flat_metadata
@@ -66,7 +65,7 @@ def report(
 
 
 def _summary(evaluation: Evaluation) -> Iterator[Section]:
-    """The main score in a sentence, beside the baselines."""
+    """How good the model is in three sentences, and the scores that a task is judged by, beside the baselines."""
     predictions = evaluation.predictions
     if predictions.y_true is None:
         yield Section(
@@ -74,29 +73,10 @@ def _summary(evaluation: Evaluation) -> Iterator[Section]:
         )
         yield Section("Predictions", table=predictions.to_frame().head(20))
         return
-    main = MAIN_SCORES[predictions.target.task]
-    scores = evaluation.scores.set_index("score").loc[main]
-    sentences = {
-        "accuracy": "Accuracy: it is right on {} of the rows",
-        "F1, micro": "Micro-averaged F1 of its labels: {}",
-        "R2": "Coefficient of determination (R²): it explains {} of the variance",
-    }
-    interval = f"95 % confidence interval: {_percent(scores['low'])} to {_percent(scores['high'])}"
-    text = f"{sentences[main].format(_percent(scores['model']))} ({interval})."
-    majority = "the median" if predictions.target.task == REGRESSION else "the majority class"
-    baseline_names = {baselines.MAJORITY: majority, baselines.LINEAR: "TF-IDF with a linear model"}
-    beside = [f"{name} has {_percent(scores[k])}" for k, name in baseline_names.items() if pd.notna(scores.get(k))]
-    if beside:
-        text += f" For comparison: {', '.join(beside)}."
-    if scores.get(baselines.LINEAR, -np.inf) > scores["model"]:
-        text += " By this the linear model does better here, and it costs less."
-    yield Section("Summary", text)
-    for note in predictions.notes:
-        yield Section("Note", note)
-
-
-def _percent(score: float) -> str:
-    return f"{100 * score:.1f} %"
+    sentences = [*evaluation.summary, "In the table low and high are the 95 % bootstrap interval."]
+    yield Section("Summary", " ".join(sentences), evaluation.shown())
+    for note in evaluation.notes:
+        yield Section("Note", f"{note[0].upper()}{note[1:]}.")
 
 
 def _plots(evaluation: Evaluation) -> Iterator[Section]:
@@ -119,7 +99,7 @@ def _plots(evaluation: Evaluation) -> Iterator[Section]:
             "How well the probability of a class tells its rows from the rest; 1.0 is perfect, 0.5 is chance.",
             figure=plots.plot_roc(predictions),
         )
-    text = "low and high are the 95 % confidence interval, by bootstrap over the rows."
+    text = "low and high: 95 % bootstrap interval."
     yield Section("All scores", text, evaluation.scores, most=50)
 
 

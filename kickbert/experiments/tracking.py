@@ -3,7 +3,6 @@
 learner → parameters, ladder, scores, figures, artifact → a run → a registered model with an alias → `kickbert serve`
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,44 +13,9 @@ import pandas as pd
 from kickbert import __version__
 from kickbert.inference.predictor import load
 from kickbert.models.artifact import flat_metadata, read_artifact
-from kickbert.utils.extras import require
+from kickbert.utils.log_writers import experiment_id, mlflow_name, open_store
 
-STORE = "runs"  # the folder of runs, by default
 CHAMPION = "champion"  # alias of the registered version that is served
-
-
-def open_store(store: str | Path | None = None) -> Any:
-    """Point MLflow's tracking and registry to a store.
-
-    Args:
-        store: a folder, in which runs are kept in SQLite; or the URI of a server; None for MLFLOW_TRACKING_URI where
-            that is set, else the folder `runs`.
-    Returns:
-        The module `mlflow`.
-    Raises:
-        ImportError: MLflow is not installed.
-    """
-    require("mlflow", extra="track")
-    import mlflow
-
-    store = store or os.environ.get("MLFLOW_TRACKING_URI") or STORE
-    if "://" not in str(store):
-        folder = Path(store).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        store = f"sqlite:///{folder / 'mlflow.db'}"
-    mlflow.set_tracking_uri(str(store))
-    mlflow.set_registry_uri(str(store))
-    return mlflow
-
-
-def _experiment(mlflow: Any, name: str) -> str:
-    """The id of an experiment, whose files stand beside the data base where that is SQLite."""
-    experiment = mlflow.get_experiment_by_name(name)
-    if experiment is not None:
-        return experiment.experiment_id
-    uri = mlflow.get_tracking_uri()
-    beside = Path(uri.removeprefix("sqlite:///")).parent / "artifacts" if uri.startswith("sqlite:///") else None
-    return mlflow.create_experiment(name, artifact_location=beside.as_uri() if beside else None)
 
 
 def log_run(
@@ -84,16 +48,16 @@ def log_run(
         ImportError: MLflow is not installed.
     """
     mlflow = open_store(store)
-    with TemporaryDirectory() as scratch, mlflow.start_run(experiment_id=_experiment(mlflow, name)):
+    with TemporaryDirectory() as scratch, mlflow.start_run(experiment_id=experiment_id(mlflow, name)):
         artifact = read_artifact(folder or learn.save_artifact(Path(scratch) / "model", evaluation))
         mlflow.log_params(_parameters(artifact.metadata, parameters))
         for step, row in enumerate([] if ladder is None else ladder.to_dict("records")):
-            mlflow.log_metrics({_metric(f"ladder {k}"): v for k, v in row.items() if _number(v)}, step=step)
+            mlflow.log_metrics({mlflow_name(f"ladder {k}"): v for k, v in row.items() if _number(v)}, step=step)
         if ladder is not None:
             mlflow.log_table(ladder, "ladder.json")
         if evaluation is not None:
             scores = zip(evaluation.scores["score"], evaluation.scores["model"], strict=True)
-            mlflow.log_metrics({_metric(score): value for score, value in scores if value == value})
+            mlflow.log_metrics({mlflow_name(score): value for score, value in scores if value == value})
             mlflow.log_text(evaluation.to_json(), "evaluation.json")
         for title, figure in (figures or {}).items():
             mlflow.log_figure(figure, f"figures/{title}.png")
@@ -120,12 +84,8 @@ def _log_model(mlflow: Any, folder: Path, columns: Sequence[str], name: str) -> 
 
 def _parameters(metadata: dict[str, Any], more: dict[str, Any] | None) -> dict[str, Any]:
     """Parameters of a run: the artifact's metadata, without the parts that it stands in, and what the caller adds."""
-    return {_metric(name.rpartition(": ")[2]): value for name, value in flat_metadata(metadata).items()} | (more or {})
-
-
-def _metric(name: str) -> str:
-    """A name that MLflow takes: letters, digits and a few signs."""
-    return "".join(c if c.isalnum() or c in "_-. /" else " " for c in name)
+    own = {mlflow_name(name.rpartition(": ")[2]): value for name, value in flat_metadata(metadata).items()}
+    return own | (more or {})
 
 
 def _number(value: Any) -> bool:

@@ -1,7 +1,8 @@
 """The inference wing: an artifact → predictions, without fastai, and without torch where it is exported.
 
 Comes in: a folder that `save_artifact` wrote, texts, files of any size. Goes out: labels and probabilities, files of
-predictions, exported models. Start reading at `predictor.Predictor`."""
+predictions, exported models; before there is an artifact, classes by their names alone (`zero_shot`). Start reading at
+`predictor.Predictor`."""
 
 from kickbert.utils.lazy import attach
 
@@ -12,9 +13,13 @@ __getattr__, __dir__, __all__ = attach(
         "backends": [],
         "table_writers": [],
         "batch_prediction": ["predict_file"],
+        "table_folders": [],
+        "partitions": [],
+        "engines": [],
+        "distributed": ["predict_dataset"],
         "exporting": ["export"],
         "onnx_graphs": [],
-        "row_quantization": [],
+        "zero_shot_classification": ["zero_shot"],
         "benchmarking": ["benchmark"],
     },
 )

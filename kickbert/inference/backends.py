@@ -11,7 +11,7 @@ import numpy as np
 
 from kickbert.models.artifact import Artifact, ArtifactError
 from kickbert.utils.extras import require
-from kickbert.utils.hardware import cores
+from kickbert.utils.hardware import best_device, cores, has_bf16
 
 ONNX, INT8 = "model.onnx", "model.int8.onnx"
 BACKENDS = ("onnx-int8", "torch-bf16", "onnx", "torch")
@@ -76,11 +76,11 @@ class TorchBackend:
         require("torch", extra="train")
         import torch
 
-        from kickbert.models.probability_model import ProbabilityModel
+        from kickbert.models.classifier import ProbabilityModel
         from kickbert.models.saving import load_classifier
 
         self.torch, self.name = torch, name
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = best_device()
         task, temperature = (artifact.metadata[name] for name in ("task", "temperature"))
         self.model = ProbabilityModel(load_classifier(artifact), task, temperature).eval().to(self.device)
 
@@ -128,11 +128,7 @@ def _installed(package: str) -> bool:
 
 
 def _fast_bf16() -> bool:
-    import torch
-
-    from kickbert.utils.hardware import has_bf16
-
-    return has_bf16(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    return has_bf16(best_device())
 
 
 def open_backend(artifact: Artifact, backend: str = "auto", threads: int | None = None) -> Backend:

@@ -10,15 +10,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from kickbert.data.table_files import TableFile
 from kickbert.data.table_formats import WRITABLE, table_kind
-from kickbert.inference.table_writers import table_writer
-from kickbert.targets.kinds import MULTI
+from kickbert.inference.table_writers import as_texts, table_writer
+from kickbert.targets.kinds import MULTI, ORDINAL
+from kickbert.targets.outputs import prediction_frame
 from kickbert.utils.atomic_files import replacing
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 PIECE = 10_000  # rows held at a time
 SHOWN = 20  # of what is named in a report
@@ -33,6 +38,8 @@ class PredictedFile:
         rows: its number of rows.
         without_text: number of rows without text, which have no prediction.
         first_without_text: the first of them, counted from 0.
+        without_label: number of rows with a text that got no label: the model is less confident than `min_confidence`,
+            or, of several labels, none reaches its threshold.
         skipped: lines that could not be read, and why.
         notes: how the file was read, where that was detected, and what else a user must know; a sentence each.
     """
@@ -41,6 +48,7 @@ class PredictedFile:
     rows: int = 0
     without_text: int = 0
     first_without_text: list[int] = field(default_factory=list)
+    without_label: int = 0
     skipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -75,38 +83,75 @@ def predict_file(
     out = Path(out)
     table_kind(out, WRITABLE)
     table = TableFile(source, encoding, sep)
-    columns = list(model.text_col)
-    names = dict(zip(text_col or columns, columns, strict=True))
+    names = text_names(model, text_col)
     done = PredictedFile(out, skipped=table.skipped, notes=table.notes)
-    with replacing(out) as part, _bar(table) as advance, table_writer(part, out, table.schema) as write:
+    bar = row_bar(table.source.name, table.rows)
+    with replacing(out) as part, bar as advance, table_writer(part, out, table.schema) as write:
         for df in table.pieces(piece):
             lacking = [c for c in names if c not in df]
             if lacking:
                 raise ValueError(f"{source} has no column {lacking[0]!r}; it has {list(df.columns)}")
             write(_predicted(model, df, names, min_confidence, done))
             advance(len(df))
+    if model.target.task == ORDINAL:
+        done.notes.append("the label is the median of the ordered classes, which may not be the likeliest one")
     return done
+
+
+def text_names(model: Any, text_col: Sequence[str] | None) -> dict[str, str]:
+    """The model's name of each text column, by the table's.
+
+    Raises:
+        ValueError: another number of columns than the model reads.
+    """
+    columns = list(model.text_col)
+    names = dict(zip(text_col or columns, columns, strict=False))
+    if len(names) != len(columns) or len(text_col or columns) != len(columns):
+        raise ValueError(f"text_col={list(text_col or ())} must name {len(columns)} columns, for the model's {columns}")
+    return names
 
 
 def _predicted(
     model: Any, df: pd.DataFrame, names: dict[str, str], min_confidence: float | None, done: PredictedFile
 ) -> pd.DataFrame:
     """A piece with its predictions, counted."""
-    texts = df[list(names)].rename(columns=names)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*have no text")
-        predictions = model.predict_df(texts, min_confidence=min_confidence)
+    predictions = flat_predictions(model, df[list(names)].rename(columns=names), min_confidence)
     empty = predictions.isna().all(axis=1).to_numpy()
     done.without_text += int(empty.sum())
     done.first_without_text += [done.rows + int(i) for i in empty.nonzero()[0]][: SHOWN - len(done.first_without_text)]
+    done.without_label += count_without_label(predictions)
     done.rows += len(df)
-    if model.target.task == MULTI:
-        labels = [None if row is None else "|".join(map(str, row)) for row in predictions["labels"]]
-        predictions["labels"] = pd.Series(labels, index=predictions.index, dtype=object)
     earlier, renamed = output_columns(list(df.columns), list(predictions.columns))
     if earlier and len(df) == done.rows:
         done.notes.append(f"columns of an earlier prediction were replaced: {', '.join(earlier)}")
     return pd.concat([df.drop(columns=earlier), predictions.rename(columns=renamed)], axis=1)
+
+
+def flat_predictions(model: Any, df: pd.DataFrame, min_confidence: float | None = None) -> pd.DataFrame:
+    """Predict rows as a file holds them: several labels joined by "|", rows without text not warned of.
+
+    Args:
+        model: a predictor or a learner.
+        df: the text columns, by the model's names.
+        min_confidence: below which a row gets no label.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*have no text")
+        predictions = model.predict_df(df, min_confidence=min_confidence)
+    if model.target.task == MULTI:
+        labels = [None if row is None else "|".join(map(str, row)) for row in predictions["labels"]]
+        predictions["labels"] = pd.Series(labels, index=predictions.index, dtype=object)
+    return predictions
+
+
+def count_without_label(predictions: pd.DataFrame) -> int:
+    """Count rows that have a prediction and no label: it is not confident enough, or no label reaches its threshold.
+
+    >>> count_without_label(pd.DataFrame({"label": ["a", None, None], "confidence": [0.9, 0.4, None]}))
+    1
+    """
+    decision = predictions.iloc[:, 0]
+    return int((decision.isna() | (decision == "")).sum() - predictions.isna().all(axis=1).sum())
 
 
 def output_columns(columns: list[str], predicted: list[str]) -> tuple[list[str], dict[str, str]]:
@@ -135,11 +180,51 @@ def output_columns(columns: list[str], predicted: list[str]) -> tuple[list[str],
     return earlier, renamed
 
 
+def as_arrow(predictions: pd.DataFrame, schema: Any = None) -> "pa.Table":
+    """Predictions as a table of Arrow; columns of mixed types are text.
+
+    Args:
+        schema: of pyarrow; None for what the columns look like.
+    """
+    import pyarrow as pa
+
+    if schema is None:
+        names = [name for name in predictions.columns if predictions[name].dtype == object]
+    else:
+        names = [column.name for column in schema if column.type == pa.string()]
+    texts = predictions.assign(**{name: as_texts(predictions[name]) for name in names})
+    return pa.Table.from_pandas(texts, schema, preserve_index=False)
+
+
+def prediction_schema(model: Any, min_confidence: float | None = None) -> "pa.Schema":
+    """Names and types of `flat_predictions` in Arrow, whatever the rows.
+
+    Args:
+        model: a predictor or a learner.
+        min_confidence: below which a row gets no label.
+    Raises:
+        ValueError: a least confidence where there is none, of several labels or numbers.
+    """
+    import pyarrow as pa
+
+    probs = np.eye(len(model.target.names), dtype=np.float32)  # a row of each class
+    index, nothing = pd.RangeIndex(len(probs)), np.zeros(len(probs), dtype=bool)
+    predictions = prediction_frame(model.target, probs, model.decide(probs), index, nothing, min_confidence)
+    texts = (pa.large_string(), pa.null())
+    schema = as_arrow(predictions).schema
+    return pa.schema([pa.field(c.name, pa.string() if c.type in texts else c.type) for c in schema])
+
+
 @contextmanager
-def _bar(table: TableFile) -> Iterator[Any]:
-    """A function that takes the number of rows just done: a bar in a terminal, nothing in a log."""
+def row_bar(name: str, rows: int | None) -> Iterator[Any]:
+    """A function that takes the number of rows just done: a bar in a terminal, nothing in a log.
+
+    Args:
+        name: beside the bar.
+        rows: in all, None if that is not known.
+    """
     if not sys.stderr.isatty():
-        yield lambda rows: None
+        yield lambda done: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -152,5 +237,5 @@ def _bar(table: TableFile) -> Iterator[Any]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(table.source.name, total=table.rows)
-        yield lambda rows: progress.advance(task, rows)
+        task = progress.add_task(name, total=rows)
+        yield lambda done: progress.advance(task, done)

@@ -4,6 +4,7 @@ artifact → a graph (`onnx_graphs`) → its predictions of some rows → agreem
 """
 
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,16 +13,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kickbert.evaluation.evaluation import scores_of
+from kickbert.evaluation.evaluation import main_scores
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.scores import MAIN_SCORES
+from kickbert.evaluation.significance import intervals
 from kickbert.inference.backends import ONNX, Backend, OnnxBackend, open_backend
 from kickbert.inference.onnx_graphs import FORMS, write_onnx
 from kickbert.inference.predictor import Predictor
-from kickbert.models.artifact import Artifact, ArtifactError, add_file, read_artifact
+from kickbert.models.artifact import WEIGHTS, Artifact, ArtifactError, add_file, read_artifact
+from kickbert.models.vocabulary import trim_vocabulary
 from kickbert.targets.kinds import REGRESSION
 from kickbert.text.cleaning_steps import Step
 from kickbert.utils.extras import require
+from kickbert.utils.messages import nearest
 
 EXPORTS = "exports.json"
 RENAMED = {"torch": "score_torch", "same answer": "agreement"}  # fields of files that 0.1.0 wrote
@@ -37,6 +41,7 @@ def export(
     limit: float = LIMIT,
     force: bool = False,
     functions: Sequence[Step] = (),
+    vocabulary: Any = None,
 ) -> pd.DataFrame:
     """Export an artifact's model to other forms, into its folder.
 
@@ -44,25 +49,33 @@ def export(
         folder: of the artifact.
         df: rows to compare on, with labels to measure what int8 costs; some hundreds of validation rows do.
         forms: of "onnx", "onnx-int8", "onnx-fp16" and "torch-export".
-        limit: percentage points that int8 may cost: of accuracy, of micro-F1 for multi-label, of R² for regression;
-            without labels, of agreement.
+        limit: percentage points that int8 may cost of the main score: accuracy, quadratic kappa of ordered classes,
+            micro-F1 of several labels, R² of numbers; without labels, of agreement. It is refused where its cost is
+            over that beyond chance.
         force: keep an int8 model that costs more.
         functions: cleaning steps of your own that the model was trained with.
+        vocabulary: texts (strings, tuples, dicts or a DataFrame) to whose tokens the model is cut first, as a new
+            version; predictions of these texts stay what they are. None to keep all tokens.
     Returns:
         A row per form: form, file, MB; difference (the largest of a probability from torch's), agreement (share of the
-        rows with torch's prediction), and with labels score_torch and score, in percentage points.
+        rows with torch's prediction), and with labels score_torch and score, in percentage points. With `vocabulary`
+        the first row has MB and tokens of the version before too.
     Raises:
         ArtifactError: a form differs too much, or cannot be exported; it is not kept.
         ValueError: an unknown form, or no rows.
+    Warns:
+        int8 costs more than `limit` on these rows, and that may be chance.
     """
-    unknown = [form for form in forms if form not in FORMS]
-    if unknown or not len(df):
-        raise ValueError(f"forms={list(forms)} must be of {list(FORMS)}, and df must have rows ({len(df)} here)")
-    require("onnx", extra="export")
+    check_forms(forms)
+    if not len(df):
+        raise ValueError("df must have rows to compare on, and has none")
     import onnx
 
     artifact = read_artifact(folder, functions)
     compare, exported = ExportComparison(artifact, df), []
+    if vocabulary is not None:
+        compare, row = _trimmed(compare, vocabulary)
+        artifact, exported = compare.artifact, [row]
     with TemporaryDirectory() as scratch:
         graph = None
         if set(forms) - {"torch-export"}:
@@ -80,10 +93,32 @@ def export(
     return pd.DataFrame(exported)
 
 
+def check_forms(forms: Sequence[str]) -> None:
+    """Check that a model can be exported to these forms here.
+
+    Raises:
+        ValueError: an unknown form.
+        ImportError: what exports is not installed.
+    """
+    if unknown := [form for form in forms if form not in FORMS]:
+        raise ValueError(f"form {unknown[0]!r} is not one of {list(FORMS)}{nearest(unknown[0], FORMS)}")
+    if forms:
+        require("onnx", extra="export")
+
+
 def _earlier_exports(artifact: Artifact) -> list[dict[str, Any]]:
     """The rows of earlier exports, with the names that their fields have today."""
     rows = json.loads(artifact.file(EXPORTS).read_text(encoding="utf-8")) if EXPORTS in artifact else []
     return [{RENAMED.get(name, name): value for name, value in row.items()} for row in rows]
+
+
+def _trimmed(before: "ExportComparison", texts: Any) -> tuple["ExportComparison", dict[str, Any]]:
+    """A new version with the tokens of the texts alone, and what that changes."""
+    after = ExportComparison(trim_vocabulary(before.artifact, texts), before.df)
+    mb, mb_before = (compared.artifact.manifest[WEIGHTS]["bytes"] / 1e6 for compared in (after, before))
+    tokens, tokens_before = (compared.artifact.token_encoder.tokenizer.get_vocab_size() for compared in (after, before))
+    sizes = {"MB": mb, "MB before": mb_before, "tokens": tokens, "tokens before": tokens_before}
+    return after, {"form": "vocabulary", "file": WEIGHTS} | sizes | before._compare(after.reference)
 
 
 class ExportComparison:
@@ -110,31 +145,64 @@ class ExportComparison:
         row = {"form": form, "file": FORMS[form][0], "MB": file.stat().st_size / 1e6}
         if form == "torch-export":  # torch's own, which is checked when it is made
             return row
-        row |= self._compare(self._predict(OnnxBackend(file, form)))
+        predictions = self._predict(OnnxBackend(file, form))
+        row |= self._compare(predictions)
         if form == "onnx" and not row["difference"] < TOLERANCE:
             raise ArtifactError(
                 f"the ONNX model's probabilities are up to {row['difference']:.2g} from torch's on these rows, over "
                 f"{TOLERANCE:g}, so it was not kept: these versions cannot export this architecture; use "
                 "backend='torch'"
             )
-        lost = row["score_torch"] - row["score"] if "score" in row else 100 * (1 - row["agreement"])
-        if form == "onnx-int8" and lost > limit and not force:
-            raise ArtifactError(
-                f"int8 costs {lost:.2f} points on these {len(self.reference):,} rows, over limit={limit:g}, so it was "
-                "not kept: compare on more rows, allow more, or force it"
-            )
+        if form == "onnx-int8" and not force:
+            self._check_cost(predictions, limit)
         return row
+
+    def _check_cost(self, predictions: Predictions, limit: float) -> None:
+        """Refuse a form that certainly costs more than `limit`, and warn of one that may."""
+        lost, low, high = self._cost(predictions)
+        if lost <= limit:
+            return
+        cost = (
+            f"int8 costs {lost:.2f} points on these {len(self.reference):,} rows, over limit={limit:g} (95 % interval "
+            f"{low:.2f} to {high:.2f})"
+        )
+        if low > limit:
+            raise ArtifactError(f"{cost}, so it was not kept: allow more, or force it")
+        warnings.warn(f"{cost}, which may be chance: it was kept; compare on more rows to be sure", stacklevel=4)
+
+    def _cost(self, predictions: Predictions) -> tuple[float, float, float]:
+        """Percentage points of the main score, or without labels of agreement, that a form costs; low, high (95 %)."""
+        if predictions.y_true is None:
+            same = self._same(predictions)
+
+            def cost(weight: np.ndarray) -> dict[str, float]:
+                return {"cost": 100 * float(1 - (same * weight).sum() / weight.sum())}
+        else:
+            score = MAIN_SCORES[predictions.target.task]
+            ours, theirs = main_scores(self.reference), main_scores(predictions)
+
+            def cost(weight: np.ndarray) -> dict[str, float]:
+                return {"cost": 100 * float(ours(weight)[score] - theirs(weight)[score])}
+
+        rows = len(self.reference)
+        return cost(np.ones(rows))["cost"], *intervals(cost, rows).loc["cost", ["low", "high"]]
+
+    def _same(self, predictions: Predictions) -> np.ndarray:
+        """Rows with torch's prediction, bool, shape (rows,)."""
+        decisions = (predictions.y_pred, self.reference.y_pred)
+        numbers = predictions.target.task == REGRESSION
+        same = np.isclose(*decisions, atol=0.05) if numbers else decisions[0] == decisions[1]
+        return same.reshape(len(same), -1).all(1)
 
     def _compare(self, predictions: Predictions) -> dict[str, float]:
         """Difference and agreement, and with labels the scores."""
-        task, decisions = predictions.target.task, (predictions.y_pred, self.reference.y_pred)
-        same = np.isclose(*decisions, atol=0.05) if task == REGRESSION else decisions[0] == decisions[1]
         row = {
             "difference": float(np.abs(predictions.probs - self.reference.probs).max()),
-            "agreement": float(same.reshape(len(same), -1).all(1).mean()),
+            "agreement": float(self._same(predictions).mean()),
         }
         if predictions.y_true is None:
             return row
+        score = MAIN_SCORES[predictions.target.task]
         for name, scored in (("score_torch", self.reference), ("score", predictions)):
-            row[name] = float(100 * scores_of(scored)(np.ones(len(scored)))[MAIN_SCORES[task]])
+            row[name] = float(100 * main_scores(scored)(np.ones(len(scored)))[score])
         return row

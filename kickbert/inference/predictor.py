@@ -3,24 +3,26 @@
 texts → cleaned → token rows, the longest first → batches → a backend → probabilities in the order given → decisions
 """
 
+import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from kickbert.evaluation.explanation import Explanation
-from kickbert.evaluation.occlusion import occlusion
+from kickbert.evaluation.explanation import Explanation, occlusion
 from kickbert.inference.backends import Backend, open_backend
-from kickbert.models.artifact import Artifact, read_artifact
-from kickbert.targets.kinds import Target
+from kickbert.models.artifact import Artifact, ArtifactError, read_artifact
+from kickbert.targets.kinds import Target, describe_target
 from kickbert.targets.outputs import prediction_frame
 from kickbert.text.cleaning_steps import Step
-from kickbert.text.columns import read_items
+from kickbert.text.columns import as_list, read_items
 from kickbert.utils.batching import length_batches
+from kickbert.utils.hashing import digest
+from kickbert.utils.messages import Described
 
 BATCH = 32
 TOKENS = 8_192  # most of a batch, so that long texts do not take all memory
@@ -32,7 +34,7 @@ def load(
     """Load a model that `learn.save_artifact` wrote.
 
     Args:
-        folder: of a version, or of a model, whose latest version is taken.
+        folder: of a version, or of a model, whose latest version is taken; or "user/name" on the hub.
         backend: "onnx-int8", "torch-bf16", "onnx" or "torch"; "auto" for the first of these that is available and fast
             on this machine.
         functions: cleaning steps of your own that the model was trained with.
@@ -44,8 +46,28 @@ def load(
     return Predictor(artifact, open_backend(artifact, backend, threads))
 
 
-class Predictor:
-    """A saved model for inference.
+@lru_cache(maxsize=4)  # an engine unpickles a predictor for every task
+def reopen(folder: Path, identity: str, backend: str, threads: int, functions: tuple[Step, ...]) -> "Predictor":
+    """Open a predictor that was pickled, once in each process.
+
+    Args:
+        folder: of the version.
+        identity: of the artifact, where it was pickled.
+        backend, threads, functions: as for `load`.
+    Raises:
+        ArtifactError: the folder is not on this machine, or holds another model here.
+    """
+    artifact = read_artifact(folder, functions)
+    if artifact.identity != identity:
+        raise ArtifactError(
+            f"{folder} holds another model now, or on this machine, than when the predictor was loaded; load it again, "
+            "or copy one version to all machines"
+        )
+    return Predictor(artifact, open_backend(artifact, backend, threads))
+
+
+class Predictor(Described):
+    """A saved model for inference; pickled, it is the name of its folder, which must be there on every machine.
 
     Args:
         artifact: its files: tokenizer, cleaning steps, target, metadata.
@@ -56,8 +78,31 @@ class Predictor:
         self.artifact, self.backend = artifact, backend
         self.token_encoder, self.cleaner = artifact.token_encoder, artifact.cleaner
 
-    def __repr__(self) -> str:
-        return f"Predictor({str(self.artifact.folder)!r}, {self.backend.name}: {self.task}, {len(self.labels)} outputs)"
+    def facts(self) -> dict[str, str]:
+        """Task, columns, encoder, where it is, scores of its training, next step: what `repr` shows."""
+        info, columns = self.artifact.metadata, " + ".join(self.text_col)
+        known = [f"{name} {value:.4f}" for name, value in info["metrics"].items() if value is not None]
+        return {
+            "task": describe_target(self.target),
+            "columns": f"{columns} → {' + '.join(as_list(self.label_col))}",
+            "encoder": "{model_type}, {layers} layers of {width}".format(**info["encoder"]) + f"; {self.backend.name}",
+            "folder": str(self.artifact.folder),
+            "scores": f"{'  '.join(known[:4])}, on {info['judged on']}" if known else "not evaluated when it was saved",
+            "next": "predict(texts), predict_df(df), explain(text), kickbert.evaluate(model, df)",
+        }
+
+    def __reduce__(self) -> tuple:
+        return reopen, self.opening()
+
+    def opening(self, threads: int | None = None) -> tuple:
+        """Arguments by which `reopen` opens it in another process.
+
+        Args:
+            threads: of ONNX Runtime there; None for as many as here.
+        """
+        artifact = self.artifact
+        folder = artifact.folder.resolve()  # other processes work in other folders
+        return folder, artifact.identity, self.backend.name, threads or self.backend.workers, artifact.functions
 
     @property
     def target(self) -> Target:
@@ -80,6 +125,11 @@ class Predictor:
         return self.artifact.metadata | {"backend": self.backend.name}
 
     @property
+    def fingerprint(self) -> str:
+        """A hash of all that its predictions depend on but the texts: the files of the artifact, and the backend."""
+        return digest(json.dumps(self.artifact.manifest, sort_keys=True), self.backend.name)
+
+    @property
     def text_col(self) -> list[str]:
         """The text columns, in the order in which they are joined."""
         return self.artifact.metadata["text_col"]
@@ -89,13 +139,16 @@ class Predictor:
         """The target column, or columns, of the training."""
         return self.artifact.metadata["label_col"]
 
-    def predict(self, texts: Any, batch_size: int = BATCH) -> list:
+    def predict(self, texts: Any, batch_size: int = BATCH) -> Any:
         """Predict the label of each text, None without text: a list for multi-label, the value for regression.
 
         Args:
-            texts: strings, tuples (a text for each column), dicts, or a DataFrame.
+            texts: strings, tuples (a text for each column), dicts, or a DataFrame; or one string, whose label comes
+                alone.
             batch_size: most texts of a batch.
         """
+        if isinstance(texts, str):
+            return self.predict([texts], batch_size)[0]
         texts, empty = self.read(texts)
         probs = self.probabilities_of(texts, batch_size)
         labels = self.target.frame(probs, self.decide(probs), pd.RangeIndex(len(probs))).iloc[:, 0].tolist()
@@ -152,8 +205,6 @@ class Predictor:
 
     def read(self, items: Any) -> tuple[list[str], np.ndarray]:
         """Texts, cleaned and with their columns joined, and which rows have none (bool, shape (n,))."""
-        if isinstance(items, (str, bytes)):
-            raise TypeError("texts must be a list of texts; of one text give a list of one")
         return read_items(items, self.text_col, self.cleaner)
 
     def probabilities_of(self, texts: list[str], batch_size: int = BATCH) -> np.ndarray:

@@ -49,7 +49,7 @@ def _csv_writer(file: IO, sep: str) -> Callable[[pd.DataFrame], None]:
         mixed = [name for name in df.columns if df[name].dtype == object]
         # Before Python 3.13 a cell with a carriage return is only quoted where line ends have one.
         returns = any(isinstance(cell, str) and "\r" in cell for column in _cells(df) for cell in column)
-        df.assign(**{name: _texts(df[name]) for name in mixed}).to_csv(
+        df.assign(**{name: as_texts(df[name]) for name in mixed}).to_csv(
             file,
             index=False,
             header=header.pop() if header else False,
@@ -81,7 +81,7 @@ def _parquet_writer(part: Path, schema: Any) -> Iterator[Callable[[pd.DataFrame]
         if cells.name in known:
             return pa.array(cells.astype(object), known[cells.name], from_pandas=True)
         if cells.dtype == object:  # text, whatever a later piece brings
-            return pa.array(_texts(cells), pa.string(), from_pandas=True)
+            return pa.array(as_texts(cells), pa.string(), from_pandas=True)
         return pa.array(cells, from_pandas=True)
 
     def write(df: pd.DataFrame) -> None:
@@ -148,8 +148,8 @@ def _cells(df: pd.DataFrame) -> list[list]:
     return [c.astype(object).where(c.notna(), None).tolist() for c in columns]
 
 
-def _texts(cells: pd.Series) -> pd.Series:
-    """The cells of a column of mixed types as text."""
+def as_texts(cells: pd.Series) -> pd.Series:
+    """The cells of a column of mixed types as text; missing ones stay missing."""
     texts = [None if missing else _text(cell) for cell, missing in zip(cells, cells.isna(), strict=True)]
     return pd.Series(texts, cells.index, dtype=object)
 

@@ -23,7 +23,8 @@ from kickbert.text.cleaning import Cleaner
 from kickbert.text.cleaning_steps import Step
 from kickbert.text.tokenization import TokenEncoder
 from kickbert.utils.atomic_files import fresh_folder, replacing
-from kickbert.utils.hashing import file_digest
+from kickbert.utils.hashing import digest, file_digest
+from kickbert.utils.hub import UnavailableModel, repository, snapshot
 
 FORMAT = 2  # a reader of this number reads it and all before; 2: token types, activations, names of targets
 INFO, MANIFEST, LATEST, CARD = "kickbert.json", "manifest.json", "latest", "README.md"
@@ -93,6 +94,11 @@ class Artifact:
         """The name of the version's folder."""
         return self.folder.name
 
+    @property
+    def identity(self) -> str:
+        """A hash of all that predictions depend on: its files, but for the card, which people write in."""
+        return digest(json.dumps(sorted((name, e["sha256"]) for name, e in self.manifest.items() if name != CARD)))
+
     @cached_property
     def target(self) -> Target:
         """The target: what is predicted."""
@@ -145,7 +151,8 @@ def read_artifact(folder: str | Path, functions: Iterable[Step] = ()) -> Artifac
     """Read and check the metadata of a version; weights are checked when a backend asks for them.
 
     Args:
-        folder: of a version, or of all versions of a model, of which the one that `latest` names is read.
+        folder: of a version, or of all versions of a model, of which the one that `latest` names is read; or
+            "user/name" on the hub.
         functions: cleaning steps of your own that the model was trained with.
     Raises:
         ArtifactError: no artifact, one of a newer format, or one that was cut short or changed.
@@ -188,7 +195,10 @@ def _manifest(folder: Path) -> dict[str, dict]:
 def _version(folder: Path) -> Path:
     """The folder of a version: itself, or the one that its pointer names."""
     if not folder.is_dir():
-        raise ArtifactError(f"{folder} is no folder here; give one that save_artifact wrote")
+        try:
+            return snapshot(repository(folder.as_posix()), MANIFEST)
+        except UnavailableModel as err:
+            raise ArtifactError(str(err)) from err
     pointer = folder / LATEST
     if (folder / MANIFEST).exists() or not pointer.is_file():
         return folder

@@ -6,13 +6,16 @@ It is tiled: a few heads are computed at a time, so that their scores stay in a 
 texts would go through main memory, which takes many times as long as computing them. The backward pass recomputes the
 scores of tiles (as Dao et al. 2022 do on a GPU) instead of keeping them. benchmarks/attention.py and step.py measure it
 against torch's kernels, which are slow there. Everywhere else (a GPU, float32) torch's own kernels run.
+
+`first_token_alone` lets a layer compute its first token only: keys and values of all, the rest of one.
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
@@ -24,6 +27,17 @@ class Name(str):
 
 
 NAME = Name("kickbert")
+# Architectures whose layers know no positions but those that the embeddings added, which stay true among some tokens.
+ABSOLUTE = {"bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta"}
+DISTANCES = "mpnet"  # the architecture whose layers are given a bias by distance, made for all of them at once
+# Of a layer by architecture: its query's projection, and the modules after the attention that are given all tokens.
+FIRST_TOKEN = {
+    **dict.fromkeys(
+        ("bert", "camembert", "electra", "roberta", "xlm-roberta"), ("attention.self.query", ("attention.output",))
+    ),
+    "distilbert": ("attention.q_lin", ("attention.out_lin", "sa_layer_norm")),
+    "mpnet": ("attention.attn.q", ("attention.attn.o", "attention.LayerNorm")),
+}
 CACHED = 2**19  # scores at a time: 2 MB in float32, a usual second-level cache
 
 
@@ -112,6 +126,10 @@ def attention(
         Shape (batch, tokens, heads, size), and None in place of the probabilities.
     """
     batch, heads, tokens, size = query.shape
+    if tokens > 1 and query.stride(2) == 0:  # one query in the place of all, by `first_token_alone`
+        mask = None if attention_mask is None else attention_mask[:, :, :1]
+        one, _ = attention(module, query[:, :, :1], key, value, mask, dropout, scaling, **kwargs)
+        return one.expand(-1, tokens, -1, -1), None
     if query.device.type != "cpu" or value.dtype != torch.bfloat16 or key.shape[1] != heads:
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
@@ -128,6 +146,71 @@ def attention(
 
 AttentionInterface.register(NAME, attention)
 AttentionMaskInterface.register(NAME, sdpa_mask)
+
+
+@contextmanager
+def first_token_alone(layer: nn.Module, config: PreTrainedConfig) -> Iterator[None]:
+    """Let a layer compute the first token's state alone, shape (batch, 1, width); of other architectures all states.
+
+    Its keys and values are those of all tokens, so the state is the same, for a sixth of the work.
+
+    Args:
+        layer: of an architecture of `FIRST_TOKEN`; others compute all.
+        config: the model's.
+    """
+    in_chunks = getattr(config, "chunk_size_feed_forward", 0)  # of which a single token makes none
+    query, later = FIRST_TOKEN.get(None if in_chunks else config.model_type, (None, ()))
+    with ExitStack() as undo:
+        if query is not None:
+            parent, _, name = query.rpartition(".")
+            parent = layer.get_submodule(parent)
+            undo.callback(setattr, parent, name, getattr(parent, name))
+            setattr(parent, name, _FirstQuery(getattr(parent, name)))
+        for name in later:
+            undo.enter_context(layer.get_submodule(name).register_forward_pre_hook(_first_of_each))
+        yield
+
+
+def may_skip_tokens(config: PreTrainedConfig) -> bool:
+    """Whether a model's layers can run on the states of some tokens, at their true distances."""
+    return config.model_type in (*ABSOLUTE, DISTANCES)
+
+
+@contextmanager
+def true_distances(body: PreTrainedModel, places: Tensor | slice, tokens: int) -> Iterator[None]:
+    """Let the layers of MPNet count distances as they were among all tokens; of other architectures do nothing.
+
+    Args:
+        body: the model.
+        places: of the tokens whose states the layers are given, ascending; a slice for all.
+        tokens: number of all.
+    """
+    if body.config.model_type != DISTANCES or isinstance(places, slice):
+        yield
+        return
+    parent = body.encoder  # which makes one bias, by distance, for all its layers
+    bias = parent.compute_position_bias(parent.relative_attention_bias.weight.new_empty(1, tokens, 1))
+    bias = bias[:, :, places][..., places]
+    parent.compute_position_bias = lambda hidden: bias.expand(len(hidden), -1, -1, -1)
+    try:
+        yield
+    finally:
+        del parent.compute_position_bias
+
+
+class _FirstQuery(nn.Module):
+    """Projects the first token, and hands it out in the place of all, for the layer expects their shape."""
+
+    def __init__(self, project: nn.Module):
+        super().__init__()
+        self.project = project
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.project(hidden[:, :1]).expand(-1, hidden.shape[1], -1)
+
+
+def _first_of_each(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(states[:, :1] for states in args)
 
 
 def use_attention(body: PreTrainedModel) -> None:

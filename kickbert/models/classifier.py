@@ -1,12 +1,18 @@
-"""An encoder with a classification head, whose frozen prefix runs without gradient, or is read from a cache."""
+"""An encoder with a classification head, whose frozen prefix runs without gradient, or is read from a cache.
+
+`ProbabilityModel` is what is exported of it: token ids to calibrated probabilities.
+"""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from kickbert.models.attention import may_skip_tokens, true_distances
+from kickbert.models.dropout import kept_tokens
 from kickbert.models.encoder import Encoder
 from kickbert.models.head import Head
+from kickbert.targets.kinds import MULTI, REGRESSION
 from kickbert.text.tokenization import PAD
 
 
@@ -22,9 +28,12 @@ class TextClassifier(nn.Module):
 
     Attributes:
         known_states: returns the hidden states of a batch of token ids, if they are cached, and their depth; else None.
+        token_keep: share of the tokens that the layers above the frozen ones read in training, or "auto"; see
+            `kept_tokens`.
     """
 
     known_states: Callable[[Tensor], tuple[Tensor, int] | None] | None = None
+    token_keep: float | str = 1.0
 
     def __init__(self, encoder: Encoder, head: Head, precision: str = "fp32"):
         super().__init__()
@@ -70,27 +79,41 @@ class TextClassifier(nn.Module):
         x = x.as_subclass(Tensor)  # fastai's tensor type would dispatch each operation in Python
         if hidden is None and self.known_states is not None:
             hidden, depth = self.known_states(x) or (None, 0)
+            if depth > (self._depth or 0):  # layers below train since a `freeze_to` in mid-epoch
+                hidden, depth = None, 0
         if x.dim() == 2:
-            return self.head.classify(self._pooled(x, hidden, depth))
+            return self.head.classify(self.pool(x, hidden, depth))
         real = (x != PAD).any(-1)
-        windows = self._pooled(x[real], hidden, depth)
+        windows = self.pool(x[real], hidden, depth)
         parts = windows.new_zeros(*real.shape, windows.shape[-1]).masked_scatter(real.unsqueeze(-1), windows)
         return self.head.classify(parts.sum(1) / real.sum(1, keepdim=True))
 
-    def _pooled(self, x: Tensor, hidden: Tensor | None, depth: int) -> Tensor:
+    def pool(self, x: Tensor, hidden: Tensor | None = None, depth: int = 0) -> Tensor:
+        """Pooled states, shape (batch, width), from token ids or the states of `depth`, as `forward` has them."""
         mask = x != PAD
         if hidden is None and self._depth is not None:
-            hidden, depth = self.states(x, self._depth), self._depth
+            hidden, depth = self.states(x, self._depth, head_only=True), self._depth
         with self._arithmetic(x):
             if hidden is None:
-                return self.head.pool(self.encoder(x, mask), mask)
+                return self.head.pool(self.encoder(x, mask, self.head.reads_first), mask)
             if hidden.dim() == 2:
                 return hidden
-            return self.head.pool(self.encoder.suffix(hidden, mask, depth), mask)
+            # States that layers have mixed know of their neighbours; what the head alone reads costs nothing.
+            some = self.training and 0 < depth < self.encoder.n_layers and may_skip_tokens(self.encoder.body.config)
+            places = kept_tokens(x.shape[1], self.token_keep) if some else slice(None)
+            hidden, mask = hidden[:, places], mask[:, places]
+            with true_distances(self.encoder.body, places, x.shape[1]):
+                return self.head.pool(self.encoder.suffix(hidden, mask, depth, self.head.reads_first), mask)
 
     @torch.no_grad()
     def states(
-        self, x: Tensor, depth: int, hidden: Tensor | None = None, start: int = 0, pooled: bool = False
+        self,
+        x: Tensor,
+        depth: int,
+        hidden: Tensor | None = None,
+        start: int = 0,
+        pooled: bool = False,
+        head_only: bool = False,
     ) -> Tensor:
         """Hidden states of `depth`, computed without gradient.
 
@@ -100,17 +123,64 @@ class TextClassifier(nn.Module):
             hidden: hidden states of a shallower depth to start from; None to start from the token ids.
             start: depth of `hidden`.
             pooled: whether to pool them.
+            head_only: whether tokens of the last layer that the head does not read may be left out.
         Returns:
             Shape (batch, tokens, width), or (batch, width) if pooled.
         """
         x = x.as_subclass(Tensor)
-        mask = x != PAD
+        mask, first = x != PAD, (head_only or pooled) and self.head.reads_first
         with self._arithmetic(x):
             if hidden is None:
-                hidden = self.encoder.prefix(x, mask, depth)
+                hidden = self.encoder.prefix(x, mask, depth, first)
             else:
-                hidden = self.encoder.between(hidden, mask, start, depth)
+                hidden = self.encoder.between(hidden, mask, start, depth, first)
             return self.head.pool(hidden, mask) if pooled else hidden
 
     def _arithmetic(self, x: Tensor) -> torch.autocast:
         return torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+
+class ProbabilityModel(nn.Module):
+    """A classifier with temperature scaling (Guo et al. 2017) and softmax, or sigmoid for several labels, on top.
+
+    Args:
+        model: encoder and head.
+        task: of the target.
+        temperature: by which logits are divided.
+    """
+
+    def __init__(self, model: TextClassifier, task: str, temperature: float = 1.0):
+        super().__init__()
+        self.encoder, self.head, self.task, self.temperature = model.encoder, model.head, task, temperature
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, document_weights: Tensor | None = None) -> Tensor:
+        """Probabilities of classes; for regression the standardised number.
+
+        Args:
+            input_ids: int64, shape (rows, tokens).
+            attention_mask: 1 at tokens, 0 at padding, int64, shape (rows, tokens).
+            document_weights: for documents in windows, the weight of each row (window) in the mean of each document,
+                float32, shape (documents, rows); None where each row is a document.
+        Returns:
+            float32, shape (rows, classes), or (documents, classes).
+        """
+        mask = attention_mask.bool()
+        pooled = self.head.pool(self.encoder(input_ids, mask, self.head.reads_first), mask).float()
+        logits = self.head.classify(pooled if document_weights is None else document_weights @ pooled)
+        if self.task == REGRESSION:
+            return logits
+        logits = logits / self.temperature
+        return logits.sigmoid() if self.task == MULTI else logits.softmax(-1)
+
+
+def example_input(windows: bool, vocabulary: int = 34) -> tuple[Tensor, ...]:
+    """Example inputs of `ProbabilityModel`, for tracing: three rows, and with windows two documents of them.
+
+    Args:
+        vocabulary: number of tokens that the encoder has embeddings of.
+    """
+    ids = (torch.arange(24).reshape(3, 8) + 10) % vocabulary
+    mask = torch.ones_like(ids)
+    mask[1, 5:] = 0
+    document_weights = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
+    return (ids, mask, document_weights) if windows else (ids, mask)

@@ -6,16 +6,18 @@ of layers cut, so that masks, relative positions and rotary tables are made by t
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
-from kickbert.models.attention import use_attention
-from kickbert.models.dropout import use_dropout
-from kickbert.utils.hub import load
+from kickbert.models.attention import first_token_alone, use_attention
+from kickbert.models.dropout import set_dropout, use_dropout
+from kickbert.utils.hub import UnavailableModel, load
 
 # Where an architecture keeps its layers. ALBERT runs one shared layer many times: its whole encoder is one layer here.
 LAYERS = {
@@ -31,16 +33,6 @@ LAYERS = {
     "mpnet": "encoder.layer",
     "roberta": "encoder.layer",
     "xlm-roberta": "encoder.layer",
-}
-
-# What architectures call the dropout of their layers.
-DROPOUTS = {
-    "attention_dropout",
-    "attention_probs_dropout_prob",
-    "dropout",
-    "embedding_dropout",
-    "hidden_dropout_prob",
-    "mlp_dropout",
 }
 
 
@@ -77,9 +69,7 @@ class Encoder(nn.Module):
 
     def __init__(self, body: PreTrainedModel):
         super().__init__()
-        kind = body.config.model_type
-        if kind not in LAYERS:
-            raise ValueError(f"model type {kind!r} is not supported; supported are {sorted(LAYERS)}")
+        kind = _supported(body.config)
         if getattr(body, "pooler", None) is not None:
             body.pooler = None  # pooling is the head's; many checkpoints have no weights for this one
         use_attention(body)
@@ -115,23 +105,42 @@ class Encoder(nn.Module):
         """Modules in the order of `groups`: those in no layer, this one among them, then those of each layer."""
         return [_modules(self, self.layers), *map(_modules, self.layers)]
 
+    def first_layers(self, count: int) -> "Encoder":
+        """A copy of the embeddings and the first `count` layers, an encoder by itself; all of it trains.
+
+        Raises:
+            ValueError: fewer than one layer, or more than there are.
+        """
+        if not 1 <= count <= self.n_layers:
+            raise ValueError(f"layers={count} is outside 1 to {self.n_layers}, the layers of this encoder")
+        body = deepcopy(self.body)
+        parent, config = body.get_submodule(self._parent), body.config
+        if count < self.n_layers:
+            setattr(parent, self._name, getattr(parent, self._name)[:count])
+            for name, value in config.to_dict().items():  # Longformer's windows, ModernBERT's kinds of layer
+                if isinstance(value, list) and len(value) == self.n_layers:
+                    setattr(config, name, value[:count])
+            config.num_hidden_layers = count
+        return Encoder(body.requires_grad_(True))
+
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameters by group: `embeddings` (all that is in no layer), then one per layer; each parameter once."""
         layers = {f"layer {i + 1}": list(layer.parameters()) for i, layer in enumerate(self.layers)}
         inside = {id(p) for group in layers.values() for p in group}
         return {"embeddings": [p for p in self.body.parameters() if id(p) not in inside], **layers}
 
-    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, ids: Tensor, mask: Tensor, first: bool = False) -> Tensor:
         """Last hidden states, of all layers.
 
         Args:
             ids: token ids, int64, shape (batch, tokens); those of padding may be any.
             mask: attention mask, True at tokens and False at padding, bool, shape (batch, tokens).
+            first: whether the last layer may compute its first token alone, which saves most of its work.
         Returns:
-            Shape (batch, tokens, width).
+            Shape (batch, tokens, width); of the first token alone (batch, 1, width).
         """
         pad = self.body.config.pad_token_id or 0
-        return self._run(ids.masked_fill(~mask, pad), mask, **self.token_types(ids))
+        return self._run(ids.masked_fill(~mask, pad), mask, first, **self.token_types(ids))
 
     @property
     def pair_separator(self) -> int | None:
@@ -157,12 +166,12 @@ class Encoder(nn.Module):
         separators = (ids == self.pair_separator).long()
         return {"token_type_ids": (separators.cumsum(1) - separators).clamp(max=1)}
 
-    def prefix(self, ids: Tensor, mask: Tensor, depth: int) -> Tensor:
+    def prefix(self, ids: Tensor, mask: Tensor, depth: int, first: bool = False) -> Tensor:
         """Hidden states after the embeddings and the first `depth` layers; arguments and result as in `forward`."""
         self._check(depth)
-        return self._until(depth, lambda: self(ids, mask), ids.shape[1])
+        return self._until(depth, lambda: self(ids, mask, first), ids.shape[1])
 
-    def between(self, hidden: Tensor, mask: Tensor, depth: int, stop: int) -> Tensor:
+    def between(self, hidden: Tensor, mask: Tensor, depth: int, stop: int, first: bool = False) -> Tensor:
         """Hidden states of depth `stop`, computed from those of `depth`, both of shape (batch, tokens, width)."""
         self._check(depth)
         self._check(stop)
@@ -171,13 +180,13 @@ class Encoder(nn.Module):
 
         def run() -> Tensor:
             with self._cut(hidden, depth):
-                return self._run(torch.zeros(mask.shape, dtype=torch.long, device=mask.device), mask)
+                return self._run(torch.zeros(mask.shape, dtype=torch.long, device=mask.device), mask, first)
 
         return self._until(stop, run, mask.shape[1])
 
-    def suffix(self, hidden: Tensor, mask: Tensor, depth: int) -> Tensor:
+    def suffix(self, hidden: Tensor, mask: Tensor, depth: int, first: bool = False) -> Tensor:
         """Last hidden states, as `forward` returns them, computed from the hidden states of `depth`."""
-        return self.between(hidden, mask, depth, self.n_layers)
+        return self.between(hidden, mask, depth, self.n_layers, first)
 
     def _until(self, depth: int, run: Callable[[], Tensor], tokens: int) -> Tensor:
         """The input of the layer after `depth` in the forward that `run` runs; at the last depth its result."""
@@ -196,8 +205,9 @@ class Encoder(nn.Module):
             hook.remove()
         raise RuntimeError(f"layer {depth + 1} of {self.body.config.model_type} was never run")
 
-    def _run(self, ids: Tensor, mask: Tensor, **token_types: Tensor) -> Tensor:
-        return self.body(input_ids=ids, attention_mask=mask.long(), **token_types)[0][:, : ids.shape[1]]
+    def _run(self, ids: Tensor, mask: Tensor, first: bool, **token_types: Tensor) -> Tensor:
+        with first_token_alone(self.layers[-1], self.body.config) if first else nullcontext():
+            return self.body(input_ids=ids, attention_mask=mask.long(), **token_types)[0][:, : ids.shape[1]]
 
     def _check(self, depth: int) -> None:
         if not 0 <= depth <= self.n_layers:
@@ -231,21 +241,55 @@ def _modules(root: nn.Module, without: Sequence[nn.Module] = ()) -> list[nn.Modu
     return modules
 
 
-def load_encoder(model: str | Path = "roberta-base", dropout: float = 0.0) -> Encoder:
+def _supported(config: PretrainedConfig) -> str:
+    """The architecture of a configuration.
+
+    Raises:
+        ValueError: its layers are not in the table `LAYERS`.
+    """
+    if config.model_type not in LAYERS:
+        raise ValueError(f"model type {config.model_type!r} is not supported; supported are {sorted(LAYERS)}")
+    return config.model_type
+
+
+def load_config(model: str | Path, **hub: Any) -> PretrainedConfig:
+    """Load a model's configuration, before anything larger is downloaded; arguments as for `load_encoder`.
+
+    Raises:
+        ValueError: the model cannot be found, or is of no supported architecture.
+    """
+    try:
+        config = load(AutoConfig.from_pretrained, model, **hub)
+    except (UnavailableModel, ImportError):
+        raise
+    except ValueError as err:
+        if "model type" not in str(err) and "model_type" not in str(err):
+            raise
+        reason = " ".join(str(err).split(". ")[0].split())
+        raise ValueError(f"model={str(model)!r} is not supported ({reason}); supported are {sorted(LAYERS)}") from err
+    _supported(config)
+    return config
+
+
+def load_encoder(
+    model: str | Path = "roberta-base", dropout: float = 0.0, config: PretrainedConfig | None = None, **hub: Any
+) -> Encoder:
     """Load a pretrained encoder.
 
     Args:
         model: hub id, folder written by `save_pretrained`, or "minilm".
         dropout: probability with which the encoder's layers drop units in training, wherever the architecture does.
+        config: of `load_config`, where it is loaded already.
+        hub: `revision`, and `trust_remote_code`, of `from_pretrained`.
     Raises:
         ValueError: the model cannot be found, lacks weights, is of no supported architecture; or dropout is no share.
     """
     if not 0 <= dropout < 1:
         raise ValueError(f"encoder_dropout={dropout} is not between 0 and 1")
-    config = load(AutoConfig.from_pretrained, model)
-    for name in [n for n in config.to_dict() if n in DROPOUTS]:
-        setattr(config, name, dropout)
-    body, info = load(AutoModel.from_pretrained, model, config=config, dtype=torch.float32, output_loading_info=True)
+    config = config or load_config(model, **hub)
+    set_dropout(config, dropout)
+    how = {"config": config, "dtype": torch.float32, "output_loading_info": True, **hub}
+    body, info = load(AutoModel.from_pretrained, model, **how)
     lacking = sorted(name for name in info["missing_keys"] if not name.startswith("pooler."))
     if lacking:  # transformers would go on with random numbers
         raise ValueError(

@@ -1,6 +1,8 @@
 """Classification heads: hidden states → pooling → dropout → linear → logits."""
 
+import numpy as np
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as torch's own documentation writes it
 
@@ -35,6 +37,7 @@ class AttentionPool(nn.Module):
 
 POOLS = {"cls": pool_cls, "mean": pool_mean, "max": pool_max}  # those with nothing to train
 POOLINGS = (*POOLS, "attention")
+UNSEEN = 10.0  # by which the logit of a class without a row lies below zero
 ACTIVATIONS = {"relu": F.relu, "tanh": torch.tanh, "gelu": F.gelu}
 
 
@@ -65,6 +68,7 @@ class Head(nn.Module):
         layers: 1, or 2 for pre_classifier, activation, dropout, classifier (as in DistilBERT's classifier).
         ordinal: whether the classes are ranks, and `Corn` tells them apart.
         activation: between two layers, of `ACTIVATIONS`.
+        normalize: whether pooled states are brought to length one first, as sentence encoders compare them.
     Raises:
         ValueError: an unknown pooling or activation, or a number out of range.
     """
@@ -78,6 +82,7 @@ class Head(nn.Module):
         layers: int = 1,
         ordinal: bool = False,
         activation: str = "relu",
+        normalize: bool = False,
     ):
         super().__init__()
         if pooling not in POOLINGS:
@@ -89,12 +94,17 @@ class Head(nn.Module):
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation={activation!r} is not one of {list(ACTIVATIONS)}")
         self.activation = activation
-        self.pooling = pooling
+        self.pooling, self.normalize = pooling, normalize
         self.pool = POOLS.get(pooling) or AttentionPool(width)
         self.pre_classifier = nn.Linear(width, width) if layers == 2 else None
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(width, classes - ordinal)
         self.link = Corn() if ordinal else nn.Identity()
+
+    @property
+    def reads_first(self) -> bool:
+        """Whether it reads the first token's state alone."""
+        return self.pool is pool_cls
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """Logits, float32, shape (batch, classes), from states of shape (batch, tokens, width) and their mask."""
@@ -103,7 +113,45 @@ class Head(nn.Module):
     def classify(self, pooled: Tensor) -> Tensor:
         """Logits from pooled states, shape (batch, width): in fp32, for little work and no rounding of the logits."""
         with torch.autocast(pooled.device.type, enabled=False):
-            pooled = pooled.float()
+            pooled = F.normalize(pooled.float(), dim=-1) if self.normalize else pooled.float()
             if self.pre_classifier is not None:
                 pooled = ACTIVATIONS[self.activation](self.pre_classifier(pooled))
             return self.link(self.classifier(self.dropout(pooled)))
+
+    def fit(self, embeddings: np.ndarray, targets: np.ndarray, c: float = 1.0) -> None:
+        """Set the last linear layer to a logistic regression by scikit-learn.
+
+        Args:
+            embeddings: pooled states, of length one where they are normalised, shape (n, width).
+            targets: class numbers, shape (n,), or zeros and ones, shape (n, labels).
+            c: inverse strength of the L2 regularisation.
+        Raises:
+            ValueError: a head of two layers.
+        """
+        if self.pre_classifier is not None:
+            raise ValueError("a logistic regression is a head of one layer; make the learner with head_layers=1")
+        labels = range(self.classifier.out_features)
+        if targets.ndim == 2:
+            rows = [_regression(embeddings, targets[:, label], c, range(2)) for label in labels]
+            weight, bias = (np.stack([row[i][1] - row[i][0] for row in rows]) for i in (0, 1))
+        else:
+            weight, bias = _regression(embeddings, targets, c, labels)
+        with torch.no_grad():
+            self.classifier.weight.copy_(torch.from_numpy(weight))
+            self.classifier.bias.copy_(torch.from_numpy(bias))
+
+
+def _regression(embeddings: np.ndarray, codes: np.ndarray, c: float, classes: range) -> tuple[np.ndarray, np.ndarray]:
+    """Weights, shape (classes, width), and biases of a logistic regression; a class without a row is unlikely."""
+    weight, bias = np.zeros((len(classes), embeddings.shape[1])), np.full(len(classes), -UNSEEN)
+    present = np.unique(codes).astype(int)
+    if len(present) == 1:
+        bias[present] = 0
+        return weight, bias
+    fitted = LogisticRegression(C=c, max_iter=1_000).fit(embeddings, codes)
+    if len(present) == 2:  # then scikit-learn keeps the difference of both alone
+        halves = np.array([[-0.5], [0.5]])
+        weight[present], bias[present] = halves * fitted.coef_, (halves * fitted.intercept_)[:, 0]
+    else:
+        weight[present], bias[present] = fitted.coef_, fitted.intercept_
+    return weight, bias

@@ -8,15 +8,15 @@ large one.
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 
-from kickbert.models.classifier import TextClassifier
+from kickbert.models.classifier import ProbabilityModel, TextClassifier, example_input
 from kickbert.models.encoder import Encoder
 from kickbert.models.head import Head
-from kickbert.models.probability_model import ProbabilityModel, example_input
 from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, Target
 from kickbert.utils.hub import load, quiet
 
@@ -49,15 +49,11 @@ def plain_model(classifier: ProbabilityModel, target: Target, windows: bool) -> 
         The model, or None where it cannot be; and a sentence about it for the model card.
     """
     body, head = classifier.encoder.body, classifier.head
-    why = _hindrance(body.config.model_type, head, target, windows)
+    why = hindrance(body.config.model_type, head, target, windows)
     if why:
         return None, f"transformers' AutoModel loads the encoder; the head is kickbert's own, for {why}."
-    config = type(body.config).from_dict(body.config.to_dict())
-    config.id2label = dict(enumerate(target.names))
-    config.label2id = {name: i for i, name in enumerate(target.names)}
-    config.problem_type = KINDS.get(target.task, SINGLE_LABEL)
     with quiet():
-        model = AutoModelForSequenceClassification.from_config(config).eval()
+        model = AutoModelForSequenceClassification.from_config(labelled_config(body.config, target)).eval()
     model.base_model.load_state_dict(body.state_dict(), strict=False)
     _fill(model, head, classifier.temperature)
     if not _agrees(model, classifier):
@@ -68,14 +64,25 @@ def plain_model(classifier: ProbabilityModel, target: Target, windows: bool) -> 
     return model, "transformers' `AutoModelForSequenceClassification.from_pretrained` loads this folder too."
 
 
-def _hindrance(kind: str, head: Head, target: Target, windows: bool) -> str | None:
-    """Why the head cannot be expressed in transformers' terms."""
+def labelled_config(config: PretrainedConfig, target: Target) -> PretrainedConfig:
+    """A copy of a configuration that names the classes."""
+    config = type(config).from_dict(config.to_dict())
+    config.id2label = dict(enumerate(target.names))
+    config.label2id = {name: i for i, name in enumerate(target.names)}
+    config.problem_type = KINDS.get(target.task, SINGLE_LABEL)
+    return config
+
+
+def hindrance(kind: str, head: Head, target: Target, windows: bool) -> str | None:
+    """Why the head cannot be expressed in transformers' terms; None where it can."""
     if target.task == ORDINAL:
         return "theirs has no ordered classes (CORN)"
     if windows:
         return "theirs reads no documents in windows"
     if head.pooling != "cls":
         return f"theirs does not pool by {head.pooling!r}"
+    if head.normalize:
+        return "theirs brings no pooled states to length one"
     if kind not in HEADS:
         return f"theirs {OTHERS[kind]} ({kind})"
     if head.pre_classifier is not None and HEADS[kind][1] != head.activation:
@@ -106,7 +113,7 @@ def _fill(model: PreTrainedModel, head: Head, temperature: float) -> None:
 @torch.no_grad()
 def _agrees(model: PreTrainedModel, classifier: ProbabilityModel, order: list[int] | slice = slice(None)) -> bool:
     """Whether both give the same probabilities, those of transformers' classes in this order."""
-    ids, mask = example_input(windows=False)
+    ids, mask = example_input(False, classifier.encoder.body.get_input_embeddings().num_embeddings)
     ids = ids.masked_fill(mask == 0, model.config.pad_token_id or 0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -135,7 +142,7 @@ def keeps_head(config: PretrainedConfig) -> bool:
 
 
 def checkpoint_head(
-    model: str | Path, encoder: Encoder, target: Target, dropout: float = 0.1, in_order: bool = False
+    model: str | Path, encoder: Encoder, target: Target, dropout: float = 0.1, in_order: bool = False, **hub: Any
 ) -> Head:
     """The head of a fine-tuned checkpoint, its classes in the target's order.
 
@@ -145,6 +152,7 @@ def checkpoint_head(
         target: what is predicted; classes are matched by name.
         dropout: of the head.
         in_order: whether the target's classes are known to stand in the checkpoint's order, whatever they are called.
+        hub: `revision` and `trust_remote_code` of `from_pretrained`.
     Raises:
         ValueError: no such head, one that cannot be expressed in kickbert's terms, or other classes.
     """
@@ -159,7 +167,7 @@ def checkpoint_head(
         raise ValueError(f"{refused} for this task: it was trained for {config.problem_type or SINGLE_LABEL}, and the "
                          f"target is {target.task}; leave head out for a new one")  # fmt: skip
     order = _class_order([config.id2label[i] for i in range(config.num_labels)], target, in_order)
-    theirs = load(AutoModelForSequenceClassification.from_pretrained, model, dtype=torch.float32).eval()
+    theirs = load(AutoModelForSequenceClassification.from_pretrained, model, dtype=torch.float32, **hub).eval()
     before, activation, last = HEADS[config.model_type]
     head = Head(encoder.width, len(order), "cls", dropout, layers=2, activation=activation)
     last = theirs.get_submodule(last)

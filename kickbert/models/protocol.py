@@ -29,11 +29,15 @@ class TextModel(Protocol):
     def metadata(self) -> dict[str, Any]:
         """What `kickbert.json` says of it: task, encoder, head, tokens, rows, versions."""
 
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that its predictions depend on but the texts: weights, tokenizer, temperature, precision."""
+
     def read(self, items: Any) -> tuple[list[str], np.ndarray]:
         """Texts, cleaned and with their columns joined, and which rows have none (bool, shape (n,))."""
 
     def predict(self, texts: Any) -> Any:
-        """Labels: a predictor's of many texts, a list; a learner's as fastai gives them, of one."""
+        """Labels: a predictor's of one text or of many, a list; a learner's as fastai gives them, of one."""
 
     def predict_proba(self, texts: Any) -> np.ndarray:
         """Probabilities, float32, shape (n, classes); of a number, standardised, shape (n, 1)."""

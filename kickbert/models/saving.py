@@ -14,18 +14,27 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from kickbert import __version__
-from kickbert.models.artifact import CARD, HEAD, INFO, TOKENIZER, WEIGHTS, Artifact, ArtifactError, write_artifact
-from kickbert.models.classifier import TextClassifier
+from kickbert.models.artifact import (
+    CARD,
+    HEAD,
+    INFO,
+    OF_TRANSFORMERS,
+    TOKENIZER,
+    WEIGHTS,
+    Artifact,
+    ArtifactError,
+    read_artifact,
+    write_artifact,
+)
+from kickbert.models.classifier import ProbabilityModel, TextClassifier
 from kickbert.models.encoder import load_encoder
 from kickbert.models.head import Head
-from kickbert.models.hf_conversion import plain_model
-from kickbert.models.metadata import usable
-from kickbert.models.model_card import model_card
-from kickbert.models.probability_model import ProbabilityModel
+from kickbert.models.hf_conversion import labelled_config, plain_model
+from kickbert.models.metadata import model_card, usable
 from kickbert.targets.kinds import to_dict
 from kickbert.utils.extras import installed
 from kickbert.utils.hashing import digest
-from kickbert.utils.hub import quiet
+from kickbert.utils.hub import quiet, upload
 
 PACKAGES = ("torch", "transformers", "fastai", "tokenizers", "numpy", "pandas")
 
@@ -43,7 +52,7 @@ def save_artifact(learn: Any, folder: str | Path, evaluation: Any = None) -> Pat
         ArtifactError: it could not be written; what was there is unchanged.
         ValueError: classes that JSON cannot hold.
     """
-    dls, model = learn.dls, learn.model
+    dls, model = learn.text_dls, learn.model
     windows = dls.tokenizer.token_encoder.long == "windows"
     training = model.training
     probability_model = ProbabilityModel(model, dls.target.task, getattr(learn.loss_func, "temperature", 1.0)).eval()
@@ -55,6 +64,8 @@ def save_artifact(learn: Any, folder: str | Path, evaluation: Any = None) -> Pat
         with quiet():
             dls.tokenizer.hf.save_pretrained(part)
             (plain or model.encoder.body).save_pretrained(part)
+            if plain is None:
+                labelled_config(model.encoder.body.config, dls.target).save_pretrained(part)
         save_file({k: v.detach().cpu().contiguous() for k, v in model.head.state_dict().items()}, part / HEAD)
         (part / INFO).write_text(json.dumps(info, indent=1, ensure_ascii=False), encoding="utf-8")
         (part / CARD).write_text(model_card(info, sentence), encoding="utf-8")
@@ -64,9 +75,34 @@ def save_artifact(learn: Any, folder: str | Path, evaluation: Any = None) -> Pat
     return write_artifact(folder, fill)
 
 
+def push_to_hub(
+    folder: str | Path, repo: str, token: str | None = None, private: bool | None = None, message: str | None = None
+) -> str:
+    """Upload a version of a model, which `kickbert.load("user/name")` loads, to the Hugging Face hub.
+
+    Args:
+        folder: of the version, or of a model, whose latest version is taken; its files are checked first.
+        repo: "user/name"; made where there is none. Files of an earlier version that this one lacks are deleted in it.
+        token: with the right to write; None for the one that `hf auth login` kept.
+        private: whether a new repository is; None for the account's default.
+        message: of the commit; None for the version's name.
+    Returns:
+        The address of the repository.
+    Raises:
+        ArtifactError: no artifact, or one that was cut short or changed.
+        ValueError: the hub is not reachable, or refuses.
+    """
+    artifact = read_artifact(folder)
+    for name in artifact.manifest:
+        if name != CARD:  # people write in it
+            artifact.file(name)
+    replaced = [f"*{ending}" for ending in (*OF_TRANSFORMERS, ".onnx", ".pt2")]
+    return upload(artifact.folder, repo, token, private, message or f"kickbert {artifact.version}", replaced)
+
+
 def artifact_metadata(learn: Any, evaluation: Any = None) -> dict[str, Any]:
     """What `kickbert.json` says of a learner."""
-    dls, model, loss = learn.dls, learn.model, learn.loss_func
+    dls, model, loss = learn.text_dls, learn.model, learn.loss_func
     head, config, framing = model.head, model.encoder.body.config, dls.tokenizer.token_encoder
     metrics, judged = _metrics(learn, evaluation)
     thresh = getattr(loss, "thresh", 0.5)
@@ -87,6 +123,7 @@ def artifact_metadata(learn: Any, evaluation: Any = None) -> dict[str, Any]:
             "layers": 1 if head.pre_classifier is None else 2,
             "ordinal": not isinstance(head.link, torch.nn.Identity),
             "activation": head.activation,
+            "normalize": head.normalize,
         },
         "precision": model.precision,
         "temperature": float(getattr(loss, "temperature", 1.0)),
@@ -109,7 +146,7 @@ def _metrics(learn: Any, evaluation: Any) -> tuple[dict[str, float | None], str]
         rows = f"{evaluation.rows:,} rows"
     else:
         fits = learn.history.fits if hasattr(learn, "history") else []
-        scores = dict(zip(fits[-1].names, fits[-1].values[-1], strict=True)) if fits else {}
+        scores = fits[-1].final if fits else {}
         rows = f"{len(learn.dls.valid_ds):,} validation rows"
     return {name: float(value) if math.isfinite(value) else None for name, value in scores.items()}, rows
 

@@ -31,7 +31,7 @@ class Batcher:
             raises `Abandoned` once nobody waits for the rows.
         most: texts of a batch; a request of more is a batch by itself.
         wait: seconds that the first text of a batch waits for others.
-        room: texts that may wait at a time.
+        room: queue length, in texts.
         workers: batches that are answered side by side.
     """
 

@@ -69,7 +69,10 @@ def request_models(
 class Prediction(BaseModel):
     """The prediction of a text."""
 
-    label: Any = Field(None, description="predicted class; null where there is no text, or not enough confidence")
+    label: Any = Field(
+        None,
+        description="predicted class (of ordered ones the median); null without text or enough confidence",
+    )
     labels: list | None = Field(None, description="of a multi-label model: the classes that reach their threshold")
     value: float | None = Field(None, description="of a regression model: the predicted number")
     confidence: float | None = Field(None, description="probability of the predicted class")

@@ -42,7 +42,7 @@ class Settings:
         most_chars: of a text, and of a row of a file.
         most_texts: of a request; no more than `room`, or they would never be taken.
         most_rows: of a file.
-        room: texts that may wait.
+        room: queue length, in texts.
         batch, wait: as for `Batcher`.
         timeout: seconds after which texts and explanations are given up.
         file_timeout: seconds after which a file is given up.

@@ -18,9 +18,11 @@ class Telemetry:
         self.requests = Counter("kickbert_requests", "Requests answered.", ["path", "status"], **on)
         self.seconds = Histogram("kickbert_request_seconds", "Seconds from request to response.", ["path"], **on)
         self.texts = Counter("kickbert_texts", "Texts classified.", **on)
-        self.batches = Histogram("kickbert_batch_texts", "Texts of a batch.", buckets=(1, 2, 4, 8, 16, 32, 64), **on)
+        self.batches = Histogram(
+            "kickbert_batch_texts", "Batch size, in texts.", buckets=(1, 2, 4, 8, 16, 32, 64), **on
+        )
         self.model = Gauge("kickbert_model", "The model that answers: 1.", ["version", "backend"], **on)
-        Gauge("kickbert_queue_texts", "Texts that wait.", **on).set_function(waiting)
+        Gauge("kickbert_queue_texts", "Queue length, in texts.", **on).set_function(waiting)
 
     def serving(self, version: str, backend: str) -> None:
         """Record which model answers from now on."""

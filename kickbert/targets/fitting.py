@@ -199,7 +199,8 @@ def _fit_labels(values: pd.Series, labels: tuple | None) -> Labels:
     if labels is None and (len(classes) == len(values) or many):
         raise ValueError(
             f"column {values.name!r} holds {len(classes):,} different values in {len(values):,} rows, such as "
-            f"{values.iloc[0]!r}: no classes; give the label column, or for a number bins=4 or task='regression'"
+            f"{values.iloc[0]!r}: no classes; give the label column; for a number bins=4 or task='regression'; "
+            "with one row of each class the classes: labels=[…]"
         )
     return Labels(tuple(classes))
 

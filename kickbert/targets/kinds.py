@@ -272,7 +272,8 @@ def describe_target(target: Target) -> str:
         return f"{target.task}: {target.name!r}" + (" on a logarithmic scale" if target.log else "")
     names, kind = target.names, "buckets" if isinstance(target, Bins) else "classes"
     listed = ", ".join(names[:6]) + (f", … {names[-1]}" if len(names) > 6 else "")
-    return f"{target.task}: {len(names)} {kind} ({listed})"
+    rule = "; the label is their median" if target.task == ORDINAL else ""
+    return f"{target.task}: {len(names)} {kind} ({listed}){rule}"
 
 
 def unseen_labels(target: Target, values: pd.Series | pd.DataFrame) -> tuple[np.ndarray, str]:

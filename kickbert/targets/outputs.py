@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kickbert.targets.kinds import MULTI, REGRESSION, Bins, Target
+from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, Bins, Target
 from kickbert.utils.messages import row_names
 
 
@@ -39,6 +39,20 @@ def prediction_frame(
             raise ValueError(f"min_confidence={min_confidence} needs one label a row; the task is {target.task}")
         out["label"] = out["label"].where(out["confidence"] >= min_confidence, None)
     return out
+
+
+def median_note(target: Target, probs: np.ndarray, decided: np.ndarray) -> str:
+    """Say of how many rows the label, the median of ordered classes, is not the likeliest class; empty for none.
+
+    >>> from kickbert.targets.kinds import Labels
+    >>> target = Labels(("low", "middle", "high"), ORDINAL)
+    >>> median_note(target, np.array([[0.45, 0.1, 0.45], [0.8, 0.1, 0.1]]), np.array([1, 0]))
+    'the label is the median of the ordered classes: in 1 of 2 rows another class is likelier'
+    """
+    if target.task != ORDINAL or not (count := int((probs.argmax(1) != decided).sum())):
+        return ""
+    rows = f"{count:,} of {len(probs):,} rows"
+    return f"the label is the median of the ordered classes: in {rows} another class is likelier"
 
 
 def prediction_records(

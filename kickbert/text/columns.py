@@ -48,20 +48,29 @@ def check_column(df: pd.DataFrame, column: str, argument: str) -> None:
     raise ValueError(f"{argument}={column!r} is not a column of df; columns are {names}{nearest(column, names)}")
 
 
-def check_frame(df: pd.DataFrame, **columns: Sequence[str]) -> None:
-    """Check that df is a DataFrame with rows and has the columns.
+def check_columns(df: pd.DataFrame, **columns: Sequence[str]) -> None:
+    """Check that df is a DataFrame and has the columns.
 
     Args:
-        columns: the names that each argument gives, by the argument: `check_frame(df, text_col=["name", "blurb"])`.
+        columns: the names that each argument gives, by the argument: `check_columns(df, text_col=["name", "blurb"])`.
     Raises:
         TypeError: df is something else.
-        ValueError: it has no rows, or lacks a column.
+        ValueError: it lacks a column.
     """
     if not isinstance(df, pd.DataFrame):
         raise TypeError(f"df must be a pandas DataFrame, not {type(df).__name__}; make one with pd.DataFrame(...)")
     for argument, names in columns.items():
         for column in names:
             check_column(df, column, argument)
+
+
+def check_frame(df: pd.DataFrame, **columns: Sequence[str]) -> None:
+    """Check that df is a DataFrame with rows and has the columns, as `check_columns` does.
+
+    Raises:
+        TypeError, ValueError: it is not, or has none.
+    """
+    check_columns(df, **columns)
     if not len(df):
         raise ValueError("df has no rows; give at least a few rows of every class")
 
@@ -128,8 +137,11 @@ def read_items(items: Any, columns: Sequence[str], cleaner: Cleaner | None = Non
     """The texts of a DataFrame, or of a list of strings, tuples (a text for each column) or dicts, as `read_texts`.
 
     Raises:
+        TypeError: one string, which would be read letter by letter.
         ValueError: a column is lacking, or an item has too many texts.
     """
+    if isinstance(items, (str, bytes)):
+        raise TypeError("texts must be a list of texts or a DataFrame; of one text give a list of one")
     if not isinstance(items, pd.DataFrame):
         items = list(items)
         cells = np.empty((len(columns), len(items)), dtype=object)
@@ -137,7 +149,7 @@ def read_items(items: Any, columns: Sequence[str], cleaner: Cleaner | None = Non
             for column, cell in zip(cells, _cells(item, columns), strict=True):
                 column[i] = cell
         return _read(list(cells), columns, cleaner)
-    check_frame(items, text_col=columns)
+    check_columns(items, text_col=columns)
     return read_texts(items, columns, cleaner)
 
 

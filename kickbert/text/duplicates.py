@@ -1,5 +1,7 @@
 """Texts that stand in a table more than once, word for word or nearly, and across a split."""
 
+import math
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +12,7 @@ from kickbert.utils.messages import shorten
 from kickbert.utils.progress import bar
 
 WIDTH = 100  # characters of a text in a table
+READ = 5_000  # characters of a text that `NearDuplicates` compares
 PERMUTATIONS = 64  # of a MinHash
 
 
@@ -68,6 +71,47 @@ def near_duplicates(texts: Sequence[str], similar: float = 0.8) -> list[list[int
     for i in range(len(unique)):
         groups.setdefault(_root(parent, i), []).append(places[i])
     return [sorted(group) for group in groups.values() if len(group) > 1]
+
+
+class NearDuplicates:
+    """Texts that came before, and whether another one is nearly one of them: most of its five-grams are the same.
+
+    Exact, and few sets are compared, by prefix filtering (Chaudhuri, Ganti and Kaushik 2006, section 3): in an order of
+    all members, two sets that are alike have one in common among the first few of each. It is for texts that come one
+    by one; `near_duplicates` groups those of a whole table.
+
+    Args:
+        similar: Jaccard similarity from which two texts are nearly the same, 0 to 1.
+
+    >>> known = NearDuplicates()
+    >>> known.add("the lamp arrived broken and nobody answers my mails")
+    >>> known.has_like("The lamp arrived broken and nobody answers my mails!"), known.has_like("where is my refund")
+    (True, False)
+    """
+
+    def __init__(self, similar: float = 0.8):
+        self.similar = similar
+        self._sets: list[set[bytes]] = []
+        self._by_member: dict[bytes, list[int]] = defaultdict(list)
+
+    def add(self, text: str) -> None:
+        """Remember a text."""
+        members = _shingles(_folded(text[:READ]))
+        for member in self._prefix(members):
+            self._by_member[member].append(len(self._sets))
+        self._sets.append(members)
+
+    def has_like(self, text: str) -> bool:
+        """Whether one like it was remembered."""
+        members = _shingles(_folded(text[:READ]))
+        likely = {i for member in self._prefix(members) for i in self._by_member.get(member, ())}
+        others = (self._sets[i] for i in likely)
+        return any(len(members & other) >= self.similar * len(members | other) for other in others)
+
+    def _prefix(self, members: set[bytes]) -> list[bytes]:
+        """So many members, in the order of their hashes, that two sets which are alike share one of them."""
+        alike = math.ceil(self.similar * len(members) - 1e-9)  # 0.8 * 15 is a little over 12
+        return sorted(members, key=hash)[: len(members) - alike + 1]
 
 
 def _root(parent: list[int], i: int) -> int:

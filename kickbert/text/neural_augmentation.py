@@ -121,7 +121,7 @@ class Contextual(Augmenter):
         guesses = []
         for ids, row in zip(batch["input_ids"], logits, strict=True):
             best = row[ids == self.tokenizer.mask_token_id].topk(self.top)
-            probs = best.values.softmax(-1).double().cpu().numpy()
+            probs = best.values.softmax(-1).cpu().double().numpy()
             probs /= probs.sum(-1, keepdims=True)
             drawn = [int(i[rng.choice(self.top, p=p)]) for i, p in zip(best.indices, probs, strict=True)]
             guesses.append([self.tokenizer.decode([i]).strip() for i in drawn])

@@ -1,7 +1,8 @@
 """The checkpoint at the end of each phase: one safetensors file, replaced as a whole, that knows which run it is of."""
 
 import json
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
@@ -9,24 +10,39 @@ from pathlib import Path
 from typing import Any
 
 from fastai.callback.core import Callback, TrainEvalCallback
-from fastai.learner import CastToTensor, Metric, Recorder
+from fastai.learner import CastToTensor, Metric
 from fastai.losses import BaseLoss
+from fastai.optimizer import OptimWrapper
 from fastcore.foundation import L
 from fasttransform import Transform
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from kickbert.cache.callback import PrefixCache
-from kickbert.training.callbacks import Collapse, Guard, History
-from kickbert.training.loggers import Progress
+from kickbert.training.callbacks import Collapse, Guard, History, NoBars, Progress
 from kickbert.training.losses import FITTED
-from kickbert.training.schedule import Phase
+from kickbert.training.metrics import EpochRecorder
+from kickbert.training.run_logs import RunLog
 from kickbert.utils.atomic_files import replacing
+from kickbert.utils.hardware import processes, rank
 from kickbert.utils.hashing import Unidentifiable, fingerprint, first_fingerprint
+from kickbert.utils.progress import say
 
 # Callbacks that every learner may have and that leave what is learnt as it is.
-USUAL = (TrainEvalCallback, CastToTensor, Recorder, Progress, Guard, Collapse, History, PrefixCache)
+USUAL = (
+    TrainEvalCallback,
+    CastToTensor,
+    EpochRecorder,
+    Progress,
+    NoBars,
+    Guard,
+    Collapse,
+    History,
+    PrefixCache,
+    RunLog,
+)
+MOMENTS = "optimizer/"  # before the names of what a checkpoint has of the optimizer
 STATEFUL = (Callback, Metric, Transform, partial)  # partial: the augmentation of each epoch, with its random generator
 
 
@@ -54,12 +70,12 @@ class RunKey:
         return cls(known, "; ".join(uncertain))
 
 
-def run_parts(learn: Any, phases: Sequence[Phase], cbs: Any, weights: list[str]) -> dict[str, Callable]:
+def run_parts(learn: Any, phases: Sequence, cbs: Any, weights: list[str]) -> dict[str, Callable]:
     """All that a run of `fit_gradual` depends on, by name, each behind a function that gives it.
 
     Args:
         learn: a `GradualLearner`.
-        phases: the schedule.
+        phases: the schedule: phases, or the options of one that chooses them.
         cbs: callbacks of this run, beside the learner's own.
         weights: fingerprints of the encoder's groups as the run began with them. The head is left out: without a seed
             it begins elsewhere in each process.
@@ -70,10 +86,11 @@ def run_parts(learn: Any, phases: Sequence[Phase], cbs: Any, weights: list[str])
         loss.__dict__ = {name: value for name, value in vars(loss).items() if name not in FITTED}
     own = [cb for cb in [*learn.cbs, *L(cbs)] if type(cb) not in USUAL]
     return {
-        "rows": lambda: [getattr(learn.dls, "target", None), [dl.rows for dl in loaders]],
+        "rows": lambda: [getattr(learn.dls, "target", None), [[dl.rows, dl.further] for dl in loaders]],
         "batches": lambda: [_batches(dl) for dl in loaders],
         "phases": lambda: list(phases),
         "seed": lambda: learn.seed,
+        "number of processes": processes,
         "model": lambda: [type(model), structure(model.encoder), structure(model.head)],
         "weights": lambda: weights,
         "precision": lambda: model.precision,
@@ -123,7 +140,7 @@ def _first_state(value: Any) -> str:
 
 
 def save_phase(file: Path, parameters: dict[str, Tensor], key: RunKey, rows: list[dict]) -> None:
-    """Write what the run trains, and the ladder so far.
+    """Write what the run trains, and the ladder so far; of processes that train together the first does.
 
     Args:
         file: where to.
@@ -131,6 +148,8 @@ def save_phase(file: Path, parameters: dict[str, Tensor], key: RunKey, rows: lis
         key: what the run depends on.
         rows: the ladder, a dict for each phase that is done.
     """
+    if rank():
+        return
     with replacing(file) as part:
         save_file(
             {name: p.detach().cpu().contiguous() for name, p in parameters.items()},
@@ -158,5 +177,89 @@ def load_phase(file: Path, model: nn.Module, key: RunKey) -> list[dict] | None:
             f"the checkpoint {file} is of a run with other {', '.join(other)}; "
             "give the same again, or start afresh with resume=False"
         )
-    model.load_state_dict(load_file(file), strict=False)
+    model.load_state_dict(_tensors(file, lambda name: not name.startswith(MOMENTS)), strict=False)
     return json.loads(metadata["rows"])
+
+
+def _tensors(file: Path, wanted: Callable[[str], bool]) -> dict[str, Tensor]:
+    """The tensors of a checkpoint whose names are wanted."""
+    with safe_open(file, framework="pt") as checkpoint:
+        return {name: checkpoint.get_tensor(name) for name in checkpoint.keys() if wanted(name)}  # noqa: SIM118
+
+
+def resumed(learn: Any, file: Path, key: RunKey, total: int | None) -> list[dict]:
+    """The ladder of a run that was broken off, its weights back in the learner; empty where it starts afresh.
+
+    Args:
+        learn: a `GradualLearner`.
+        file: the checkpoint.
+        key: what the run depends on.
+        total: number of phases, where it is known.
+    Raises:
+        ValueError: the checkpoint is of another run.
+    Warns:
+        It is not certain that it is of this run.
+    """
+    if key.uncertain:
+        warnings.warn(
+            f"not resumed, for it is not certain that this is the run of the checkpoint: {key.uncertain}", stacklevel=4
+        )
+        return []
+    if (done := load_phase(file, learn.model, key)) is None:
+        say(f"no checkpoint at {file}: starting")
+        return []
+    say(f"resuming after {len(done)}{f' of {total}' if total else ''} phases")
+    return done
+
+
+def moments(learn: Any, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+    """What an optimizer of torch keeps of these parameters, such as Adam's moments: tensors by name, for a checkpoint.
+
+    fastai's own optimizers keep more than tensors: of these there is nothing, and they begin each phase anew.
+    """
+    state = getattr(learn.opt, "opt", learn.opt).state if isinstance(learn.opt, OptimWrapper) else {}
+    kept = {name: state[p] for name, p in parameters.items() if state.get(p)}
+    return {
+        f"{MOMENTS}{key}/{name}": value
+        for name, of_one in kept.items()
+        if all(isinstance(value, Tensor) for value in of_one.values())
+        for key, value in of_one.items()
+    }
+
+
+def kept_moments(file: Path) -> dict[str, Tensor]:
+    """What a checkpoint has of `moments`."""
+    return _tensors(file, lambda name: name.startswith(MOMENTS))
+
+
+def set_moments(learn: Any, tensors: Mapping[str, Tensor]) -> None:
+    """Give an optimizer back what `moments` had of the parameters that train now; of others it keeps nothing."""
+    if learn.opt is None:
+        learn.create_opt()
+    learn.opt.clear_state()
+    parameters = dict(learn.model.named_parameters())
+    for name, value in tensors.items():
+        key, _, parameter = name.removeprefix(MOMENTS).partition("/")
+        if (p := parameters[parameter]).requires_grad:
+            learn.opt.opt.state[p][key] = value.to(p.device)
+
+
+def run_key(
+    learn: Any, phases: Sequence, freeze_to: Sequence[int], cbs: Any, resume: bool
+) -> tuple[RunKey, dict[str, nn.Parameter]]:
+    """What a run depends on, and the weights that some phase of it changes, by name.
+
+    Args:
+        learn, phases, cbs: as for `run_parts`.
+        freeze_to: the lowest group that trains, of each phase that may come.
+        resume: whether the run goes on in this process, which has changed the weights since it began.
+    """
+    groups = learn.splitter(learn.model)
+    lowest = min(freeze_to, default=len(groups))
+    weights = [fingerprint(group) for group in groups[:-1]]
+    if resume and learn.start_weights:
+        weights[lowest:] = learn.start_weights[lowest:]
+    learn.start_weights = weights
+    fixed = {id(p) for group in groups[:lowest] for p in group}
+    trained = {name: p for name, p in learn.model.named_parameters() if id(p) not in fixed}
+    return RunKey.of(run_parts(learn, phases, cbs, weights)), trained

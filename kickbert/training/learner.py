@@ -1,20 +1,18 @@
 """A fastai Learner for gradual unfreezing: the head first, then the encoder's last layers, then deeper ones."""
 
-import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
-from fastai.callback.schedule import ParamScheduler
 from fastai.callback.training import GradientClip
+from fastai.learner import Recorder
 from fastai.torch_core import no_random
-from torch import Tensor, nn
+from torch import nn
 
 from kickbert.cache.callback import PrefixCache
 from kickbert.cache.storage import Cache
@@ -23,15 +21,17 @@ from kickbert.models.classifier import TextClassifier
 from kickbert.models.saving import save_artifact
 from kickbert.targets.kinds import MULTI
 from kickbert.targets.thresholds import best_thresholds
-from kickbert.training.callbacks import Collapse, Guard, History
-from kickbert.training.checkpoint import RunKey, load_phase, run_parts, save_phase
-from kickbert.training.loggers import Progress, epoch_line
+from kickbert.training.callbacks import Collapse, Guard, History, NoBars, Progress, epoch_line
+from kickbert.training.distributed import data_parallel, on_first
+from kickbert.training.few_shot import few_labels, fit_few
+from kickbert.training.ladder import Adaptive, Fixed, Plan, climb
 from kickbert.training.losses import loss_for, loss_of_blocks
-from kickbert.training.optimizers import adamw
+from kickbert.training.metrics import EpochRecorder
 from kickbert.training.prediction import PredictingLearner
-from kickbert.training.schedule import Phase, gradual_unfreezing
-from kickbert.utils.hashing import fingerprint
-from kickbert.utils.progress import interactive
+from kickbert.training.run_logs import callbacks_by_name, end_logs
+from kickbert.training.schedule import FewShot, Phase, adamw, gradual_unfreezing
+from kickbert.utils.messages import seconds
+from kickbert.utils.progress import interactive, say
 
 MAX_NORM = 1.0  # to which the gradient of several labels is clipped
 
@@ -47,10 +47,15 @@ class GradualLearner(PredictingLearner):
     Args:
         dls: batches of `Tokens` and targets.
         model: encoder and head.
-        loss_func: None for the one of the task, or, of a `DataBlock`, the one that its blocks bring.
+        loss_func: None for the one of the task, or, of a `DataBlock`, the one that its blocks bring; or a name, a
+            fastai loss, or a function or module of logits and true codes.
         seed: makes each phase of `fit_gradual` repeatable, whatever ran before it; None for chance.
         cache: keep the states of the frozen part instead of computing them in each epoch; a `Cache` says where.
+        schedule: arguments of `gradual_unfreezing`, by which `fit_gradual` goes where it is given no phases.
         lr: default learning rate of fastai's own fit methods.
+        splitter: groups of parameters other than the model's layer groups; `fit_gradual` then needs phases of them.
+        train_bn: whether the LayerNorms of frozen layers train, as in fastai; then no prefix is frozen, nor cached.
+        moms: of fastai's own schedules; Adam's own beta, held, by default: its cycling adds noise to so few steps.
         kwargs: as for `Learner`.
     """
 
@@ -62,49 +67,45 @@ class GradualLearner(PredictingLearner):
         *,
         seed: int | None = 42,
         cache: bool | Cache = True,
+        schedule: Mapping[str, Any] | None = None,
         lr: float = 1e-4,
         opt_func: Callable = adamw,
         wd: float = 0.01,
         cbs: Any = None,
+        splitter: Callable = layer_groups,
+        train_bn: bool = False,
+        moms: tuple[float, ...] = (0.9, 0.9, 0.9),
         **kwargs: Any,
     ):
-        self.seed, self.phase_title = seed, ""
+        self.seed, self.phase_title, self.schedule, self.ladder = seed, "", dict(schedule or {}), []
         self.start_weights: list[str] = []  # fingerprints of the encoder's groups when the last run began
         target = dls.target if isinstance(dls, TextDataLoaders) else None  # none where a DataBlock made them
         super().__init__(
             dls,
             model,
-            loss_func or (loss_for(target.task) if target else loss_of_blocks(dls)),
+            loss_for(target.task, loss_func) if target else loss_of_blocks(dls, loss_func),
             opt_func=opt_func,
             lr=lr,
-            splitter=layer_groups,
+            splitter=splitter,
             cbs=cbs,
             wd=wd,
-            train_bn=False,  # fastai would go on training the LayerNorms of frozen layers
-            moms=(0.9, 0.9, 0.9),  # Adam's own beta, held: its cycling only adds noise to so few steps
+            train_bn=train_bn,
+            moms=moms,
             **kwargs,
         )
         self.logger = self._print_epoch
+        for recorder in self._grab_cbs(Recorder)[-1:]:
+            self.remove_cbs(Recorder)
+            self.add_cb(EpochRecorder(recorder.add_time, recorder.train_metrics, recorder.valid_metrics))
         self.remove_cbs(ProgressCallback)
-        self.add_cbs([Guard, Collapse, History, *([Progress] if interactive() else [])])
+        self.add_cbs([Guard, Collapse, History, Progress if interactive() else NoBars])
         if target and target.task == MULTI:  # a batch with a rare label pulls hard enough to undo an epoch
             self.add_cb(GradientClip(MAX_NORM))
         if cache:
             self.add_cb(PrefixCache(cache) if isinstance(cache, Cache) else PrefixCache())
 
     def _print_epoch(self, values: list) -> None:
-        print(epoch_line(list(self.recorder.metric_names), values, self.phase_title), flush=True)
-
-    @property
-    def groups(self) -> pd.DataFrame:
-        """A row per group: its name, number of parameters, whether it trains, and its learning rate."""
-        groups = self.model.groups()
-        rates = [h["lr"] for h in self.opt.hypers] if self.opt is not None else [self.lr] * len(groups)
-        rows = [
-            {"group": name, "parameters": sum(p.numel() for p in ps), "trainable": any(p.requires_grad for p in ps)}
-            for name, ps in groups.items()
-        ]
-        return pd.DataFrame(rows).assign(lr=np.where([r["trainable"] for r in rows], rates, 0.0))
+        say(epoch_line(list(self.recorder.metric_names), values, self.phase_title))
 
     def fit(self, n_epoch: int, *args: Any, **kwargs: Any) -> None:
         """fastai's `fit`.
@@ -112,7 +113,8 @@ class GradualLearner(PredictingLearner):
         Raises:
             TrainingDiverged: the loss was NaN or infinite; the weights are those of the last good epoch.
         """
-        super().fit(n_epoch, *args, **kwargs)
+        with data_parallel(self, n_epoch, kwargs.get("cbs")):
+            super().fit(n_epoch, *args, **kwargs)
         if self.guard.error is not None:
             raise self.guard.error
         if not self.phase_title:
@@ -140,107 +142,77 @@ class GradualLearner(PredictingLearner):
         self.loss_func.thresh = best_thresholds(probs.numpy(), y_true.numpy())
         return pd.Series(self.loss_func.thresh, index=self.dls.target.names, name="threshold")
 
-    def fine_tune(
-        self, epochs: int, base_lr: float = 1e-4, freeze_epochs: int = 1, decay: float = 0.9, **kwargs: Any
-    ) -> None:
-        """Train the head alone, then everything, at discriminative learning rates (Howard and Ruder 2018, 3.2).
-
-        Args:
-            epochs: with everything unfrozen.
-            base_lr: the head's learning rate then; alone it trains at 20 times that.
-            freeze_epochs: of the head alone.
-            decay: factor of the learning rate from one group to the next deeper one.
-            kwargs: as for `fit_one_cycle`.
-        """
-        self.freeze()
-        self.fit_one_cycle(freeze_epochs, 20 * base_lr, **kwargs)
-        self.unfreeze()
-        everything = Phase("everything", 0, epochs, base_lr, decay)
-        self.fit_one_cycle(epochs, everything.rates(len(self.model.groups())), **{"pct_start": 0.1, **kwargs})
-
     def fit_gradual(
-        self, phases: Sequence[Phase] | None = None, *, resume: bool = False, cbs: Sequence[Callback] | None = None
+        self,
+        phases: Sequence[Phase] | str | None = None,
+        *,
+        budget: str | float | None = None,
+        resume: bool = False,
+        cbs: Sequence[Callback] | None = None,
     ) -> pd.DataFrame:
         """Train by gradual unfreezing (Howard and Ruder 2018, 3.3): by default the head, then the last four layers.
 
-        Each phase ends with a checkpoint under `path/model_dir/gradual.safetensors`.
+        Each phase ends with a checkpoint under `path/model_dir/gradual.safetensors`. Of few labels, 40 rows a class or
+        fewer, the default is `fit_few`, and a line says so.
 
         Args:
-            phases: what to train when; None for `gradual_unfreezing` of this model's groups.
+            phases: what to train when; None for `gradual_unfreezing` of this model's groups, by the `schedule`; "auto"
+                to climb rung by rung as long as validation rows gain, and undo the rung that did them harm.
+            budget: time that "auto" may take, as seconds or as "5 min"; given alone it means "auto".
             resume: go on after the last phase that a killed run finished: one of the same rows, model, schedule, loss,
                 optimizer, batches, callbacks, metrics, precision and seed.
-            cbs: further fastai callbacks.
+            cbs: further fastai callbacks, or names of run logs.
         Returns:
-            The ladder, a row per phase: phase, trainable parameters, epochs, lr, seconds, last losses and metrics.
+            The ladder, a row per phase: phase, trainable parameters, rows, epochs, lr, seconds, last losses and
+            metrics; with "auto" also the gain of each rung in points, its 95 % interval, and whether it was kept.
         Raises:
-            ValueError: a checkpoint of another run, or a phase that freezes more groups than there are.
+            ValueError: a checkpoint of another run, a phase that freezes more groups than there are, or nothing that
+                "auto" could decide by.
         Warns:
             It is not certain that the checkpoint is of the same run, which then starts afresh.
         """
-        phases = list(phases) if phases is not None else gradual_unfreezing(len(self.model.groups()))
-        bad = [p for p in phases if not 0 <= p.freeze_to < len(self.model.groups())]
-        if bad:
-            raise ValueError(f"{bad[0]} must freeze to a group from 0 to {len(self.model.groups()) - 1}")
-        file = Path(self.path) / self.model_dir / "gradual.safetensors"
-        key, trained = self._run_key(phases, cbs, resume)
-        done = self._resumed(file, key, len(phases)) if resume else []
-        if not done:  # a run that is killed in its first phase goes back to this
-            save_phase(file, trained, key, done)
-        if hasattr(self, "cache"):
-            self.cache.ahead = [p.freeze_to - 1 for p in phases[len(done) :] if p.freeze_to > 1]
-        for i, phase in enumerate(phases[len(done) :], start=len(done)):
-            self.phase_title = f"{i + 1}/{len(phases)} {phase.name}"
-            try:
-                with no_random(self.seed + i) if self.seed is not None else nullcontext():
-                    done.append(self._run_phase(phase, i, cbs))
-            finally:
-                self.phase_title = ""
-            save_phase(file, trained, key, done)
-        if hasattr(self, "cache"):
-            self.cache.ahead = []
+        if phases is None and self.splitter is not layer_groups:
+            raise ValueError("splitter= has groups of its own; give phases of them: [Phase('head', 1, 1, 2e-3), …]")
+        if phases is None and budget is None and not cbs and not self.schedule and few_labels(self):
+            say("few labels: trained by fit_few(), which does better on so few; fit_gradual(phases) takes the ladder")
+            return self.fit_few()
+        plan = self._plan(phases, budget)
+        cbs = callbacks_by_name(cbs)  # here, so that one log has all phases
+        ladder = climb(self, plan, cbs, resume)
         self._settle()
-        return pd.DataFrame(done)
+        end_logs(cbs)
+        return pd.DataFrame(ladder)
 
-    def _run_phase(self, phase: Phase, number: int, cbs: Sequence[Callback] | None) -> dict:
-        if self.seed is not None:
-            self.dls.train.seed(self.seed + number)
-        if self.opt is None:
-            self.create_opt()
-        self.freeze_to(phase.freeze_to)
-        rates = np.array(phase.rates(len(self.model.groups())))
-        start = time.perf_counter()
-        self.fit(phase.epochs, cbs=[ParamScheduler({"lr": lambda at: rates * phase.factor(at)}), *(cbs or [])])
-        seconds = time.perf_counter() - start
-        trainable = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
-        # fastai's names without the first and the last, which are the epoch and the time
-        last = dict(zip(self.recorder.metric_names[1:-1], map(float, self.recorder.values[-1]), strict=True))
-        row = {"phase": phase.name, "trainable": trainable, "epochs": phase.epochs, "lr": phase.lr, "seconds": seconds}
-        return row | last
+    def _plan(self, phases: Sequence[Phase] | str | None, budget: str | float | None) -> Plan:
+        """What `fit_gradual` goes by; arguments as there."""
+        if isinstance(phases, str) or budget is not None:
+            if phases not in (None, "auto"):
+                raise ValueError(f"phases={phases!r} with budget={budget!r}: give phases alone, or 'auto', or a budget")
+            return Adaptive(self, None if budget is None else seconds(budget))
+        groups = len(self.splitter(self.model))
+        phases = list(phases) if phases is not None else gradual_unfreezing(groups, **self.schedule)
+        if bad := [p for p in phases if not 0 <= p.freeze_to < groups]:
+            raise ValueError(f"{bad[0]} must freeze to a group from 0 to {groups - 1}")
+        return Fixed(phases)
 
-    def _resumed(self, file: Path, key: RunKey, phases: int) -> list[dict]:
-        if key.uncertain:
-            warnings.warn(
-                f"not resumed, for it is not certain that this is the run of the checkpoint: {key.uncertain}",
-                stacklevel=3,
-            )
-            return []
-        done = load_phase(file, self.model, key)
-        print(
-            f"no checkpoint at {file}: starting" if done is None else f"resuming after {len(done)} of {phases} phases"
-        )
-        return done or []
+    def fit_few(self, recipe: FewShot | Sequence[FewShot] | None = None) -> pd.DataFrame:
+        """Train on few labels: steps of the last layers on their cached states, then a logistic regression as the head.
 
-    def _run_key(self, phases: Sequence[Phase], cbs: Any, resume: bool) -> tuple[RunKey, dict[str, Tensor]]:
-        """What the run depends on, and the weights that some phase of it changes, by name."""
-        groups = list(self.model.groups().values())
-        lowest = min((p.freeze_to for p in phases), default=len(groups))
-        weights = [fingerprint(group) for group in groups[:-1]]
-        if resume and self.start_weights:  # the run that was broken off has changed the weights in memory
-            weights[lowest:] = self.start_weights[lowest:]
-        self.start_weights = weights
-        fixed = {id(p) for group in groups[:lowest] for p in group}
-        trained = {name: p for name, p in self.model.named_parameters() if id(p) not in fixed}
-        return RunKey.of(run_parts(self, phases, cbs, weights)), trained
+        Args:
+            recipe: layers, steps, loss; of several (`kickbert.training.RECIPES`) the one that predicts held-out rows
+                best; None for `FewShot()`, which was chosen on validation rows of several sets.
+        Returns:
+            A row per phase: phase, trainable parameters, steps, lr, seconds, and the loss and metrics of the validation
+            rows where there are some.
+        Raises:
+            ValueError: another task than classes, windows, or a head of two layers; `fit_gradual` trains those.
+            TrainingDiverged: the loss was not a finite number; the layers are as they were before these steps.
+        """
+        with no_random(self.seed) if self.seed is not None else nullcontext():
+            ladder = fit_few(self, recipe)
+        self.ladder = ladder.to_dict("records")
+        self._settle()
+        return ladder
 
     def save_artifact(self, folder: str | Path, evaluation: Any = None) -> Path:
         """Write a new version of a model: weights, tokenizer and metadata in a folder that `kickbert.load` reads.
@@ -253,7 +225,7 @@ class GradualLearner(PredictingLearner):
         Raises:
             ArtifactError: it could not be written; what was there is unchanged.
         """
-        return save_artifact(self, folder, evaluation)
+        return on_first(lambda: save_artifact(self, folder, evaluation))
 
     @classmethod
     def from_artifact(cls, folder: str | Path, df: pd.DataFrame, **options: Any) -> "GradualLearner":

@@ -5,6 +5,9 @@ Each is a fastai loss: `activation` gives probabilities, `decodes` what is decid
 """
 
 from collections.abc import Callable
+from copy import copy
+from functools import partial
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -17,19 +20,19 @@ from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE, median_cl
 from kickbert.utils.messages import nearest
 
 FITTED = ("temperature", "thresh")  # attributes of a loss that are fitted after training, which does not depend on them
+LEAST = 1e-6  # probability that is taken for zero: the logarithm of zero says nothing more of a class
 
 
 class Reduced(nn.Module):
     """A loss of each row, or of each row and label, reduced as torch's own losses are."""
 
-    reduction: str
-
-    def __init__(self, reduction: str = "mean"):
+    def __init__(self, reduction: str = "mean", weight: Tensor | None = None):
         super().__init__()
         self.reduction = reduction
+        self.register_buffer("weight", weight)
 
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        loss = self.each(logits, targets)
+    def forward(self, logits: Tensor, targets: Tensor, *further: Tensor) -> Tensor:
+        loss = self.each(logits, targets, *further)
         return loss if self.reduction == "none" else loss.mean() if self.reduction == "mean" else loss.sum()
 
 
@@ -42,9 +45,8 @@ class Focal(Reduced):
     """
 
     def __init__(self, gamma: float = 2.0, weight: Tensor | None = None, reduction: str = "mean"):
-        super().__init__(reduction)
+        super().__init__(reduction, weight)
         self.gamma = gamma
-        self.register_buffer("weight", weight)
 
     def each(self, logits: Tensor, targets: Tensor) -> Tensor:
         ce = F.cross_entropy(logits, targets, reduction="none")
@@ -52,18 +54,8 @@ class Focal(Reduced):
         return loss if self.weight is None else loss * self.weight[targets]
 
 
-class SigmoidFocal(Reduced):
-    """Focal loss of several labels (Lin et al. 2017), as torchvision has it, without its alpha.
-
-    Args:
-        gamma: exponent.
-        weight: of the positives of each label, shape (labels,).
-    """
-
-    def __init__(self, gamma: float = 2.0, weight: Tensor | None = None, reduction: str = "mean"):
-        super().__init__(reduction)
-        self.gamma = gamma
-        self.register_buffer("weight", weight)
+class SigmoidFocal(Focal):
+    """Focal loss of several labels, as torchvision has it, without its alpha; `weight` is of each label's positives."""
 
     def each(self, logits: Tensor, targets: Tensor) -> Tensor:
         from torchvision.ops import sigmoid_focal_loss
@@ -78,20 +70,12 @@ class Asymmetric(Reduced):
     Args:
         positive, negative: exponents.
         clip: probability by which negatives are shifted.
-        weight: of the positives of each label, shape (labels,).
+        kwargs: `reduction`, and the `weight` of the positives of each label, shape (labels,).
     """
 
-    def __init__(
-        self,
-        positive: float = 1.0,
-        negative: float = 4.0,
-        clip: float = 0.05,
-        weight: Tensor | None = None,
-        reduction: str = "mean",
-    ):
-        super().__init__(reduction)
+    def __init__(self, positive: float = 1.0, negative: float = 4.0, clip: float = 0.05, **kwargs: Any):
+        super().__init__(**kwargs)
         self.positive, self.negative, self.clip = positive, negative, clip
-        self.register_buffer("weight", weight)
 
     def each(self, logits: Tensor, targets: Tensor) -> Tensor:
         p = logits.sigmoid()
@@ -99,6 +83,56 @@ class Asymmetric(Reduced):
         gain = targets * (1 - p) ** self.positive * F.logsigmoid(logits)
         gain = gain if self.weight is None else gain * self.weight
         return -gain - (1 - targets) * shifted**self.negative * torch.log1p(-shifted)
+
+
+class Distillation(Reduced):
+    """Divergence from soft predictions, mixed with the loss of a label (Hinton, Vinyals and Dean 2015, section 2).
+
+    Of classes the Kullback-Leibler divergence at a temperature T, times T² so that its gradient keeps its size; of
+    several labels the same of each; of numbers the squared distance. CORN's outputs are log-probabilities, which a
+    softmax takes as it takes logits.
+
+    Args:
+        task: of the target.
+        temperature: T.
+    """
+
+    def __init__(self, task: str, temperature: float = 1.0, reduction: str = "mean"):
+        super().__init__(reduction)
+        self.task, self.temperature = task, temperature
+
+    def each(self, outputs: Tensor, codes: Tensor, soft: Tensor | None = None, hard: Tensor | None = None) -> Tensor:
+        """Of each row, and of each label of several.
+
+        Args:
+            outputs: shape (n, classes), or (n,) of numbers.
+            codes: what is true, or decided by the teacher.
+            soft: the teacher's probabilities, or standardised numbers, of the shape of `outputs`; None to judge by
+                `codes` alone, as validation rows are.
+            hard: share of `codes` in the loss of each row, shape (n,).
+        """
+        if self.task == REGRESSION:
+            true = F.mse_loss(outputs, codes, reduction="none")
+        elif self.task == MULTI:
+            true = F.binary_cross_entropy_with_logits(outputs, codes, reduction="none")
+        else:
+            true = F.cross_entropy(outputs, codes, reduction="none")
+        if soft is None:
+            return true
+        hard = hard.unsqueeze(-1) if true.dim() == 2 else hard
+        return hard * true + (1 - hard) * self._divergence(outputs, soft)
+
+    def _divergence(self, outputs: Tensor, soft: Tensor) -> Tensor:
+        t, soft = self.temperature, soft.as_subclass(Tensor)
+        if self.task == REGRESSION:
+            return F.mse_loss(outputs, soft, reduction="none")
+        soft = soft.clamp(LEAST, 1 - LEAST)
+        if self.task == MULTI:
+            softened = (soft.logit() / t).sigmoid()
+            entropy = F.binary_cross_entropy(softened, softened, reduction="none")
+            return t**2 * (F.binary_cross_entropy_with_logits(outputs / t, softened, reduction="none") - entropy)
+        wanted, own = F.log_softmax(soft.log() / t, -1), F.log_softmax(outputs / t, -1)
+        return t**2 * F.kl_div(own, wanted, reduction="none", log_target=True).sum(-1)
 
 
 class Softmax(BaseLoss):
@@ -115,8 +149,8 @@ class Softmax(BaseLoss):
         super().__init__(loss_cls, *args, **kwargs)
         self.ordered, self.temperature = ordered, 1.0
 
-    def __call__(self, inp: Tensor, targ: Tensor, **kwargs: Any) -> Tensor:
-        return self.func(inp.as_subclass(Tensor), targ.as_subclass(Tensor), **kwargs)
+    def __call__(self, inp: Tensor, targ: Tensor, *further: Tensor, **kwargs: Any) -> Tensor:
+        return self.func(inp.as_subclass(Tensor), targ.as_subclass(Tensor), *further, **kwargs)
 
     def activation(self, x: Tensor) -> Tensor:
         return (x / self.temperature).softmax(-1)
@@ -137,8 +171,8 @@ class Sigmoid(BaseLoss):
         super().__init__(loss_cls, *args, **kwargs)
         self.thresh, self.temperature = thresh, 1.0
 
-    def __call__(self, inp: Tensor, targ: Tensor, **kwargs: Any) -> Tensor:
-        return self.func(inp.as_subclass(Tensor), targ.as_subclass(Tensor).float(), **kwargs)
+    def __call__(self, inp: Tensor, targ: Tensor, *further: Tensor, **kwargs: Any) -> Tensor:
+        return self.func(inp.as_subclass(Tensor), targ.as_subclass(Tensor).float(), *further, **kwargs)
 
     def activation(self, x: Tensor) -> Tensor:
         return (x / self.temperature).sigmoid()
@@ -154,8 +188,8 @@ class Distance(BaseLoss):
         loss_cls: makes the loss of two arrays of shape (n,).
     """
 
-    def __call__(self, inp: Tensor, targ: Tensor, **kwargs: Any) -> Tensor:
-        return self.func(inp.as_subclass(Tensor).flatten(), targ.as_subclass(Tensor).flatten(), **kwargs)
+    def __call__(self, inp: Tensor, targ: Tensor, *further: Tensor, **kwargs: Any) -> Tensor:
+        return self.func(inp.as_subclass(Tensor).flatten(), targ.as_subclass(Tensor).flatten(), *further, **kwargs)
 
     def activation(self, x: Tensor) -> Tensor:
         return x
@@ -164,12 +198,20 @@ class Distance(BaseLoss):
         return x
 
 
+# Of each task how outputs become probabilities, and those decisions; it is given the class of the loss itself.
+KINDS: dict[str, Callable[..., BaseLoss]] = {
+    SINGLE: Softmax,
+    ORDINAL: partial(Softmax, ordered=True),
+    MULTI: Sigmoid,
+    REGRESSION: Distance,
+}
+
+
 def _softmax(ordered: bool) -> dict[str, Callable[[Tensor | None], BaseLoss]]:
+    smooth = {"label_smoothing": 0.1, "ordered": ordered}
     return {
         "cross_entropy": lambda weight: Softmax(nn.CrossEntropyLoss, weight=weight, ordered=ordered),
-        "label_smoothing": lambda weight: Softmax(
-            nn.CrossEntropyLoss, weight=weight, label_smoothing=0.1, ordered=ordered
-        ),
+        "label_smoothing": lambda weight: Softmax(nn.CrossEntropyLoss, weight=weight, **smooth),
         "focal": lambda weight: Softmax(Focal, weight=weight, ordered=ordered),
     }
 
@@ -205,42 +247,50 @@ def loss_for(task: str, loss: str | Callable | None = None, weight: Tensor | Non
     if weight is not None and (task == REGRESSION or callable(loss)):
         raise ValueError(f"class_weights go with a named loss of classes: {list(named)}; this is loss={loss!r}")
     if callable(loss):
-        return loss if hasattr(loss, "decodes") else _dressed(task, loss)
+        return loss if hasattr(loss, "decodes") else KINDS[task](FunctionLoss, loss)
     name = loss or next(iter(named))
     if name not in named:
-        raise ValueError(f"loss={loss!r} is not one of {list(named)}, those of a {task} task{nearest(name, named)}")
+        raise ValueError(f"loss={loss!r} is not one of {list(named)}, those of task {task!r}{nearest(name, named)}")
     return named[name](weight)
 
 
-def loss_of_blocks(dls: Any) -> Callable:
-    """The loss that the blocks of a fastai `DataBlock` bring, with its activation and decisions.
+def loss_of_blocks(dls: Any, loss: Callable | None = None) -> Callable:
+    """A fastai loss, or what the blocks of a `DataBlock` bring; another function gets the activation of theirs.
 
     Raises:
-        ValueError: none of them brings one.
+        ValueError: neither a loss nor a block that brings one.
     """
-    loss = getattr(dls.train_ds, "loss_func", None)
-    if loss is None:
+    own = getattr(dls.train_ds, "loss_func", None)
+    if loss is None and own is None:
         raise ValueError(
             "loss_func=None, and no block of the DataBlock brings a loss; give one, such as "
             "loss_func=CrossEntropyLossFlat(), or take fastai's CategoryBlock, MultiCategoryBlock or RegressionBlock"
         )
-    return loss
+    if loss is not None and isinstance(own, BaseLoss) and not hasattr(loss, "decodes"):
+        own = copy(own)
+        own.func = FunctionLoss(loss)
+        return own
+    return loss or own
 
 
 class FunctionLoss(nn.Module):
-    """A plain function as a module, which fastai's losses are made of."""
+    """A function or module as one with a `reduction`, which fastai's losses are made of.
 
-    function: Callable
+    One that knows of no reduction is called for each row alone where the loss of each is wanted.
+    """
 
     def __init__(self, function: Callable):
         super().__init__()
-        self.function = function
+        self.function, self.reduction = function, "mean"
 
-    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
-        return self.function(*args, **kwargs)
-
-
-def _dressed(task: str, loss: Callable) -> BaseLoss:
-    """A plain function with the activation and the decision of its task."""
-    kind = {SINGLE: Softmax, ORDINAL: Softmax, MULTI: Sigmoid, REGRESSION: Distance}[task]
-    return kind(FunctionLoss, loss, **({"ordered": True} if task == ORDINAL else {}))
+    def forward(self, *args: Tensor, **kwargs: Any) -> Tensor:
+        if self.reduction != "none":
+            return self.function(*args, **kwargs)
+        if hasattr(self.function, "reduction"):
+            each = copy(self.function)
+            each.reduction = "none"
+            return each(*args, **kwargs)
+        if "reduction" in signature(getattr(self.function, "forward", self.function)).parameters:
+            return self.function(*args, **kwargs, reduction="none")
+        rows = zip(*(arg.split(1) for arg in args), strict=True)
+        return torch.cat([self.function(*row, **kwargs).reshape(1) for row in rows])

@@ -1,12 +1,17 @@
-"""Metrics of decoded predictions, for fastai's table of epochs."""
+"""fastai's table of epochs: metrics of decoded predictions, and the recorder of its rows; scores of single rows."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
+from fastai.callback.core import Callback
+from fastai.callback.tracker import SaveModelCallback, TrackerCallback
+from fastai.learner import Recorder
 from fastai.metrics import AccumMetric
+from fastcore.foundation import L
 from sklearn import metrics as skm
+from torch import Tensor
 
 from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, Target
 
@@ -33,19 +38,144 @@ class Decoded(AccumMetric):
 
 
 def metrics_for(target: Target) -> list[Decoded]:
-    """Accuracy and macro-F1 of classes, quadratic kappa too of ordered ones, F1 of labels, MAE and R² of numbers."""
+    """Accuracy and macro-F1 of classes, quadratic kappa too of ordered ones, F1 of labels, MAE and R² of numbers.
+
+    They bear the names of `evaluate`'s scores.
+    """
     if target.task == REGRESSION:
-        measures = {"mae": skm.mean_absolute_error, "r2": skm.r2_score}
+        measures = {"mean absolute error": skm.mean_absolute_error, "R2": skm.r2_score}
         return [Decoded(_in_unit, name, measure=measure, target=target) for name, measure in measures.items()]
     if target.task == MULTI:
         averages = ("micro", "macro")
-        return [Decoded(skm.f1_score, f"f1_{average}", average=average, zero_division=0) for average in averages]
-    metrics = [Decoded(skm.accuracy_score, "accuracy"), Decoded(skm.f1_score, "f1_score", average="macro")]
+        return [Decoded(skm.f1_score, f"{average}-F1", average=average, zero_division=0) for average in averages]
+    metrics = [Decoded(skm.accuracy_score, "accuracy"), Decoded(skm.f1_score, "macro-F1", average="macro")]
     if target.task == ORDINAL:
-        metrics.append(Decoded(skm.cohen_kappa_score, "cohen_kappa_score", weights="quadratic"))
+        metrics.append(Decoded(skm.cohen_kappa_score, "quadratic kappa", weights="quadratic"))
     return metrics
 
 
 def _in_unit(y_true: np.ndarray, y_pred: np.ndarray, measure: Callable, target: Target) -> float:
     """A regression metric of standardized numbers, in the target's own unit."""
     return measure(*(target.inverse_transform(numbers.reshape(-1).astype(float)) for numbers in (y_true, y_pred)))
+
+
+class EpochRecorder(Recorder):
+    """fastai's `Recorder`, whose rows have a value for each name: NaN for what an epoch did not compute.
+
+    fastai leaves out what was skipped, cancelled or switched off, and the values after it stand under wrong names.
+
+    Attributes:
+        names: of losses and metrics.
+        computed: of each epoch what it computed, by name.
+        kept: number of the epoch whose weights the model has after the fit: -1, the last one, or the best one where a
+            `SaveModelCallback` brought it back.
+    """
+
+    name = "recorder"
+
+    def before_fit(self):
+        super().before_fit()
+        self.names = list(self.metric_names[1 : -1 if self.add_time else None])
+        self.computed, self.kept = [], -1
+        self._begin_epoch()
+        monitors = [cb.monitor for cb in self.learn.cbs if isinstance(cb, TrackerCallback)]
+        lacking = [name for name in monitors if name in self._halves()[1]]
+        trains = not hasattr(self.learn, "gather_preds") and not hasattr(self.learn, "lr_finder")
+        if lacking and trains and not len(self.dls.valid):
+            raise ValueError(
+                f"monitor={lacking[0]!r} is of validation rows, and there are none; give some (valid=0.15), or "
+                "monitor='train_loss'"
+            )
+
+    def _begin_epoch(self):
+        self.trains, self.halves = False, ([], [])
+
+    def _halves(self) -> tuple[list[str], list[str]]:
+        """Names of training and of validation."""
+        training = 1 + self.train_metrics * len(self.metrics)
+        return self.names[:training], self.names[training:]
+
+    def before_train(self):
+        self.trains = True
+        super().before_train()
+
+    def after_cancel_train(self):
+        self.trains = True
+        super().after_cancel_train()
+
+    def after_cancel_epoch(self):
+        self.trains = True
+
+    def after_train(self):
+        before = len(self.log)
+        super().after_train()
+        self.halves = (list(self.log[before:]), [])
+
+    def after_validate(self):
+        before = len(self.log)
+        super().after_validate()
+        self.halves = (self.halves[0], list(self.log[before:]))
+
+    def after_epoch(self):
+        if not self.trains:  # validation alone
+            return super().after_epoch()
+        row = []
+        for names, values in zip(self._halves(), self.halves, strict=True):
+            row += values or [None] * len(names)
+        self.log = L([self.epoch, *row])
+        super().after_epoch()
+        self.values[-1] = L(np.nan if value is None else value for value in row)
+        self.computed.append({n: value for n, value in zip(self.names, row, strict=True) if value is not None})
+        self._begin_epoch()
+
+    def after_fit(self):
+        for cb in self.learn.cbs:
+            if isinstance(cb, SaveModelCallback) and not (cb.every_epoch or cb.at_end):
+                values = [row.get(cb.monitor) for row in self.computed]
+                self.kept = values.index(cb.best) if cb.best in values else -1
+
+    @property
+    def final(self) -> dict[str, Any]:
+        """Losses and metrics, by name, of the weights that the model has after the fit."""
+        return self.computed[self.kept] if self.computed else {}
+
+
+class RowScores(Callback):
+    """Keeps how right each validation row's prediction is, 1 at best, for differences between rungs, row by row."""
+
+    run_train = False
+
+    def __init__(self, task: str, classes: int):
+        self.task, self.classes, self.parts = task, classes, []
+
+    def anew(self) -> "RowScores":
+        """Another one, of the same task."""
+        return RowScores(self.task, self.classes)
+
+    def before_validate(self):
+        self.parts = []
+
+    def after_pred(self):
+        loss, y = self.loss_func, self.y.as_subclass(Tensor)
+        self.parts.append(self._scores(loss.decodes(loss.activation(self.pred.detach().as_subclass(Tensor))), y))
+
+    def _scores(self, y_pred: Tensor, y: Tensor) -> Tensor:
+        if self.task == MULTI:  # F1 of each row's labels
+            return (2 * (y_pred.bool() & y.bool()).sum(1) / (y_pred.sum(1) + y.sum(1)).clamp(min=1)).float()
+        if self.task == REGRESSION:
+            return 1 - (y_pred.reshape(y.shape) - y).square().float()  # of standardised numbers: the mean is R squared
+        if self.task == ORDINAL:
+            return 1 - (y_pred - y).abs().float() / max(1, self.classes - 1)
+        return (y_pred == y).float()
+
+    @property
+    def scores(self) -> np.ndarray:
+        """Of each row, shape (n,), in the order in which they are validated."""
+        return torch.cat(self.parts).cpu().numpy()
+
+
+def difference(after: np.ndarray, before: np.ndarray) -> dict[str, float]:
+    """The mean difference of paired scores in points, with its 95 % interval by the normal distribution."""
+    differences = 100 * (after - before)
+    mean, reach = differences.mean(), 1.96 * differences.std() / np.sqrt(len(differences))
+    return {"gain": float(mean), "low": float(mean - reach), "high": float(mean + reach)}

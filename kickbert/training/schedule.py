@@ -1,8 +1,15 @@
-"""Schedules: the phases of gradual unfreezing as plain data, and the curves of their learning rates."""
+"""What is trained when, how fast and by what: phases as plain data, curves of learning rates, optimizers by name."""
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from fastai.optimizer import Lamb, OptimWrapper
+
+from kickbert.utils.messages import nearest
 
 
 def one_cycle(position: float, warmup: float = 0.1, div: float = 25.0, div_final: float = 1e5) -> float:
@@ -52,13 +59,26 @@ def constant(position: float, warmup: float = 0.1) -> float:
     return min(1.0, position / warmup)
 
 
+def wsd(position: float, warmup: float = 0.1, decay: float = 0.4) -> float:
+    """Linear warmup, a stable rate, and linear decay to 0 in the last share: one may go on after it, or stop.
+
+    Of Hägele et al. 2024, section 3.
+
+    >>> [wsd(p, warmup=0.25, decay=0.5) for p in (0, 0.25, 0.5, 0.75, 1)]
+    [0.0, 1.0, 1.0, 0.5, 0.0]
+    """
+    return max(0.0, min(1.0, position / warmup, (1 - position) / decay))
+
+
 Curve = Callable[[float], float]
+HEAD_ROWS = 4_096  # that the head alone is trained on at most: it learns no more from further ones
 SHAPES = {
     "one_cycle": one_cycle,
     "triangle": slanted_triangle,
     "linear": linear,
     "cosine": cosine,
     "constant": constant,
+    "wsd": wsd,
 }
 
 
@@ -77,6 +97,10 @@ class Phase:
             Ruder 2018, section 3.2), "linear", "cosine" or "constant"; or a function from the position, 0 to 1, to a
             share of the peak, such as any of fastai's schedulers.
         warmup: share of the steps in which the learning rate rises; a function of your own has its own.
+        token_keep: share of a row's tokens that a training step reads, drawn anew each time, where the layers below
+            are frozen; "auto" for 16 and a third of all. Validation and prediction read all, and so does training where
+            an architecture's layers count distances between tokens (DeBERTa, ModernBERT, Longformer, ALBERT).
+        rows: how many training rows are drawn for it; None for all.
     """
 
     name: str
@@ -86,12 +110,18 @@ class Phase:
     decay: float = 1.0
     shape: str | Curve = "one_cycle"
     warmup: float = 0.1
+    token_keep: float | str = 1.0
+    rows: int | None = None
 
     def __post_init__(self):
         if not callable(self.shape) and self.shape not in SHAPES:
             raise ValueError(f"shape={self.shape!r} is not one of {list(SHAPES)}, nor a function of the position")
         if self.epochs < 1 or self.lr <= 0 or not 0 < self.decay <= 1 or not 0 < self.warmup < 1:
             raise ValueError(f"{self} needs epochs of at least 1, lr > 0, decay in (0, 1] and warmup in (0, 1)")
+        if self.token_keep != "auto" and not (isinstance(self.token_keep, int | float) and 0 < self.token_keep <= 1):
+            raise ValueError(f"token_keep={self.token_keep!r} is neither 'auto' nor a share in (0, 1]")
+        if self.rows is not None and self.rows < 1:
+            raise ValueError(f"rows={self.rows} is no number of training rows; None is for all")
 
     def rates(self, n_groups: int) -> list[float]:
         """Peak learning rate of each group; 0 for a frozen one.
@@ -114,6 +144,8 @@ def gradual_unfreezing(
     decay: float = 0.9,
     shape: str | Curve = "one_cycle",
     warmup: float = 0.1,
+    token_keep: float | str = 1.0,
+    head_rows: int | None = HEAD_ROWS,
 ) -> list[Phase]:
     """Phases of gradual unfreezing: the head, then the last layers too, then deeper (Howard and Ruder 2018, 3.3).
 
@@ -125,7 +157,8 @@ def gradual_unfreezing(
             would train the same as the one before, in an encoder of few layers, are merged with it.
         epochs: of each phase.
         lr: peak learning rate of each phase, or one for all.
-        decay, shape, warmup: as in `Phase`.
+        decay, shape, warmup, token_keep: as in `Phase`.
+        head_rows: training rows of the head alone at most, where layers train after it; None for all.
 
     >>> [(p.name, p.freeze_to, p.epochs) for p in gradual_unfreezing(8)]
     [('head', 7, 1), ('last 4 layers', 3, 2)]
@@ -140,12 +173,120 @@ def gradual_unfreezing(
             phases.pop()
         elif phases and phases[-1].freeze_to < first:
             raise ValueError(f"layers={list(layers)} must ascend: a phase never freezes what the one before trained")
-        phases.append(Phase(_name(first, n_groups), first, n, rate, decay, shape, warmup))
+        name = layers_name(first, n_groups)
+        phases.append(Phase(name, first, n, rate, decay, shape, warmup, token_keep))
+    if len(phases) > 1 and phases[0].freeze_to == n_groups - 1:
+        phases[0] = replace(phases[0], rows=head_rows)
     return phases
 
 
-def _name(first: int, n_groups: int) -> str:
+def layers_name(first: int, n_groups: int) -> str:
+    """What trains from this group on, for people."""
     if first == 0:
         return "everything"
     count = n_groups - 1 - first
     return "head" if count == 0 else "last layer" if count == 1 else f"last {count} layers"
+
+
+FEW_SHOT_LOSSES = ("contrastive", "cross entropy")
+
+
+@dataclass(frozen=True)
+class FewShot:
+    """How few labels are learnt from.
+
+    Args:
+        layers: the last ones, which are trained; 0 for the head alone.
+        steps: of these layers; None for 0.6 a row, from 10 to 40: the fewer rows, the sooner they are known by heart.
+        lr: their highest learning rate.
+        rows: of a batch at most; of a contrastive loss each of its pairs counts.
+        c: inverse strength of the head's L2 regularisation, as in scikit-learn.
+        names: whether a sentence of each class's name is a further row of the class, where the names are words.
+        loss: "contrastive", then the head is fitted anew; or "cross entropy", with the head.
+    Raises:
+        ValueError: another loss, or numbers that train nothing.
+    """
+
+    layers: int = 4
+    steps: int | None = None
+    lr: float = 1e-4
+    rows: int = 64
+    c: float = 10.0
+    names: bool = True
+    loss: str = "contrastive"
+
+    def __post_init__(self):
+        if self.loss not in FEW_SHOT_LOSSES:
+            raise ValueError(f"loss={self.loss!r} is not one of {list(FEW_SHOT_LOSSES)}")
+        if self.layers < 0 or (self.steps or 1) < 0 or self.rows < 2 or not (self.lr > 0 and self.c > 0):
+            raise ValueError(f"{self!r} needs layers and steps from 0 on, two rows or more, lr and c above 0")
+
+    def __str__(self) -> str:
+        return "head" if 0 in (self.layers, self.steps) else f"last {self.layers} layers, {self.loss}"
+
+    def steps_of(self, rows: int) -> int:
+        """How many steps so many rows are trained for."""
+        return min(40, max(10, round(0.6 * rows))) if self.steps is None else self.steps
+
+
+RECIPES = (FewShot(layers=0), FewShot(layers=2, loss="cross entropy"), FewShot())
+
+
+class FusedAdamW(OptimWrapper):
+    """torch's fused AdamW, one kernel call a step, behind fastai's interface."""
+
+    @property
+    def hypers(self) -> list[dict[str, float]]:
+        """Hyperparameters of each group by fastai's names; fastai asks three times a step, and its own way is slow."""
+        names = ("mom", "sqr_mom")
+        return [
+            {"lr": g["lr"], "wd": g["weight_decay"], "eps": g["eps"], **dict(zip(names, g["betas"], strict=True))}
+            for g in self.opt.param_groups
+        ]
+
+
+def adamw(groups: Sequence, lr: float, **kwargs: Any) -> FusedAdamW:
+    """AdamW (Loshchilov and Hutter 2019) for a fastai Learner's `opt_func`.
+
+    Args:
+        groups: lists of parameters.
+        lr: learning rate of all groups until a schedule sets another.
+        kwargs: as for `torch.optim.AdamW`.
+    """
+    return FusedAdamW(groups, opt=torch.optim.AdamW, lr=lr, fused=True, **kwargs)
+
+
+class WithoutMomentum(OptimWrapper):
+    """An optimizer of torch that has no momentum, which fastai's schedules set all the same."""
+
+    @property
+    def hypers(self) -> list[dict[str, float]]:
+        """Hyperparameters of each group by fastai's names."""
+        return [{"mom": 0.0, **own} for own in super().hypers]
+
+    def set_hyper(self, name: str, value: Any) -> None:
+        """Set one of them for all groups."""
+        if name != "mom":
+            super().set_hyper(name, value)
+
+
+OPTIMIZERS: dict[str, Callable] = {
+    "adamw": adamw,
+    "lamb": Lamb,  # You et al. 2020
+    "adafactor": partial(WithoutMomentum, opt=torch.optim.Adafactor),  # Shazeer and Stern 2018
+    "radam": partial(OptimWrapper, opt=torch.optim.RAdam, decoupled_weight_decay=True),  # Liu et al. 2020
+}
+
+
+def optimizer_by_name(optimizer: str | Callable) -> Callable:
+    """A fastai `opt_func` by its name; a function is returned as it is.
+
+    Raises:
+        ValueError: an unknown name; the nearest is offered.
+    """
+    if callable(optimizer):
+        return optimizer
+    if optimizer not in OPTIMIZERS:
+        hint = nearest(optimizer, OPTIMIZERS)
+        raise ValueError(f"optimizer={optimizer!r} is not one of {list(OPTIMIZERS)}, nor a fastai opt_func{hint}")
+    return OPTIMIZERS[optimizer]

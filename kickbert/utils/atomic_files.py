@@ -76,3 +76,29 @@ def fresh_folder(home: Path) -> Iterator[Path]:
         yield part
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def exclusive(path: Path, wait: float = 0) -> Iterator[None]:
+    """Hold a file or folder, there or to come, for this process alone, by a lock that goes with the process.
+
+    Args:
+        wait: seconds, for another process that holds it.
+    Raises:
+        ValueError: another process holds it, still.
+    """
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.with_name(f".{path.name}.lock")
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=wait)
+    except Timeout as err:
+        raise ValueError(f"another process writes to {path}; wait for it, or give another name") from err
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # filelock finds by itself that a file was taken away
+            file.unlink()
+        lock.release()

@@ -1,8 +1,10 @@
-"""Batches of rows of nearly equal length, for what runs without shuffling: caching, probing, predicting."""
+"""Batches of rows of nearly equal length: shuffled for training; the longest first for caching, probing, predicting."""
 
 from collections.abc import Iterator
 
 import numpy as np
+
+NOISE = 0.05  # lengths are blurred by 5 % before sorting, so that batches differ from epoch to epoch
 
 
 def length_batches(
@@ -33,3 +35,20 @@ def length_batches(
             end = at + max(1, int(np.searchsorted(added, padding, side="right")))
         yield order[at:end]
         at = end
+
+
+def bucketed(lengths: np.ndarray, bs: int, rng: np.random.Generator) -> np.ndarray:
+    """A random order of rows for length bucketing: each `bs` successive rows are of nearly the same length.
+
+    Args:
+        lengths: tokens of each row, shape (n,).
+        bs: rows a batch.
+    Returns:
+        The order, shape (n,); only its last batch is short.
+    """
+    order = np.argsort(lengths * rng.uniform(1 - NOISE, 1 + NOISE, len(lengths)), kind="stable")
+    full = len(order) - len(order) % bs
+    # The odd rows are drawn from everywhere, or the same longest ones would meet in the short batch each epoch.
+    odd = rng.choice(len(order), len(order) - full, replace=False)
+    batches = np.delete(order, odd).reshape(-1, bs)
+    return np.concatenate([rng.permutation(batches).ravel(), order[odd]])

@@ -174,7 +174,7 @@ class _Description:
         elif torch and isinstance(value, torch.Tensor):
             self.add((type(value), str(value.dtype), tuple(value.shape)))
             plain = value.detach().as_subclass(torch.Tensor).cpu().contiguous()
-            self.add(plain.reshape(-1).view(torch.uint8).numpy())
+            self.add(plain.reshape(-1, 1).view(torch.uint8).reshape(-1).numpy())  # -1 alone fails where it is empty
         elif pd and isinstance(value, pd.DataFrame):
             self.series(pd.DataFrame, [value.columns, value.index, *(value.iloc[:, i] for i in range(value.shape[1]))])
         elif pd and isinstance(value, (pd.Series, pd.Index)):

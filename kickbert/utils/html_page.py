@@ -100,14 +100,14 @@ def _table(frame: pd.DataFrame, most: int) -> str:
 def cell(value: Any) -> str:
     """Format a value of a table for people: floats with three decimals, thousands apart, NaN as nothing.
 
-    >>> cell(0.5), cell(4e-5), cell(1234567), cell(float("nan")), cell("text")
-    ('0.500', '4e-05', '1,234,567', '', 'text')
+    >>> cell(0.5), cell(4e-4), cell(1234567), cell(float("nan")), cell("text")
+    ('0.500', '0.0004', '1,234,567', '', 'text')
     """
     if isinstance(value, float) or (hasattr(value, "dtype") and getattr(value.dtype, "kind", "") == "f"):
         number = float(value)
         if number != number:
             return ""
-        if 0 < abs(number) < 0.0005:  # a learning rate or a p-value, which three decimals would show as zero
+        if 0 < abs(number) < 0.001:  # a learning rate or a p-value, of which three decimals would show little
             return f"{number:.3g}"
         return f"{number:,.3f}" if abs(number) < 1000 else f"{number:,.0f}"
     if isinstance(value, bool) or not hasattr(value, "__index__"):

@@ -8,6 +8,124 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+# New places of the modules and names of version 0.1, for error messages and for MLflow.
+MODULES = {
+    "kickbert._extras": "kickbert.utils.extras",
+    "kickbert._names": "kickbert.utils.messages",
+    "kickbert.answering": "kickbert.models.classifier",
+    "kickbert.answers": "kickbert.targets.outputs",
+    "kickbert.artifact": "kickbert.models.artifact",
+    "kickbert.attention": "kickbert.models.attention",
+    "kickbert.augment": "kickbert.text.augmentation",
+    "kickbert.backends": "kickbert.inference.backends",
+    "kickbert.baselines": "kickbert.evaluation.baselines",
+    "kickbert.batches": "kickbert.data.bucketing",
+    "kickbert.batching": "kickbert.serving.batcher",
+    "kickbert.bins": "kickbert.targets.binning",
+    "kickbert.blocks": "kickbert.data.transforms",
+    "kickbert.calibration": "kickbert.evaluation.calibration",
+    "kickbert.card": "kickbert.models.metadata",
+    "kickbert.checkpoint": "kickbert.training.checkpoint",
+    "kickbert.clean": "kickbert.text.cleaning_steps",
+    "kickbert.cleaner": "kickbert.text.cleaning",
+    "kickbert.comparison": "kickbert.experiments.comparison",
+    "kickbert.contract": "kickbert.serving.schemas",
+    "kickbert.crossval": "kickbert.experiments.cross_validation",
+    "kickbert.doctor": "kickbert.cli.doctor",
+    "kickbert.dropout": "kickbert.models.dropout",
+    "kickbert.encoder": "kickbert.models.encoder",
+    "kickbert.errors": "kickbert.evaluation.error_analysis",
+    "kickbert.explanation": "kickbert.evaluation.attribution",
+    "kickbert.exploration": "kickbert.data.exploration",
+    "kickbert.exploration_page": "kickbert.data.exploration_report",
+    "kickbert.exporting": "kickbert.inference.exporting",
+    "kickbert.facts": "kickbert.data.profiling",
+    "kickbert.files": "kickbert.utils.atomic_files",
+    "kickbert.folds": "kickbert.data.splits",
+    "kickbert.frames": "kickbert.text.columns",
+    "kickbert.framing": "kickbert.text.tokenization",
+    "kickbert.from_df": "kickbert.training.factories",
+    "kickbert.graphs": "kickbert.inference.onnx_graphs",
+    "kickbert.guard": "kickbert.training.callbacks",
+    "kickbert.head": "kickbert.models.head",
+    "kickbert.highlight": "kickbert.evaluation.explanation",
+    "kickbert.history": "kickbert.training.callbacks",
+    "kickbert.labels": "kickbert.targets.multilabel",
+    "kickbert.learner": "kickbert.training.learner",
+    "kickbert.limits": "kickbert.serving.middleware",
+    "kickbert.loop": "kickbert.training.callbacks",
+    "kickbert.losses": "kickbert.training.losses",
+    "kickbert.metrics": "kickbert.training.metrics",
+    "kickbert.optimizers": "kickbert.training.schedule",
+    "kickbert.page": "kickbert.utils.html_page",
+    "kickbert.paraphrase": "kickbert.text.neural_augmentation",
+    "kickbert.plain": "kickbert.models.hf_conversion",
+    "kickbert.plots": "kickbert.utils.plotting",
+    "kickbert.precision": "kickbert.utils.hardware",
+    "kickbert.predictions": "kickbert.evaluation.predictions",
+    "kickbert.predictor": "kickbert.inference.predictor",
+    "kickbert.pretrained": "kickbert.utils.hub",
+    "kickbert.probes": "kickbert.evaluation.probing",
+    "kickbert.progress": "kickbert.training.callbacks",
+    "kickbert.reporting": "kickbert.experiments.reporting",
+    "kickbert.restoring": "kickbert.training.factories",
+    "kickbert.saving": "kickbert.models.saving",
+    "kickbert.schedule": "kickbert.training.schedule",
+    "kickbert.score_plots": "kickbert.evaluation.plots",
+    "kickbert.scores": "kickbert.evaluation.scores",
+    "kickbert.serve": "kickbert.serving.server",
+    "kickbert.service": "kickbert.serving.service",
+    "kickbert.show": "kickbert.data.display",
+    "kickbert.sizes": "kickbert.experiments.learning_curves",
+    "kickbert.speed": "kickbert.inference.benchmarking",
+    "kickbert.splits": "kickbert.data.splits",
+    "kickbert.store": "kickbert.cache.storage",
+    "kickbert.streaming": "kickbert.inference.batch_prediction",
+    "kickbert.tasks": "kickbert.targets.fitting",
+    "kickbert.telemetry": "kickbert.serving.telemetry",
+    "kickbert.terminal": "kickbert.cli.output",
+    "kickbert.tokenizer": "kickbert.data.transforms",
+    "kickbert.training_plots": "kickbert.experiments.plots",
+    "kickbert.weights": "kickbert.data.imbalance",
+    "kickbert.wordnet": "kickbert.text.augmentation",
+}
+
+# Old names of modules that files outside name: MLflow keeps, with each registered model, the module that loads it.
+ALIASES = {"kickbert.track": "kickbert.experiments.tracking"}
+
+NAMES = {
+    "kickbert.Stores": "kickbert.Cache",
+    "kickbert.by_size": "kickbert.experiments.by_size",
+    "kickbert.errors": "kickbert.evaluation.error_analysis",
+    "kickbert.Augmenter": "kickbert.text.Augmenter",
+    "kickbert.BackTranslation": "kickbert.text.BackTranslation",
+    "kickbert.CharacterNoise": "kickbert.text.CharacterNoise",
+    "kickbert.Cleaner": "kickbert.text.Cleaner",
+    "kickbert.Contextual": "kickbert.text.Contextual",
+    "kickbert.EDA": "kickbert.text.EDA",
+    "kickbert.Evaluation": "kickbert.evaluation.Evaluation",
+    "kickbert.Explanation": "kickbert.evaluation.Explanation",
+    "kickbert.Exploration": "kickbert.data.Exploration",
+    "kickbert.Predictions": "kickbert.evaluation.Predictions",
+    "kickbert.TextBlock": "kickbert.data.TextBlock",
+    "kickbert.benchmark": "kickbert.inference.benchmark",
+    "kickbert.coverage": "kickbert.evaluation.coverage",
+    "kickbert.plot_attention": "kickbert.evaluation.plot_attention",
+    "kickbert.plot_calibration": "kickbert.evaluation.plot_calibration",
+    "kickbert.plot_classes": "kickbert.data.plot_classes",
+    "kickbert.plot_confusion": "kickbert.evaluation.plot_confusion",
+    "kickbert.plot_coverage": "kickbert.evaluation.plot_coverage",
+    "kickbert.plot_ladder": "kickbert.experiments.plot_ladder",
+    "kickbert.plot_learning_curves": "kickbert.experiments.plot_learning_curves",
+    "kickbert.plot_precision_recall": "kickbert.evaluation.plot_precision_recall",
+    "kickbert.plot_probe": "kickbert.evaluation.plot_probe",
+    "kickbert.plot_roc": "kickbert.evaluation.plot_roc",
+    "kickbert.plot_sizes": "kickbert.experiments.plot_sizes",
+    "kickbert.plot_values": "kickbert.evaluation.plot_values",
+    "kickbert.probe": "kickbert.evaluation.probe",
+    "kickbert.threshold_for": "kickbert.evaluation.threshold_for",
+} | MODULES
+
 
 def attach(
     package: str, modules: Mapping[str, Sequence[str]]
@@ -44,7 +162,6 @@ def import_quietly(module: str) -> ModuleType:
 def _unknown(package: str, name: str, known: list[str]) -> str:
     """The message of an AttributeError: the new place of an old name, the nearest name, or all names."""
     from kickbert.utils.messages import nearest
-    from kickbert.utils.moved import NAMES
 
     message = f"module {package!r} has no attribute {name!r}"
     if f"{package}.{name}" in NAMES:
@@ -69,8 +186,6 @@ class MovedModules:
         """
         if not name.startswith("kickbert."):
             return None
-        from kickbert.utils.moved import ALIASES, MODULES  # here, for `import kickbert` is to cost nothing
-
         if name in ALIASES:
             return ModuleSpec(name, self)
         if name in MODULES:
@@ -79,8 +194,6 @@ class MovedModules:
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Make a module that looks its names up in the one that it stands for."""
-        from kickbert.utils.moved import ALIASES
-
         module, real = ModuleType(spec.name), import_quietly(ALIASES[spec.name])
         module.__getattr__ = lambda name: getattr(real, name)
         return module

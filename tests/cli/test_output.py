@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from typer.exceptions import Abort
 
-from kickbert.cli.output import FAILED, INSIDE, STOPPED, print_result, prints_to_stderr, run, table
+from kickbert.cli.output import FAILED, INSIDE, STOPPED, as_typed, print_result, prints_to_stderr, run, table
 
 
 def test_names_are_no_markup(capsys, monkeypatch):
@@ -22,6 +22,32 @@ def test_names_are_no_markup(capsys, monkeypatch):
     printed = capsys.readouterr().out
     for text in ("[bold]", 'pip install "kickbert[minilm]"', "[red] and :smile:", "kickbert[export] [/x]", "1,23"):
         assert text in printed, text
+
+
+def test_a_table_of_scores_fits_a_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    columns = ["score", "model", "low", "high", "majority", "TF-IDF + linear model"]
+    df = pd.DataFrame([["expected calibration error", 4e-4, 0.123, 0.456, 0.789, 0.5]], columns=columns)
+    print_result(df, False, lambda console: console.print(table(df)))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80 and "0.0004" in lines[2] + lines[3] and "0.789" in lines[2] + lines[3], lines
+    scores = ["train_loss", "valid_loss", "accuracy", "macro-F1", "quadratic kappa"]
+    row = {"phase": "last 4 layers", "epochs": 2, "lr": 4e-4, "seconds": 130.0, **dict.fromkeys(scores, 0.123)}
+    print_result(row, False, lambda console: console.print(table(pd.DataFrame([row]))))
+    printed = capsys.readouterr().out
+    assert "…" not in printed and "quadratic" in printed and printed.count("0.123") == 5
+
+
+def test_messages_speak_of_options_and_files():
+    options = {"target": "--target", "bins": "--bins", "text": "--text", "class_weights": "--class-weights"}
+    for message, typed in {
+        "label_col='x' is not a column of df": "--target 'x' is not a column of the file",
+        "for a number bins=4 or task='regression'": "for a number --bins 4 or task='regression'",
+        "--text='bodi' is not a column": "--text='bodi' is not a column",
+        "encoding= (--encoding), df['x'].map(f)": "encoding= (--encoding), df['x'].map(f)",
+        'or with class_weights="balanced"': 'or with --class-weights "balanced"',
+    }.items():
+        assert as_typed(message, options) == typed
 
 
 def test_json_is_exact_and_alone(capsys):

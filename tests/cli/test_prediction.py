@@ -11,12 +11,35 @@ def test_predict(kickbert, rows, served, tmp_path):
     done = kickbert("predict", rows, tmp_path / "out.csv", *options, "--json")
     assert json.loads(done.stdout)["rows"] == 120, done.stderr
     assert (tmp_path / "out.csv").read_text().startswith("text,label,predicted_label,confidence")
+    done = kickbert("predict", rows, tmp_path / "out.csv", *options, "--min-confidence", 1.1)
+    assert "120 rows (100.0%) got no label: the model is not confident enough" in done.stdout
     (tmp_path / "in.csv").write_bytes("id;text;\n1;schöner Film;\n2;;\n3;a;b;c;\n".encode("latin-1"))
     done = kickbert("predict", tmp_path / "in.csv", tmp_path / "out.csv", *options)
     told = " ".join(done.stdout.split())
     assert "2 rows → " in told and "1 rows without text have no prediction: rows [1]" in told
     assert "line 4 has 5 cells where the header has 3" in told and "in.csv was read with encoding 'cp1252'" in told
     assert "schöner Film" in (tmp_path / "out.csv").read_text(encoding="utf-8")
+
+
+def test_predict_a_folder(kickbert, rows, served, tmp_path):
+    pytest.importorskip("pyarrow", reason="the extra kickbert[export] is not installed")
+    import pandas as pd
+
+    (tmp_path / "in").mkdir()
+    pd.read_csv(rows).to_parquet(tmp_path / "in" / "a.parquet")
+    pd.DataFrame({"text": ["a film", None], "more": 1}).to_parquet(tmp_path / "in" / "b.parquet")
+    options = ["--model", served / "one", "--backend", "torch"]
+    done = kickbert("predict", tmp_path / "in", tmp_path / "out", *options, "--keep", "text")
+    assert done.returncode == 0 and "122 rows → " in done.stdout and "got no label" not in done.stdout, done.stderr
+    assert "1 rows without text have no prediction: rows ['b.parquet row 1']" in done.stdout
+    assert pd.read_parquet(tmp_path / "out").columns.tolist()[:3] == ["text", "source_file", "source_row"]
+    done = kickbert("predict", tmp_path / "in", tmp_path / "out", *options, "--keep", "text", "--json")
+    assert json.loads(done.stdout)["resumed"] == 2, done.stderr
+    done = kickbert("predict", tmp_path / "in", tmp_path / "out", *options, "--engine", "rya")
+    assert done.returncode == 1 and "--engine 'rya' is not one of ['local', 'ray']" in done.stderr
+    for source, option in ((tmp_path / "in", "--encoding"), (rows, "--keep")):
+        done = kickbert("predict", source, tmp_path / "o.csv", *options, option, "text")
+        assert done.returncode == 1 and f"{option} is of no use for a f" in done.stderr
 
 
 def test_a_file_that_was_cut_short_is_not_told_as_stopped(kickbert, served, tmp_path):
@@ -38,6 +61,6 @@ def test_bench(kickbert, rows, served):
 def test_export(kickbert, served, rows):
     pytest.importorskip("onnxruntime", reason="the extra kickbert[export] is not installed")
     done = kickbert("export", served / "two", rows)
-    assert done.returncode == 1 and done.stderr.startswith("error: text_col='more' is not a column of df")
+    assert done.returncode == 1 and done.stderr.startswith("error: text column 'more' is not a column of the file")
     done = kickbert("export", served / "one", rows, "--form", "onnx", "--json")
     assert json.loads(done.stdout)[0]["form"] == "onnx", done.stderr

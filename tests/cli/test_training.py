@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
+
+from kickbert.models.artifact import ArtifactError
 
 
 def test_train_evaluate_report_explore(kickbert, rows, tiny, tmp_path):
@@ -12,14 +15,78 @@ def test_train_evaluate_report_explore(kickbert, rows, tiny, tmp_path):
     result = json.loads(done.stdout)
     assert result["model"].endswith("k/v1") and result["ladder"][0]["phase"] == "head"
     assert {row["score"] for row in result["scores"]} > {"accuracy", "MCC"}
+    assert result["summary"][0].startswith("Right on ") and "warning: 18 rows tell little" in done.stderr
 
     done = kickbert("evaluate", tmp_path / "k", rows)
     assert done.returncode == 0, done.stderr
     assert "On 120 rows; low, high: 95 % bootstrap interval" in done.stdout and "Per-class scores" in done.stdout
+    assert done.stdout.startswith("Right on ") and "macro-F1" in done.stdout and "weighted-recall" not in done.stdout
+    assert "weighted-recall" in kickbert("evaluate", tmp_path / "k", rows, "--all").stdout
     done = kickbert("report", tmp_path / "k", rows, "--out", tmp_path / "r.html")
     assert done.returncode == 0 and "Summary" in (tmp_path / "r.html").read_text(), done.stderr
     done = kickbert("explore", rows, "--out", tmp_path / "e.html")
     assert done.returncode == 0 and (tmp_path / "e.html").exists(), done.stderr
+
+
+def test_what_is_checked_before_training(kickbert, rows, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("kickbert.learner_from_df", None)
+    done = kickbert("train", rows, "--out", tmp_path / "k", "--model", tiny, "--export", "onxn")
+    assert done.returncode == 1 and "did you mean 'onnx'" in done.stderr
+    done = kickbert("train", rows, "--out", tmp_path / "k", "--model", tiny, "--augment", "edda")
+    assert done.returncode == 1 and done.stderr == "error: --augment edda is not one of eda, typos\n"
+
+
+def test_an_export_that_is_refused_is_a_warning(kickbert, rows, tiny, tmp_path, monkeypatch):
+    def export(folder, df, forms):
+        if forms == ["onnx-int8"]:
+            raise ArtifactError("int8 costs 3.00 points")
+        return pd.DataFrame([{"form": forms[0]}])
+
+    monkeypatch.setattr("kickbert.export", export)
+    out = tmp_path / "k"
+    options = ["--export", "onnx", "--export", "onnx-int8", "--epochs", 1, "--lr", 1e-3, "--json"]
+    done = kickbert("train", rows, "--out", out, "--model", tiny, *options)
+    result = json.loads(done.stdout)
+    assert done.returncode == 0 and result["exports"] == [{"form": "onnx"}] and Path(result["model"]).exists()
+    assert [row["epochs"] for row in result["ladder"]] == [1, 1] and result["ladder"][1]["lr"] == 1e-3
+    assert "warning: onnx-int8 was not exported: int8 costs 3.00 points; kickbert export" in done.stderr
+    assert not list(out.rglob("gradual.safetensors"))  # of a run that is over
+
+
+def test_dry_run_trains_nothing(kickbert, rows, tiny, tmp_path):
+    options = [
+        "--epochs",
+        3,
+        "--batch-size",
+        8,
+        "--class-weights",
+        "balanced",
+        "--precision",
+        "fp32",
+        "--augment",
+        "typos",
+    ]
+    done = kickbert("train", rows, "--out", tmp_path / "k", "--model", tiny, *options, "--dry-run", "--json")
+    phases = json.loads(done.stdout)
+    assert [row["epochs"] for row in phases] == [1, 3] and phases[0]["trainable"] < phases[1]["trainable"]
+    assert not list((tmp_path / "k").rglob("*.safetensors"))
+
+
+def test_columns_of_other_names(kickbert, served, rows, tmp_path):
+    df = pd.read_csv(rows)
+    df.rename(columns={"text": "body", "label": "kind"}).assign(text="something else").to_csv(tmp_path / "o.csv")
+    names = ["--text", "body", "--target", "kind"]
+    scores = []
+    for file, options in ((rows, []), (tmp_path / "o.csv", names)):
+        done = kickbert("evaluate", served / "one", file, *options, "--backend", "torch", "--json")
+        scores.append(json.loads(done.stdout)["scores"])
+    assert scores[0] == scores[1]
+    done = kickbert("report", served / "one", tmp_path / "o.csv", *names, "--out", tmp_path / "r.html", "--json")
+    assert json.loads(done.stdout) == {"report": str(tmp_path / "r.html")}
+    done = kickbert("evaluate", served / "one", rows, "--text", "bodi")
+    assert done.returncode == 1 and "--text='bodi' is not a column" in done.stderr
+    done = kickbert("evaluate", served / "one", rows, "--text", "text", "--text", "label")
+    assert done.returncode == 1 and "the model reads 1: ['text']" in done.stderr
 
 
 @pytest.fixture
@@ -48,9 +115,9 @@ def test_train_reads_what_is_written(kickbert, spreadsheet, tmp_path, monkeypatc
 
 
 def test_evaluate_takes_encoding_and_separator(kickbert, spreadsheet, served):
-    rows = spreadsheet(*["good", "bad"] * 10)
+    rows = spreadsheet(*["good", "bad"] * 30)
     options = ["--encoding", "latin-1", "--sep", ";", "--backend", "torch", "--json"]
     done = kickbert("evaluate", served / "one", rows, *options)
-    assert json.loads(done.stdout)["rows"] == 20 and not done.stderr
+    assert json.loads(done.stdout)["rows"] == 60 and not done.stderr
     done = kickbert("evaluate", served / "one", rows, "--sep", ",", "--backend", "torch")
     assert done.returncode == 1 and "no rows" in done.stderr

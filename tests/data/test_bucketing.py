@@ -8,10 +8,11 @@ from fasttransform import ItemTransform, Transform
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kickbert.data.bucketing import BucketDL, Packed, bucketed, by_document
+from kickbert.data.bucketing import BucketDL, Packed, by_document
 from kickbert.data.dataloaders import TextBlock
 from kickbert.data.transforms import Tokens
 from kickbert.text.tokenization import PAD
+from kickbert.utils.batching import bucketed
 
 
 @given(st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=9), min_size=1, max_size=12), st.data())
@@ -100,6 +101,19 @@ def test_the_order_depends_on_the_seed_alone(by_hand):
 
 def test_packed_rows_are_shared_by_copies(by_hand):
     assert by_hand.train.new(bs=4).rows is by_hand.train.rows
+
+
+def test_some_rows_are_a_random_part_of_all(make, reviews):
+    whole = make(reviews, sampling="balanced", valid=0).dls.train
+    some = whole.some_rows(30, seed=1)
+    assert len(some.rows[0].sizes) == len(some.rows[1]) == len(some.weights) == 30 and len(some) == 2
+    assert some.weights.sum() == pytest.approx(1) and some.rng is whole.rng
+    at = {key: i for i, key in enumerate(whole.rows[0].keys)}
+    drawn = [at[key] for key in some.rows[0].keys]
+    assert len(set(drawn)) == 30 and torch.equal(some.rows[1], whole.rows[1][drawn])
+    assert max(drawn) > 60 and sum(len(x) for x, _ in some) == 30
+    assert whole.some_rows(30, seed=1).rows[0].keys == some.rows[0].keys != whole.some_rows(30, seed=2).rows[0].keys
+    assert whole.some_rows(120, seed=1) is whole and len(whole.rows[1]) == 120
 
 
 def test_drop_last(by_hand):
@@ -213,3 +227,10 @@ def test_windows_stand_with_their_document():
 def test_packed_documents():
     packed = Packed.of([np.arange(n, dtype=np.int32) for n in (3, 2, 4)], np.array([0, 2, 3]))
     assert packed.sizes.tolist() == [5, 4] and packed.of_documents([1, 0]) == [2, 0, 1]
+
+
+def test_a_data_blocks_summary_goes_through_to_a_batch(reviews, tiny, capsys):
+    readers = {"get_x": ColReader("text"), "get_y": ColReader("label"), "splitter": RandomSplitter(0.2, seed=1)}
+    DataBlock(blocks=(TextBlock(tiny), CategoryBlock), **readers).summary(reviews, bs=3, show_batch=True)
+    shown = capsys.readouterr().out
+    assert "Collating items in a batch" in shown and "Error" not in shown and "target" in shown

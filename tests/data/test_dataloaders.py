@@ -1,8 +1,14 @@
+import copy
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from fastai.data.all import CategoryBlock, ColReader, DataBlock, RandomSplitter, TransformBlock
+from tokenizers import normalizers
 
+from kickbert.data.bucketing import BucketDL
 from kickbert.data.dataloaders import dataloaders_from_df
 from kickbert.data.transforms import TextTokenizer
 from kickbert.targets.fitting import TargetOptions
@@ -169,6 +175,29 @@ def test_items_that_do_not_fit(reviews, tokens):
         dls.test_dl([("a", "b")])
     with pytest.raises(ValueError, match="the item has no 'text'"):
         dls.test_dl([{"txt": "a"}])
+
+
+@pytest.mark.parametrize("how", ["whole", "windows", "block"])
+def test_show_batch_shows_the_text_as_it_stands(reviews, tiny_tok, capsys, monkeypatch, how):
+    monkeypatch.setenv("COLUMNS", "200")
+    df = reviews.assign(text="ÉCLAIR  No. " + reviews.index.astype(str))
+    lowering = copy.deepcopy(tiny_tok)
+    lowering.backend_tokenizer.normalizer = normalizers.Lowercase()
+    tokens = TextTokenizer(lowering, 8, long="windows" if how == "windows" else "truncate", stride=2)
+    if how == "block":
+        blocks = (TransformBlock(type_tfms=tokens, dl_type=BucketDL), CategoryBlock)
+        block = DataBlock(
+            blocks, get_x=ColReader("text"), get_y=ColReader("label"), splitter=RandomSplitter(0.2, seed=0)
+        )
+        dls = block.dataloaders(df, bs=8)
+    else:
+        dls = build(df, tokens)
+    dls.show_batch(max_n=3)
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert len(lines) == 3
+    for line in lines:
+        number, label = re.fullmatch(r"ÉCLAIR +No. (\d+) +(good|bad) *", line.strip()).groups()
+        assert df["label"][int(number)] == label
 
 
 def test_show_batch_is_a_table_in_a_terminal(reviews, tokens, capsys, monkeypatch):

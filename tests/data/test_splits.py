@@ -102,14 +102,27 @@ def test_valid_by_booleans_and_by_row_labels():
     assert valid_rows(rows_of(), [11, 13], np.zeros(4), 0)[1].tolist() == [False, True, False, True]
 
 
+@pytest.mark.parametrize("valid", [0, None])
+def test_no_row_validates_where_none_is_to_spare(valid):
+    train, held = valid_rows(rows_of(), valid, np.zeros(4), 0)
+    assert train.all() and not held.any()
+
+
+@pytest.mark.parametrize("valid", ["split", []])
+def test_a_split_without_validation_rows_trains_and_is_told_of(valid):
+    with pytest.warns(UserWarning, match="names no validation rows: nothing is validated"):
+        train, held = valid_rows(rows_of(split=["train"] * 4), valid, np.zeros(4), 0)
+    assert train.all() and not held.any()
+
+
 @pytest.mark.parametrize(
     ("valid", "message"),
     [
         ("splt", "valid='splt' is not a column of df.*did you mean 'split'"),
         ("part", r"holds \['dev'\]; it may hold 'train', 'valid', 'test'"),
         ([99], "1 rows that df.index lacks, such as 99"),
-        ([10, 11, 12, 13], "gives 0 training and 4 validation rows"),
-        (0.0, "cannot be held out"),
+        ([10, 11, 12, 13], "leaves no training rows: 4 of 4 validate"),
+        (-0.1, "cannot be held out"),
         (1.5, "cannot be held out"),
     ],
 )

@@ -28,6 +28,7 @@ def test_it_is_fitted_applied_and_kept(overconfident, reviews, tmp_path):
     assert (
         found.temperature > 1.5 and found.log_loss_after < found.log_loss_before and found.ece_after < found.ece_before
     )
+    assert f"{found.temperature:.3f}: the model was overconfident" in repr(found) and "predict_df" in repr(found)
     after = overconfident.predict_df(reviews)
     assert after["label"].equals(before["label"]) and after["confidence"].mean() < before["confidence"].mean()
     logits = np.log(before.filter(like="prob_").to_numpy(dtype=float).clip(1e-12)) / found.temperature

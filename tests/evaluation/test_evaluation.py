@@ -47,7 +47,7 @@ def test_a_single_column_of_zeros_and_ones(make, reviews):
     learn = make(df, label_col=["good"])
     learn.fit_one_cycle(1, 4e-3)
     evaluation = evaluate(learn, df, compare=False, rounds=2)
-    assert evaluation["F1, macro"] == evaluation["F1, micro"] == pytest.approx(evaluation.classes["F1"][0])
+    assert evaluation["macro-F1"] == evaluation["micro-F1"] == pytest.approx(evaluation.classes["F1"][0])
     assert evaluation.classes["class"].tolist() == ["good"] and evaluation.classes["rows"].tolist() == [60]
 
 
@@ -68,7 +68,7 @@ def test_every_kind_of_target(make, reviews, kind):
     kinds = {
         "bins": ({"label_col": "amount", "bins": 3}, "quadratic kappa"),
         "number": ({"label_col": "amount", "task": "regression"}, "mean absolute error"),
-        "several": ({"label_col": "tags"}, "F1, micro"),
+        "several": ({"label_col": "tags"}, "micro-F1"),
     }
     learn = make(df, **kinds[kind][0])
     learn.fit_one_cycle(4, 4e-3)
@@ -94,9 +94,9 @@ def test_no_labels_a_single_row_and_one_class(trained, reviews):
     assert not len(alone.to_frame()) and len(alone.predictions.to_frame()) == len(reviews)
     assert alone.predictions.to_frame().columns[:2].tolist() == ["label", "confidence"]
     one = evaluate(trained, reviews.head(1), rounds=5)
-    assert one["accuracy"] in (0, 1) and np.isnan(one["ROC-AUC, macro"])
+    assert one["accuracy"] in (0, 1) and np.isnan(one["ROC-AUC"])
     same = evaluate(trained, reviews[reviews["label"] == "good"], rounds=5)
-    assert same["accuracy"] == same["recall, micro"]
+    assert same["accuracy"] == same["micro-recall"]
 
 
 def test_a_learner_without_rows(trained, reviews, tmp_path):

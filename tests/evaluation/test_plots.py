@@ -9,6 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.cbook import is_math_text
 from matplotlib.text import Text
 
+from kickbert import evaluate
 from kickbert.evaluation.calibration import coverage
 from kickbert.evaluation.plots import (
     plot_calibration,
@@ -52,6 +53,20 @@ def test_any_number_of_classes(plot, classes, tmp_path):
     assert legend is None or len(legend.get_texts()) <= 8
     _, ax = plt.subplots()
     assert plot(made(classes), ax=ax) is ax.figure
+
+
+def test_a_learner_and_an_evaluation_are_drawn_as_their_predictions(make, reviews):
+    learn = make(reviews)
+    evaluation = evaluate(learn, compare=False, rounds=2)
+    for plot in (*ALL, plot_coverage):
+        pictures = []
+        for source in (learn, evaluation, evaluation.predictions):
+            figure = plot(source)
+            figure.canvas.draw()
+            pictures.append(np.asarray(figure.canvas.buffer_rgba()))
+        assert (pictures[0] == pictures[1]).all() and (pictures[0] == pictures[2]).all()
+    with pytest.raises(TypeError, match="list is no predictions; give a learner"):
+        plot_confusion([1, 2])
 
 
 @pytest.mark.parametrize("plot", ALL)
@@ -134,9 +149,9 @@ def test_several_labels_numbers_and_no_labels():
     regression = Predictions(number, np.zeros((3, 1)), np.zeros((3, 1)), np.zeros(3))
     ax = plot_values(regression).axes[0]
     assert (ax.get_xlabel(), ax.get_ylabel()) == (r"True \$price\$", r"Predicted \$price\$")
-    with pytest.raises(ValueError, match="predictions of a regression task have no classes"):
+    with pytest.raises(ValueError, match="predictions of task 'regression' have no classes"):
         plot_roc(regression)
-    with pytest.raises(ValueError, match="predictions of a multi-label task have no true numbers"):
+    with pytest.raises(ValueError, match="predictions of task 'multi-label' have no true numbers"):
         plot_values(several)
     with pytest.raises(ValueError, match="predictions without labels have no true numbers"):
         plot_values(Predictions(number, np.zeros((3, 1)), np.zeros((3, 1))))

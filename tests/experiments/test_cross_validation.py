@@ -33,7 +33,7 @@ def recipe(tiny) -> dict:
     return {"model": tiny, "max_length": 16, "fit": short, "folds": 3}
 
 
-def test_predictions_stand_in_the_order_of_df(reviews, recipe):
+def test_predictions_stand_in_the_order_of_df(reviews, recipe, capsys):
     df = reviews.assign(text=reviews["text"].where(reviews.index != 5))
     result = cross_validate(df, **recipe)
     assert result.probs.index.equals(df.index) and result.probs.loc[5].isna().all()
@@ -46,6 +46,9 @@ def test_predictions_stand_in_the_order_of_df(reviews, recipe):
     assert summary.columns.tolist() == ["mean", "std"] and summary.loc["accuracy", "mean"] == pytest.approx(
         result.folds["accuracy"].mean()
     )
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("fold 1/3  accuracy 0.") and lines[2].startswith("fold 3/3") and len(lines) == 6
+    assert "3 folds, 119 rows" in repr(result) and "MCC" not in repr(result)
     assert "accuracy" in repr(result) and "accuracy" in result._repr_html_()
 
 
@@ -59,12 +62,12 @@ def trained(monkeypatch) -> list[int]:
         rows = (assignment.parts[number] == TEST).sum()
         return {"probs": np.full((rows, 2), 0.5), "y_pred": np.zeros(rows, dtype=int), "seconds": np.array(0.0)}
 
-    monkeypatch.setattr(cross_validation, "_fold", fold)
+    monkeypatch.setattr(cross_validation, "train_fold", fold)
     return numbers
 
 
 def test_a_kill_loses_no_fold(reviews, recipe, trained, tmp_path, monkeypatch):
-    fold = cross_validation._fold
+    fold = cross_validation.train_fold
 
     def killed(assignment, number, *args):
         if number == 2:
@@ -72,7 +75,7 @@ def test_a_kill_loses_no_fold(reviews, recipe, trained, tmp_path, monkeypatch):
         return fold(assignment, number, *args)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(cross_validation, "_fold", killed)
+        patch.setattr(cross_validation, "train_fold", killed)
         cross_validate(reviews, **recipe, folder=tmp_path)
     assert trained == [0, 1]
     result = cross_validate(reviews, **recipe, folder=tmp_path)

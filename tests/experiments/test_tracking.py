@@ -50,8 +50,7 @@ def test_a_further_version_takes_the_alias(run, make, reviews, tmp_path):
     assert mlflow.MlflowClient().get_model_version_by_alias("films", "champion").version == 2
 
 
-def test_names_are_those_that_mlflow_takes():
-    assert tracking._metric("mean absolute error, buckets") == "mean absolute error  buckets"
+def test_parameters_are_those_of_the_artifact_and_more():
     metadata = {"task": "single label", "encoder": {"layers": 2}, "head": {}, "framing": {}, "data": {}, "versions": {}}
     assert tracking._parameters(metadata, {"seed": 1}) == {"task": "single label", "layers": 2, "seed": 1}
 

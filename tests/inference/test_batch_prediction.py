@@ -8,7 +8,13 @@ import pytest
 
 import kickbert
 from kickbert.data.table_files import read_rows
-from kickbert.inference.batch_prediction import output_columns, predict_file
+from kickbert.inference.batch_prediction import (
+    as_arrow,
+    flat_predictions,
+    output_columns,
+    predict_file,
+    prediction_schema,
+)
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +88,25 @@ def test_classes_that_are_numbers_stay_whole(tiny, reviews, tmp_path):
         assert out["late"].notna().tolist() == [False, False, True] and done.first_without_text == [0]
 
 
+@pytest.mark.parametrize("task", ["strings", "whole numbers", "truth values", "mixed", "several", "number", "bins"])
+@pytest.mark.filterwarnings("ignore:.*in training")
+def test_the_types_of_predictions_are_those_of_any_rows(make, reviews, task):
+    pytest.importorskip("pyarrow")
+    good, amount = reviews["label"] == "good", np.arange(120.0)
+    labels = {"strings": reviews["label"], "whole numbers": good.astype(int), "truth values": good, "number": amount,
+              "mixed": good.map({True: 1, False: "none"}), "several": [[name] for name in reviews["label"]],
+              "bins": amount}  # fmt: skip
+    options = {"number": {"task": "regression"}, "bins": {"bins": 3}}.get(task, {})
+    learn = make(reviews.assign(label=labels[task]), **options)
+    schema = prediction_schema(learn)
+    for texts in (["a film", "a story"], ["a film", None], [None]):
+        table = as_arrow(flat_predictions(learn, pd.DataFrame({"text": texts}, dtype=object)), schema)
+        assert table.schema.remove_metadata() == schema
+        assert table.column(0).null_count == texts.count(None)
+    decision = {"whole numbers": "int64", "truth values": "bool", "number": "double"}.get(task, "string")
+    assert str(schema.types[0]) == decision, schema
+
+
 @pytest.mark.parametrize(
     ("content", "out", "told"),
     [
@@ -96,5 +121,7 @@ def test_files_that_cannot_be(model, tmp_path, content, out, told):
     with pytest.raises(ValueError, match=told):
         predict_file(model, tmp_path / "in.csv", tmp_path / out)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv"]  # nothing half written
+    with pytest.raises(ValueError, match=r"text_col=\['a', 'b'\] must name 1 columns, for the model's \['text'\]"):
+        predict_file(model, tmp_path / "in.csv", tmp_path / "out.csv", text_col=["a", "b"])
     with pytest.raises(ValueError, match="is no file here"):
         predict_file(model, tmp_path / "none.csv", tmp_path / "out.csv")

@@ -78,9 +78,35 @@ def test_what_costs_too_much_is_not_kept(make, reviews, tmp_path, monkeypatch):
         kickbert.export(folder, reviews, ["onnx"])
 
 
+def test_what_may_be_chance_is_kept_and_said(make, reviews, tmp_path, monkeypatch):
+    """Two of fifteen rows are no proof, as many of a hundred and twenty are."""
+    learn = make(reviews)
+    learn.fit_gradual([kickbert.Phase("everything", 0, 12, 1e-2)])
+    folder, predict = learn.save_artifact(tmp_path / "k"), exporting.Predictions.from_model
+
+    def two_of_fifteen_wrong(model, df):
+        predictions = predict(model, df)
+        if model.backend.name == "onnx-int8":
+            wrong = np.arange(len(predictions.y_pred)) % 15 < 2
+            predictions.y_pred[wrong] = 1 - predictions.y_pred[wrong]
+        return predictions
+
+    monkeypatch.setattr(exporting.Predictions, "from_model", two_of_fifteen_wrong)
+    with pytest.warns(UserWarning, match=r"over limit=0.5 \(95 % interval 0.00 to .*it was kept; compare on more rows"):
+        kickbert.export(folder, reviews[:15], ["onnx-int8"])
+    assert "model.int8.onnx" in kickbert.load(folder).artifact
+    with pytest.raises(ArtifactError, match=r"int8 costs \d+\.\d+ points on these 120 rows.*it was not kept"):
+        kickbert.export(folder, reviews, ["onnx-int8"])
+    texts = reviews.drop(columns="label")
+    with pytest.raises(ArtifactError, match=r"int8 costs 13\.33 points on these 120 rows"):  # of agreement
+        kickbert.export(folder, texts, ["onnx-int8"])
+    with pytest.warns(UserWarning, match="which may be chance"):
+        kickbert.export(folder, texts[:15], ["onnx-int8"])
+
+
 def test_what_cannot_be(make, reviews, tmp_path):
     folder = make(reviews).save_artifact(tmp_path / "k")
-    with pytest.raises(ValueError, match=r"forms=\['onxn'\] must be of"):
+    with pytest.raises(ValueError, match=r"form 'onxn' is not one of \['onnx', .*did you mean 'onnx'"):
         kickbert.export(folder, reviews, ["onxn"])
-    with pytest.raises(ValueError, match="must have rows"):
+    with pytest.raises(ValueError, match="df must have rows"):
         kickbert.export(folder, reviews[:0])

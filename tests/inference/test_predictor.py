@@ -1,5 +1,7 @@
 """Predictors: light, in order, whatever comes."""
 
+import pickle
+import shutil
 import subprocess
 import sys
 
@@ -9,6 +11,7 @@ import pytest
 
 import kickbert
 from kickbert.inference.batch_prediction import predict_file
+from kickbert.inference.predictor import reopen
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +37,13 @@ def test_the_order_is_that_of_the_texts(model):
     one_by_one = np.concatenate([model.predict_proba([text]) for text in texts[::17]])
     np.testing.assert_allclose(probs[::17], one_by_one, atol=1e-5)
     assert model.predict(texts) == [model.labels[i] for i in probs.argmax(1)]
+
+
+def test_one_text_has_one_label(model):
+    assert model.predict("a warm film") == model.predict(["a warm film"])[0] and model.predict(" ") is None
+    described = repr(model)
+    assert described.startswith("Predictor\n") and "single label: 2 classes (bad, good)" in described
+    assert "; torch\n" in described and "predict(texts)" in described and "<table>" in model._repr_html_()
 
 
 def test_a_batch_is_of_like_lengths(model, monkeypatch):
@@ -78,17 +88,34 @@ def test_what_comes(model, served):
     with pytest.warns(UserWarning, match="3 cells of .* are not strings"):
         model.predict([1, 2.5, b"bytes"])
     with pytest.raises(TypeError, match="must be a list of texts"):
-        model.predict("a text")
+        model.predict_proba("a text")
     with pytest.raises(ValueError, match="batch_size=0"):
         model.predict(["a"], batch_size=0)
     with pytest.raises(ValueError, match="did you mean 'txet'"):
         model.predict_df(pd.DataFrame({"txet": ["a"]}))
-    with pytest.raises(ValueError, match="no rows"):
-        model.predict_df(pd.DataFrame({"text": []}))
+    assert model.predict_df(pd.DataFrame({"text": []})).empty
     two = kickbert.load(served / "two", backend="torch")
     assert two.predict([("a", "b"), {"text": "a", "more": "b"}]) == two.predict([{"text": "a", "more": "b"}] * 2)
     with pytest.raises(ValueError, match="has 3 texts; this model reads 2"):
         two.predict([("a", "b", "c")])
+
+
+def test_a_pickled_predictor_is_opened_once_from_its_folder(served, tmp_path, monkeypatch):
+    folder = shutil.copytree(served / "one", tmp_path / "one")
+    monkeypatch.chdir(tmp_path)
+    model = kickbert.load("one", backend="torch")
+    pickled = pickle.dumps(model.predict_df)
+    assert len(pickled) < 1_000
+    monkeypatch.chdir("/")
+    rows = pd.DataFrame({"text": ["a warm film", "a cold one"]})
+    predict_df = pickle.loads(pickled)
+    pd.testing.assert_frame_equal(predict_df(rows), model.predict_df(rows))
+    assert predict_df.__self__.backend.name == "torch" and pickle.loads(pickled).__self__ is predict_df.__self__
+    reopen.cache_clear()
+    manifest = folder / "v1" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"head.safetensors"', '"no.safetensors"'))
+    with pytest.raises(kickbert.ArtifactError, match="holds another model now, or on this machine"):
+        pickle.loads(pickled)
 
 
 def test_words(model):
@@ -99,3 +126,9 @@ def test_words(model):
     assert without.shape == (1, 2)
     with pytest.raises(ValueError, match="is no class"):
         model.explain("a", "none")
+
+
+def test_the_fingerprint_is_of_what_predictions_depend_on(served):
+    one, again, other = (kickbert.load(served / name, backend="torch") for name in ("one", "one", "two"))
+    assert one.fingerprint == again.fingerprint != other.fingerprint
+    assert kickbert.load(served / "one", backend="torch-bf16").fingerprint != one.fingerprint

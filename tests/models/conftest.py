@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from artifacts import TASKS
 from conftest import REPO
@@ -34,3 +35,9 @@ def trained(make, rows):
 def old(tmp_path):
     """An artifact that may be changed; `reseal` writes its manifest anew."""
     return shutil.copytree(REPO / "tests" / "fixtures" / "artifact-0.1", tmp_path / "v1")
+
+
+@pytest.fixture
+def pairs(reviews) -> pd.DataFrame:
+    """Reviews with a second column of text."""
+    return reviews.assign(more=[f"and {text[::-1]}" for text in reviews["text"]])

@@ -5,9 +5,11 @@ import pytest
 import torch
 from encoders import ARCHITECTURES, own_tokenizer, padded_batch, random_encoder
 from safetensors.torch import load_file, save_file
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModel
 
 from kickbert.data.transforms import TextTokenizer
+from kickbert.models.attention import ABSOLUTE, DISTANCES, FIRST_TOKEN, may_skip_tokens, true_distances
 from kickbert.models.encoder import LAYERS, Encoder, load_encoder
 
 
@@ -39,6 +41,50 @@ def test_depths_do_differ_and_padding_does_not_matter(kind, extra):
         alone = encoder(ids[1:2, :7], mask[1:2, :7])
         assert torch.allclose(encoder(ids, mask)[1, :7], alone[0], atol=1e-5)
         assert torch.equal(encoder(ids.masked_fill(~mask, 99), mask)[mask], encoder(ids, mask)[mask])
+
+
+@pytest.mark.parametrize("kind", FIRST_TOKEN)
+def test_the_first_token_alone_is_that_of_the_full_layer_for_less_work(kind):
+    encoder, (ids, mask) = random_encoder(kind), padded_batch()
+    with torch.no_grad():
+        states, whole = encoder.prefix(ids, mask, 3), encoder(ids, mask)
+
+    def run(first: bool) -> tuple[list[torch.Tensor], int]:
+        encoder.zero_grad()
+        with FlopCounterMode(display=False) as counted:
+            hidden = encoder.suffix(states, mask, 3, first=first)
+            (hidden[:, 0] ** 3).sum().backward()
+        assert hidden.shape[1] == (1 if first else ids.shape[1])
+        return [hidden[:, 0], *(p.grad for p in encoder.parameters() if p.grad is not None)], counted.get_total_flops()
+
+    (full, work), (alone, less) = run(first=False), run(first=True)
+    assert len(full) == len(alone) >= 17 and less < 0.5 * work
+    for ours, theirs in zip(alone, full, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(ids, mask, first=True)[:, 0], whole[:, 0], rtol=1e-5, atol=1e-6)
+        assert torch.equal(encoder(ids, mask), whole)  # the layer is left as it was
+
+
+@pytest.mark.parametrize("kind", sorted([*ABSOLUTE, DISTANCES]))
+def test_some_tokens_see_each_other_at_their_true_distances(kind):
+    encoder, (ids, mask), places = random_encoder(kind), padded_batch(), torch.tensor([0, 2, 5, 6])
+    assert may_skip_tokens(encoder.body.config) and not may_skip_tokens(random_encoder("deberta").body.config)
+    with torch.no_grad():
+        states = encoder.prefix(ids, mask, 2)
+        hidden = torch.zeros_like(mask).index_fill(1, places, True) & mask  # the others are there, and are not seen
+        whole = encoder.suffix(states, hidden, 2)[:, places]
+        with true_distances(encoder.body, places, ids.shape[1]):
+            some = encoder.suffix(states[:, places], mask[:, places], 2)
+        torch.testing.assert_close(some[mask[:, places]], whole[mask[:, places]], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(encoder.suffix(states, mask, 2), encoder(ids, mask))  # it is left as it was
+
+
+def test_layers_that_cannot_compute_one_token():
+    ids, mask = padded_batch()
+    for encoder in (random_encoder("deberta"), random_encoder("bert", chunk_size_feed_forward=1)):
+        with torch.no_grad():
+            assert torch.equal(encoder(ids, mask, first=True), encoder(ids, mask))
 
 
 @pytest.mark.parametrize("kind", LAYERS)
@@ -170,3 +216,24 @@ def test_weights_that_are_not_there_are_not_made_up(kind, tmp_path):
     save_file({k: v for k, v in tensors.items() if k != name}, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(ValueError, match=rf"has no weights for \['{re.escape(name)}'\], which a {kind} has"):
         load_encoder(tmp_path)
+
+
+@pytest.mark.parametrize(("kind", "extra"), ARCHITECTURES)
+def test_the_first_layers_are_an_encoder_that_can_be_saved(kind, extra, tmp_path):
+    encoder, (ids, mask) = random_encoder(kind, **extra), padded_batch()
+    count = min(2, encoder.n_layers)
+    for p in encoder.parameters():
+        p.requires_grad_(False)
+    first = encoder.first_layers(count).eval()
+    assert first.n_layers == count and all(p.requires_grad for p in first.parameters())
+    for depth in range(count + (count == encoder.n_layers)):  # a last norm may follow the last layer
+        expected = encoder.prefix(ids, mask, depth)
+        torch.testing.assert_close(first.prefix(ids, mask, depth)[mask], expected[mask])
+    first.body.save_pretrained(tmp_path)
+    again = load_encoder(tmp_path).eval()
+    assert again.n_layers == count
+    torch.testing.assert_close(again(ids, mask)[mask], first(ids, mask)[mask])
+    assert not set(map(id, first.parameters())) & set(map(id, encoder.parameters()))
+    for bad in (0, encoder.n_layers + 1):
+        with pytest.raises(ValueError, match=f"layers={bad} is outside 1 to {encoder.n_layers}"):
+            encoder.first_layers(bad)

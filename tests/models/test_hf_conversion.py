@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 import torch
 from encoders import own_tokenizer
-from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertTokenizer,
+)
 
 import kickbert
 from kickbert.models.artifact import read_artifact
@@ -37,11 +43,6 @@ def save_encoder(kind: str, folder, tokenizer) -> None:
             torch.nn.init.normal_(parameter)  # as far apart as pretraining makes them
     body.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-
-
-@pytest.fixture
-def pairs(reviews) -> pd.DataFrame:
-    return reviews.assign(more=[f"and {text[::-1]}" for text in reviews["text"]])
 
 
 def test_each_architecture_has_a_head_or_a_reason():
@@ -98,8 +99,22 @@ def test_token_types_go_through_the_cache_and_onnx(pairs, tmp_path):
 )
 def test_it_says_why_plain_transformers_does_not(make, reviews, tmp_path, how, told):
     rows = reviews.assign(amount=range(len(reviews)))
-    artifact = read_artifact(make(rows, **how).save_artifact(tmp_path / "k"))
+    learn = make(rows, **how)
+    before = learn.model.encoder.body.config.to_dict()
+    artifact = read_artifact(learn.save_artifact(tmp_path / "k"))
     assert not artifact.metadata["plain transformers"] and told in artifact.card
+    assert AutoConfig.from_pretrained(artifact.folder).id2label == dict(enumerate(learn.target.names))
+    assert learn.model.encoder.body.config.id2label == before["id2label"]  # the run's key holds it
+
+
+def test_a_vocabulary_of_a_few_tokens(make, tmp_path):
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdef"]
+    tokenizer = BertTokenizer(vocab={token: i for i, token in enumerate(vocabulary)})
+    save_encoder("bert", tmp_path / "m", tokenizer)
+    genes = pd.DataFrame({"text": ["a b a", "c d e", "b a b", "f e d"] * 8, "label": ["left", "right"] * 16})
+    learn = make(genes, model=tmp_path / "m")
+    artifact = read_artifact(learn.save_artifact(tmp_path / "k"))
+    assert len(vocabulary) < 34 and artifact.metadata["plain transformers"]
 
 
 def save_classifier(kind: str, folder, names: list[str], **more) -> None:

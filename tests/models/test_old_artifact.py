@@ -20,7 +20,7 @@ def same(predicted: pd.DataFrame) -> None:
     assert list(predicted.columns) == list(PREDICTED.columns)
     assert predicted["label"].tolist() == PREDICTED["label"].tolist()
     numbers = PREDICTED.columns.drop("label")
-    np.testing.assert_allclose(predicted[numbers].astype(float), PREDICTED[numbers], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(predicted[numbers].astype(float), PREDICTED[numbers], rtol=1e-6, atol=1e-5)
 
 
 def test_it_is_small():

@@ -23,8 +23,8 @@ def test_metadata_is_json_and_says_what_was_trained(make, reviews, tmp_path):
     info = artifact_metadata(learn)
     assert json.loads(json.dumps(info)) == info
     assert info["target"]["classes"] == ["good", "bad"] and info["cleaning"] == ["remove_html"]
-    head = {"pooling": "cls", "dropout": 0.1, "layers": 2, "ordinal": False, "activation": "relu"}
-    assert info["head"] == head and set(info["metrics"]) == {"train_loss", "valid_loss", "accuracy", "f1_score"}
+    head = {"pooling": "cls", "dropout": 0.1, "layers": 2, "ordinal": False, "activation": "relu", "normalize": False}
+    assert info["head"] == head and set(info["metrics"]) == {"train_loss", "valid_loss", "accuracy", "macro-F1"}
     assert info["data"]["training rows"] == 102 and info["judged on"] == "18 validation rows"
     again = artifact_metadata(make(reviews.assign(text=reviews["text"].str.upper())))
     assert info["data"]["fingerprint"] != again["data"]["fingerprint"]

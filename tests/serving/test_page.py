@@ -1,18 +1,13 @@
 """The page of a service, in a real browser: it types, clicks, drops a file and looks."""
 
-import shutil
-
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra kickbert[serve] is not installed")
 pytest.importorskip("selenium", reason="selenium is not installed")
+from browsers import chromium, needs_driver, reads_from_the_right, show_at
 from serving import Server
 
-DRIVER = shutil.which("chromedriver")
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(
-    DRIVER is None or BROWSER is None, reason="no Chromium with its driver is installed; .ci/run installs them"
-)
+pytestmark = needs_driver
 
 
 @pytest.fixture(scope="module")
@@ -24,25 +19,8 @@ def server(served):
 
 @pytest.fixture(params=[390, 1280])
 def browser(request, tmp_path):
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    flags = (
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-background-networking",
-        "--disable-dev-shm-usage",
-    )
-    for flag in (*flags, f"--window-size={request.param},1100", f"--user-data-dir={tmp_path / 'profile'}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    options.add_experimental_option("prefs", {"download.default_directory": str(tmp_path)})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    driver.set_page_load_timeout(60)
-    size = {"width": request.param, "height": 1100, "deviceScaleFactor": 1, "mobile": request.param < 600}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)  # a window has a least width, a phone has not
+    driver = chromium(tmp_path / "profile", f"--window-size={request.param},1100", downloads=tmp_path)
+    show_at(driver, request.param, 1100)
     yield driver
     driver.quit()
 
@@ -80,6 +58,15 @@ def test_a_person_classifies_asks_why_and_classifies_a_file(server, browser, tmp
     words = until(browser, lambda: found("#explanation mark"))
     assert [w.text for w in words] == ["a", "bright,", "warm", "film"]
     assert any("rgba" in w.get_attribute("style") for w in words)
+    assert not reads_from_the_right(browser, found("#explanation .words")[0])
+    box.clear()
+    box.send_keys("وصل المصباح مكسورا")
+    found("#explain")[0].click()
+    first = (
+        "return document.querySelector('#explanation mark')?.textContent"  # at once: elements are replaced meanwhile
+    )
+    until(browser, lambda: browser.execute_script(first) == "وصل")
+    assert reads_from_the_right(browser, found("#explanation .words")[0])
 
     (tmp_path / "rows.csv").write_text('id,text\n1,"a dull, <b>cold</b> film"\n2,\n', encoding="utf-8")
     found("#file")[0].send_keys(str(tmp_path / "rows.csv"))

@@ -78,7 +78,7 @@ def test_fastai_shows_what_stood_in_the_column(values, how):
 
 def test_a_target_in_one_line():
     buckets = fit_target(pd.Series([1.0, 2, 3, 4]), bins=2)
-    assert describe_target(buckets) == "ordinal: 2 buckets (under 2.5, 2.5 and over)"
+    assert describe_target(buckets) == "ordinal: 2 buckets (under 2.5, 2.5 and over); the label is their median"
     many = fit_target(pd.Series([f"c{i}" for i in range(9)] * 2))
     assert describe_target(many) == "single label: 9 classes (c0, c1, c2, c3, c4, c5, … c8)"
 

@@ -10,8 +10,9 @@ from kickbert.text import cleaning_steps
 from kickbert.text.cleaning import STEPS
 
 TEXT = st.text(max_size=200) | st.text("<>&;:/.'’()abAB 👍🏽\u200d😀#1\ufe0f\u20e3-_www.com", max_size=60)
-# Lemmas of lemmas exist ("ax" of "axes" is also a plural), so that step is left out.
-IDEMPOTENT = sorted(set(STEPS) - {"text_lemmatizer"})
+# Lemmas of lemmas exist ("ax" of "axes" is also a plural), and ftfy judges anew what it has mended ("‹†\n€" once more
+# becomes a Syriac letter), so these steps are left out.
+IDEMPOTENT = sorted(set(STEPS) - {"text_lemmatizer", "normalize_unicode"})
 
 
 @pytest.mark.parametrize("name", IDEMPOTENT)

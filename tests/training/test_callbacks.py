@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 from fastai.callback.core import Callback
+from fastai.callback.fp16 import MixedPrecision
+from fastai.callback.progress import ShowGraphCallback
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 from fastai.learner import Learner
@@ -87,7 +89,7 @@ def test_the_history_holds_each_fit(make, reviews):
     assert [first.title, second.title] == ["1/2 head", "2/2 last layer"]
     assert [len(fit.losses) for fit in (first, second)] == [len(first.rates), len(second.rates)] == [steps, 2 * steps]
     assert second.groups == ["layer 2", "head"] and second.shares == [0.5, 1.0]
-    assert second.names == ["train_loss", "valid_loss", "accuracy", "f1_score"] and np.shape(second.values) == (2, 4)
+    assert second.names == ["train_loss", "valid_loss", "accuracy", "macro-F1"] and np.shape(second.values) == (2, 4)
 
 
 EVENTS = ["before_fit", "before_train", "before_batch", "after_pred", "after_loss", "before_backward", "before_step"]
@@ -144,3 +146,50 @@ def test_an_event_that_is_none_is_told_as_fastai_tells_it():
     learn = LeanLearner(DataLoaders([], []), nn.Linear(1, 1), nn.functional.mse_loss)
     with pytest.raises(Exception, match="missing after_bath"):
         learn("after_bath")
+
+
+def test_fastais_half_precision_is_the_models_own(make, reviews, capsys):
+    learn = make(reviews)
+    assert learn.to_bf16() is learn and learn.model.precision == "bf16"
+    learn.fit(1, 1e-3)
+    assert learn.to_fp32() is learn and learn.model.precision == "fp32"
+    learn.fit(1, 1e-3, cbs=MixedPrecision(amp_mode="bf16"))
+    assert learn.model.precision == "bf16" and "fp16" not in capsys.readouterr().out
+    learn.to_fp16()
+    assert f"fp16 is not computed in; bf16 and fp32 are, and on this machine it is {learn.model.precision}" in (
+        capsys.readouterr().out
+    )
+
+
+def test_a_graph_is_not_drawn_where_nobody_watches(make, reviews):
+    learn = make(reviews)
+    learn.fit(2, 1e-3, cbs=ShowGraphCallback())
+    with learn.no_bar():
+        learn.fit(1, 1e-3)
+    assert learn.progress.name == "progress" and len(learn.history.fits) == 2
+
+
+class FreezeAt(Callback):
+    """Freezes to another group in the middle of an epoch."""
+
+    def __init__(self, group: int):
+        self.group = group
+
+    def before_batch(self):
+        if self.training and self.train_iter == 3:
+            self.learn.freeze_to(self.group)
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (3, 0), (1, 3)])
+def test_freezing_in_mid_epoch_counts_at_once(make, reviews, before, after):
+    losses, moved = [], []
+    for cache in (True, False):
+        learn = make(reviews, cache=cache, dropout=0.0)
+        start = [[p.clone() for p in group] for group in learn.model.groups().values()]
+        learn.freeze_to(before)
+        learn.fit(2, 1e-3, cbs=FreezeAt(after))
+        losses.append(torch.stack(list(learn.recorder.losses)))
+        pairs = zip(start, learn.model.groups().values(), strict=True)
+        moved.append([any(not torch.equal(p, q) for p, q in zip(a, b, strict=True)) for a, b in pairs])
+    torch.testing.assert_close(losses[0], losses[1], atol=1e-4, rtol=1e-3)
+    assert moved[0] == moved[1] == [group >= min(before, after) for group in range(4)]

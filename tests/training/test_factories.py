@@ -1,5 +1,10 @@
 """From a DataFrame to predictions, for every kind of target; what goes wrong is told."""
 
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +12,10 @@ import torch
 from fastai.callback.schedule import SchedCos
 from fastai.interpret import Interpretation
 from fastai.learner import load_learner
+from huggingface_hub import constants
+from transformers import AutoModel
 
+import kickbert
 from kickbert import Phase, gradual_unfreezing
 
 PHASES = [Phase("everything", 0, 12, 4e-3)]
@@ -25,7 +33,7 @@ def test_buckets_are_ordered_and_have_an_expected_value(make, amounts, capsys):
     learn = make(amounts, label_col="amount", bins=2, bin_format="$")
     assert capsys.readouterr().out.startswith("ordinal: 2 buckets (under $")
     ladder = learn.fit_gradual(PHASES)
-    assert ladder["cohen_kappa_score"].iloc[-1] > 0.8
+    assert ladder["quadratic kappa"].iloc[-1] > 0.8
     out = learn.predict_df(amounts)
     assert out.columns[:3].tolist() == ["label", "confidence", "expected"]
     good = out["expected"][amounts["label"] == "good"].median()
@@ -39,7 +47,7 @@ def test_a_number(make, amounts, capsys):
     learn = make(amounts, label_col="amount", task="regression")
     assert "regression: 'amount'" in capsys.readouterr().out
     ladder = learn.fit_gradual(PHASES)
-    assert ladder["r2"].iloc[-1] > 0 and ladder["mae"].iloc[-1] < amounts["amount"].std()
+    assert ladder["R2"].iloc[-1] > 0 and ladder["mean absolute error"].iloc[-1] < amounts["amount"].std()
     out = learn.predict_df(amounts)
     assert out.columns.tolist() == ["value"] and out.index.equals(amounts.index)
     assert out["value"][amounts["label"] == "good"].median() > 5 * out["value"][amounts["label"] == "bad"].median()
@@ -78,7 +86,7 @@ def test_several_labels_are_learnt_and_their_thresholds_tuned(make, several, tmp
     learn = make(several)
     assert learn.gradient_clip.max_norm == 1
     ladder = learn.fit_gradual(PHASES)
-    assert ladder["f1_macro"].iloc[-1] > 0.8
+    assert ladder["macro-F1"].iloc[-1] > 0.8
     thresholds = learn.loss_func.thresh
     assert thresholds.shape == (2,) and learn.tune_thresholds().index.tolist() == ["good", "story"]
     out = learn.predict_df(several)
@@ -143,7 +151,7 @@ def test_one_answer_for_all_rows_is_told(make, reviews):
     ("how", "message"),
     [
         ({"optimizer": "adam_w"}, "did you mean 'adamw'"),
-        ({"loss": "bce"}, "those of a single label task"),
+        ({"loss": "bce"}, "those of task 'single label'"),
         ({"task": "regresion"}, "task='regresion' is not one of"),
         ({"class_weights": {"ugly": 2}}, "which is no class"),
         ({"cleaning": "atuo"}, "did you mean 'auto'"),
@@ -191,3 +199,71 @@ def test_cleaning_is_replayed_when_predicting(make, reviews):
     assert (learn.dls.train.rows[0].flat == plain.dls.train.rows[0].flat).all()
     a, b = learn.predict_df(messy), learn.predict_df(reviews)
     assert np.allclose(a.filter(like="prob_"), b.filter(like="prob_"))
+
+
+def test_tokenizer_rate_decay_and_device_of_ones_own(make, reviews, tiny, tiny_tok, tmp_path):
+    bare = tmp_path / "bare"
+    AutoModel.from_pretrained(tiny).save_pretrained(bare)  # weights without a tokenizer
+    with pytest.raises(ValueError, match="comes without a tokenizer"):
+        make(reviews, model=bare)
+    limit = tiny_tok.model_max_length
+    for tokenizer in (tiny_tok, tiny):
+        learn = make(reviews, model=bare, tokenizer=tokenizer, lr=3e-3, wd=0.2, device="cpu")
+        assert (learn.lr, learn.wd, learn.dls.device.type) == (3e-3, 0.2, "cpu")
+        assert learn.dls.tokenizer.hf is not tiny_tok and tiny_tok.model_max_length == limit
+    learn.fit_one_cycle(1)
+    assert max(learn.recorder.lrs) == pytest.approx(3e-3, rel=0.1)
+    assert learn.opt.hypers[0]["wd"] == 0.2
+    folder = learn.save_artifact(tmp_path / "k")
+    assert kickbert.load(folder, backend="torch").predict(["a real bore"]) == [learn.predict("a real bore")[0]]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"device": "warp:9"}, ValueError, r"device='warp:9' is not to be had here \(.*\); there is "),
+        ({"tokenizer": 7}, TypeError, "tokenizer is no tokenizer but int"),
+        ({"portable": True, "pooling": "mean"}, ValueError, "portable=True: .* theirs does not pool by 'mean'"),
+        ({"portable": True, "long": "windows"}, ValueError, "theirs reads no documents in windows; leave portable out"),
+    ],
+)
+def test_options_that_cannot_be_had(make, reviews, options, error, message):
+    with pytest.raises(error, match=message):
+        make(reviews, **options)
+
+
+CODE = "raise SystemExit('this code must not be run')"
+OWN_CODE = {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config", "AutoModel": "mine.Model"}}
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"model_type": "funnel"}, "model type 'funnel' is not supported; supported are"),
+        ({"model_type": "no-such-type"}, r"is not supported \(.*no-such-type.*\); supported are"),
+        (OWN_CODE, "brings Python code of its own, which is not run: .* trust_remote_code=True"),
+    ],
+)
+def test_an_architecture_is_refused_before_anything_else_is_read(make, reviews, tmp_path, config, message):
+    folder = tmp_path / "m"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(config))  # neither weights nor a tokenizer
+    (folder / "mine.py").write_text(CODE)
+    with pytest.raises(ValueError, match=message):
+        make(reviews, model=folder)
+
+
+def test_a_revision_of_a_hub_model(tiny, make, reviews, tmp_path, monkeypatch):
+    """The hub's own cache layout, of two revisions."""
+    repo = tmp_path / "models--someone--tiny"
+    (repo / "refs").mkdir(parents=True)
+    for revision, epsilon in (("main", 1e-5), ("wide", 1e-3)):
+        commit = hashlib.sha1(revision.encode()).hexdigest()
+        (repo / "refs" / revision).write_text(commit)
+        file = Path(shutil.copytree(tiny, repo / "snapshots" / commit)) / "config.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"layer_norm_eps": epsilon}))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    learners = [make(reviews, model="someone/tiny", **how) for how in ({}, {"revision": "wide"})]
+    assert [learn.model.encoder.body.config.layer_norm_eps for learn in learners] == [1e-5, 1e-3]
+    with pytest.raises(ValueError, match="neither in the local hub cache nor reachable"):
+        make(reviews, model="someone/tiny", revision="none")

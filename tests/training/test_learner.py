@@ -9,8 +9,9 @@ from fastai.callback.schedule import minimum, valley
 from fastai.callback.tracker import EarlyStoppingCallback, SaveModelCallback
 from fastai.callback.training import GradientAccumulation, GradientClip
 from fastai.interpret import ClassificationInterpretation
+from fastai.learner import Learner
 
-from kickbert import Phase, gradual_unfreezing, learner_from_df
+from kickbert import GradualLearner, Phase, gradual_unfreezing, learner_from_df
 
 TRAINED = [Phase("everything", 0, 12, 4e-3)]
 
@@ -19,7 +20,7 @@ def test_the_ladder_has_a_row_per_phase(make, reviews):
     ladder = make(reviews).fit_gradual()
     assert ladder["phase"].tolist() == ["head", "last 2 layers"]
     assert ladder["trainable"].tolist() == [66, 66 + 2 * 8_544]
-    assert {"epochs", "lr", "seconds", "train_loss", "valid_loss", "accuracy", "f1_score"} <= set(ladder.columns)
+    assert {"epochs", "lr", "seconds", "train_loss", "valid_loss", "accuracy", "macro-F1"} <= set(ladder.columns)
 
 
 def test_it_learns(make, reviews):
@@ -106,11 +107,37 @@ def test_fastais_own_methods_work(make, reviews, capsys):
     assert capsys.readouterr().out.splitlines()[0].split() == ["text", "target", "predicted"]
 
 
-def test_fine_tune_has_smaller_rates_for_deeper_groups(make, reviews):
+def test_fine_tune_is_fastais(make, reviews):
+    assert GradualLearner.fine_tune is Learner.fine_tune
     learn = make(reviews)
-    learn.fine_tune(1, base_lr=1e-3, decay=0.5)
-    rates = [h["lr"] for h in learn.opt.hypers]
-    assert rates[0] == pytest.approx(rates[-1] / 8) and learn.groups["trainable"].all()
+    learn.fine_tune(1, 2e-3)
+    rates = [fit.rates for fit in learn.history.fits]
+    assert max(rates[0]) == pytest.approx(2e-3, rel=0.05) and max(rates[1]) == pytest.approx(1e-3, rel=0.05)
+    assert learn.history.fits[1].shares == pytest.approx(np.geomspace(0.01, 1, 4), rel=1e-3)
+
+
+def two_groups(model):
+    return [list(model.encoder.parameters()), list(model.head.parameters())]
+
+
+def test_groups_momentum_and_norms_of_ones_own(make, reviews):
+    made = make(reviews)
+    options = {"path": made.path, "cache": False}
+    learn = GradualLearner(made.dls, made.model, splitter=two_groups, moms=(0.95, 0.85, 0.95), **options)
+    ladder = learn.fit_gradual([Phase("head", 1, 1, 1e-3), Phase("everything", 0, 1, 1e-3, decay=0.1)])
+    assert ladder["trainable"].tolist() == [66, 30_274]
+    assert learn.history.fits[-1].shares == pytest.approx([0.1, 0.1, 0.1, 1])  # by layer group
+    learn.fit_one_cycle(1, slice(1e-5, 1e-3))
+    assert max(learn.recorder.hps["mom"]) == 0.95
+    for call in (learn.fit_gradual, learn.fit_few):
+        with pytest.raises(ValueError, match="splitter= has"):
+            call()
+    normed = GradualLearner(made.dls, made.model, train_bn=True, **options)
+    normed.freeze()
+    norm, dense = (made.model.encoder.body.get_submodule(f"embeddings.{n}") for n in ("LayerNorm", "word_embeddings"))
+    before = norm.weight.clone(), dense.weight.clone()
+    normed.fit(1, 1e-2)
+    assert not torch.equal(norm.weight, before[0]) and torch.equal(dense.weight, before[1])
 
 
 def test_fastais_callbacks_work(make, reviews):

@@ -5,10 +5,13 @@ import pytest
 import torch
 from fastai.data.block import CategoryBlock, DataBlock, MultiCategoryBlock, RegressionBlock, TransformBlock
 from fastai.data.transforms import ColReader, RandomSplitter
+from fastai.interpret import ClassificationInterpretation
+from fastai.learner import load_learner
 from fastai.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat
 from fastai.metrics import accuracy, accuracy_multi, mae
 from torch.nn import functional as F  # noqa: N812 - as torch's own documentation writes it
 
+import kickbert
 from kickbert import GradualLearner, Phase
 from kickbert.data import TextBlock
 from kickbert.models.classifier import TextClassifier
@@ -18,9 +21,9 @@ from kickbert.models.head import Head
 TRAINED = [Phase("everything", 0, 12, 4e-3)]
 
 
-def of_block(df, tiny, tmp_path, block, outputs: int, **kwargs) -> GradualLearner:
+def of_block(df, tiny, tmp_path, block, outputs: int, valid: float = 0.2, **kwargs) -> GradualLearner:
     """A learner on the batches of a DataBlock."""
-    readers = {"get_x": ColReader("text"), "get_y": ColReader("label"), "splitter": RandomSplitter(0.2, seed=1)}
+    readers = {"get_x": ColReader("text"), "get_y": ColReader("label"), "splitter": RandomSplitter(valid, seed=1)}
     dls = DataBlock(blocks=(TextBlock(tiny), block), **readers).dataloaders(df, bs=16)
     encoder = load_encoder(tiny)
     return GradualLearner(dls, TextClassifier(encoder, Head(encoder.width, outputs)), path=tmp_path, **kwargs)
@@ -57,3 +60,36 @@ def test_a_regression_block_trains_with_the_squared_error(reviews, tiny, tmp_pat
 def test_blocks_that_bring_no_loss_are_told_apart(reviews, tiny, tmp_path):
     with pytest.raises(ValueError, match="no block of the DataBlock brings a loss; give one, such as"):
         of_block(reviews.assign(label=1.0), tiny, tmp_path, TransformBlock, 1)
+
+
+def test_what_reads_columns_says_which_learner_does(reviews, tiny, tmp_path):
+    learn = of_block(reviews, tiny, tmp_path, CategoryBlock, 2)
+    calls = [
+        lambda: learn.predict_df(reviews),
+        lambda: learn.save_artifact(tmp_path / "k"),
+        lambda: learn.explain("a film"),
+        lambda: kickbert.evaluate(learn),
+        lambda: kickbert.evaluate(learn, reviews),
+        lambda: kickbert.calibrate(learn),
+        lambda: kickbert.report(learn, tmp_path / "report.html"),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=r"learner_from_df\(df, text_col=…, label_col=…\) makes one that does"):
+            call()
+    assert learn.get_preds(dl=learn.dls.test_dl(reviews))[0].shape == (120, 2)
+
+
+def test_a_block_without_validation_rows_trains_and_is_exported(reviews, tiny, tmp_path):
+    learn = of_block(reviews, tiny, tmp_path, CategoryBlock, 2, valid=0.0)
+    assert "valid_loss" not in learn.fit_gradual([Phase("head", 3, 1, 1e-3)])
+    learn.export("learn.export")
+    label, code, probs = load_learner(tmp_path / "learn.export").predict("a bright, warm film")
+    assert label == ["bad", "good"][int(code)] and torch.allclose(probs, learn.predict("a bright, warm film")[2])
+
+
+@pytest.mark.parametrize("function", [F.cross_entropy, lambda x, y: F.cross_entropy(x, y)])
+def test_a_function_as_loss_has_the_decisions_of_the_blocks(reviews, tiny, tmp_path, function):
+    learn = of_block(reviews, tiny, tmp_path, CategoryBlock, 2, loss_func=function)
+    probs, codes, losses = learn.get_preds(with_loss=True)
+    assert torch.allclose(losses, -probs[range(24), codes].log(), atol=1e-5)
+    assert ClassificationInterpretation.from_learner(learn).confusion_matrix().sum() == 24

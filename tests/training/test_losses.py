@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812 - as torch's own documentatio
 
 from kickbert.models.head import Corn
 from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE, TASKS
-from kickbert.training.losses import LOSSES, Asymmetric, loss_for, median_class
+from kickbert.training.losses import LOSSES, Asymmetric, Focal, loss_for, median_class
 
 LOGITS, CODES = torch.randn(6, 3), torch.tensor([0, 1, 2, 1, 0, 2])
 
@@ -130,7 +130,7 @@ def test_functions_of_ones_own_get_the_decision_of_their_task():
     ("task", "loss", "weight", "message"),
     [
         (SINGLE, "focl", None, "did you mean 'focal'"),
-        (MULTI, "cross_entropy", None, "those of a multi-label task"),
+        (MULTI, "cross_entropy", None, "those of task 'multi-label'"),
         (REGRESSION, None, torch.ones(2), "class_weights go with a named loss of classes"),
         (SINGLE, F.cross_entropy, torch.ones(2), "class_weights go with a named loss"),
     ],
@@ -138,3 +138,22 @@ def test_functions_of_ones_own_get_the_decision_of_their_task():
 def test_bad_losses(task, loss, weight, message):
     with pytest.raises(ValueError, match=message):
         loss_for(task, loss, weight)
+
+
+class Module(torch.nn.Module):
+    def forward(self, logits, targets):
+        return F.cross_entropy(logits, targets)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [F.cross_entropy, torch.nn.CrossEntropyLoss(), Focal(0.0), Module(), lambda x, y: F.cross_entropy(x, y)],
+)
+def test_any_function_gives_the_loss_of_each_row(function):
+    loss = loss_for(SINGLE, function)
+    each = F.cross_entropy(LOGITS, CODES, reduction="none")
+    assert torch.allclose(loss(LOGITS, CODES), each.mean())
+    loss.reduction = "none"  # as fastai's Interpretation sets it
+    assert torch.allclose(loss(LOGITS, CODES), each)
+    loss.reduction = "mean"
+    assert torch.allclose(loss(LOGITS, CODES), each.mean())

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kickbert.evaluation.predictions import Predictions
 from kickbert.models.protocol import is_model
 
 
@@ -32,6 +33,37 @@ def test_predict_df_keeps_every_row(make, reviews):
         learn.predict_df(pd.DataFrame({"txt": ["a"]}))
 
 
+def test_its_repr_says_what_it_is_and_what_comes_next(make, reviews):
+    learn = make(reviews)
+    fresh = repr(learn)
+    assert fresh.startswith("GradualLearner\n") and "single label: 2 classes (bad, good)" in fresh
+    assert "text → label" in fresh and "102 training, 18 validation" in fresh and "roberta, 2 layers of 32" in fresh
+    assert "not trained yet" in fresh and fresh.endswith("fit_gradual()") and "embeddings to head" in fresh
+    learn.fit_gradual()
+    trained = repr(learn)
+    accuracy = learn.ladder[-1]["accuracy"]
+    assert f"accuracy {accuracy:.4f}" in trained and trained.endswith("save_artifact(folder)")
+    assert "layer 1 to head" in trained or "embeddings to head" in trained
+    assert learn._repr_html_().count("<tr>") == 7 and "<td>text → label</td>" in learn._repr_html_()
+    batches = repr(learn.dls)
+    assert batches.startswith("TextDataLoaders\n") and "16 rows in training, 32 in validation" in batches
+
+
+def test_a_learner_of_few_labels_has_its_scores_too(make, reviews):
+    learn = make(reviews.head(40))
+    learn.fit_gradual()
+    assert "accuracy 0." in repr(learn) or "accuracy 1." in repr(learn)
+
+
+def test_the_median_is_named_where_another_class_is_likelier(make, reviews):
+    learn = make(reviews.assign(pledged=np.arange(120) * 100.0), label_col="pledged", bins=4)
+    probs = np.array([[0.4, 0.2, 0.0, 0.4], [0.7, 0.1, 0.1, 0.1]], dtype=np.float32)
+    learn.predict_proba = lambda df: probs
+    notes = Predictions.from_model(learn, reviews.head(2)).notes
+    assert notes == ("the label is the median of the ordered classes: in 1 of 2 rows another class is likelier",)
+    assert "the label is their median" in repr(learn)
+
+
 def test_labels_keep_their_type(make, reviews):
     learn = make(reviews.assign(label=(reviews["label"] == "good").astype(int)))
     assert set(learn.predict_df(reviews)["label"]) <= {0, 1}
@@ -41,7 +73,7 @@ def test_bins_have_ranges_and_kappa(make, reviews):
     df = reviews.assign(pledged=np.arange(120) * 100.0)
     learn = make(df, label_col="pledged", bins=4, bin_format="$")
     ladder = learn.fit_gradual()
-    assert "cohen_kappa_score" in ladder.columns
+    assert "quadratic kappa" in ladder.columns
     assert learn.predict_df(df)["label"].str.startswith(("$", "under $")).all()
 
 
@@ -74,6 +106,12 @@ def test_labelled_rows_are_those_of_training_and_validation(make, reviews):
     assert learn.labelled_rows("train") is None
 
 
+def test_training_rows_are_predicted_once_each_however_they_are_drawn(make, reviews):
+    learn = make(reviews[:80], sampling="balanced")
+    _, codes = learn.get_preds(ds_idx=0)
+    assert learn.target.decode(codes.numpy()) == [row.target for row in learn.dls.train_ds.items]
+
+
 def test_an_uncertain_row_gets_no_label(make, reviews):
     frame = make(reviews).predict_df(reviews, min_confidence=0.999)
     assert frame["label"].isna().all() and frame["confidence"].notna().all()
@@ -82,3 +120,30 @@ def test_an_uncertain_row_gets_no_label(make, reviews):
 def test_an_explanation_is_of_the_words(make, reviews):
     explanation = make(reviews).explain("a bright, warm film", method="occlusion")
     assert [word for word in ("bright", "film") if word in explanation.to_html()] == ["bright", "film"]
+
+
+@pytest.mark.parametrize(
+    ("how", "columns"),
+    [
+        ({}, ["label", "confidence", "prob_bad", "prob_good"]),
+        ({"label_delim": " "}, ["labels", "prob_bad", "prob_good"]),
+        ({"long": "windows"}, ["label", "confidence", "prob_bad", "prob_good"]),
+        ({"label_col": "amount", "task": "regression"}, ["value"]),
+    ],
+)
+def test_no_rows_have_no_predictions(make, reviews, how, columns):
+    learn = make(reviews.assign(amount=np.arange(120.0)), valid=None, **how)
+    frame = learn.predict_df(reviews[:0])
+    assert frame.columns.tolist() == columns and len(frame) == 0
+    for dl in (learn.dls.test_dl([]), learn.dls.valid):
+        inputs, probs, _, decoded, losses = learn.get_preds(dl=dl, with_input=True, with_decoded=True, with_loss=True)
+        assert probs.shape == (0, len(learn.target.names)) and len(decoded) == len(losses) == len(inputs) == 0
+
+
+def test_a_run_that_another_process_finished_has_the_scores_of_its_last_kept_rung(make, reviews):
+    learn = make(reviews)
+    learn.ladder = [
+        {"phase": "head", "rows": 102, "valid_loss": 0.51, "accuracy": 0.8, "gain": 0.0, "kept": True},
+        {"phase": "last 2 layers", "rows": 102, "valid_loss": 0.72, "accuracy": 0.6, "gain": -20.0, "kept": False},
+    ]
+    assert learn.facts()["validation"] == "valid_loss 0.5100  accuracy 0.8000"

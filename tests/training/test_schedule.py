@@ -73,3 +73,15 @@ def test_every_shape_has_its_peak_at_the_end_of_the_warmup(name):
 
 def test_a_function_is_a_shape_of_its_own():
     assert Phase("head", 3, 1, 1e-3, shape=lambda at: at / 2, warmup=0.2).factor(0.5) == 0.25
+
+
+def test_the_head_alone_has_some_rows_where_layers_follow():
+    assert [p.rows for p in gradual_unfreezing(8, head_rows=100)] == [100, None]
+    assert [p.rows for p in gradual_unfreezing(8, layers=(0,), epochs=(1,), lr=1e-3, head_rows=100)] == [None]
+    assert [p.rows for p in gradual_unfreezing(8, layers=(2,), epochs=(1,), lr=1e-3, head_rows=100)] == [None]
+
+
+@pytest.mark.parametrize("wrong", [{"token_keep": 0}, {"token_keep": 1.5}, {"token_keep": "half"}, {"rows": 0}])
+def test_rows_and_tokens_that_cannot_be(wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}="):
+        Phase("head", 7, 1, 1e-3, **wrong)

@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from kickbert.utils import atomic_files
-from kickbert.utils.atomic_files import fresh_folder, replacing
+from kickbert.utils.atomic_files import exclusive, fresh_folder, replacing
 
 
 def test_the_file_is_there_as_a_whole_or_not_at_all(tmp_path):
@@ -89,3 +89,27 @@ def test_a_long_name_leaves_room(tmp_path):
     with replacing(tmp_path / name) as part:
         part.write_text("one")
     assert (tmp_path / name).read_text() == "one"
+
+
+HOLDING = """
+import sys
+from pathlib import Path
+from kickbert.utils.atomic_files import exclusive
+with exclusive(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_process_holds_is_free_again_when_it_is_killed(tmp_path):
+    path = tmp_path / "new" / "out"
+    call = [sys.executable, "-c", HOLDING, str(path)]
+    holder = subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(ValueError, match="another process writes to "), exclusive(path):
+        pass
+    holder.kill()
+    holder.communicate()
+    with exclusive(path):
+        path.mkdir()
+    assert [p.name for p in path.parent.iterdir()] == ["out"]

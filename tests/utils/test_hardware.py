@@ -45,3 +45,15 @@ def test_cores_are_those_of_the_containers_quota(monkeypatch, quota, cores):
 
     monkeypatch.setattr(Path, "read_text", read_text)
     assert hardware.cores() == cores
+
+
+def test_processes_that_torchrun_started(monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert (hardware.rank(), hardware.processes()) == (0, 1)  # some clusters set these for whatever runs there
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    assert (hardware.rank(), hardware.processes(), hardware.processes(here=True)) == (1, 4, 2)
+    hardware.check_processes(2, gpus=2)
+    with pytest.raises(ValueError, match="3 processes are more than the 2 GPUs of this machine; start at most 2"):
+        hardware.check_processes(3, gpus=2)

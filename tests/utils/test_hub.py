@@ -23,6 +23,20 @@ def test_a_model_that_cannot_be_reached_says_the_three_things_to_do():
         load_encoder("roberta-base-that-is-not-in-the-cache")
 
 
+def test_it_is_one_error_at_once_where_the_network_is_off(monkeypatch):
+    monkeypatch.setattr(hub, "getproxies", dict)
+    monkeypatch.setattr(hub.socket, "getaddrinfo", lambda *_: (_ for _ in ()).throw(OSError("no such name")))
+    asked = []
+    with pytest.raises(hub.UnavailableModel) as error:
+        hub.load(
+            lambda name, **options: asked.append(options) or AutoConfig.from_pretrained(name, **options), "no/model"
+        )
+    assert asked == [{"local_files_only": True, "trust_remote_code": False}]
+    assert error.value.__suppress_context__ and error.value.__cause__ is None
+    monkeypatch.setattr(hub, "getproxies", lambda: {"https": "http://proxy"})  # it resolves names itself
+    assert not hub.offline()
+
+
 def test_a_hub_model_is_read_from_its_cache(tiny, tmp_path, monkeypatch):
     """The hub's own cache layout: models--name/snapshots/revision, refs/main; no network."""
     import shutil

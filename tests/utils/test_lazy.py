@@ -6,7 +6,7 @@ import types
 
 import pytest
 
-from kickbert.utils import lazy, moved
+from kickbert.utils import lazy
 
 
 @pytest.fixture
@@ -42,21 +42,21 @@ def test_an_unknown_name_offers_the_nearest_or_all(package):
 
 
 def test_an_old_name_says_where_it_is(package, monkeypatch):
-    monkeypatch.setitem(moved.NAMES, "lazily.Old", "lazily.heavy.Thing")
+    monkeypatch.setitem(lazy.NAMES, "lazily.Old", "lazily.heavy.Thing")
     with pytest.raises(AttributeError, match=r"has no attribute 'Old'; it is lazily\.heavy\.Thing now"):
         package.Old  # noqa: B018
 
 
 def test_modules_that_moved(monkeypatch):
     finder = lazy.MovedModules()
-    monkeypatch.setitem(moved.MODULES, "kickbert.gone", "kickbert.utils.messages")
+    monkeypatch.setitem(lazy.MODULES, "kickbert.gone", "kickbert.utils.messages")
     with pytest.raises(ModuleNotFoundError, match=r"^kickbert.gone moved to kickbert.utils.messages$"):
         finder.find_spec("kickbert.gone")
     assert finder.find_spec("json") is None
 
 
 def test_an_alias_looks_its_names_up_in_the_real_module(monkeypatch):
-    monkeypatch.setitem(moved.ALIASES, "kickbert.renamed", "kickbert.utils.messages")
+    monkeypatch.setitem(lazy.ALIASES, "kickbert.renamed", "kickbert.utils.messages")
     from kickbert.utils import messages
 
     spec = lazy.MovedModules().find_spec("kickbert.renamed")

@@ -1,9 +1,10 @@
-"""Parts of messages: the nearest name, row labels, shortened texts."""
+"""Parts of messages: the nearest name, row labels, shortened texts; times that people write."""
 
 import numpy as np
 import pandas as pd
+import pytest
 
-from kickbert.utils.messages import nearest, row_names, shorten
+from kickbert.utils.messages import nearest, row_names, seconds, shorten
 
 
 def test_the_nearest_name_is_offered_and_a_far_one_is_not():
@@ -22,3 +23,10 @@ def test_rows_by_mask_and_by_place():
 def test_a_text_is_cut_to_its_width_on_one_line():
     assert shorten("  a\tlong\n text ", 11) == "a long text" and shorten("a long text", 10) == "a long te…"
     assert len(shorten("x" * 99, 10)) == 10 and shorten("", 5) == ""
+
+
+def test_times():
+    assert [seconds(budget) for budget in ("20 min", "1h", 3, "2.5 s")] == [1200, 3600, 3, 2.5]
+    for wrong in ("soon", "0 s", "-3", "5 years"):
+        with pytest.raises(ValueError, match="is no time; give seconds, or a number and one of"):
+            seconds(wrong)

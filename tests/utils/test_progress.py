@@ -32,3 +32,12 @@ def test_somebody_who_watches_gets_a_bar_with_its_comment(monkeypatch):
     monkeypatch.setattr("fastprogress.fastprogress.WRITER_FN", lambda *args, **kwargs: None)
     shown = progress.bar([1, 2, 3], "counting")
     assert list(shown) == [1, 2, 3] and shown.comment == "counting"
+
+
+def test_of_several_processes_the_first_shows(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "in_notebook", lambda: True)
+    for number in (0, 1):
+        monkeypatch.setattr(progress, "rank", lambda number=number: number)
+        progress.say(f"process {number}")
+        assert progress.interactive() == (number == 0)
+    assert capsys.readouterr().out == "process 0\n"

@@ -1,0 +1,270 @@
+"""Few labels: the last layers learn which texts are of one class, then a logistic regression is the head.
+
+    rows → states of the frozen prefix, from the cache → steps of the layers above → embeddings → logistic regression
+
+SetFit (Tunstall et al. 2022) encodes a text anew for each pair that it is in. Here each text is a row of a batch once,
+all pairs within the batch count (as in Khosla et al. 2020), and the frozen prefix is read from the cache.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - as torch's own documentation writes it
+
+from kickbert.cache.building import view_of
+from kickbert.cache.embeddings import NAMED
+from kickbert.cache.states import View
+from kickbert.data.bucketing import Packed
+from kickbert.data.splits import held_out_folds
+from kickbert.targets.kinds import MULTI, SINGLE, Target
+from kickbert.text.tokenization import PAD
+from kickbert.training.callbacks import TrainingDiverged, bring_back, kept_weights
+from kickbert.training.checkpoint import USUAL
+from kickbert.training.run_logs import RunLog
+from kickbert.training.schedule import FewShot, adamw, one_cycle
+from kickbert.utils.batching import length_batches
+from kickbert.utils.progress import bar, say
+
+FEW = 40  # rows a class up to which `fit_gradual` trains this way by default
+CHUNK = 2_048  # tokens, padding counted, that go through the layers at once
+ENOUGH = 100  # validation rows from which they choose among recipes; with fewer the training rows do, in folds
+FOLDS, LEAST = 3, 4  # of the training rows, and rows that the smallest class must have for folds
+
+
+def few_labels(learn: Any) -> bool:
+    """Whether `fit_gradual` had better be `fit_few`: few rows, a sentence encoder, and nothing that it leaves aside.
+
+    That is single labels, mean pooling, the loss, the sampling and the optimizer of the default, no windows, no
+    augmentation, no callbacks that would have to be called.
+    """
+    if learn.opt_func is not adamw or any(type(cb) not in USUAL or isinstance(cb, RunLog) for cb in learn.cbs):
+        return False
+    dls, head, loss = learn.dls, learn.model.head, getattr(learn.loss_func, "func", None)
+    if getattr(dls, "target", None) is None or dls.target.task != SINGLE or dls.train.rows[0].first is not None:
+        return False
+    plain = head.pooling == "mean" and head.pre_classifier is None and type(loss) is nn.CrossEntropyLoss
+    plain = plain and loss.weight is None and not loss.label_smoothing
+    plain = plain and dls.train.weights is None and not dls.train.varies and not dls.train.further
+    return plain and len(dls.train.rows[1]) <= FEW * len(dls.target.names)
+
+
+def fit_few(learn: Any, recipe: FewShot | Sequence[FewShot] | None) -> pd.DataFrame:
+    """Train a learner of few labels; arguments and result as for `GradualLearner.fit_few`."""
+    recipes = [FewShot()] if recipe is None else [recipe] if isinstance(recipe, FewShot) else list(recipe)
+    rows, ladder = FewRows(learn), []
+    recipe = recipes[0] if len(recipes) == 1 else rows.choose(recipes)
+    for phase in rows.train(recipe, rows.train_rows):
+        scores = learn.validate() if len(rows.valid_rows) else []
+        names = ["valid_loss", *(metric.name for metric in learn.metrics)]
+        ladder.append(phase | dict(zip(names, map(float, scores), strict=False)))
+    return pd.DataFrame(ladder)
+
+
+class FewRows:
+    """A learner's rows at the depth where its training starts, and what is trained on them.
+
+    Args:
+        learn: of classes, without windows.
+    Raises:
+        ValueError: another learner.
+    """
+
+    def __init__(self, learn: Any):
+        target = getattr(learn.dls, "target", None)
+        if target is None:
+            raise ValueError("fit_few needs the DataLoaders of learner_from_df; a DataBlock's are for fit_gradual()")
+        if len(learn.splitter(learn.model)) != len(learn.model.groups()):
+            raise ValueError("fit_few trains by layers, and splitter= has other groups; make the learner without it")
+        (train, codes), (valid, valid_codes) = (dl.rows[:2] for dl in (learn.dls.train, learn.dls.valid))
+        if target.task not in (SINGLE, MULTI) or train.first is not None:
+            kind = "windows" if train.first is not None else target.task
+            raise ValueError(f"fit_few is for classes without windows, not for {kind}: use fit_gradual()")
+        self.learn, self.model = learn, learn.model
+        sentences = _sentences(target)
+        named = Packed.of(learn.dls.tokenizer.encode_batch(sentences)[0])
+        parts, targets = (train, valid, named), (codes, valid_codes, torch.arange(len(named)))
+        self.ids = Packed.of([part.row(i) for part in parts for i in range(len(part))])
+        self.targets = torch.cat([t.as_subclass(Tensor) for t in (targets if sentences else targets[:2])])
+        ends = [len(train), len(train) + len(valid)]
+        self.train_rows, self.valid_rows, self.named_rows = np.split(np.arange(len(self.ids)), ends)
+        self.views: dict[int, View | None] = {}
+        self.accuracies: list[float] = []  # on held-out rows, of the recipes that `choose` compared
+
+    def choose(self, recipes: Sequence[FewShot]) -> FewShot:
+        """The recipe that predicts held-out rows best; of equal ones the first.
+
+        Held out are the validation rows or, where they are few, each of some folds of the training rows; where a class
+        has too few rows for folds, the last recipe is taken, and no `accuracies` are set.
+        """
+        codes, folds = self.targets[self.train_rows].numpy(), [(self.train_rows, self.valid_rows)]
+        held_out = f"{len(self.valid_rows):,} validation rows"
+        if len(self.valid_rows) < ENOUGH:
+            counts = codes.sum(0) if codes.ndim == 2 else np.unique(codes, return_counts=True)[1]
+            if counts.min() < LEAST:
+                return recipes[-1]
+            parts = held_out_folds(codes, None, FOLDS, self.learn.seed or 0)
+            folds, held_out = [(np.setdiff1d(self.train_rows, part), part) for part in parts], f"{FOLDS} folds"
+        right = [np.concatenate([self._right(recipe, *fold) for fold in folds]) for recipe in recipes]
+        self.accuracies = [float(rows.mean()) for rows in right]
+        scores = ", ".join(f"{recipe} {score:.3f}" for recipe, score in zip(recipes, self.accuracies, strict=True))
+        say(f"few labels: accuracy on {held_out}: {scores}")
+        return recipes[int(np.argmax(self.accuracies))]
+
+    def _right(self, recipe: FewShot, places: np.ndarray, held: np.ndarray) -> np.ndarray:
+        """Share of right labels of each held-out row, by a model that is trained and forgotten."""
+        before = kept_weights(self.model.parameters())
+        try:
+            for _ in self.train(recipe, places):
+                pass
+            logits = self.model.head.classify(self.embed(recipe, held, training=False))
+            predicted = self.learn.loss_func.decodes(self.learn.loss_func.activation(logits)).cpu()
+        finally:
+            bring_back(before)
+        return (predicted == self.targets[held]).reshape(len(held), -1).float().mean(1).numpy()
+
+    def train(self, recipe: FewShot, places: np.ndarray) -> Iterator[dict]:
+        """Train by a recipe on some of the rows; a dict after each phase.
+
+        Raises:
+            TrainingDiverged: the loss was not a finite number; the weights are those from before the steps.
+        """
+        model, layers, start = self.model, self.layers_of(recipe), time.perf_counter()
+        places = np.append(places, self.named_rows) if recipe.names else places
+        self.learn.freeze_to(model.encoder.n_layers - layers + 1)
+        model.head.normalize = True
+        self.fit_head(recipe, places)
+        yield _phase("head", list(model.head.parameters()), start)
+        if not layers or (recipe.loss == "contrastive" and not _has_pairs(self.targets[places])):
+            return
+        start = time.perf_counter()
+        trained = [p for layer in model.encoder.layers[-layers:] for p in layer.parameters()]
+        if recipe.loss == "contrastive":
+            self.take_steps(recipe, places, trained, contrastive_loss)
+            self.fit_head(recipe, places)
+        else:
+            self.take_steps(recipe, places, trained := [*trained, *model.head.parameters()], self.cross_entropy)
+        yield _phase(str(recipe), trained, start, recipe.steps_of(len(places)), recipe.lr)
+
+    def layers_of(self, recipe: FewShot) -> int:
+        """How many layers a recipe trains; the embeddings stay as they are."""
+        return 0 if recipe.steps == 0 else min(recipe.layers, self.model.encoder.n_layers - 1)
+
+    def take_steps(self, recipe: FewShot, places: np.ndarray, parameters: list[nn.Parameter], loss_of: Any) -> None:
+        """Minimise `loss_of(embeddings, targets)` with AdamW under one cycle."""
+        rng, before = np.random.default_rng(self.learn.seed), kept_weights(parameters)
+        optimizer, steps = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=0.01), recipe.steps_of(len(places))
+        for step in bar(range(steps), f"{recipe.loss} steps"):
+            optimizer.param_groups[0]["lr"] = recipe.lr * one_cycle(step / steps)
+            rows = places[draw_rows(self.targets[places].numpy(), recipe.rows, rng)]
+            embeddings = self.embed(recipe, rows)
+            loss = loss_of(embeddings, self.targets[rows].to(embeddings.device))
+            if not torch.isfinite(loss):
+                bring_back(before)
+                raise TrainingDiverged(
+                    f"the {recipe.loss} loss became {loss.item()} at step {step + 1}, with lr={recipe.lr:g}; the "
+                    "weights from before are back. Train with a smaller rate or with precision='fp32'"
+                )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    def cross_entropy(self, embeddings: Tensor, targets: Tensor) -> Tensor:
+        """The loss of the head's logits."""
+        logits = self.model.head.classify(embeddings)
+        if targets.dim() == 2:
+            return F.binary_cross_entropy_with_logits(logits, targets.float())
+        return F.cross_entropy(logits, targets)
+
+    def fit_head(self, recipe: FewShot, places: np.ndarray) -> None:
+        """Set the head to a logistic regression on the embeddings of rows."""
+        embeddings = self.embed(recipe, places, training=False).cpu().numpy()
+        self.model.head.fit(embeddings, self.targets[places].numpy(), recipe.c)
+
+    def embed(self, recipe: FewShot, rows: Sequence[int], training: bool = True) -> Tensor:
+        """Embeddings of rows, of length one, shape (rows, width), by way of the layers that a recipe trains."""
+        depth, device = self.model.encoder.n_layers - self.layers_of(recipe), next(self.model.parameters()).device
+        self.model.train(training)
+        view, batches, pooled = self.view(depth), list(length_batches(self.ids.lengths[rows], tokens=CHUNK)), []
+        with torch.set_grad_enabled(training):
+            for places in batches:
+                chosen = np.asarray(rows)[places]
+                x = self.ids.gather(chosen, fill=PAD).long().to(device)
+                known = () if view is None else (view.hidden(chosen, device), depth)
+                pooled.append(F.normalize(self.model.pool(x, *known).float(), dim=1))
+            return torch.cat(pooled)[np.argsort(np.concatenate(batches))]
+
+    def view(self, depth: int) -> View | None:
+        """The rows' states at a depth, from the cache; None where there is none, or no room.
+
+        Layers below the depth never train, so what is above may have changed since.
+        """
+        if not hasattr(self.learn, "cache"):
+            return None
+        if depth not in self.views:
+            self.views[depth] = view_of(self.model, self.ids, depth, self.learn.cache.storage)
+        return self.views[depth]
+
+
+def _sentences(target: Target) -> list[str]:
+    """A sentence of each class's name; none where they are no words, or stand for several labels."""
+    names = [str(name) for name in target.names]
+    if target.task != SINGLE or not all(any(map(str.isalpha, name)) for name in names):
+        return []
+    return [NAMED.format(name.replace("_", " ").replace("&", "and").lower()) for name in names]
+
+
+def _phase(
+    name: str, trained: list[nn.Parameter], start: float, steps: int | None = None, lr: float | None = None
+) -> dict:
+    size, seconds = sum(p.numel() for p in trained), time.perf_counter() - start
+    return {"phase": name, "trainable": size, "steps": steps, "lr": lr, "seconds": seconds}
+
+
+def _has_pairs(targets: Tensor) -> bool:
+    """Whether some class has two rows: without them there is nothing to pull together."""
+    counts = targets.sum(0) if targets.dim() == 2 else torch.bincount(targets)
+    return bool((counts > 1).any())
+
+
+def contrastive_loss(embeddings: Tensor, targets: Tensor) -> Tensor:
+    """Squared distance of each pair's cosine from 1 for one class, from 0 for two; both kinds count alike.
+
+    Args:
+        embeddings: of length one, shape (rows, width).
+        targets: class numbers, shape (rows,); or zeros and ones, shape (rows, labels), where a pair is as alike as its
+            labels are (Jaccard index).
+
+    >>> float(contrastive_loss(torch.eye(2), torch.tensor([0, 1])))
+    0.0
+    """
+    cosines = embeddings @ embeddings.T
+    if targets.dim() == 2:
+        both = targets @ targets.T
+        either = targets.sum(1)[:, None] + targets.sum(1) - both
+        alike = torch.where(either > 0, both / either.clamp(min=1), torch.ones_like(both))
+    else:
+        alike = (targets[:, None] == targets).float()
+    pairs = ~torch.eye(len(targets), dtype=torch.bool, device=targets.device)
+    parts = [(cosines - alike)[pairs & kind].square() for kind in (alike > 0, alike == 0)]
+    return sum((part.mean() for part in parts if len(part)), start=cosines.new_zeros(()))
+
+
+def draw_rows(targets: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows of a batch: all where they fit; else two or more of each of as many classes as fit, drawn anew each time.
+
+    Args:
+        targets: class numbers, shape (n,), or zeros and ones, shape (n, labels), of which rows are drawn as they come.
+        most: rows of the batch.
+    """
+    order = rng.permutation(len(targets))
+    if len(order) <= most or targets.ndim == 2:
+        return order[:most]
+    classes = rng.permutation(np.unique(targets))[: most // 2]
+    each = max(2, most // len(classes))
+    chosen = [order[targets[order] == c][:each] for c in classes]
+    return np.concatenate(chosen)[:most]

@@ -1,0 +1,43 @@
+"""`kickbert train --processes 2`: two processes make one model, and one of them speaks."""
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from kickbert.cli import launching
+
+
+def test_two_processes_train_one_model(rows, tiny, tmp_path):
+    call = ["train", rows, "--out", tmp_path / "k", "--model", tiny, "--processes", 2, "--json"]
+    done = subprocess.run([sys.executable, "-c", launching.COMMAND, *map(str, call)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["model"].endswith("k/v1") and len(result["ladder"]) == 2 and not (tmp_path / "k" / "v2").exists()
+    assert done.stderr.count("1/2 head  epoch 1") == 1 and "bytes on rank 1" in done.stderr
+
+
+def test_bad_input_is_one_sentence(rows, tiny, tmp_path, kickbert):
+    done = kickbert("train", rows, "--out", tmp_path / "k", "--processes", 4_096)
+    assert done.returncode == 1 and done.stderr.startswith("error: 4096 processes are more than the ")
+    few = tmp_path / "few.csv"
+    pd.read_csv(rows)[:10].to_csv(few, index=False)
+    call = ["train", few, "--out", tmp_path / "k", "--model", tiny, "--processes", 2]
+    done = subprocess.run([sys.executable, "-c", launching.COMMAND, *map(str, call)], capture_output=True, text=True)
+    errors = [line for line in done.stderr.splitlines() if not line.startswith("warning: ")]
+    assert done.returncode == 1 and errors == ["error: 2 processes are more than 1 rows; start at most 1"]
+
+
+@pytest.mark.parametrize(
+    ("exitcode", "reason"),
+    [(-9, "process 1 was killed by SIGKILL, and the others were ended; nothing was saved"), (1, "no column 'txt'")],
+)
+def test_the_reason_of_another_process(tmp_path, exitcode, reason):
+    log = tmp_path / "run" / "attempt_0" / "1" / "stderr.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("warning: so\nerror: no column 'txt'\n", encoding="utf-8")
+    failure = SimpleNamespace(exitcode=exitcode, signal_name=lambda: "SIGKILL")
+    assert launching._reason(1, failure, tmp_path) == reason

@@ -1,0 +1,62 @@
+"""The model behind the page: what it is fitted to, what it says of classes without labels, which words count."""
+
+import numpy as np
+import pytest
+from sklearn.preprocessing import normalize
+from topics import WORDS, embed, topics
+
+from kickbert.labeling.classifier import EmbeddingClassifier, label_codes, out_of_fold, word_importance
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    df = topics(200, seed=1)
+    return normalize(embed(df["text"].tolist())), label_codes(df["label"].tolist(), list(WORDS), "single label")
+
+
+def test_it_learns_and_is_judged_on_rows_that_it_did_not_see(labelled):
+    x, y = labelled
+    model = EmbeddingClassifier("single label", 4).fit(x, y)
+    probabilities = model.predict_proba(x)
+    assert probabilities.shape == (200, 4) and np.allclose(probabilities.sum(1), 1)
+    seen, unseen = (model.decide(p) == y for p in (probabilities, out_of_fold(model, x, y)))
+    assert 0.6 < unseen.mean() < seen.mean() <= 1
+
+
+def test_a_class_without_a_label_has_probability_zero(labelled):
+    x, y = labelled
+    some = y < 2
+    model = EmbeddingClassifier("single label", 4)
+    assert (model.fit(x[some], y[some]).predict_proba(x)[:, 2:] == 0).all()
+    one_each = np.array([np.flatnonzero(y == code)[0] for code in range(4)])
+    assert out_of_fold(model, x[one_each], y[one_each]).shape == (4, 4)  # no fold has all classes
+
+
+def test_what_cannot_be_told_apart(labelled):
+    _, y = labelled
+    model = EmbeddingClassifier("single label", 4)
+    assert not model.can_fit(y[:0]) and not model.can_fit(y[y == 1]) and model.can_fit(y)
+    assert not EmbeddingClassifier("multi-label", 2).can_fit(np.array([[1, 0], [1, 0]]))
+
+
+def test_several_labels(labelled):
+    x, y = labelled
+    codes = np.stack([y < 2, y == 0, y < 0], axis=1).astype(int)  # the last label is never given
+    probabilities = EmbeddingClassifier("multi-label", 3).fit(x, codes).predict_proba(x)
+    decided = EmbeddingClassifier("multi-label", 3).decide(probabilities)
+    assert (decided == codes).mean() > 0.9 and (probabilities[:, 2] == 0).all()
+
+
+def test_a_scale_is_decided_by_its_median():
+    probabilities = np.array([[0.4, 0.2, 0.4]])
+    assert EmbeddingClassifier("ordinal", 3).decide(probabilities).tolist() == [1]
+    assert EmbeddingClassifier("single label", 3).decide(probabilities).tolist() == [0]
+
+
+def test_the_words_of_the_topic_weigh_most(labelled):
+    x, y = labelled
+    model = EmbeddingClassifier("single label", 4).fit(x, y)
+    predict = lambda texts: model.predict_proba(normalize(embed(texts)))  # noqa: E731
+    found = word_importance("people said the doctor today", "health", 2, predict)
+    assert found.words[int(found.scores.argmax())] == "doctor" and found.label == "health"
+    assert len(word_importance("word " * 500, "health", 2, predict, most=7).words) == 7

@@ -1,0 +1,16 @@
+"""A cleaning step of one's own, in a module that other processes can import."""
+
+import os
+import signal
+import time
+
+
+def fragile(text: str) -> str:
+    """Say nothing of most texts; take time, raise or end the process for some."""
+    if "slow" in text:
+        time.sleep(0.02)
+    if "brittle" in text:
+        raise ValueError("it broke")
+    if "deadly" in text:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return text

@@ -1,0 +1,266 @@
+"""Ranks share out the rows of each batch, and take the steps of one process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import BAD, GOOD
+
+from kickbert import Cache, gradual_unfreezing
+from kickbert.text import EDA
+from kickbert.training.distributed import Shard, data_parallel, join, on_first
+
+RANKS = """
+import json, os, sys, warnings; warnings.filterwarnings("ignore")
+import pandas as pd, kickbert, torch
+from fastai.callback.tracker import EarlyStoppingCallback
+from fastai.callback.training import GradientAccumulation
+from kickbert.training.distributed import on_first
+
+df, folder, rank = pd.read_csv(sys.argv[2]), sys.argv[3], int(os.environ["RANK"])
+def make(rows=df, **how):
+    how = {"dropout": 0.0, "class_weights": "balanced", "bs": 8, "seed": 3} | how
+    return kickbert.learner_from_df(rows, model=sys.argv[1], path=folder, precision="fp32", **how)
+def error(work):
+    try:
+        work()
+    except Exception as err:
+        return f"{type(err).__name__}: {err}"
+learn, told = make(), {}
+ladder = learn.fit_gradual(kickbert.gradual_unfreezing(4, layers=(0, 1, 2), epochs=(1, 1, 1), lr=1e-2, token_keep=1.0))
+told["ladder"] = ladder.drop(columns="seconds").to_dict("records")
+told["loss"] = float(learn.validate()[0])
+told["bytes"] = int(learn.cache.info()["bytes"].sum())
+told["artifact"] = str(learn.save_artifact(folder + "/k"))
+torch.save(learn.model.state_dict(), f"{folder}/{rank}.pt")
+many = make()
+many.fit_one_cycle(30, 1e-3, cbs=[EarlyStoppingCallback(patience=1), GradientAccumulation(16)])
+told["epochs"] = len(many.recorder.values)
+torch.save(many.model.state_dict(), f"{folder}/many{rank}.pt")
+chance = make(seed=None, valid=df.index[:16], sampling="balanced", dropout=0.5)  # ranks begin with different heads
+chance.fit(1, 1e-3)
+told["head"] = chance.model.head.classifier.weight.sum().item()
+told["lr_find"] = error(lambda: make().lr_find(show_plot=False))
+told["rows"] = error(lambda: make(df if rank == 0 else df[10:]).fit_gradual())
+told["few"] = error(lambda: make(df[:20], valid=df.index[:1]).fit_gradual())
+told["first"] = [on_first(lambda: rank), error(lambda: on_first(lambda: 1 / 0))]
+json.dump(told, open(f"{folder}/{rank}.json", "w"))
+"""
+
+
+def ranks(code: str, *arguments, count: int = 2) -> subprocess.Popen:
+    """A script on two ranks, each with a thread."""
+    call = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", "--no-python"]
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([*call, sys.executable, "-u", "-c", code, *map(str, arguments)], env=env, **pipes)
+
+
+@pytest.fixture(scope="module")
+def csv(tmp_path_factory):
+    """118 rows of two classes, one rarer than the other."""
+    texts = [f"{text} {'word ' * (i % 7)}no {i}" for i in range(14) for text in GOOD + BAD[:3]]
+    file = tmp_path_factory.mktemp("rows") / "rows.csv"
+    pd.DataFrame({"text": texts, "label": (["good"] * 5 + ["bad"] * 3) * 14}).to_csv(file, index=False)
+    return file
+
+
+@pytest.fixture(scope="module")
+def trained(tiny, csv, tmp_path_factory):
+    """The folder of a run on two ranks, its output, and what each rank told."""
+    folder = tmp_path_factory.mktemp("ranks")
+    process = ranks(RANKS, tiny, csv, folder)
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    return folder, out, [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
+
+
+@pytest.fixture
+def as_rank(monkeypatch):
+    """Take this process for one of several."""
+
+    def set_rank(rank: int, count: int = 2) -> None:
+        for name, value in {"RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}.items():
+            monkeypatch.setenv(name, str(value))
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", "test")
+
+    yield set_rank
+    monkeypatch.undo()
+
+
+def shards(as_rank, dl, count: int) -> list[Shard]:
+    made = []
+    for rank in range(count):
+        as_rank(rank, count)
+        made.append(Shard.of(dl))
+    return made
+
+
+def batches(as_rank, shard: Shard, rank: int, count: int, seed: int = 5) -> list[list[int]]:
+    """Numbers of the shard's rows in each of its batches."""
+    as_rank(rank, count)
+    shard.seed(seed)
+    return [list(shard.batch_rows) for _ in shard]
+
+
+@pytest.mark.parametrize(("rows", "count", "bs"), [(100, 2, 16), (101, 2, 10), (103, 3, 16), (8, 3, 16), (97, 2, 2)])
+def test_each_rank_has_its_rows_once_an_epoch_in_as_many_batches(make, reviews, as_rank, rows, count, bs):
+    df = reviews.assign(text=reviews["text"] + [" and so on" * (i % 9) for i in range(len(reviews))])[: rows + 12]
+    learn = make(df, valid=df.index[:12], bs=bs)
+    for dl in learn.dls.loaders:
+        all_rows, steps, longest = [], set(), []
+        for rank, shard in enumerate(shards(as_rank, dl, count)):
+            given = batches(as_rank, shard, rank, count)
+            assert shard.sizes[rank] == len(given[-1]) or (shard.sizes[rank], len(given[-1])) == (0, 1)
+            counted = [row for batch in given[:-1] for row in batch] + given[-1][: shard.sizes[rank]]
+            assert sorted(counted) == list(range(len(shard.rows[0]))) and all(given)
+            assert [len(b) for b in given[:-1]] == [shard.bs] * (len(given) - 1)
+            assert len(given) == len(dl) or bs % count
+            all_rows += shard.rows[0].keys
+            steps |= {len(given), len(shard)}
+            longest.append([shard.rows[0].lengths[b].mean() for b in given[:-1]])
+        assert sorted(all_rows) == sorted(dl.rows[0].keys) and len(steps) == 1
+        if len(longest[0]) > 3 and bs > 2:  # no rank waits for another's longer batch
+            assert np.abs(np.diff(longest, axis=0)).mean() < 0.1 * np.mean(longest)
+
+
+def test_sampling_windows_augmentation_and_copies_of_a_shard(make, reviews, as_rank):
+    reviews.loc[:20, "label"] = "rare"
+    learn = make(reviews, sampling="balanced", long="windows", max_length=8, stride=2)
+    varied = make(reviews, augment=EDA(each_epoch=True))
+    for rank, shard in enumerate(shards(as_rank, learn.dls.train, 2)):
+        as_rank(rank)
+        labels = torch.cat([y for _, y in shard])
+        assert len(labels) >= len(shard.rows[1]) and np.bincount(labels).min() > 10
+        assert (shard.rows[0].first is not None) and len(shard.rows[0].sizes) == len(shard.rows[1])
+        assert len(shard.new().rows[1]) == len(learn.dls.train.rows[1])
+    for rank, shard in enumerate(shards(as_rank, varied.dls.train, 2)):
+        as_rank(rank)
+        assert shard.varies and sum(len(y) for _, y in shard) >= len(shard.rows[1]) == len(shard.ids)
+
+
+def test_too_many_processes(make, reviews, as_rank, monkeypatch):
+    learn = make(reviews, valid=reviews.index[:2])
+    as_rank(0, 3)
+    with pytest.raises(ValueError, match="3 processes are more than 2 rows; start at most 2"):
+        Shard.of(learn.dls.valid)
+    as_rank(0, 4_096)
+    with pytest.raises(ValueError, match=r"4096 processes are more than the \d+ (cores|GPUs) of this machine"):
+        join()
+
+
+def test_a_process_alone_is_left_alone(make, reviews):
+    learn = make(reviews)
+    with data_parallel(learn, 1):
+        assert not isinstance(learn.dls.train, Shard) and not torch.distributed.is_initialized()
+    assert on_first(lambda: 7) == 7
+
+
+def test_ranks_of_a_machine_share_its_memory_and_not_a_cache_folder(as_rank, tmp_path, monkeypatch):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=1_000))
+    alone = Cache()._room("memory")
+    as_rank(1)
+    assert Cache()._room("memory") == alone // 2 and Cache(folder=tmp_path).folder == tmp_path / "1of2"
+
+
+def test_ranks_end_with_the_same_weights_and_metrics(trained):
+    folder, _, (first, second) = trained
+    for name in ("", "many"):
+        weights = [torch.load(folder / f"{name}{rank}.pt") for rank in (0, 1)]
+        assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[0])
+    for name in ("ladder", "loss", "epochs", "artifact", "head"):
+        assert first[name] == second[name], name
+    assert 2 <= first["epochs"] < 30
+    # Shared out, the validation rows have the metrics that they have in one piece.
+    assert first["ladder"][-1]["valid_loss"] == pytest.approx(first["loss"], rel=1e-5)
+
+
+def test_a_step_on_ranks_is_a_step_of_one_process(trained, tiny, csv, as_rank, make):
+    """One process that is given the ranks' batches, one after the other, ends with their weights."""
+    df = pd.read_csv(csv)
+    learn = make(df, dropout=0.0, class_weights="balanced", bs=8, seed=3)
+    parts, train = shards(as_rank, learn.dls.train, 2), learn.dls.train
+
+    def order():
+        state, steps = train.rng.getstate(), []
+        for rank, part in enumerate(parts):
+            as_rank(rank)
+            train.rng.setstate(state)
+            part.rng = train.rng
+            own = np.argsort(-train.rows[0].sizes, kind="stable")[rank::2][part.get_idxs()]
+            steps.append([own[4 * k : 4 * k + 4] for k in range(len(part))])
+        as_rank(0, 1)
+        return [int(row) for pair in zip(*steps, strict=True) for batch in pair for row in batch]
+
+    train.get_idxs = order
+    as_rank(0, 1)
+    ladder = learn.fit_gradual(gradual_unfreezing(4, layers=(0, 1, 2), epochs=(1, 1, 1), lr=1e-2, token_keep=1.0))
+    weights = torch.load(trained[0] / "0.pt")
+    # Adam divides by a gradient's size: of nothing but rounding, such as that of a key's bias, it makes a step.
+    assert all(torch.allclose(weights[k], v, atol=2e-3) for k, v in learn.model.state_dict().items())
+    for row, other in zip(ladder.to_dict("records"), trained[2][1]["ladder"], strict=True):
+        assert row["phase"] == other["phase"]
+        assert [row[k] for k in other if k != "phase"] == pytest.approx(
+            [v for k, v in other.items() if k != "phase"], rel=1e-4
+        )
+
+
+def test_the_first_rank_alone_writes_and_shows(trained):
+    folder, out, told = trained
+    assert [file.name for file in sorted((folder / "k").iterdir())] == ["latest", "v1"]
+    assert told[0]["artifact"].endswith("k/v1") and (folder / "models" / "gradual.safetensors").exists()
+    assert out.count("1/3 head  epoch 1") == 1
+    assert f"cache: {told[0]['bytes']:,} bytes on rank 0, {told[1]['bytes']:,} bytes on rank 1" in out
+    assert min(rank["bytes"] for rank in told) > 0
+    assert told[0]["first"] == told[1]["first"] == [0, "ZeroDivisionError: division by zero"]
+
+
+def test_bad_input_is_told_on_each_rank(trained):
+    for told in trained[2]:
+        assert told["rows"].startswith("ValueError: rank 1 has other rows")
+        assert "training and validation rows: [87, 15] and [95, 17]" in told["rows"]
+        assert told["few"] == "ValueError: 2 processes are more than 1 rows; start at most 1"
+        assert told["lr_find"].startswith("ValueError: lr_find is for one process")
+
+
+LONG = """
+import os, sys, warnings; warnings.filterwarnings("ignore")
+import pandas as pd, kickbert, torch
+rank = os.environ["RANK"]
+print(f"pid {rank} {os.getpid()}", flush=True)
+learn = kickbert.learner_from_df(pd.read_csv(sys.argv[2]), model=sys.argv[1], path=sys.argv[3], precision="fp32", bs=8)
+learn.fit_gradual(kickbert.gradual_unfreezing(4, layers=(0, 2), epochs=(1, 8), lr=1e-3), resume=True)
+torch.save(learn.model.state_dict(), f"{sys.argv[3]}/{rank}.pt")
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_rank_ends_the_other_and_the_run_resumes(tiny, csv, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    process, pids = ranks(LONG, tiny, csv, killed), {}
+    for line in process.stdout:
+        if line.startswith("pid"):
+            pids[line.split()[1]] = int(line.split()[2])
+        if line.startswith("2/2 last 2 layers  epoch 2"):
+            os.kill(pids["1"], signal.SIGKILL)
+            break
+    start = time.monotonic()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode and time.monotonic() - start < 60
+    assert "SIGKILL" in err or "rank 0 has lost another of 2 ranks" in err
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids["0"], 0)
+    resumed, unkilled = ranks(LONG, tiny, csv, killed), ranks(LONG, tiny, csv, whole)
+    out, err = resumed.communicate(timeout=240)
+    assert resumed.returncode == 0 and "resuming after 1 of 2 phases" in out and "1/2 head" not in out, err
+    assert unkilled.communicate(timeout=240) and unkilled.returncode == 0
+    weights = [torch.load(folder / f"{rank}.pt") for folder in (whole, killed) for rank in (0, 1)]
+    assert all(torch.equal(weights[0][k], other[k]) for k in weights[0] for other in weights[1:])
