@@ -12,7 +12,15 @@ import numpy as np
 import pandas as pd
 
 from kickbert.data.exploration_report import figures, write
-from kickbert.data.profiling import class_counts, label_names, languages, missing, suspicious_labels, truncated
+from kickbert.data.profiling import (
+    DOUBT,
+    class_counts,
+    label_names,
+    languages,
+    missing,
+    suspicious_labels,
+    truncated,
+)
 from kickbert.data.splits import TEST
 from kickbert.data.transforms import TextTokenizer
 from kickbert.targets.fitting import guess_task
@@ -74,6 +82,7 @@ def explore(
     split_col: str | None = None,
     model: str | Path = "minilm",
     similar: float = 0.8,
+    suspicious_below: float = DOUBT,
     seed: int = 0,
 ) -> Exploration:
     """Explore a DataFrame of texts before training: duplicates, leaks, lengths, classes, words, suspicious labels.
@@ -85,12 +94,16 @@ def explore(
             "split" where there is one.
         model: whose tokenizer counts the tokens.
         similar: Jaccard similarity of character five-grams from which two rows are near duplicates.
+        suspicious_below: share of an even guess under which the probability of a label must be to call it suspicious;
+            by default most that are flagged are wrong, and a higher one finds more.
         seed: of the samples that are drawn of many rows.
     Returns:
         A summary with recommendations, tables, figures and a page.
     Raises:
-        TypeError, ValueError: no DataFrame, or a column that is not there.
+        TypeError, ValueError: no DataFrame, a column that is not there, or a share that is none.
     """
+    if not 0 <= suspicious_below <= 1:
+        raise ValueError(f"suspicious_below={suspicious_below!r} is a share of an even guess, from 0 to 1")
     columns = as_list(text_col)
     check_frame(df, text_col=columns)
     label_col = _present(df, label_col, "label", "label_col")
@@ -106,7 +119,7 @@ def explore(
     sample = np.sort(np.random.default_rng(seed).permutation(len(df))[:SAMPLE])
     tables["languages"] = languages([texts[i] for i in sample])
     if label_col:
-        tables |= _label_tables(df, texts, label_col, label_delim, sample)
+        tables |= _label_tables(df, texts, label_col, label_delim, sample, suspicious_below)
     filled = {name: table for name, table in tables.items() if len(table)}
     return Exploration(_summary(df, empty, tables), filled, lengths)
 
@@ -121,7 +134,7 @@ def _present(df: pd.DataFrame, column: Any, default: str, argument: str) -> Any:
 
 
 def _label_tables(
-    df: pd.DataFrame, texts: list[str], label_col: Any, delim: str | None, sample: np.ndarray
+    df: pd.DataFrame, texts: list[str], label_col: Any, delim: str | None, sample: np.ndarray, below: float
 ) -> dict[str, pd.DataFrame]:
     """Class distribution, distinctive words and suspicious labels; nothing of numbers, which have no classes."""
     values = pick(df, label_col)
@@ -134,7 +147,7 @@ def _label_tables(
         tables["distinctive words"] = distinctive_words(texts, names)
     if task == SINGLE:
         sampled = [texts[i] for i in sample]
-        tables["suspicious labels"] = suspicious_labels(df.index[sample], sampled, values.iloc[sample])
+        tables["suspicious labels"] = suspicious_labels(df.index[sample], sampled, values.iloc[sample], below)
     return tables
 
 

@@ -31,7 +31,8 @@ HEADINGS = {
     "languages": ("Languages", "Of all texts, or of a sample where there are many rows."),
     "suspicious labels": (
         "Suspicious labels",
-        "Rows to which a simple model, trained on the other rows, would have given another label.",
+        "Rows to whose label two linear models, trained on other rows, give next to no probability. Most are wrong; "
+        "suspicious_below= of explore finds more.",
     ),
 }
 

@@ -5,13 +5,18 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
 
 from kickbert.targets.kinds import MULTI
 from kickbert.targets.multilabel import from_columns, label_lists
 from kickbert.text.duplicates import WIDTH
 from kickbert.text.word_statistics import detect_languages, tfidf_vectorizer
-from kickbert.utils.extras import require
 from kickbert.utils.messages import shorten
+
+FOLDS = 5  # that labels are held out in
+# With 5 % of the labels of ag_news, huffpost and sst2 (5,000 rows) wrong, of those flagged 73, 82 and 92 % are wrong.
+DOUBT = 0.1
 
 
 def missing(df: pd.DataFrame) -> pd.DataFrame:
@@ -86,36 +91,57 @@ def _counted(column: str, counts: Counter, total: int) -> pd.DataFrame:
     return table.assign(share=table["rows"] / max(1, total))
 
 
-def suspicious_labels(index: pd.Index, texts: Sequence[str], labels: pd.Series) -> pd.DataFrame:
-    """Likely label errors by confident learning (Northcutt, Jiang and Chuang 2021), with cleanlab.
+def suspicious_labels(index: pd.Index, texts: Sequence[str], labels: pd.Series, below: float = DOUBT) -> pd.DataFrame:
+    """Likely label errors: labels to which two linear models that did not see them give next to no probability.
 
-    Out-of-fold probabilities are those of TF-IDF and logistic regression, in five folds.
+    The models are a logistic regression and a naive Bayes on TF-IDF, in five folds, each with the temperature that fits
+    the labels (Guo et al. 2017); one alone, by confident learning, is too weak to be believed on a few hundred rows.
 
     Args:
         index: row labels, shape (n,).
         texts: shape (n,).
         labels: shape (n,), missing ones included; classes of fewer than five rows are left out.
+        below: share of an even guess (one by the number of classes) under which the mean probability of the label must
+            be, while another class has more than half; higher finds more, and more that are right.
     Returns:
         row, label, suggested, probability of label, text; the most suspicious first.
     """
-    require("cleanlab", extra="report")
-    from cleanlab.filter import find_label_issues
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import cross_val_predict
-    from sklearn.pipeline import make_pipeline
-
     columns = ["row", "label", "suggested", "probability of label", "text"]
     named = labels.astype(str).where(labels.notna())
-    usable = named.isin(named.value_counts().loc[lambda n: n >= 5].index).to_numpy()
+    usable = named.isin(named.value_counts().loc[lambda n: n >= FOLDS].index).to_numpy()
     if not usable.any() or named[usable].nunique() < 2:
         return pd.DataFrame(columns=columns)
     rows = np.flatnonzero(usable)
     names, codes = np.unique(named[usable], return_inverse=True)
-    model = make_pipeline(tfidf_vectorizer(len(rows)), LogisticRegression(C=10, max_iter=1000))
-    probs = cross_val_predict(model, [texts[i] for i in rows], codes, cv=5, method="predict_proba")
-    worst = find_label_issues(codes, probs, return_indices_ranked_by="self_confidence", n_jobs=1)
+    probs = _held_out_probabilities([texts[i] for i in rows], codes)
+    own, suggested = probs[np.arange(len(rows)), codes], probs.argmax(1)
+    doubted = np.flatnonzero((own < below / len(names)) & (probs.max(1) > 0.5) & (suggested != codes))
     records = [
-        (index[rows[i]], names[codes[i]], names[probs[i].argmax()], probs[i, codes[i]], shorten(texts[rows[i]], WIDTH))
-        for i in worst
+        (index[rows[i]], names[codes[i]], names[suggested[i]], own[i], shorten(texts[rows[i]], WIDTH))
+        for i in doubted[np.argsort(own[doubted], kind="stable")]
     ]
     return pd.DataFrame(records, columns=columns)
+
+
+def _held_out_probabilities(texts: Sequence[str], codes: np.ndarray) -> np.ndarray:
+    """Probabilities of each class by models that were fitted on other rows, shape (n, classes); the mean of two."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.naive_bayes import MultinomialNB
+    from sklearn.pipeline import make_pipeline
+
+    folds, found = StratifiedKFold(FOLDS, shuffle=True, random_state=0), []
+    for model in (LogisticRegression(C=10, max_iter=1000), MultinomialNB(alpha=0.1)):
+        pipeline = make_pipeline(tfidf_vectorizer(len(texts)), model)
+        found.append(_calibrated(cross_val_predict(pipeline, texts, codes, cv=folds, method="predict_proba"), codes))
+    return np.mean(found, axis=0)
+
+
+def _calibrated(probs: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Probabilities at the temperature that makes the codes likeliest; naive Bayes is far too sure of itself."""
+    logs = np.log(np.maximum(probs, 1e-12))
+
+    def loss(log_temperature: float) -> float:
+        return -log_softmax(logs / np.exp(log_temperature), axis=1)[np.arange(len(codes)), codes].mean()
+
+    return softmax(logs / np.exp(minimize_scalar(loss, bounds=(-3, 4), method="bounded").x), axis=1)
