@@ -140,9 +140,11 @@ def plot_ladder(
     baselines = baselines or {}
     ax = axes_of(ax, (1.8 * len(ladder) + 3.2, 4.2))
     values = ladder[metric].to_list()
-    bars = ax.bar(range(len(ladder)), values, width=0.62, color=BLUE)
-    ground = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # or the lines would strike the texts out
+    bars = ax.bar(range(len(ladder)), values, width=0.98, color=BLUE)  # side by side: stairs
+    ground = {"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 1}  # or lines would strike the texts out
     ax.bar_label(bars, [f"{v:.1%}" for v in values], padding=3, zorder=4, bbox=ground)
+    gains = ["", *(f"{100 * gain:+.1f} points" for gain in np.diff(values))]
+    ax.bar_label(bars, gains, label_type="center", color="white")
     ax.set_xticks(range(len(ladder)), [_phase_label(row) for row in ladder.to_dict("records")])
     for (name, value), style in zip(baselines.items(), ("--", ":", "-.") * 9, strict=False):
         ax.axhline(value, color=ORANGE, linestyle=style, linewidth=1.5, zorder=3)
