@@ -23,7 +23,7 @@ html_theme_options = {"show_prev_next": True, "navigation_with_keys": False, "se
 html_show_sourcelink = False
 html_copy_source = False
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 4
 suppress_warnings = ["myst.xref_missing"]  # files outside the guide; make_check.py looks at all links
 

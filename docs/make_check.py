@@ -20,6 +20,7 @@ ROOT = DOCS.parent
 FENCE = re.compile(r"^(`{3,}|:{3,})[^\n]*\n.*?^\1\s*$", re.M | re.S)
 CODE = re.compile(r"^```(?:\{code-cell\} ipython3|python)\n(.*?)^```\s*$", re.M | re.S)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+IMAGE = re.compile(r"<(?:img|source)\b[^>]*?\b(?:src|srcset)=\"([^\"]+)\"[^>]*>")
 NAME = re.compile(r"\bkickbert((?:\.[A-Za-z_]\w*)+)")
 METHOD = re.compile(r"\b(learn|model|student|predictor)\.([a-z]\w*)")
 FILES = {"py", "html", "db", "svg", "json"}  # endings of files, which read like names
@@ -57,6 +58,11 @@ def anchors(page: Path) -> set[str]:
 
 def broken_links(page: Path, text: str) -> Iterator[str]:
     """Links to files that are not there, to headings that are not there, and pictures that nothing is said of."""
+    for tag in IMAGE.finditer(plain_of(text)):
+        if not (page.parent / tag[1]).exists():
+            yield f"{tag[1]} is shown and is not there"
+        if tag[0].startswith("<img") and not re.search(r'\balt="[^"]', tag[0]):
+            yield f"the picture {tag[1]} has no alternative text"
     for picture, alternative, target in LINK.findall(plain_of(text)):
         if picture and not alternative.strip():
             yield f"the picture {target} has no alternative text"

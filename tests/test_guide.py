@@ -23,12 +23,15 @@ def test_what_is_wrong_is_found(tmp_path):
     (tmp_path / "other.md").write_text("# A heading, of `two` words\n", encoding="utf-8")
     page.write_text(
         "# Page\n[gone](gone.md) [here](other.md#a-heading-of-two-words) [there](other.md#nowhere) ![](other.md)\n"
+        '<picture><source srcset="dark.png"><img src="other.md"></picture>\n'
         "`kickbert.learner_form_df(df)` `learn.fit_gradually()` `kickbert.split(df, valud=0.1)` `kickbert.evaluate`\n"
         "```{code-cell} ipython3\nfigure = kickbert.evaluation.plot_confusion(predictions, rate=True)\n```\n",
         encoding="utf-8",
     )
     text = page.read_text(encoding="utf-8")
     assert list(check.broken_links(page, text)) == [
+        "dark.png is shown and is not there",
+        "the picture other.md has no alternative text",
         "gone.md is linked and is not there",
         "other.md#nowhere is linked, and other.md has no such heading",
         "the picture other.md has no alternative text",
