@@ -18,7 +18,12 @@ sys.path.append(str(DOCS.parent / "tests"))
 from browsers import chromium, show_at  # noqa: E402 - it lies beside the tests
 from serving import Server  # noqa: E402
 
-SIZE, LABELS, SHOWN, PAUSE = (1080, 640), 40, 10, 900  # pixels; texts labelled, and the last of them shown; ms a picture
+SIZE, LABELS, SHOWN, PAUSE = (
+    (1080, 640),
+    40,
+    10,
+    900,
+)  # pixels; texts labelled, and the last of them shown; ms a picture
 CLASSES = ["Household", "Books", "Electronics", "Clothing & Accessories"]
 
 

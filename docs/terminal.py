@@ -15,8 +15,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = "python examples/kickstarter.py"
-WIDTH, LINE, TOP = 860, 17, 46  # pixels
-LONGEST = 118  # characters of a line
+WIDTH, LINE, TOP = 980, 17, 46  # pixels
+LONGEST = 132  # characters of a line
 FAST = 3  # times as fast as it was
 STYLE = """
   .ground { fill: #f6f8fa; stroke: #d0d7de } .line { fill: #1f2328; opacity: 0; animation: shown 0.01s forwards }

@@ -21,10 +21,12 @@ DEBERTA = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position
 SPECIAL = {"pad_token_id": 0, "bos_token_id": 1, "cls_token_id": 1, "eos_token_id": 2, "sep_token_id": 2}
 OWN = {
     "albert": {"embedding_size": 16},
+    "big_bird": {"attention_type": "original_full"},
     "deberta": DEBERTA,
     "deberta-v2": DEBERTA,
     "electra": {"embedding_size": 16},
     "longformer": {"attention_window": [4] * 4},
+    "mobilebert": {"embedding_size": 16, "intra_bottleneck_size": 32},
     "modernbert": {**SPECIAL, "global_attn_every_n_layers": 2, "local_attention": 4},
 }
 ARCHITECTURES = [(kind, {}) for kind in LAYERS] + [("deberta-v2", {"conv_kernel_size": 3, "conv_act": "gelu"})]
@@ -58,9 +60,11 @@ def own_tokenizer(kind: str):
     if kind in ("roberta", "longformer", "deberta"):
         special = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"] if kind == "deberta" else roberta
         return own(vocab={token: i for i, token in enumerate([*special, "Ġ", *letters])}, merges=[])
-    if kind in ("albert", "deberta-v2", "xlm-roberta", "camembert"):
-        special = {"albert": ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"], "deberta-v2": bert}.get(kind, roberta)
-        return own(vocab=[(token, -float(i)) for i, token in enumerate([*special, "▁", *letters])])
+    if kind in ("albert", "big_bird", "deberta-v2", "xlm-roberta", "camembert"):
+        google = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
+        special = {"albert": google, "big_bird": google, "deberta-v2": bert}.get(kind, roberta)
+        scores = ((token, 0.0 if token == "<unk>" else -float(i)) for i, token in enumerate([*special, "▁", *letters]))
+        return own(vocab=list(scores))
     special = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"] if kind == "mpnet" else bert
     vocab = {token: i for i, token in enumerate([*special, *letters, *(f"##{c}" for c in letters)])}
     if kind != "modernbert":

@@ -20,20 +20,13 @@ from kickbert.models.dropout import set_dropout, use_dropout
 from kickbert.utils.hub import UnavailableModel, load
 
 # Where an architecture keeps its layers. ALBERT runs one shared layer many times: its whole encoder is one layer here.
-LAYERS = {
-    "albert": "encoder",
-    "bert": "encoder.layer",
-    "camembert": "encoder.layer",
-    "deberta": "encoder.layer",
-    "deberta-v2": "encoder.layer",
-    "distilbert": "transformer.layer",
-    "electra": "encoder.layer",
-    "longformer": "encoder.layer",
-    "modernbert": "layers",
-    "mpnet": "encoder.layer",
-    "roberta": "encoder.layer",
-    "xlm-roberta": "encoder.layer",
-}
+LAYERS = {"albert": "encoder", "distilbert": "transformer.layer", "modernbert": "layers"} | dict.fromkeys(
+    (
+        "bert", "big_bird", "camembert", "deberta", "deberta-v2", "electra", "longformer", "mobilebert", "mpnet",
+        "roberta", "xlm-roberta",
+    ),
+    "encoder.layer",
+)  # fmt: skip
 
 
 class _Reached(Exception):
@@ -72,6 +65,9 @@ class Encoder(nn.Module):
         kind = _supported(body.config)
         if getattr(body, "pooler", None) is not None:
             body.pooler = None  # pooling is the head's; many checkpoints have no weights for this one
+        if kind == "big_bird":  # a short batch would turn its sparse attention into the full one for good
+            body.set_attention_type("original_full")
+            body.config.attention_type = "original_full"
         use_attention(body)
         use_dropout(body)
         self.body = body

@@ -1,5 +1,7 @@
 """Classification heads: hidden states → pooling → dropout → linear → logits."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -38,7 +40,8 @@ class AttentionPool(nn.Module):
 POOLS = {"cls": pool_cls, "mean": pool_mean, "max": pool_max}  # those with nothing to train
 POOLINGS = (*POOLS, "attention")
 UNSEEN = 10.0  # by which the logit of a class without a row lies below zero
-ACTIVATIONS = {"relu": F.relu, "tanh": torch.tanh, "gelu": F.gelu}
+# By transformers' names; "gelu_new" is the approximation of gelu by tanh.
+ACTIVATIONS = {"relu": F.relu, "tanh": torch.tanh, "gelu": F.gelu, "gelu_new": partial(F.gelu, approximate="tanh")}
 
 
 class Corn(nn.Module):

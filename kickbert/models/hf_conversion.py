@@ -25,6 +25,7 @@ _ROBERTA = ("classifier.dense", "tanh", "classifier.out_proj")
 HEADS = {
     "albert": ("albert.pooler", "tanh", "classifier"),
     "bert": ("bert.pooler.dense", "tanh", "classifier"),
+    "big_bird": ("classifier.dense", "gelu_new", "classifier.out_proj"),
     "camembert": _ROBERTA,
     "deberta": ("pooler.dense", "gelu", "classifier"),
     "deberta-v2": ("pooler.dense", "gelu", "classifier"),
@@ -34,7 +35,11 @@ HEADS = {
     "roberta": _ROBERTA,
     "xlm-roberta": _ROBERTA,
 }
-OTHERS = {"longformer": "lets its first token see all others", "modernbert": "normalises what it pools"}
+OTHERS = {
+    "longformer": "lets its first token see all others",
+    "mobilebert": "has states too large for the layer between",
+    "modernbert": "normalises what it pools",
+}
 SMALL = 2.0**-12  # tanh(x) is x to the last bit of float32 then, and a power of two costs no digit
 LARGE = 64.0  # more than any state of a normalised layer; gelu and relu pass what is above zero
 SINGLE_LABEL = "single_label_classification"

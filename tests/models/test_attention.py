@@ -13,7 +13,13 @@ from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import LAYERS, Encoder
 from kickbert.models.head import Head
 
-OWN_ATTENTION = {"deberta", "deberta-v2", "longformer", "mpnet"}  # transformers gives these no choice of kernel
+OWN_ATTENTION = {
+    "big_bird",
+    "deberta",
+    "deberta-v2",
+    "longformer",
+    "mpnet",
+}  # transformers gives these no choice of kernel
 
 
 def states(dtype=torch.float32, tokens=7) -> list[torch.Tensor]:

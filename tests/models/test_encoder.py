@@ -119,6 +119,14 @@ def test_each_module_is_in_one_group_with_its_parameters(kind):
         assert {id(p) for p in within} == {id(p) for p in parameters}
 
 
+def test_a_sparse_bigbird_has_full_attention():
+    ids, mask = padded_batch()
+    sparse = random_encoder("big_bird", attention_type="block_sparse", block_size=2, num_random_blocks=1)
+    assert sparse.body.config.attention_type == "original_full"
+    with torch.no_grad():
+        assert torch.equal(sparse(ids, mask), random_encoder("big_bird")(ids, mask))
+
+
 def test_albert_is_a_single_body_group():
     assert list(random_encoder("albert").groups()) == ["embeddings", "layer 1"]
 
