@@ -92,6 +92,10 @@ STUDIES = {
             "EDA, 4 variants": {"augment": kickbert.text.EDA()},
         },
     ),
+    "portable": Study(  # what transformers' pipeline alone can load, against the default of a sentence encoder
+        {"sst2": 3_000, "kickstarter": 3_000, "ag_news": 3_000},
+        {"mean of the tokens": {}, "first token, portable": {"portable": True}},
+    ),
 }
 
 

@@ -23,7 +23,7 @@ SIZE, LABELS, SHOWN, PAUSE = (
     40,
     10,
     900,
-)  # pixels; texts labelled, and the last of them shown; ms a picture
+)  # pixels; texts labelled; the last of them; ms
 CLASSES = ["Household", "Books", "Electronics", "Clothing & Accessories"]
 
 
