@@ -49,9 +49,7 @@ def cosine(position: float, warmup: float = 0.1) -> float:
     >>> [round(cosine(p, warmup=0.5), 3) for p in (0, 0.25, 0.5, 0.75, 1)]
     [0.0, 0.5, 1.0, 0.5, 0.0]
     """
-    if position < warmup:
-        return position / warmup
-    return (1 + math.cos(math.pi * (position - warmup) / (1 - warmup))) / 2
+    return position / warmup if position < warmup else (1 + math.cos(math.pi * (position - warmup) / (1 - warmup))) / 2
 
 
 def constant(position: float, warmup: float = 0.1) -> float:
@@ -232,17 +230,26 @@ class FewShot:
 RECIPES = (FewShot(layers=0), FewShot(layers=2, loss="cross entropy"), FewShot())
 
 
+class _Hypers(dict):
+    """A group's hyperparameters by fastai's names; what is set among them, as ReduceLROnPlateau does, takes effect."""
+
+    def __init__(self, group: dict[str, Any]):
+        mom, sqr_mom = group["betas"]
+        super().__init__(lr=group["lr"], wd=group["weight_decay"], eps=group["eps"], mom=mom, sqr_mom=sqr_mom)
+        self.group = group
+
+    def __setitem__(self, name: str, value: float) -> None:
+        super().__setitem__(name, value)
+        self.group.update(lr=self["lr"], weight_decay=self["wd"], eps=self["eps"], betas=(self["mom"], self["sqr_mom"]))
+
+
 class FusedAdamW(OptimWrapper):
     """torch's fused AdamW, one kernel call a step, behind fastai's interface."""
 
     @property
     def hypers(self) -> list[dict[str, float]]:
-        """Hyperparameters of each group by fastai's names; fastai asks three times a step, and its own way is slow."""
-        names = ("mom", "sqr_mom")
-        return [
-            {"lr": g["lr"], "wd": g["weight_decay"], "eps": g["eps"], **dict(zip(names, g["betas"], strict=True))}
-            for g in self.opt.param_groups
-        ]
+        """Hyperparameters of each group; fastai asks three times a step, and its own way is slow."""
+        return [_Hypers(group) for group in self.opt.param_groups]
 
 
 def adamw(groups: Sequence, lr: float, **kwargs: Any) -> FusedAdamW:

@@ -9,6 +9,7 @@ from fastai.callback.fp16 import MixedPrecision
 from fastai.callback.progress import CSVLogger, ShowGraphCallback
 from fastai.callback.tracker import (
     EarlyStoppingCallback,
+    ReduceLROnPlateau,
     SaveModelCallback,
     TerminateOnNaNCallback,
 )
@@ -24,6 +25,12 @@ def test_save_model_brings_the_best_back(learn):
 def test_save_model_every_epoch(learn, tmp_path):
     learn.fit(2, 1e-3, cbs=SaveModelCallback(every_epoch=True, fname="epoch"))
     assert sorted(file.name for file in (tmp_path / "models").glob("epoch*")) == ["epoch_0.pth", "epoch_1.pth"]
+
+
+def test_reduce_lr_on_plateau(learn):
+    learn.fit(4, 1e-9, cbs=ReduceLROnPlateau(monitor="accuracy", patience=1, factor=10))
+    assert learn.opt.hypers[-1]["lr"] <= 1.0001e-10
+    assert [group["lr"] for group in learn.opt.opt.param_groups] == [h["lr"] for h in learn.opt.hypers]
 
 
 def test_early_stopping(learn):
