@@ -14,6 +14,7 @@ from kickbert.models.head import POOLS
 from kickbert.text.tokenization import PAD
 from kickbert.utils.batching import length_batches
 from kickbert.utils.hashing import Unidentifiable
+from kickbert.utils.messages import byte_size
 from kickbert.utils.progress import bar, say
 
 NOT_CACHED = "cache: the frozen part is computed each time, for {}"
@@ -52,7 +53,7 @@ def build(
         return
     if where == "file":
         print(
-            f"cache: {flat.nbytes / 1e9:.1f} GB at depth {depth} are over the memory budget and go to a temporary file"
+            f"cache: {byte_size(flat.nbytes)} at depth {depth} are over the memory budget and go to a temporary file"
         )
     start = time.perf_counter()
     places = fill(flat, model, ids, depth, pooled, _source(model, depth, keys, cache, list(rows)))

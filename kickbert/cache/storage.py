@@ -15,6 +15,7 @@ from torch import Tensor
 from kickbert.cache.states import Store, View
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.hardware import processes, rank
+from kickbert.utils.messages import byte_size
 
 SHARE = 0.5  # of the memory, and of the disk, that is free: the rest is for the training itself and for others
 
@@ -75,7 +76,7 @@ class Cache:
         if self._make_room(size, "memory", keep):
             return torch.empty(shape, dtype=dtype), "memory"
         if not self._make_room(size, "file", keep):
-            return None, f"{size / 1e9:.1f} GB are over the budgets of memory and disk"
+            return None, f"{byte_size(size)} are over the budgets of memory and disk"
         try:
             return _file_tensor(shape, dtype), "file"
         except OSError as err:  # a full disk, or a folder that may not be written to

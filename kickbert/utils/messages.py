@@ -66,6 +66,15 @@ def seconds(budget: str | float) -> float:
     return float(match[1]) * UNITS[match[2] or "s"]
 
 
+def byte_size(size: float) -> str:
+    """A number of bytes in the unit that fits it.
+
+    >>> byte_size(3_210_000), byte_size(2.5e9)
+    ('3.2 MB', '2.5 GB')
+    """
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
 class Described:
     """A repr of `facts`: a line each in a terminal, a table in a notebook."""
 
