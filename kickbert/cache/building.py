@@ -52,9 +52,7 @@ def build(
         print(f"cache: not at depth {depth}, the frozen part is computed each time: {where}")
         return
     if where == "file":
-        print(
-            f"cache: {byte_size(flat.nbytes)} at depth {depth} are over the memory budget and go to a temporary file"
-        )
+        print(f"cache: {byte_size(flat.nbytes)} at depth {depth} are over the memory budget and go to a temporary file")
     start = time.perf_counter()
     places = fill(flat, model, ids, depth, pooled, _source(model, depth, keys, cache, list(rows)))
     store.places |= {key: (len(store.segments), *place) for key, place in zip(rows, places, strict=True)}

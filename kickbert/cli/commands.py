@@ -64,6 +64,9 @@ def serve(
         bool, typer.Option("--private-metrics", help="require the key for /metrics and /openapi.json too")
     ] = False,
     threads: Annotated[int | None, typer.Option(help="number of threads; all cores without it")] = None,
+    example: Annotated[
+        list[str] | None, typer.Option(help="text that the page offers to try; repeat for several")
+    ] = None,
     store: Annotated[
         str | None, typer.Option(help="MLflow tracking store: a folder, or the address of a server")
     ] = None,
@@ -85,7 +88,8 @@ def serve(
     key = os.environ.get("KICKBERT_API_KEY") if api_key is None else api_key  # typer takes an empty variable for none
     limits = {"most_bytes": max_body, "most_chars": max_chars, "most_texts": max_texts, "most_rows": max_rows}
     times = {"room": room, "timeout": timeout, "file_timeout": file_timeout}
-    settings = Settings(folder, backend, threads, key, private_metrics=private_metrics, **limits, **times)
+    page = {"examples": tuple(example or ())}
+    settings = Settings(folder, backend, threads, key, private_metrics=private_metrics, **limits, **times, **page)
     if json:  # the rest, such as a line for each request, goes to standard error
         print_result({"model": str(folder), "url": f"http://{host}:{port}"}, json, print)
     with prints_to_stderr(json):

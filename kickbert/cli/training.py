@@ -213,7 +213,8 @@ def report(
 
     with prints_to_stderr(json):
         loaded = kickbert.load(model, backend)
-        page = kickbert.report(loaded, out, _rows_for(loaded, rows, text, target, encoding, sep))
+        df = _rows_for(loaded, rows, text, target, encoding, sep)
+        page = kickbert.report(loaded, out, df, source=rows.name)
     print_result({"report": page}, json, lambda console: console.print(str(page), highlight=False, soft_wrap=True))
 
 

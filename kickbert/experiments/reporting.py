@@ -5,6 +5,7 @@ learner, df → `Evaluation` → sections → HTML that needs no network
 
 import platform
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from kickbert.targets.kinds import MULTI, REGRESSION
 from kickbert.text.tokenization import SEP
 from kickbert.training.learner import GradualLearner
 from kickbert.utils.atomic_files import replacing
-from kickbert.utils.html_page import Section, page
+from kickbert.utils.html_page import Section, cell, page
 
 EXPLAINED = 3  # mistakes that are shown word by word
 
@@ -35,6 +36,7 @@ def report(
     *,
     ladder: pd.DataFrame | None = None,
     title: str | None = None,
+    source: str | None = None,
     seconds: float = 2.0,
 ) -> Path:
     """Write an evaluation report: scores, plots, error analysis, explanations, latency and metadata on one page.
@@ -45,6 +47,7 @@ def report(
         df: rows with labels that no choice was made on; None for the validation rows.
         ladder: what `fit_gradual` returned.
         title: of the page; None for what is predicted.
+        source: what the rows are, such as the name of their file, for the head of the page.
         seconds: for which the latency of each batch size is measured; 0 to leave it out.
     Returns:
         The file.
@@ -54,14 +57,35 @@ def report(
     evaluation = evaluate(learn, df)
     label = learn.label_col
     title = title or f"Predicting {label if isinstance(label, str) else 'labels'}"
+    calibrated = learn.metadata["temperature"] != 1
     sections = [*_summary(evaluation)]
     if evaluation.predictions.y_true is not None:
-        sections += [*_plots(evaluation), *_errors(evaluation.predictions), *_explanations(learn, evaluation)]
+        sections += [
+            *_plots(evaluation, calibrated),
+            *_errors(evaluation.predictions),
+            *_explanations(learn, evaluation),
+        ]
     sections += [*_training(learn, ladder), *_model(learn, evaluation, seconds)]
     file = Path(file)
     with replacing(file) as part:
-        part.write_text(page(title, f"Evaluated on {evaluation.rows:,} rows", sections), encoding="utf-8")
+        part.write_text(page(title, _lead(learn, evaluation.rows, source), sections), encoding="utf-8")
     return file
+
+
+def _lead(learn: Any, rows: int, source: str | None) -> str:
+    """On what rows, of which model, when."""
+    artifact, encoder = getattr(learn, "artifact", None), learn.metadata["encoder"]
+    layers = f"{encoder['model_type']}, {encoder['layers']} layers"
+    model = f"{artifact.name}, version {artifact.version} ({layers})" if artifact else f"a learner ({layers})"
+    held_out = f"{source}, {rows:,} rows" if source else f"{rows:,} rows"
+    return f"Evaluated on {held_out} · model: {model} · {datetime.now():%Y-%m-%d}"
+
+
+def _headline(evaluation: Evaluation) -> str:
+    """The main score, in per cent where it is a share."""
+    score = evaluation.shown().iloc[0]
+    share = evaluation.predictions.target.task != REGRESSION
+    return f"{100 * score['model']:.1f} % {score['score']}" if share else f"{score['score']} {cell(score['model'])}"
 
 
 def _summary(evaluation: Evaluation) -> Iterator[Section]:
@@ -74,18 +98,18 @@ def _summary(evaluation: Evaluation) -> Iterator[Section]:
         yield Section("Predictions", table=predictions.to_frame().head(20))
         return
     sentences = [*evaluation.summary, "In the table low and high are the 95 % bootstrap interval."]
-    yield Section("Summary", " ".join(sentences), evaluation.shown())
+    yield Section("Summary", " ".join(sentences), evaluation.shown(), headline=_headline(evaluation))
     for note in evaluation.notes:
         yield Section("Note", f"{note[0].upper()}{note[1:]}.")
 
 
-def _plots(evaluation: Evaluation) -> Iterator[Section]:
+def _plots(evaluation: Evaluation, calibrated: bool) -> Iterator[Section]:
     """What the scores are made of, and the scores."""
     predictions = evaluation.predictions
     if predictions.target.task == REGRESSION:
         yield Section("Predicted against true values", figure=plots.plot_values(predictions))
     else:
-        yield from _probability_plots(predictions)
+        yield from _probability_plots(predictions, calibrated)
         yield Section(
             "Precision and recall by class",
             "Precision: the share of the rows predicted as a class that are of it. Recall: the share of a class's rows "
@@ -103,17 +127,18 @@ def _plots(evaluation: Evaluation) -> Iterator[Section]:
     yield Section("All scores", text, evaluation.scores, most=50)
 
 
-def _probability_plots(predictions: Predictions) -> Iterator[Section]:
+def _probability_plots(predictions: Predictions, calibrated: bool) -> Iterator[Section]:
     if predictions.target.task != MULTI:
         yield Section(
             "Confusion matrix",
             "What the rows of each true class are predicted as; the diagonal is right.",
             figure=plots.plot_confusion(predictions, rates=True),
         )
+    advice = "." if calibrated else "; kickbert.calibrate(learn) makes it smaller."
     yield Section(
         "Calibration",
         "A calibrated model lies on the dotted line: when it says 80 %, it is right 8 times in 10. The expected "
-        "calibration error is the mean distance from it; kickbert.calibrate(learn) makes it smaller.",
+        f"calibration error is the mean distance from it{advice}",
         figure=plots.plot_calibration(predictions),
     )
     yield Section(

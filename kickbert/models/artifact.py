@@ -29,7 +29,6 @@ from kickbert.utils.hub import UnavailableModel, repository, snapshot
 FORMAT = 2  # a reader of this number reads it and all before; 2: token types, activations, names of targets
 INFO, MANIFEST, LATEST, CARD = "kickbert.json", "manifest.json", "latest", "README.md"
 TOKENIZER, WEIGHTS, HEAD = "tokenizer.json", "model.safetensors", "head.safetensors"
-NEEDED = (INFO, TOKENIZER)
 OF_TRANSFORMERS = (".json", ".jinja", ".model", ".safetensors", ".txt")  # files that its `from_pretrained` may read
 
 
@@ -93,6 +92,12 @@ class Artifact:
     def version(self) -> str:
         """The name of the version's folder."""
         return self.folder.name
+
+    @property
+    def name(self) -> str:
+        """The name of the model: of the folder that has its versions."""
+        home = self.folder.resolve().parent
+        return (home if (home / LATEST).exists() else self.folder).name
 
     @property
     def identity(self) -> str:
@@ -159,11 +164,11 @@ def read_artifact(folder: str | Path, functions: Iterable[Step] = ()) -> Artifac
     """
     folder = _version(Path(folder))
     files = _manifest(folder)
-    lacking = [name for name in NEEDED if name not in files]
+    lacking = [name for name in (INFO, TOKENIZER) if name not in files]
     if lacking:
         raise ArtifactError(f"{folder} has no {' and no '.join(lacking)}; save the artifact again")
     bare = Artifact(folder, {}, files, tuple(functions))
-    for name in NEEDED:
+    for name in (INFO, TOKENIZER):
         bare.file(name)
     metadata = read_json(folder / INFO)
     check_shape(metadata, METADATA, folder / INFO)
@@ -204,9 +209,8 @@ def _version(folder: Path) -> Path:
         return folder
     name = pointer.read_text(encoding="utf-8", errors="replace").strip()
     if not re.fullmatch(r"v\d+", name) or not (folder / name).is_dir():
-        raise ArtifactError(
-            f"{pointer} names {name[:40]!r}, which is none of {versions(folder)}; write one of them in it"
-        )
+        known = versions(folder)
+        raise ArtifactError(f"{pointer} names {name[:40]!r}, which is none of {known}; write one of them in it")
     return folder / name
 
 

@@ -9,6 +9,7 @@ import importlib.resources
 import json
 import signal
 from contextlib import asynccontextmanager, suppress
+from math import isfinite
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -152,10 +153,16 @@ async def label(request: Request, service: Ready) -> Response:
 
 @private.get("/model")
 async def model(service: Ready) -> ModelInfo:
-    """Describe the model: version, task, labels, columns, model card."""
-    model = service.model
-    return ModelInfo(version=model.artifact.version, task=model.task, labels=model.labels, text_col=model.text_col,
-                     backend=model.backend.name, card=model.artifact.card)  # fmt: skip
+    """Describe the model: name, version, task, labels, columns, scores, examples, model card."""
+    model, settings = service.model, service.settings
+    artifact, metadata = model.artifact, model.artifact.metadata
+    scores = {name: value for name, value in metadata["metrics"].items() if value is not None and isfinite(value)}
+    encoder = f"{metadata['encoder']['model_type']}, {metadata['encoder']['layers']} layers"
+    return ModelInfo(
+        name=artifact.name, version=artifact.version, encoder=encoder, task=model.task, labels=model.labels,
+        text_col=model.text_col, backend=model.backend.name, metrics=scores, examples=list(settings.examples),
+        evaluated_on=metadata["judged on"] or "", card=artifact.card,
+    )  # fmt: skip
 
 
 @private.post(

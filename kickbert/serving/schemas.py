@@ -105,11 +105,16 @@ class ExplanationResponse(BaseModel):
 class ModelInfo(BaseModel):
     """The model that a service runs."""
 
+    name: str
     version: str
+    encoder: str = Field(description="its architecture and number of layers")
     task: str
     labels: list[str]
     text_col: list[str]
     backend: str
+    metrics: dict[str, float] = Field(description="scores on `evaluated_on`, by name; empty where it has none")
+    evaluated_on: str = Field(description="the rows that the scores are of")
+    examples: list[str] = Field(description="texts to try")
     card: str = Field(description="the model card, Markdown; empty where there is none")
 
 

@@ -48,6 +48,7 @@ class Settings:
         file_timeout: seconds after which a file is given up.
         upload_timeout: seconds for a body to arrive.
         jobs: explanations and files at a time.
+        examples: texts that the page offers to try.
     Raises:
         ValueError: an API key that no header can bring, or private metrics without a key.
     """
@@ -68,6 +69,7 @@ class Settings:
     file_timeout: float = 60.0
     upload_timeout: float = 60.0
     jobs: int = 4
+    examples: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         key = self.api_key

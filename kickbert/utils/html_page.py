@@ -28,9 +28,12 @@ td:last-child:not(.number) { min-width: 14rem; }
 th, td, h1 { unicode-bidi: plaintext; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 figure { margin: .8rem 0; }
-figure img { max-width: 100%; height: auto; background: #fff; border-radius: 6px; }
+figure img { width: 100%; height: auto; background: #fff; border-radius: 6px; }
+.headline { font-size: 2.6rem; font-weight: 700; line-height: 1.2; color: var(--ink); margin: .6rem 0; }
 @media print { body { max-width: none; padding: 0; } h2 { break-after: avoid; } table, figure { break-inside: avoid; } }
 """
+
+WIDTH = 6.6  # inches of a picture at least: a screen's width at 150 dots an inch, and a phone can still be read
 
 
 @dataclass
@@ -44,6 +47,7 @@ class Section:
         figure: of matplotlib; it is closed once it is on the page.
         most: rows of the table that are shown.
         markup: HTML, its text escaped already.
+        headline: the one number to remember, in large type before all else.
     """
 
     title: str
@@ -52,6 +56,7 @@ class Section:
     figure: Any = None
     most: int = 30
     markup: str = ""
+    headline: str = ""
 
 
 def page(title: str, lead: str, sections: Sequence[Section]) -> str:
@@ -73,6 +78,8 @@ def page(title: str, lead: str, sections: Sequence[Section]) -> str:
 
 def _section(section: Section) -> str:
     parts = [f"<section>\n<h2>{html.escape(section.title)}</h2>"]
+    if section.headline:
+        parts.append(f'<p class="headline">{html.escape(section.headline)}</p>')
     if section.text:
         parts.append(f"<p>{html.escape(section.text)}</p>")
     if section.figure is not None:
@@ -116,10 +123,12 @@ def cell(value: Any) -> str:
 
 
 def _picture(figure: Any) -> str:
-    """A figure as a data URL."""
+    """A figure as a data URL, as wide as the page."""
     from matplotlib import pyplot as plt
 
     png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=130, bbox_inches="tight")
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(max(width, WIDTH), height)
+    figure.savefig(png, format="png", dpi=150, bbox_inches="tight")
     plt.close(figure)  # pyplot would hold the figures of all pages ever made
     return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()

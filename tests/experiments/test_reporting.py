@@ -9,7 +9,7 @@ import pytest
 from browsers import BROWSER, FLAGS
 from matplotlib import pyplot as plt
 
-from kickbert import evaluate, report
+from kickbert import evaluate, load, report
 from kickbert.experiments import reporting
 
 
@@ -33,8 +33,19 @@ def test_a_page_of_everything(make, reviews, tmp_path):
     assert terms | {"Gradual unfreezing", "Learning curves", "Latency and throughput", "All scores"} <= set(headings)
     assert ("Explanations of the most confident mistakes" in headings) == ("Most confident mistakes" in headings)
     assert "Right on" in page and "By accuracy, " in page and "TF-IDF with a linear model (" in page
-    assert "when it says 80 %, it is right 8 times in 10" in page
+    assert "when it says 80 %, it is right 8 times in 10" in page and "kickbert.calibrate(learn) makes" in page
+    assert re.search(r'<p class="headline">\d+\.\d % accuracy</p>', page)
+    assert re.search(r"Evaluated on [\d,]+ rows · model: a learner \(roberta, 2 layers\) · \d{4}-\d\d-\d\d", page)
     assert not re.search(r"(src|href)=\"?(https?:)?//", page) and "<script" not in page
+
+
+def test_the_head_of_the_page_names_model_version_and_rows(make, reviews, tmp_path):
+    learn = make(reviews)
+    learn.loss_func.temperature = 1.5
+    model = load(learn.save_artifact(tmp_path / "kind"), backend="torch")
+    page = report(model, tmp_path / "r.html", reviews, source="held_out.csv", seconds=0).read_text(encoding="utf-8")
+    assert "held_out.csv, " in page and "model: kind, version v1 (roberta, 2 layers)" in page
+    assert "kickbert.calibrate" not in page  # which was done
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")

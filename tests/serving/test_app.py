@@ -75,6 +75,8 @@ def test_how_a_file_was_read_is_said(server):
 def test_about_itself(server):
     about = server.client.get("/model").json()
     assert about["labels"] == ["bad", "good"] and about["card"].startswith("---") and about["version"] == "v1"
+    assert about["name"] and about["encoder"] == "roberta, 2 layers" and about["examples"] == []
+    assert set(about["metrics"]) and "rows" in about["evaluated_on"]
     assert server.client.get("/health").json() == {"status": "ok"}
     assert server.client.get("/ready").json() == {"status": "ready", "version": "v1"}
     metrics = server.client.get("/metrics").text

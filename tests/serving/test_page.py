@@ -1,5 +1,8 @@
 """The page of a service, in a real browser: it types, clicks, drops a file and looks."""
 
+import json
+import shlex
+
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra kickbert[serve] is not installed")
@@ -41,7 +44,9 @@ def test_a_person_classifies_asks_why_and_classifies_a_file(server, browser, tmp
 
     browser.get(server.url)
     until(browser, lambda: found("#fields textarea"))
-    assert "single label, 2 outputs, version v1" in browser.find_element(By.ID, "about").text
+    about = browser.find_element(By.ID, "about").text
+    assert about.startswith("single label: bad, good · ") and "version v1" in about
+    assert browser.find_element(By.ID, "title").text.startswith("Classify a text: ")
 
     # By keyboard alone: into the field, type, to the button, press it.
     box = found("#fields textarea")[0]
@@ -90,6 +95,29 @@ def test_a_person_classifies_asks_why_and_classifies_a_file(server, browser, tmp
     assert picture.stat().st_size > 10_000
     errors = [e for e in browser.get_log("browser") if e["level"] == "SEVERE" and "409" not in e["message"]]
     assert not errors
+
+
+def test_examples_a_hint_at_low_confidence_and_a_command_that_works(served, browser):
+    server = Server(served / "one", "--example", "it's a bright film", "--example", "x" * 80)
+    try:
+        browser.get(server.url)
+        buttons = until(browser, lambda: browser.find_elements("css selector", "#examples button"))
+        assert [b.text for b in buttons] == ["it's a bright film", "x" * 59 + "…"]
+        buttons[0].click()
+        until(browser, lambda: browser.find_elements("css selector", "#prediction .predicted"))
+        curl = browser.find_element("id", "curl").text
+        url, *options, body = shlex.split(curl)[1:]
+        assert url == f"{server.url}/predict" and json.loads(body) == {"text": "it's a bright film"}
+        assert options == ["-H", "Content-Type: application/json", "-d"]
+        low = "call = async () => new Response(JSON.stringify({ predictions: [arguments[0]] })); return classify()"
+        unsure = {"label": "good", "confidence": 0.44, "probabilities": {"good": 0.44, "bad": 0.3, "so": 0.26}}
+        browser.execute_script(low, unsure)
+        hint = until(browser, lambda: browser.find_elements("css selector", "#prediction .hint"))[0].text
+        assert hint == "Low confidence (44 %): more likely wrong than right."
+        browser.execute_script(low, unsure | {"confidence": 0.9})
+        until(browser, lambda: not browser.find_elements("css selector", "#prediction .hint"))
+    finally:
+        server.stop()
 
 
 def test_a_key_is_asked_for(served, browser):
