@@ -50,6 +50,7 @@ os.environ |= {
     "KICKBERT_SAMPLES": str(HERE.parent / "data"),
     "HF_HUB_OFFLINE": "1",
     "TQDM_DISABLE": "1",
+    "OMP_NUM_THREADS": "1",  # as many pages run at once as there are cores; more threads than cores wait for each other
     "COLUMNS": "110",  # of the command line's tables
     "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
 }
