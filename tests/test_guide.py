@@ -92,7 +92,7 @@ def test_every_page_runs_and_the_guide_is_built(tmp_path, minilm):
     docs = shutil.copytree(REPO / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("_build"))
     for name in ("data", "benchmarks", "examples", "CHANGELOG.md"):
         (tmp_path / name).symlink_to(REPO / name)
-    options = ["-b", "html", "-W", "--keep-going", "-j", "5"]
+    options = ["-b", "html", "-W", "--keep-going", "-j", "7"]
     command = [sys.executable, "-m", "sphinx", *options, docs, tmp_path / "html"]
     done = subprocess.run(command, cwd=REPO, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
