@@ -20,6 +20,8 @@ templates_path: list[str] = []
 html_theme = "pydata_sphinx_theme"
 html_title = "kickbert"
 html_theme_options = {"show_prev_next": True, "navigation_with_keys": False, "secondary_sidebar_items": ["page-toc"]}
+# Pages that have none below them would have an empty list at their side.
+html_sidebars = {page: [] for page in ("index", "start", "how_it_works", "coming_from", "results", "changelog")}
 html_show_sourcelink = False
 html_copy_source = False
 
