@@ -72,7 +72,7 @@ def test_a_tutorial_runs_from_top_to_bottom(page, minilm, tmp_path, monkeypatch)
     profile.mkdir(parents=True)
     shutil.copy(REPO / "docs" / "startup" / "kernel.py", profile)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    own = {"IPYTHONDIR": tmp_path / "ipython", "KICKBERT_SAMPLES": REPO / "data", "PATH": path}
+    own = {"IPYTHONDIR": tmp_path / "ipython", "KICKBERT_SAMPLES": REPO / "data", "PATH": path, "OMP_NUM_THREADS": 1}
     for name, value in own.items():
         monkeypatch.setenv(name, str(value))
     cells = re.findall(
@@ -82,7 +82,7 @@ def test_a_tutorial_runs_from_top_to_bottom(page, minilm, tmp_path, monkeypatch)
     (tmp_path / "here").mkdir()
     resources = {"metadata": {"path": str(tmp_path / "here")}}
     NotebookClient(notebook, timeout=240, kernel_name="python3", resources=resources).execute()
-    assert len(cells) > 3
+    assert len(cells) >= 3
 
 
 @pytest.mark.slow

@@ -143,7 +143,7 @@ def plot_ladder(
     bars = ax.bar(range(len(ladder)), values, width=0.98, color=BLUE)  # side by side: stairs
     ground = {"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 1}  # or lines would strike the texts out
     ax.bar_label(bars, [f"{v:.1%}" for v in values], padding=3, zorder=4, bbox=ground)
-    gains = ["", *(f"{100 * gain:+.1f} points" for gain in np.diff(values))]
+    gains = ["", *("" if np.isnan(gain) else f"{100 * gain:+.1f} points" for gain in np.diff(values))]
     ax.bar_label(bars, gains, label_type="center", color="white")
     ax.set_xticks(range(len(ladder)), [_phase_label(row) for row in ladder.to_dict("records")])
     for (name, value), style in zip(baselines.items(), ("--", ":", "-.") * 9, strict=False):

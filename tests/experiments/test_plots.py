@@ -30,6 +30,11 @@ def test_a_bar_per_phase_a_line_per_baseline(tmp_path):
     assert (tmp_path / "ladder.png").stat().st_size > 5_000
 
 
+def test_a_phase_without_validation_rows_has_no_gain():
+    texts = [t.get_text() for t in plot_ladder(LADDER.assign(accuracy=[float("nan"), 0.5])).axes[0].texts]
+    assert not any("points" in text for text in texts)
+
+
 def test_it_draws_on_a_given_axis_and_refuses_an_unknown_metric():
     figure, ax = plt.subplots()
     assert plot_ladder(LADDER, ax=ax) is figure

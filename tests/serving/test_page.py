@@ -132,5 +132,7 @@ def test_a_key_is_asked_for(served, browser):
         browser.find_element(By.CSS_SELECTOR, "#key button").click()
         until(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "#fields textarea")) == 2)
         assert not key.is_displayed()
+        words = shlex.split(browser.find_element(By.ID, "curl").text)
+        assert json.loads(words[-1]) == {"text": {"text": "A text", "more": "A text"}} and "X-API-Key: …" in words
     finally:
         server.stop()
