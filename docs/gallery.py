@@ -165,7 +165,8 @@ def judged() -> None:
 
 def save(figure: plt.Figure, name: str) -> None:
     """Write a picture beside this script."""
-    file = HERE / f"{name}-{(plt.rcParams['savefig.facecolor'] == INK and 'dark') or 'light'}.png"
+    theme = "dark" if plt.rcParams["savefig.facecolor"] == INK else "light"
+    file = HERE / f"{name}-{theme}.png"
     figure.savefig(file, dpi=110)
     plt.close(figure)
     print(file)

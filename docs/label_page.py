@@ -18,12 +18,8 @@ sys.path.append(str(DOCS.parent / "tests"))
 from browsers import chromium, show_at  # noqa: E402 - it lies beside the tests
 from serving import Server  # noqa: E402
 
-SIZE, LABELS, SHOWN, PAUSE = (
-    (1080, 640),
-    40,
-    10,
-    900,
-)  # pixels; texts labelled; the last of them; ms
+SIZE, PAUSE = (1080, 640), 900  # pixels; ms that a picture stays
+LABELS, SHOWN = 40, 10  # texts that are labelled, and the last of them, which are shown
 CLASSES = ["Household", "Books", "Electronics", "Clothing & Accessories"]
 
 

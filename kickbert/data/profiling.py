@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from kickbert.targets.kinds import MULTI
 from kickbert.targets.multilabel import from_columns, label_lists
+from kickbert.targets.thresholds import best_temperature
 from kickbert.text.duplicates import WIDTH
 from kickbert.text.word_statistics import detect_languages, tfidf_vectorizer
 from kickbert.utils.messages import shorten
@@ -141,7 +141,7 @@ def _calibrated(probs: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Probabilities at the temperature that makes the codes likeliest; naive Bayes is far too sure of itself."""
     logs = np.log(np.maximum(probs, 1e-12))
 
-    def loss(log_temperature: float) -> float:
-        return -log_softmax(logs / np.exp(log_temperature), axis=1)[np.arange(len(codes)), codes].mean()
+    def loss(temperature: float) -> float:
+        return -log_softmax(logs / temperature, axis=1)[np.arange(len(codes)), codes].mean()
 
-    return softmax(logs / np.exp(minimize_scalar(loss, bounds=(-3, 4), method="bounded").x), axis=1)
+    return softmax(logs / best_temperature(loss, (0.05, 50)), axis=1)

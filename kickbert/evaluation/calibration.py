@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from fastai.imports import noop
-from scipy.optimize import minimize_scalar
 
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.scores import LEAST, ExpectedCalibrationError, top_label
 from kickbert.targets.kinds import MULTI, REGRESSION
+from kickbert.targets.thresholds import TEMPERATURES, best_temperature
 from kickbert.utils.messages import Described
-
-RANGE = (0.05, 20.0)  # of temperatures; at its ends the model knows nothing or is never wrong
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,11 +69,8 @@ def calibrate(learn: Any) -> TemperatureScaling:
     def probs(temperature: float) -> np.ndarray:
         return (raw / temperature).sigmoid().numpy() if multilabel else (raw / temperature).softmax(-1).numpy()
 
-    def objective(log_temperature: float) -> float:
-        return _log_loss(probs(np.exp(log_temperature)), y_true)
-
-    temperature = float(np.exp(minimize_scalar(objective, bounds=np.log(RANGE), method="bounded").x))
-    if not RANGE[0] * 1.01 < temperature < RANGE[1] / 1.01:
+    temperature = best_temperature(lambda temperature: _log_loss(probs(temperature), y_true))
+    if not TEMPERATURES[0] * 1.01 < temperature < TEMPERATURES[1] / 1.01:
         warnings.warn(
             f"the temperature {temperature:.2g} is at the end of its range: too few rows tell it", stacklevel=2
         )

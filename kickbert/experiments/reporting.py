@@ -20,6 +20,7 @@ from kickbert.evaluation.predictions import Predictions
 from kickbert.experiments.plots import plot_ladder, plot_learning_curves
 from kickbert.inference.benchmarking import benchmark
 from kickbert.models.artifact import flat_metadata
+from kickbert.models.metadata import encoder_name
 from kickbert.targets.kinds import MULTI, REGRESSION
 from kickbert.text.tokenization import SEP
 from kickbert.training.learner import GradualLearner
@@ -74,9 +75,8 @@ def report(
 
 def _lead(learn: Any, rows: int, source: str | None) -> str:
     """On what rows, of which model, when."""
-    artifact, encoder = getattr(learn, "artifact", None), learn.metadata["encoder"]
-    layers = f"{encoder['model_type']}, {encoder['layers']} layers"
-    model = f"{artifact.name}, version {artifact.version} ({layers})" if artifact else f"a learner ({layers})"
+    artifact, encoder = getattr(learn, "artifact", None), encoder_name(learn.metadata["encoder"])
+    model = f"{artifact.name}, version {artifact.version} ({encoder})" if artifact else f"a learner ({encoder})"
     held_out = f"{source}, {rows:,} rows" if source else f"{rows:,} rows"
     return f"Evaluated on {held_out} · model: {model} · {datetime.now():%Y-%m-%d}"
 

@@ -16,6 +16,7 @@ import pandas as pd
 from kickbert.evaluation.explanation import Explanation, occlusion
 from kickbert.inference.backends import Backend, open_backend
 from kickbert.models.artifact import Artifact, ArtifactError, read_artifact
+from kickbert.models.metadata import encoder_name
 from kickbert.targets.kinds import Target, describe_target
 from kickbert.targets.outputs import prediction_frame
 from kickbert.text.cleaning_steps import Step
@@ -81,11 +82,12 @@ class Predictor(Described):
     def facts(self) -> dict[str, str]:
         """Task, columns, encoder, where it is, scores of its training, next step: what `repr` shows."""
         info, columns = self.artifact.metadata, " + ".join(self.text_col)
+        encoder = info["encoder"]
         known = [f"{name} {value:.4f}" for name, value in info["metrics"].items() if value is not None]
         return {
             "task": describe_target(self.target),
             "columns": f"{columns} → {' + '.join(as_list(self.label_col))}",
-            "encoder": "{model_type}, {layers} layers of {width}".format(**info["encoder"]) + f"; {self.backend.name}",
+            "encoder": f"{encoder_name(encoder)} of {encoder['width']}; {self.backend.name}",
             "folder": str(self.artifact.folder),
             "scores": f"{'  '.join(known[:4])}, on {info['judged on']}" if known else "not evaluated when it was saved",
             "next": "predict(texts), predict_df(df), explain(text), kickbert.evaluate(model, df)",

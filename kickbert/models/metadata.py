@@ -162,6 +162,15 @@ def escape_markdown(text: Any) -> str:
     return re.sub(r"([\\`*_\[\]<>#|~$&])", r"\\\1", " ".join(str(text).split()))
 
 
+def encoder_name(encoder: dict[str, Any]) -> str:
+    """What the encoder of a `kickbert.json` is, in a few words.
+
+    >>> encoder_name({"model_type": "bert", "layers": 6, "width": 384})
+    'bert, 6 layers'
+    """
+    return f"{encoder['model_type']}, {encoder['layers']} layers"
+
+
 def _metadata(info: dict) -> str:
     rows = {"library_name": "kickbert"}
     # The hub's page, and `pipeline`, go by this tag: only where they predict as kickbert does.
@@ -202,7 +211,7 @@ def _training(info: dict) -> str:
     data, encoder, pooling = info["data"], info["encoder"], info["head"]["pooling"]
     lines = [
         f"{data['training rows']:,} training rows, {data['validation rows']:,} validation rows",
-        f"encoder: {encoder['model_type']}, {encoder['layers']} layers of {encoder['width']}; pooling: {pooling}",
+        f"encoder: {encoder_name(encoder)} of {encoder['width']}; pooling: {pooling}",
         f"at most {info['framing']['max_length']} tokens of a text; longer ones: {info['framing']['long']}",
         f"cleaning: {', '.join(map(escape_markdown, info['cleaning'] or [])) or 'none'}",
         f"temperature of its probabilities: {info['temperature']:.3f}",

@@ -20,6 +20,7 @@ from fastapi.security import APIKeyHeader
 
 from kickbert import __version__
 from kickbert.models.artifact import ArtifactError, read_artifact
+from kickbert.models.metadata import encoder_name
 from kickbert.serving.batcher import QueueFull
 from kickbert.serving.csv_files import TooLarge
 from kickbert.serving.middleware import BodyLimit, RequestMetrics
@@ -157,7 +158,7 @@ async def model(service: Ready) -> ModelInfo:
     model, settings = service.model, service.settings
     artifact, metadata = model.artifact, model.artifact.metadata
     scores = {name: value for name, value in metadata["metrics"].items() if value is not None and isfinite(value)}
-    encoder = f"{metadata['encoder']['model_type']}, {metadata['encoder']['layers']} layers"
+    encoder = encoder_name(metadata["encoder"])
     return ModelInfo(
         name=artifact.name, version=artifact.version, encoder=encoder, task=model.task, labels=model.labels,
         text_col=model.text_col, backend=model.backend.name, metrics=scores, examples=list(settings.examples),

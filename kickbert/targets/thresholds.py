@@ -1,8 +1,11 @@
-"""Decision thresholds of several labels: for each the probability from which it is predicted."""
+"""What is tuned on probabilities after training: a threshold for each of several labels, and a temperature."""
+
+from collections.abc import Callable
 
 import numpy as np
 
 PRIOR = 10.0  # positives that a label borrows from all the labels
+TEMPERATURES = (0.05, 20.0)  # at the ends the model knows nothing or is never wrong
 
 
 def best_thresholds(probs: np.ndarray, truth: np.ndarray, prior: float = PRIOR) -> np.ndarray:
@@ -60,3 +63,19 @@ class _Counts:
             more = others.above(cuts)
             hits, predicted, positives = hits + weight * more[0], predicted + weight * more[1], positives + prior
         return 2 * hits / np.maximum(predicted + positives, 1e-12)
+
+
+def best_temperature(loss: Callable[[float], float], bounds: tuple[float, float] = TEMPERATURES) -> float:
+    """The temperature of least loss (Guo et al. 2017, section 4.2).
+
+    Args:
+        loss: of the probabilities that a temperature makes.
+        bounds: between which it is sought, on a logarithmic scale.
+
+    >>> round(best_temperature(lambda t: (t - 2) ** 2), 3)
+    2.0
+    """
+    from scipy.optimize import minimize_scalar  # which a predictor need not load
+
+    found = minimize_scalar(lambda log: loss(np.exp(log)), bounds=np.log(bounds), method="bounded")
+    return float(np.exp(found.x))
