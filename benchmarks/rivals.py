@@ -23,7 +23,7 @@ from unittest import mock
 
 import pandas as pd
 import torch
-from common.peers import Encoded
+from common.peers import trainer_of
 from sklearn.metrics import accuracy_score
 from torch import nn
 
@@ -96,26 +96,17 @@ def of_kickbert(df: pd.DataFrame, scratch: str) -> Rival:
 
 def of_trainer(df: pd.DataFrame, scratch: str) -> Rival:
     """Hugging Face's Trainer, frozen by `requires_grad_`."""
-    from transformers import (
-        AutoModelForSequenceClassification,
-        AutoTokenizer,
-        DataCollatorWithPadding,
-        Trainer,
-        TrainingArguments,
-    )
+    labelled = df["text"].tolist(), pd.factorize(df["label"])[0]
+    trainer, tokenizer = trainer_of(hub.minilm_folder(), labelled, scratch, epochs=EPOCHS, tuned=False)
+    bert, data, texts = trainer.model.bert, trainer.train_dataset, labelled[0][:16]
 
-    tokenizer = AutoTokenizer.from_pretrained(hub.minilm_folder())
-    model = AutoModelForSequenceClassification.from_pretrained(hub.minilm_folder(), num_labels=df["label"].nunique())
-    data = Encoded(tokenizer, df["text"].tolist(), pd.factorize(df["label"])[0])
-    quiet = {"save_strategy": "no", "report_to": "none", "disable_tqdm": True, "logging_strategy": "no"}
-    arguments = TrainingArguments(scratch, num_train_epochs=EPOCHS, per_device_train_batch_size=32, **quiet)
-    collator = DataCollatorWithPadding(tokenizer)
-    texts = df["text"].tolist()[:16]
+    def given_the_frame(_: list[str]) -> None:
+        trainer.train_dataset = df
+        trainer.train()
+
     return Rival(
-        lower(model.bert), lambda: Trainer(model, arguments, collator, train_dataset=data).train(), model,
-        lambda: states(model.bert, tokenizer, texts),
-        lambda _: Trainer(model, arguments, collator, train_dataset=df).train(),
-        lambda: Trainer(model, arguments, collator, eval_dataset=data).evaluate(),
+        lower(bert), trainer.train, trainer.model, lambda: states(bert, tokenizer, texts), given_the_frame,
+        lambda: trainer.evaluate(data),
     )  # fmt: skip
 
 
