@@ -114,8 +114,7 @@ def tune_encoder(file: Path, out: Path, model: str) -> dict[str, Any]:
     from threadpoolctl import threadpool_limits
 
     from kickbert.cache.embeddings import embed_by
-    from kickbert.training.few_shot import FewRows
-    from kickbert.training.schedule import FewShot
+    from kickbert.training.few_shot import FewRows, FewShot
 
     recipes = (FewShot(layers=0), FewShot())
     rows, texts, learn = _learner(file, model, out.parent)

@@ -9,9 +9,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "schedule": [
-            "FewShot",
             "Phase",
-            "RECIPES",
             "adamw",
             "constant",
             "cosine",
@@ -25,7 +23,7 @@ __getattr__, __dir__, __all__ = attach(
         "distributed": [],
         "prediction": [],
         "factories": ["learner_from_df"],
-        "few_shot": [],
+        "few_shot": ["FewShot", "RECIPES"],
         "ladder": [],
         "callbacks": ["TrainingDiverged"],
         "losses": ["loss_for"],

@@ -1,23 +1,20 @@
-"""Callbacks of every learner: a guard against divergence, a check for collapse, a history, bars; a lean event loop."""
+"""Callbacks: a guard against divergence, a check for collapse and a history of every learner; rates of a phase."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
-from fastai.callback.core import Callback, CancelFitException, event
-from fastai.callback.fp16 import AMPMode, MixedPrecision
-from fastai.callback.progress import ProgressCallback
-from fastai.learner import Learner, Recorder
-from fastai.torch_core import to_detach
+from fastai.callback.core import Callback, CancelFitException, CancelTrainException
+from fastai.callback.schedule import ParamScheduler
+from fastai.learner import Recorder
 from torch import Tensor, nn
 
 from kickbert.targets.kinds import Target
-from kickbert.training.run_logs import callbacks_by_name, end_logs
-from kickbert.utils.hardware import choose_precision
-from kickbert.utils.progress import say
+from kickbert.training.schedule import Phase
 
 
 class TrainingDiverged(ArithmeticError):
@@ -160,110 +157,24 @@ class History(Callback):
         )
 
 
-class LeanLearner(Learner):
-    """A fastai Learner that calls, at each event, only the callbacks that handle it, and knows run logs by name."""
+class Rates(ParamScheduler):
+    """Sets a phase's learning rates by its position: the share of its steps or, if that is more, of its seconds.
 
-    def add_cbs(self, cbs: Any) -> "LeanLearner":
-        """fastai's `add_cbs`, of callbacks and names of run logs."""
-        return super().add_cbs(callbacks_by_name(cbs))
-
-    def add_cb(self, cb: Any) -> "LeanLearner":
-        """fastai's `add_cb`; its `MixedPrecision`, which `to_fp16` and `to_bf16` add, sets the model's own precision.
-
-        The model's autocast, which the cache computes in as well, stands within that of `MixedPrecision`.
-        """
-        if cb is not MixedPrecision and not isinstance(cb, MixedPrecision):
-            return super().add_cb(cb)
-        half = cb is MixedPrecision or cb.amp_mode is AMPMode.FP16
-        device = next(self.model.parameters()).device
-        self.model.precision = choose_precision("auto" if half else "bf16", device)
-        if half:
-            say(f"fp16 is not computed in; bf16 and fp32 are, and on this machine it is {self.model.precision}")
-        return self
-
-    def to_fp32(self) -> "LeanLearner":
-        """Compute in fp32 from here on."""
-        self.model.precision = "fp32"
-        return self
-
-    @contextmanager
-    def no_bar(self) -> Iterator["LeanLearner"]:
-        """fastai's `no_bar`, which brings back the same bars."""
-        with self.removed_cbs(self._grab_cbs(ProgressCallback)):
-            yield self
-
-    def freeze_to(self, n: int) -> None:
-        """fastai's `freeze_to`, at once even in mid-epoch."""
-        super().freeze_to(n)
-        self.model.train(self.model.training)  # the model looks there which prefix is frozen
-
-    @contextmanager
-    def added_cbs(self, cbs: Any) -> Iterator[None]:
-        """fastai's `added_cbs`, which the fit methods call, of callbacks and names of run logs."""
-        named = callbacks_by_name(cbs)
-        try:
-            with super().added_cbs(named):
-                yield
-        finally:
-            end_logs(named, keep=cbs)
-
-    def __call__(self, event_name: str | Sequence[str]) -> None:
-        for name in [event_name] if isinstance(event_name, str) else event_name:
-            self._call_one(name)
-
-    def to_detach(self, b: Any, cpu: bool = True, gather: bool = True) -> Any:
-        """Detach tensors as fastai does, but never gather them: batches of several processes are whole already."""
-        return to_detach(b, cpu, gather=False)
-
-    def _call_one(self, event_name: str) -> None:
-        # After the fit each callback, with or without the event, is to run again; and fastai knows what is no event.
-        if event_name == "after_fit" or not hasattr(event, event_name):
-            return super()._call_one(event_name)
-        # A callback without the event would look for it through the learner and the model: 10 to 20 µs each time.
-        handlers = [cb for cb in self.cbs if event_name in vars(cb) or hasattr(type(cb), event_name)]
-        for cb in sorted(handlers, key=lambda cb: cb.order):
-            cb(event_name)
-
-
-def epoch_line(names: list[str], values: list, title: str = "") -> str:
-    """One line of a training log.
-
-    >>> epoch_line(["epoch", "train_loss", "accuracy", "time"], [0, 1.25, 0.5, "00:03"], "1/2 head")
-    '1/2 head  epoch 1  train_loss 1.2500  accuracy 0.5000  00:03'
+    Args:
+        phase: whose rates they are.
+        groups: number of layer groups.
+        seconds: after which its training ends, if its steps have not; None for no end but theirs.
     """
-    fields = [title] if title else []
-    for name, value in zip(names, values, strict=False):
-        if name == "epoch":
-            fields.append(f"epoch {value + 1}")
-        elif name == "time":
-            fields.append(str(value))
-        elif value is not None:
-            fields.append(f"{name} {value:.4f}")
-    return "  ".join(fields)
 
+    def __init__(self, phase: Phase, groups: int, seconds: float | None = None):
+        rates = np.array(phase.rates(groups))
+        super().__init__({"lr": lambda at: rates * phase.factor(at)})
+        self.seconds, self.start = seconds, None
 
-class Progress(ProgressCallback):
-    """fastai's progress bars; while `fit_gradual` runs, each epoch's line names its phase."""
-
-    def _write_stats(self, log: list) -> None:
-        if not self.learn.phase_title:
-            super()._write_stats(log)
-        elif log[0] != "epoch" and getattr(self, "mbar", None):  # the header's words are in each line already
-            self.mbar.write(epoch_line(list(self.recorder.metric_names), log, self.learn.phase_title))
-
-
-class NoBars(Callback):
-    """In place of progress bars where nobody watches: what fastai's callbacks draw beside a bar is not drawn."""
-
-    name = "progress"
-
-    @property
-    def mbar(self) -> "NoBars":
-        """What has a bar's methods."""
-        return self
-
-    def update_graph(self, graphs: Any, x_bounds: Any = None, y_bounds: Any = None) -> None:
-        """Draw nothing."""
-
-    def write(self, line: Any, table: bool = False) -> None:
-        """Write nothing: the epoch's line is printed."""
+    def before_batch(self):
+        """Set the rates. Time counts from the first batch on, when what is frozen has been computed."""
+        self.start = self.start or time.perf_counter()
+        share = (time.perf_counter() - self.start) / self.seconds if self.seconds else 0.0
+        if share >= 1:
+            raise CancelTrainException
+        self._update_val(max(self.pct_train, share))

@@ -20,9 +20,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from kickbert.cache.callback import PrefixCache
-from kickbert.training.callbacks import Collapse, Guard, History, NoBars, Progress
+from kickbert.training.callbacks import Collapse, Guard, History
 from kickbert.training.losses import FITTED
-from kickbert.training.metrics import EpochRecorder
+from kickbert.training.metrics import EpochRecorder, NoBars, Progress
 from kickbert.training.run_logs import RunLog
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.hardware import processes, rank

@@ -8,6 +8,7 @@ all pairs within the batch count (as in Khosla et al. 2020), and the frozen pref
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,14 +27,56 @@ from kickbert.text.tokenization import PAD
 from kickbert.training.callbacks import TrainingDiverged, bring_back, kept_weights
 from kickbert.training.checkpoint import USUAL
 from kickbert.training.run_logs import RunLog
-from kickbert.training.schedule import FewShot, adamw, one_cycle
-from kickbert.utils.batching import length_batches
+from kickbert.training.schedule import adamw, one_cycle
+from kickbert.utils.batching import draw_rows, length_batches
 from kickbert.utils.progress import bar, say
 
 FEW = 40  # rows a class up to which `fit_gradual` trains this way by default
 CHUNK = 2_048  # tokens, padding counted, that go through the layers at once
 ENOUGH = 100  # validation rows from which they choose among recipes; with fewer the training rows do, in folds
 FOLDS, LEAST = 3, 4  # of the training rows, and rows that the smallest class must have for folds
+LOSSES = ("contrastive", "cross entropy")
+
+
+@dataclass(frozen=True)
+class FewShot:
+    """How few labels are learnt from.
+
+    Args:
+        layers: the last ones, which are trained; 0 for the head alone.
+        steps: of these layers; None for 0.6 a row, from 10 to 40: the fewer rows, the sooner they are known by heart.
+        lr: their highest learning rate.
+        rows: of a batch at most; of a contrastive loss each of its pairs counts.
+        c: inverse strength of the head's L2 regularisation, as in scikit-learn.
+        names: whether a sentence of each class's name is a further row of the class, where the names are words.
+        loss: "contrastive", then the head is fitted anew; or "cross entropy", with the head.
+    Raises:
+        ValueError: another loss, or numbers that train nothing.
+    """
+
+    layers: int = 4
+    steps: int | None = None
+    lr: float = 1e-4
+    rows: int = 64
+    c: float = 10.0
+    names: bool = True
+    loss: str = "contrastive"
+
+    def __post_init__(self):
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss={self.loss!r} is not one of {list(LOSSES)}")
+        if self.layers < 0 or (self.steps or 1) < 0 or self.rows < 2 or not (self.lr > 0 and self.c > 0):
+            raise ValueError(f"{self!r} needs layers and steps from 0 on, two rows or more, lr and c above 0")
+
+    def __str__(self) -> str:
+        return "head" if 0 in (self.layers, self.steps) else f"last {self.layers} layers, {self.loss}"
+
+    def steps_of(self, rows: int) -> int:
+        """How many steps so many rows are trained for."""
+        return min(40, max(10, round(0.6 * rows))) if self.steps is None else self.steps
+
+
+RECIPES = (FewShot(layers=0), FewShot(layers=2, loss="cross entropy"), FewShot())
 
 
 def few_labels(learn: Any) -> bool:
@@ -252,19 +295,3 @@ def contrastive_loss(embeddings: Tensor, targets: Tensor) -> Tensor:
     pairs = ~torch.eye(len(targets), dtype=torch.bool, device=targets.device)
     parts = [(cosines - alike)[pairs & kind].square() for kind in (alike > 0, alike == 0)]
     return sum((part.mean() for part in parts if len(part)), start=cosines.new_zeros(()))
-
-
-def draw_rows(targets: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    """Rows of a batch: all where they fit; else two or more of each of as many classes as fit, drawn anew each time.
-
-    Args:
-        targets: class numbers, shape (n,), or zeros and ones, shape (n, labels), of which rows are drawn as they come.
-        most: rows of the batch.
-    """
-    order = rng.permutation(len(targets))
-    if len(order) <= most or targets.ndim == 2:
-        return order[:most]
-    classes = rng.permutation(np.unique(targets))[: most // 2]
-    each = max(2, most // len(classes))
-    chosen = [order[targets[order] == c][:each] for c in classes]
-    return np.concatenate(chosen)[:most]

@@ -10,9 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from fastai.callback.core import CancelTrainException
-from fastai.callback.schedule import ParamScheduler
 from fastai.torch_core import no_random
 
 from kickbert.data.bucketing import BucketDL
@@ -20,7 +17,7 @@ from kickbert.models.attention import may_skip_tokens
 from kickbert.models.dropout import kept_count
 from kickbert.targets.kinds import ORDINAL, SINGLE
 from kickbert.text.tokenization import PAD
-from kickbert.training.callbacks import TrainingDiverged, bring_back, kept_weights
+from kickbert.training.callbacks import Rates, TrainingDiverged, bring_back, kept_weights
 from kickbert.training.checkpoint import kept_moments, moments, resumed, run_key, save_phase, set_moments
 from kickbert.training.metrics import RowScores, difference
 from kickbert.training.schedule import Phase, gradual_unfreezing, layers_name
@@ -61,29 +58,6 @@ class Fixed:
     def run(self, phase: Phase, train: Callable[..., dict]) -> dict:
         """Train the phase; its row."""
         return train()
-
-
-class Rates(ParamScheduler):
-    """Sets a phase's learning rates by its position: the share of its steps or, if that is more, of its seconds.
-
-    Args:
-        phase: whose rates they are.
-        groups: number of layer groups.
-        seconds: after which its training ends, if its steps have not; None for no end but theirs.
-    """
-
-    def __init__(self, phase: Phase, groups: int, seconds: float | None = None):
-        rates = np.array(phase.rates(groups))
-        super().__init__({"lr": lambda at: rates * phase.factor(at)})
-        self.seconds, self.start = seconds, None
-
-    def before_batch(self):
-        """Set the rates. Time counts from the first batch on, when what is frozen has been computed."""
-        self.start = self.start or time.perf_counter()
-        share = (time.perf_counter() - self.start) / self.seconds if self.seconds else 0.0
-        if share >= 1:
-            raise CancelTrainException
-        self._update_val(max(self.pct_train, share))
 
 
 def climb(learn: Any, plan: Plan, cbs: Any, resume: bool) -> list[dict]:

@@ -21,15 +21,15 @@ from kickbert.models.classifier import TextClassifier
 from kickbert.models.saving import save_artifact
 from kickbert.targets.kinds import MULTI
 from kickbert.targets.thresholds import best_thresholds
-from kickbert.training.callbacks import Collapse, Guard, History, NoBars, Progress, epoch_line
+from kickbert.training.callbacks import Collapse, Guard, History
 from kickbert.training.distributed import data_parallel, on_first
-from kickbert.training.few_shot import few_labels, fit_few
+from kickbert.training.few_shot import FewShot, few_labels, fit_few
 from kickbert.training.ladder import Adaptive, Fixed, Plan, climb
 from kickbert.training.losses import loss_for, loss_of_blocks
-from kickbert.training.metrics import EpochRecorder
+from kickbert.training.metrics import EpochRecorder, NoBars, Progress, epoch_line
 from kickbert.training.prediction import PredictingLearner
 from kickbert.training.run_logs import callbacks_by_name, end_logs
-from kickbert.training.schedule import FewShot, Phase, adamw, gradual_unfreezing
+from kickbert.training.schedule import Phase, adamw, gradual_unfreezing
 from kickbert.utils.messages import seconds
 from kickbert.utils.progress import interactive, say
 

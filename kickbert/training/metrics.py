@@ -1,4 +1,4 @@
-"""fastai's table of epochs: metrics of decoded predictions, and the recorder of its rows; scores of single rows."""
+"""fastai's table of epochs: metrics of decoded predictions, the recorder of its rows, their lines; scores of rows."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from fastai.callback.core import Callback
+from fastai.callback.progress import ProgressCallback
 from fastai.callback.tracker import SaveModelCallback, TrackerCallback
 from fastai.learner import Recorder
 from fastai.metrics import AccumMetric
@@ -138,6 +139,50 @@ class EpochRecorder(Recorder):
     def final(self) -> dict[str, Any]:
         """Losses and metrics, by name, of the weights that the model has after the fit."""
         return self.computed[self.kept] if self.computed else {}
+
+
+def epoch_line(names: list[str], values: list, title: str = "") -> str:
+    """One line of a training log.
+
+    >>> epoch_line(["epoch", "train_loss", "accuracy", "time"], [0, 1.25, 0.5, "00:03"], "1/2 head")
+    '1/2 head  epoch 1  train_loss 1.2500  accuracy 0.5000  00:03'
+    """
+    fields = [title] if title else []
+    for name, value in zip(names, values, strict=False):
+        if name == "epoch":
+            fields.append(f"epoch {value + 1}")
+        elif name == "time":
+            fields.append(str(value))
+        elif value is not None:
+            fields.append(f"{name} {value:.4f}")
+    return "  ".join(fields)
+
+
+class Progress(ProgressCallback):
+    """fastai's progress bars; while `fit_gradual` runs, each epoch's line names its phase."""
+
+    def _write_stats(self, log: list) -> None:
+        if not self.learn.phase_title:
+            super()._write_stats(log)
+        elif log[0] != "epoch" and getattr(self, "mbar", None):  # the header's words are in each line already
+            self.mbar.write(epoch_line(list(self.recorder.metric_names), log, self.learn.phase_title))
+
+
+class NoBars(Callback):
+    """In place of progress bars where nobody watches: what fastai's callbacks draw beside a bar is not drawn."""
+
+    name = "progress"
+
+    @property
+    def mbar(self) -> "NoBars":
+        """What has a bar's methods."""
+        return self
+
+    def update_graph(self, graphs: Any, x_bounds: Any = None, y_bounds: Any = None) -> None:
+        """Draw nothing."""
+
+    def write(self, line: Any, table: bool = False) -> None:
+        """Write nothing: the epoch's line is printed."""
 
 
 class RowScores(Callback):

@@ -186,50 +186,6 @@ def layers_name(first: int, n_groups: int) -> str:
     return "head" if count == 0 else "last layer" if count == 1 else f"last {count} layers"
 
 
-FEW_SHOT_LOSSES = ("contrastive", "cross entropy")
-
-
-@dataclass(frozen=True)
-class FewShot:
-    """How few labels are learnt from.
-
-    Args:
-        layers: the last ones, which are trained; 0 for the head alone.
-        steps: of these layers; None for 0.6 a row, from 10 to 40: the fewer rows, the sooner they are known by heart.
-        lr: their highest learning rate.
-        rows: of a batch at most; of a contrastive loss each of its pairs counts.
-        c: inverse strength of the head's L2 regularisation, as in scikit-learn.
-        names: whether a sentence of each class's name is a further row of the class, where the names are words.
-        loss: "contrastive", then the head is fitted anew; or "cross entropy", with the head.
-    Raises:
-        ValueError: another loss, or numbers that train nothing.
-    """
-
-    layers: int = 4
-    steps: int | None = None
-    lr: float = 1e-4
-    rows: int = 64
-    c: float = 10.0
-    names: bool = True
-    loss: str = "contrastive"
-
-    def __post_init__(self):
-        if self.loss not in FEW_SHOT_LOSSES:
-            raise ValueError(f"loss={self.loss!r} is not one of {list(FEW_SHOT_LOSSES)}")
-        if self.layers < 0 or (self.steps or 1) < 0 or self.rows < 2 or not (self.lr > 0 and self.c > 0):
-            raise ValueError(f"{self!r} needs layers and steps from 0 on, two rows or more, lr and c above 0")
-
-    def __str__(self) -> str:
-        return "head" if 0 in (self.layers, self.steps) else f"last {self.layers} layers, {self.loss}"
-
-    def steps_of(self, rows: int) -> int:
-        """How many steps so many rows are trained for."""
-        return min(40, max(10, round(0.6 * rows))) if self.steps is None else self.steps
-
-
-RECIPES = (FewShot(layers=0), FewShot(layers=2, loss="cross entropy"), FewShot())
-
-
 class _Hypers(dict):
     """A group's hyperparameters by fastai's names; what is set among them, as ReduceLROnPlateau does, takes effect."""
 

@@ -1,4 +1,4 @@
-"""Batches of rows of nearly equal length: shuffled for training; the longest first for caching, probing, predicting."""
+"""Which rows make a batch: of nearly equal length, shuffled or the longest first; or some of each class."""
 
 from collections.abc import Iterator
 
@@ -52,3 +52,19 @@ def bucketed(lengths: np.ndarray, bs: int, rng: np.random.Generator) -> np.ndarr
     odd = rng.choice(len(order), len(order) - full, replace=False)
     batches = np.delete(order, odd).reshape(-1, bs)
     return np.concatenate([rng.permutation(batches).ravel(), order[odd]])
+
+
+def draw_rows(targets: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows of a batch: all where they fit; else two or more of each of as many classes as fit, drawn anew each time.
+
+    Args:
+        targets: class numbers, shape (n,), or zeros and ones, shape (n, labels), of which rows are drawn as they come.
+        most: rows of the batch.
+    """
+    order = rng.permutation(len(targets))
+    if len(order) <= most or targets.ndim == 2:
+        return order[:most]
+    classes = rng.permutation(np.unique(targets))[: most // 2]
+    each = max(2, most // len(classes))
+    chosen = [order[targets[order] == c][:each] for c in classes]
+    return np.concatenate(chosen)[:most]

@@ -8,8 +8,9 @@ import torch
 from fastai.callback.core import Callback
 
 from kickbert import Phase, TrainingDiverged, gradual_unfreezing
-from kickbert.training import ladder
-from kickbert.training.ladder import Rates, goes_on, rungs_of
+from kickbert.training import callbacks, ladder
+from kickbert.training.callbacks import Rates
+from kickbert.training.ladder import goes_on, rungs_of
 from kickbert.training.metrics import RowScores, difference
 
 WELL, CHANCE = {"low": 1.0, "kept": True}, {"low": -1.0, "kept": True}
@@ -145,7 +146,7 @@ def test_a_short_budget_leaves_the_head_of_a_sample(make, reviews, monkeypatch, 
 
 def test_the_time_of_a_phase_ends_it_at_a_rate_of_zero(make, reviews, monkeypatch):
     clock = iter(range(1, 10_000))
-    monkeypatch.setattr(ladder, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(callbacks, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     learn, phase, rates = make(reviews), Phase("head", 3, 1, 1e-3, shape="wsd"), []
     learn.freeze_to(3)
 

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from kickbert.training.callbacks import epoch_line
+from kickbert.training.metrics import epoch_line
 
 SCRIPT = """
 import warnings; warnings.filterwarnings("ignore")

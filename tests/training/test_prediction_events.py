@@ -1,0 +1,80 @@
+"""Events of a learner come as in fastai, and its half precision is the model's own."""
+
+import pytest
+import torch
+from fastai.callback.core import Callback
+from fastai.callback.fp16 import MixedPrecision
+from fastai.data.core import DataLoaders
+from fastai.data.load import DataLoader
+from fastai.learner import Learner
+from torch import nn
+
+from kickbert.training.prediction import LeanLearner
+
+EVENTS = ["before_fit", "before_train", "before_batch", "after_pred", "after_loss", "before_backward", "before_step"]
+EVENTS += ["after_step", "after_batch", "after_train", "before_validate", "after_epoch", "after_fit"]
+
+
+class Last(Callback):
+    order = 1000
+
+    def __init__(self, events):
+        self.events = events
+
+
+for name in EVENTS:
+    setattr(Last, name, lambda self, name=name: self.events.append(f"last {name}"))
+
+
+def events_of(cls: type) -> tuple[list[str], torch.Tensor]:
+    torch.manual_seed(0)
+    rows = [(torch.randn(3), torch.randn(1)) for _ in range(6)]
+    dls = DataLoaders(DataLoader(rows, bs=2), DataLoader(rows, bs=2))
+    events = []
+
+    def by_function(self):
+        events.append("by function")
+
+    model = nn.Linear(3, 1)
+    learn = cls(dls, model, nn.functional.mse_loss, cbs=[Last(events), Callback(after_batch=by_function)])
+    resting = Callback()
+    resting.run = False
+    learn.add_cb(resting)
+    with learn.no_logging():
+        learn.fit(2, 0.1)
+    assert resting.run  # after a fit every callback runs again
+    return events, model.weight.detach()
+
+
+def test_events_come_as_in_fastai_and_so_do_the_weights():
+    (events, weight), (expected, theirs) = events_of(LeanLearner), events_of(Learner)
+    assert events == expected
+    assert events.count("by function") == 12
+    assert {f"last {e}" for e in EVENTS} < set(events)
+    assert torch.equal(weight, theirs)
+
+
+def test_several_events_at_once():
+    events = []
+    learn = LeanLearner(DataLoaders([], []), nn.Linear(1, 1), nn.functional.mse_loss, cbs=[Last(events)])
+    learn(["before_fit", "after_fit"])
+    assert events == ["last before_fit", "last after_fit"]
+
+
+def test_an_event_that_is_none_is_told_as_fastai_tells_it():
+    learn = LeanLearner(DataLoaders([], []), nn.Linear(1, 1), nn.functional.mse_loss)
+    with pytest.raises(Exception, match="missing after_bath"):
+        learn("after_bath")
+
+
+def test_fastais_half_precision_is_the_models_own(make, reviews, capsys):
+    learn = make(reviews)
+    assert learn.to_bf16() is learn and learn.model.precision == "bf16"
+    learn.fit(1, 1e-3)
+    assert learn.to_fp32() is learn and learn.model.precision == "fp32"
+    learn.fit(1, 1e-3, cbs=MixedPrecision(amp_mode="bf16"))
+    assert learn.model.precision == "bf16" and "fp16" not in capsys.readouterr().out
+    learn.to_fp16()
+    assert f"fp16 is not computed in; bf16 and fp32 are, and on this machine it is {learn.model.precision}" in (
+        capsys.readouterr().out
+    )
