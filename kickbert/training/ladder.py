@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from fastai.torch_core import no_random
 
 from kickbert.data.bucketing import BucketDL
@@ -17,8 +18,17 @@ from kickbert.models.attention import may_skip_tokens
 from kickbert.models.dropout import kept_count
 from kickbert.targets.kinds import ORDINAL, SINGLE
 from kickbert.text.tokenization import PAD
-from kickbert.training.callbacks import Rates, TrainingDiverged, bring_back, kept_weights
-from kickbert.training.checkpoint import kept_moments, moments, resumed, run_key, save_phase, set_moments
+from kickbert.training.callbacks import Pruning, Rates, TrainingDiverged, bring_back, kept_weights
+from kickbert.training.checkpoint import (
+    LOSSES,
+    kept_losses,
+    kept_moments,
+    moments,
+    resumed,
+    run_key,
+    save_phase,
+    set_moments,
+)
 from kickbert.training.metrics import RowScores, difference
 from kickbert.training.schedule import Phase, gradual_unfreezing, layers_name
 from kickbert.utils.progress import say
@@ -80,13 +90,18 @@ def climb(learn: Any, plan: Plan, cbs: Any, resume: bool) -> list[dict]:
         save_phase(file, trained, key, done)
         if learn.opt is not None:
             learn.opt.clear_state()
-    begun = len(done)
+    skips = any(getattr(part, "skip", 0) for part in plan.parts)
+    begun, pruning = len(done), Pruning(len(learn.dls.train_ds) if skips else 0)
+    cbs = [*(cbs or []), pruning] if skips else cbs  # where nothing is skipped, no loss of a row need be looked at
     while (phase := plan.next(done)) is not None:
         if done and len(done) == begun:  # where the run was broken off
             set_moments(learn, kept_moments(file))
-        with _phase_of(learn, plan, phase, len(done)):
+            pruning.last_losses = kept_losses(file).numpy() if skips else pruning.last_losses
+        with _phase_of(learn, plan, phase, len(done)), pruning.within(phase.skip):
             done.append(plan.run(phase, lambda *args: _train(learn, phase, len(done), cbs, *args)))
-        save_phase(file, trained | moments(learn, trained), key, done)
+        done[-1] |= {"skipped": pruning.skipped} if skips else {}
+        losses = {LOSSES: torch.from_numpy(pruning.last_losses)} if skips else {}
+        save_phase(file, trained | moments(learn, trained) | losses, key, done)
     return done
 
 

@@ -99,6 +99,9 @@ class Phase:
             are frozen; "auto" for 16 and a third of all. Validation and prediction read all, and so does training where
             an architecture's layers count distances between tokens (DeBERTa, ModernBERT, Longformer, ALBERT).
         rows: how many training rows are drawn for it; None for all.
+        skip: share of the easy rows, those with a loss below the mean when they were last read, that each epoch but the
+            last one leaves out; the others count for more, so that the expected loss is that of all rows (InfoBatch,
+            Qin et al. 2024).
     """
 
     name: str
@@ -110,6 +113,7 @@ class Phase:
     warmup: float = 0.1
     token_keep: float | str = 1.0
     rows: int | None = None
+    skip: float = 0.0
 
     def __post_init__(self):
         if not callable(self.shape) and self.shape not in SHAPES:
@@ -120,6 +124,8 @@ class Phase:
             raise ValueError(f"token_keep={self.token_keep!r} is neither 'auto' nor a share in (0, 1]")
         if self.rows is not None and self.rows < 1:
             raise ValueError(f"rows={self.rows} is no number of training rows; None is for all")
+        if not (isinstance(self.skip, int | float) and 0 <= self.skip < 1):
+            raise ValueError(f"skip={self.skip!r} is no share in [0, 1) of the easy rows; 0 is for reading all")
 
     def rates(self, n_groups: int) -> list[float]:
         """Peak learning rate of each group; 0 for a frozen one.
@@ -144,6 +150,7 @@ def gradual_unfreezing(
     warmup: float = 0.1,
     token_keep: float | str = 1.0,
     head_rows: int | None = HEAD_ROWS,
+    skip: float = 0.0,
 ) -> list[Phase]:
     """Phases of gradual unfreezing: the head, then the last layers too, then deeper (Howard and Ruder 2018, 3.3).
 
@@ -157,6 +164,7 @@ def gradual_unfreezing(
         lr: peak learning rate of each phase, or one for all.
         decay, shape, warmup, token_keep: as in `Phase`.
         head_rows: training rows of the head alone at most, where layers train after it; None for all.
+        skip: as in `Phase`, of the phases that train layers: a step of the head costs next to nothing.
 
     >>> [(p.name, p.freeze_to, p.epochs) for p in gradual_unfreezing(8)]
     [('head', 7, 1), ('last 4 layers', 3, 2)]
@@ -172,7 +180,8 @@ def gradual_unfreezing(
         elif phases and phases[-1].freeze_to < first:
             raise ValueError(f"layers={list(layers)} must ascend: a phase never freezes what the one before trained")
         name = layers_name(first, n_groups)
-        phases.append(Phase(name, first, n, rate, decay, shape, warmup, token_keep))
+        skipped = skip if first < n_groups - 1 else 0.0
+        phases.append(Phase(name, first, n, rate, decay, shape, warmup, token_keep, skip=skipped))
     if len(phases) > 1 and phases[0].freeze_to == n_groups - 1:
         phases[0] = replace(phases[0], rows=head_rows)
     return phases

@@ -81,6 +81,16 @@ def test_the_head_alone_has_some_rows_where_layers_follow():
     assert [p.rows for p in gradual_unfreezing(8, layers=(2,), epochs=(1,), lr=1e-3, head_rows=100)] == [None]
 
 
+def test_easy_rows_are_skipped_where_layers_train():
+    assert [p.skip for p in gradual_unfreezing(8, (0, 2, 4), (1, 1, 2), 1e-3, skip=0.3)] == [0.0, 0.3, 0.3]
+
+
+@pytest.mark.parametrize("skip", [1, -0.1, "half", None])
+def test_no_share_of_the_easy_rows(skip):
+    with pytest.raises(ValueError, match=r"skip=.* is no share in \[0, 1\) of the easy rows; 0 is for reading all"):
+        gradual_unfreezing(8, skip=skip)
+
+
 @pytest.mark.parametrize("wrong", [{"token_keep": 0}, {"token_keep": 1.5}, {"token_keep": "half"}, {"rows": 0}])
 def test_rows_and_tokens_that_cannot_be(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}="):
