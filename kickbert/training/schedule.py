@@ -164,7 +164,7 @@ def gradual_unfreezing(
         lr: peak learning rate of each phase, or one for all.
         decay, shape, warmup, token_keep: as in `Phase`.
         head_rows: training rows of the head alone at most, where layers train after it; None for all.
-        skip: as in `Phase`, of the phases that train layers: a step of the head costs next to nothing. 0 by default, for
+        skip: as in `Phase`, of the phases that train layers: a step of the head costs next to nothing. 0 by default:
             accuracy fell where it was tried, and little time was saved (benchmarks/studies.py).
 
     >>> [(p.name, p.freeze_to, p.epochs) for p in gradual_unfreezing(8)]
