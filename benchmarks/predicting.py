@@ -5,6 +5,7 @@
 
 *throughput*: 10,000 sst2 sentences by the predictor and by Hugging Face's pipeline, the same fine-tuned minilm, in turn
 on the same cores: the pipeline as its documentation shows it, and at its best batch size of a grid.
+*usual*: the same, of 5,000 sentences of 25 to 30 tokens.
 *floor*: the rate of one quantized product of the feed-forward layer's shape, on all cores, and how long the sentences'
 products would take at it.
 *cost*: scores on the test rows of sst2 and Kickstarter by backend; int8 was accepted on the validation rows.
@@ -29,12 +30,13 @@ from common.record import RECORDS, Parts, measure
 from common.sets import FOLDER, load
 
 import kickbert
-from kickbert.inference.backends import OnnxBackend
+from kickbert.inference.backends import BACKENDS, OnnxBackend
 from kickbert.inference.benchmarking import benchmark
+from kickbert.models.artifact import read_artifact
 
 RUNS = RECORDS / "predicting.jsonl"
 MODELS = Path(os.environ.get("KICKBERT_MODELS", Path(tempfile.gettempdir()) / "kickbert-models"))
-SENTENCES = 10_000
+SENTENCES, USUAL = 10_000, 5_000
 BATCHES = (8, 16, 32, 64, 128)  # that the pipeline's best is chosen from, on 1,000 further sentences
 ROUNDS = 2
 
@@ -51,31 +53,34 @@ def saved(name: str, seed: int, **how) -> Path:
     )
     learn.fit_gradual()
     folder = learn.save_artifact(home)
-    print(kickbert.export(folder, valid, force=True).to_string(), flush=True)
+    print(kickbert.export(folder, valid, ["onnx", *BACKENDS[:2]], force=True).to_string(), flush=True)
     return folder
 
 
-def sentences(seed: int) -> tuple[list[str], list[str]]:
-    """10,000 sentences, and 1,000 others to choose by."""
+def sentences(seed: int, count: int, usual: bool = False) -> tuple[list[str], list[str]]:
+    """So many sentences, `usual` ones of 25 to 30 tokens, and 1,000 others to choose by."""
     df = pd.read_csv(FOLDER / "sst2.csv.gz")
     pool = df.loc[df["split"] == "train", "text"].drop_duplicates()
-    texts = pool.sample(SENTENCES + 1_000, random_state=seed).tolist()
-    return texts[:SENTENCES], texts[SENTENCES:]
+    if usual:
+        tokens = read_artifact(saved("sst2", seed, pooling="cls")).token_encoder.count(pool.tolist())
+        pool = pool[(tokens >= 25) & (tokens <= 30)]
+    texts = pool.sample(count + 1_000, random_state=seed).tolist()
+    return texts[:count], texts[count:]
 
 
-def throughput(seed: int) -> dict:
+def throughput(seed: int, usual: bool = False) -> dict:
     """Texts per second, the mean of rounds in turn."""
     from transformers import pipeline
 
     folder = saved("sst2", seed, pooling="cls")  # transformers' own head pools by the first token
-    texts, others = sentences(seed)
+    texts, others = sentences(seed, USUAL if usual else SENTENCES, usual)
     pipe = pipeline("text-classification", model=str(folder))
     batch = min(BATCHES, key=lambda size: _seconds(lambda: pipe(others, batch_size=size)))
     ways: dict[str, Callable[[], list]] = {
         "pipeline as documented": lambda: pipe(texts),
         "pipeline, best batch": lambda: pipe(texts, batch_size=batch),
     }
-    for backend in ("onnx-int8", "torch-bf16", "onnx"):
+    for backend in BACKENDS[:-1]:
         model = kickbert.load(folder, backend=backend)
         model.predict(others)
         ways[backend] = lambda model=model: model.predict(texts)
@@ -83,8 +88,9 @@ def throughput(seed: int) -> dict:
     for _ in range(ROUNDS):
         for way, run in ways.items():
             taken[way].append(_seconds(run))
-    speed = {way: SENTENCES / np.mean(seconds) for way, seconds in taken.items()}
-    ratios = {f"int8 / {way}": speed["onnx-int8"] / speed[way] for way in list(ways)[:2]}
+    speed = {way: len(texts) / np.mean(seconds) for way, seconds in taken.items()}
+    int8 = BACKENDS[:2]
+    ratios = {f"{backend} / {way}": speed[backend] / speed[way] for backend in int8 for way in list(ways)[:2]}
     theirs = [answer["label"] for answer in pipe(others, batch_size=batch)]
     same = np.mean([a == str(b) for a, b in zip(theirs, kickbert.load(folder).predict(others), strict=True)])
     return speed | ratios | {"best batch": batch, "same label": same}
@@ -120,7 +126,7 @@ def floor(seed: int) -> dict:
         taken = _seconds(lambda: list(pool.map(lambda _: many(), range(backend.workers))))
     rate = 2 * rows * width * inner * 200 * backend.workers / taken
     model = kickbert.load(saved("sst2", seed, pooling="cls"), backend="onnx-int8")
-    tokens = model.token_encoder.count(sentences(seed)[0]).mean()
+    tokens = model.token_encoder.count(sentences(seed, SENTENCES)[0]).mean()
     work = 2 * layers * (4 * width**2 + 2 * width * inner) * tokens
     return {"GFLOP/s": rate / 1e9, "tokens per text": tokens, "texts per second": rate / work}
 
@@ -129,16 +135,16 @@ def cost(seed: int, name: str) -> dict:
     """Scores on test rows by backend, in points."""
     folder, test = saved(name, seed), load(name, seed)[2]
     found = {}
-    for backend in ("torch", "torch-bf16", "onnx", "onnx-int8"):
+    for backend in reversed(BACKENDS):
         said = kickbert.evaluate(kickbert.load(folder, backend=backend), test, rounds=2)
         found[backend] = 100 * said["accuracy"]
-    return found | {"lost": found["torch"] - found["onnx-int8"]}
+    return found | {f"lost by {backend}": found["torch"] - found[backend] for backend in BACKENDS[:2]}
 
 
 def latency(seed: int) -> dict:
     """Milliseconds of a sentence of 30 tokens, by backend."""
     folder, found = saved("sst2", seed), {}
-    for backend in ("onnx-int8", "onnx", "torch-bf16", "torch"):
+    for backend in BACKENDS:
         model = kickbert.load(folder, backend=backend)
         pool = load("sst2", seed)[0]["text"].tolist()
         texts = [t for t, n in zip(pool, model.token_encoder.count(pool), strict=True) if 29 <= n <= 31]
@@ -162,6 +168,7 @@ def start(seed: int) -> dict:
 
 PARTS: Parts = {
     "throughput": [({}, throughput)],
+    "usual": [({"usual": True}, throughput)],
     "floor": [({}, floor)],
     "cost": [({"name": name}, cost) for name in ("sst2", "kickstarter")],
     "latency": [({}, latency)],

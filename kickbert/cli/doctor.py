@@ -30,6 +30,7 @@ EXTRAS = {
     "report": "cleanlab",
     "explain": "captum",
     "export": "onnxruntime",
+    "openvino": "openvino",
     "excel": "openpyxl",
     "serve": "fastapi",
     "label": "skactiveml",

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kickbert.cli.arguments import KINDS, Backend, Encoding, Json, Model, Rows, Separator, Texts
+from kickbert.cli.arguments import FORM_HELP, KINDS, Backend, Encoding, Json, Model, Rows, Separator, Texts
 from kickbert.cli.output import print_result, prints_to_stderr, table
 
 
@@ -75,7 +75,7 @@ def _print_done(console: Any, done: dict[str, Any]) -> None:
 def export(
     model: Model,
     rows: Rows,
-    form: Annotated[list[str] | None, typer.Option("--form", help="onnx, onnx-int8, onnx-fp16 or torch-export")] = None,
+    form: Annotated[list[str] | None, typer.Option("--form", help=FORM_HELP)] = None,
     limit: Annotated[float, typer.Option(help="loss of score that int8 may cost, in percentage points")] = 0.5,
     force: Annotated[bool, typer.Option("--force", help="keep an int8 model that costs more")] = False,
     encoding: Encoding = None,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kickbert.cli.arguments import All, Backend, Encoding, Json, Model, Rows, Separator, Texts
+from kickbert.cli.arguments import FORM_HELP, All, Backend, Encoding, Json, Model, Rows, Separator, Texts
 from kickbert.cli.launching import launched
 from kickbert.cli.output import print_result, prints_to_stderr, table
 from kickbert.utils.hardware import rank
@@ -33,7 +33,7 @@ def train(
     valid: Annotated[float, typer.Option(help="validation share of the rows")] = 0.15,
     test: Annotated[float, typer.Option(help="test share of the rows")] = 0.15,
     calibrated: Annotated[bool, typer.Option("--calibrate", help="temperature scaling on the validation rows")] = False,
-    form: Annotated[list[str] | None, typer.Option("--export", help="onnx or onnx-int8; repeat for both")] = None,
+    form: Annotated[list[str] | None, typer.Option("--export", help=FORM_HELP)] = None,
     epochs: Annotated[int | None, typer.Option(help="epochs of the last layers; the head has one before")] = None,
     lr: Annotated[float | None, typer.Option(help="peak learning rate of the last layers, such as 4e-4")] = None,
     batch_size: Annotated[int, typer.Option(help="rows of a training batch")] = 32,

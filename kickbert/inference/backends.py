@@ -1,11 +1,14 @@
-"""Inference backends, ONNX Runtime and torch: token ids in, probabilities out.
+"""Inference backends, OpenVINO, ONNX Runtime and torch: token ids in, probabilities out.
 
 Each is imported when it is used: a service needs one of them only.
 """
 
 import importlib.util
+import platform
+import threading
+import zipfile
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,8 +16,18 @@ from kickbert.models.artifact import Artifact, ArtifactError
 from kickbert.utils.extras import require
 from kickbert.utils.hardware import best_device, cores, has_bf16
 
-ONNX, INT8 = "model.onnx", "model.int8.onnx"
-BACKENDS = ("onnx-int8", "torch-bf16", "onnx", "torch")
+ONNX, INT8, OPENVINO = "model.onnx", "model.int8.onnx", "model.int8.openvino.zip"
+# The fastest first (benchmarks/predicting.py): the file of each, and the package that runs it.
+RUNS: dict[str, tuple[str | None, str]] = {
+    "openvino-int8": (OPENVINO, "openvino"),
+    "onnx-int8": (INT8, "onnxruntime"),
+    "torch-bf16": (None, "torch"),
+    "openvino": (ONNX, "openvino"),
+    "onnx": (ONNX, "onnxruntime"),
+    "torch": (None, "torch"),
+}
+BACKENDS = tuple(RUNS)
+GRAPH, CONSTANTS = "model.xml", "model.bin"  # of OpenVINO, in one file
 
 
 class Backend(Protocol):
@@ -62,6 +75,38 @@ class OnnxBackend:
         return self.session.run(None, {name: value for name, value in inputs if value is not None})[0]
 
 
+class OpenVinoBackend:
+    """OpenVINO, a thread for each call and calls in parallel.
+
+    Args:
+        path: of an ONNX file, or of `GRAPH` and `CONSTANTS` in a zip archive.
+        name: of the backend.
+        threads: calls in parallel; None for all cores.
+    """
+
+    def __init__(self, path: Path, name: str, threads: int | None = None):
+        require("openvino", extra="openvino")
+        import openvino
+
+        self.name, self.workers, self.spare = name, threads or cores(), 16
+        core, exact = openvino.Core(), {"INFERENCE_PRECISION_HINT": "f32"}  # else bf16 where the CPU has it
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                # Copied: a tensor that is given a shape too reads memory that is free once this method is done.
+                constants = openvino.Tensor(np.frombuffer(archive.read(CONSTANTS), dtype=np.uint8))
+                graph = core.read_model(archive.read(GRAPH), constants)
+        else:
+            graph = core.read_model(path)
+        streams = {"NUM_STREAMS": self.workers, "INFERENCE_NUM_THREADS": self.workers, "ENABLE_CPU_PINNING": False}
+        self.model, self._own = core.compile_model(graph, "CPU", exact | streams), threading.local()
+
+    def __call__(self, ids: np.ndarray, mask: np.ndarray, document_weights: np.ndarray | None) -> np.ndarray:
+        request: Any = getattr(self._own, "request", None) or self.model.create_infer_request()  # one for each thread
+        self._own.request = request
+        inputs = [value for value in (ids, mask, document_weights) if value is not None]
+        return np.array(request.infer(inputs, share_inputs=True)[0])  # a copy: the request writes into its own again
+
+
 class TorchBackend:
     """torch in fp32 or bf16, on a GPU where there is one; it parallelizes each call by itself.
 
@@ -103,18 +148,17 @@ def choose_backend(artifact: Artifact, backend: str = "auto") -> str:
     """
     if backend not in ("auto", *BACKENDS):
         raise ValueError(f"backend={backend!r} is not one of {['auto', *BACKENDS]}")
-    files = {"onnx-int8": INT8, "onnx": ONNX}
-    if backend in files and files[backend] not in artifact:
+    file, package = RUNS.get(backend, (None, ""))
+    if file is not None and file not in artifact:
         raise ArtifactError(
-            f"backend={backend!r} needs {files[backend]}, which {artifact.folder} has not; make it: kickbert export "
-            f"{artifact.folder}"
+            f"backend={backend!r} needs {file}, which {artifact.folder} has not; make it: kickbert export "
+            f"{artifact.folder}{' --form openvino-int8' if package == 'openvino' and file != ONNX else ''}"
         )
     if backend != "auto":
         return backend
-    installed = {"onnx": _installed("onnxruntime"), "torch": _installed("torch")}
-    available = [b for b in BACKENDS if installed[b.split("-")[0]] and (b not in files or files[b] in artifact)]
-    # The first that is fast here; torch is only imported to ask for bf16 where nothing faster is at hand.
-    chosen = next((b for b in available if b != "torch-bf16" or _fast_bf16()), None)
+    # The first that is here, and fast here; torch is only imported to ask for bf16 where nothing faster is at hand.
+    usable = [b for b, (file, package) in RUNS.items() if _installed(package) and (file is None or file in artifact)]
+    chosen = next((name for name in usable if _fast(name)), None)
     if chosen is None:
         raise ArtifactError(
             f"{artifact.folder} has no exported model, and torch is not installed here; run kickbert export where it "
@@ -127,6 +171,13 @@ def _installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
+def _fast(name: str) -> bool:
+    """Whether a backend is faster on this machine than those after it."""
+    if name.startswith("openvino"):
+        return platform.machine() in ("x86_64", "AMD64")  # what it is made for, and was measured on
+    return name != "torch-bf16" or _fast_bf16()
+
+
 def _fast_bf16() -> bool:
     return has_bf16(best_device())
 
@@ -136,12 +187,14 @@ def open_backend(artifact: Artifact, backend: str = "auto", threads: int | None 
 
     Args:
         backend: as for `choose_backend`.
-        threads: of ONNX Runtime; None for all cores.
+        threads: of ONNX Runtime and OpenVINO; None for all cores.
     Raises:
         ValueError: an unknown name.
         ArtifactError: no such export, or a file that was changed.
     """
     name = choose_backend(artifact, backend)
-    if name.startswith("torch"):
+    file, package = RUNS[name]
+    if file is None:
         return TorchBackend(artifact, name)
-    return OnnxBackend(artifact.file(INT8 if name == "onnx-int8" else ONNX), name, threads)
+    run = OpenVinoBackend if package == "openvino" else OnnxBackend
+    return run(artifact.file(file), name, threads)

@@ -34,7 +34,11 @@ from kickbert.utils.hashing import fingerprint
 
 PARTITION = 20_000  # rows: what a kill costs at most, and two pieces
 PLAN = "_kickbert.json"
-PACKAGES = {"onnx": ("tokenizers", "onnxruntime"), "torch": ("tokenizers", "torch", "transformers")}
+PACKAGES = {
+    "openvino": ("tokenizers", "openvino"),
+    "onnx": ("tokenizers", "onnxruntime"),
+    "torch": ("tokenizers", "torch", "transformers"),
+}
 MOST_FAILED = 3  # partitions: more are no partition's fault
 
 

@@ -17,8 +17,8 @@ from kickbert.evaluation.evaluation import main_scores
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.scores import MAIN_SCORES
 from kickbert.evaluation.significance import intervals
-from kickbert.inference.backends import ONNX, Backend, OnnxBackend, open_backend
-from kickbert.inference.onnx_graphs import FORMS, write_onnx
+from kickbert.inference.backends import ONNX, Backend, OnnxBackend, OpenVinoBackend, open_backend
+from kickbert.inference.onnx_graphs import FORMS, Source, write_onnx
 from kickbert.inference.predictor import Predictor
 from kickbert.models.artifact import WEIGHTS, Artifact, ArtifactError, add_file, read_artifact
 from kickbert.models.vocabulary import trim_vocabulary
@@ -31,6 +31,7 @@ EXPORTS = "exports.json"
 RENAMED = {"torch": "score_torch", "same answer": "agreement"}  # fields of files that 0.1.0 wrote
 TOLERANCE = 1e-4  # of probabilities in fp32
 LIMIT = 0.5  # of a score, in percentage points, that int8 may cost
+CALIBRATION_ROWS = 300  # texts whose activations' ranges are taken
 
 
 def export(
@@ -48,7 +49,8 @@ def export(
     Args:
         folder: of the artifact.
         df: rows to compare on, with labels to measure what int8 costs; some hundreds of validation rows do.
-        forms: of "onnx", "onnx-int8", "onnx-fp16" and "torch-export".
+        forms: of "onnx", "onnx-int8", "openvino-int8", "onnx-fp16" and "torch-export". Ranges of activations, which
+            "openvino-int8" fixes, are those of the first rows' texts.
         limit: percentage points that int8 may cost of the main score: accuracy, quadratic kappa of ordered classes,
             micro-F1 of several labels, R² of numbers; without labels, of agreement. It is refused where its cost is
             over that beyond chance.
@@ -85,7 +87,7 @@ def export(
         for form in forms:
             name, write = FORMS[form]
             file = Path(scratch) / f"new.{name}"
-            write(artifact, graph, file)
+            write(Source(artifact, graph, compare.inputs), file)
             exported.append(compare(form, file, limit, force))
             artifact = add_file(artifact, name, lambda part, file=file: part.write_bytes(file.read_bytes()))
     rows = {row["form"]: row for row in [*_earlier_exports(artifact), *exported]}
@@ -104,6 +106,9 @@ def check_forms(forms: Sequence[str]) -> None:
         raise ValueError(f"form {unknown[0]!r} is not one of {list(FORMS)}{nearest(unknown[0], FORMS)}")
     if forms:
         require("onnx", extra="export")
+    if "openvino-int8" in forms:
+        require("openvino", extra="openvino")
+        require("nncf", extra="openvino")
 
 
 def _earlier_exports(artifact: Artifact) -> list[dict[str, Any]]:
@@ -121,6 +126,19 @@ def _trimmed(before: "ExportComparison", texts: Any) -> tuple["ExportComparison"
     return after, {"form": "vocabulary", "file": WEIGHTS} | sizes | before._compare(after.reference)
 
 
+class _Recorder:
+    """A backend that keeps what it is given, and predicts nothing."""
+
+    name, workers, spare = "recorder", 1, 0
+
+    def __init__(self):
+        self.inputs: list[tuple[np.ndarray, ...]] = []
+
+    def __call__(self, *inputs: np.ndarray | None) -> float:
+        self.inputs.append(tuple(value for value in inputs if value is not None))
+        return 0.0
+
+
 class ExportComparison:
     """Compares exported forms of a model with torch in fp32, by their predictions of some rows.
 
@@ -132,6 +150,14 @@ class ExportComparison:
     def __init__(self, artifact: Artifact, df: pd.DataFrame):
         self.artifact, self.df = artifact, df
         self.reference = self._predict(open_backend(artifact, "torch"))
+
+    def inputs(self) -> list[tuple[np.ndarray, ...]]:
+        """What a backend is given of the first rows that have text, one by one."""
+        predictor = Predictor(self.artifact, _Recorder())
+        texts, empty = predictor.read(self.df)
+        filled = [text for text, nothing in zip(texts, empty, strict=True) if not nothing]
+        predictor.probabilities_of(filled[:CALIBRATION_ROWS], batch_size=1)
+        return predictor.backend.inputs
 
     def _predict(self, backend: Backend) -> Predictions:
         return Predictions.from_model(Predictor(self.artifact, backend), self.df)
@@ -145,7 +171,8 @@ class ExportComparison:
         row = {"form": form, "file": FORMS[form][0], "MB": file.stat().st_size / 1e6}
         if form == "torch-export":  # torch's own, which is checked when it is made
             return row
-        predictions = self._predict(OnnxBackend(file, form))
+        run = OpenVinoBackend if form == "openvino-int8" else OnnxBackend
+        predictions = self._predict(run(file, form))
         row |= self._compare(predictions)
         if form == "onnx" and not row["difference"] < TOLERANCE:
             raise ArtifactError(
@@ -153,7 +180,7 @@ class ExportComparison:
                 f"{TOLERANCE:g}, so it was not kept: these versions cannot export this architecture; use "
                 "backend='torch'"
             )
-        if form == "onnx-int8" and not force:
+        if form.endswith("int8") and not force:
             self._check_cost(predictions, limit)
         return row
 

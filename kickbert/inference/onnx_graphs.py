@@ -1,21 +1,24 @@
-"""Export of a model as a graph: ONNX in fp32, int8 and fp16, torch.export. Pooling, head and softmax are in it.
+"""Export of a model as a graph: ONNX in fp32, int8 and fp16, OpenVINO in int8, torch.export; pooling, head, softmax.
 
-In int8 no prediction depends on what else is in the batch: matrix product in fp32 → its input in eight bits, a scale
-for each token → a product of integers → both scales → fp32
+In ONNX's int8 no prediction depends on what else is in the batch: matrix product in fp32 → its input in eight bits, a
+scale for each token → a product of integers → both scales → fp32
 """
 
 import io
 import logging
 import warnings
+import zipfile
 from collections.abc import Callable
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
 
-from kickbert.inference.backends import INT8, ONNX
+from kickbert.inference.backends import CONSTANTS, GRAPH, INT8, ONNX, OPENVINO
 from kickbert.models.artifact import Artifact, ArtifactError
 from kickbert.models.classifier import ProbabilityModel, example_input
 from kickbert.models.saving import load_classifier
@@ -74,40 +77,75 @@ def _quietly(artifact: Artifact):
         logging.disable(level)
 
 
-def _onnx(artifact: Artifact, graph: Any, file: Path) -> None:
+@dataclass
+class Source:
+    """What a form is written from.
+
+    Args:
+        artifact: of the model.
+        graph: it in ONNX, fp32, an `onnx.ModelProto`; None where no form is of ONNX.
+        inputs: gives what a backend is given of some texts, one by one, to estimate ranges of activations from.
+    """
+
+    artifact: Artifact
+    graph: Any
+    inputs: Callable[[], list[tuple[np.ndarray, ...]]]
+
+
+def _onnx(source: Source, file: Path) -> None:
     import onnx
 
-    onnx.save(graph, file)
+    onnx.save(source.graph, file)
 
 
-def _int8(artifact: Artifact, graph: Any, file: Path) -> None:
+def _int8(source: Source, file: Path) -> None:
     """Weights in int8, activations token by token as they come; embeddings in int8 by ONNX Runtime's quantizer."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with _quietly(artifact):
-        quantize_dynamic(graph, file, op_types_to_quantize=["Gather"], weight_type=QuantType.QInt8)
+    with _quietly(source.artifact):
+        quantize_dynamic(source.graph, file, op_types_to_quantize=["Gather"], weight_type=QuantType.QInt8)
     onnx.save(quantize_rows(onnx.load(file)), file)
 
 
-def _fp16(artifact: Artifact, graph: Any, file: Path) -> None:
+def _fp16(source: Source, file: Path) -> None:
     """Half precision inside, float32 outside: for GPUs."""
     import onnx
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    onnx.save(convert_float_to_float16(graph, keep_io_types=True), file)
+    onnx.save(convert_float_to_float16(source.graph, keep_io_types=True), file)
 
 
-def _torch_export(artifact: Artifact, graph: Any, file: Path) -> None:
-    model, example, shapes = _exportable(artifact)
-    with _quietly(artifact):
+def _openvino_int8(source: Source, file: Path) -> None:
+    """Weights and activations in int8, of ranges that some texts had, smoothed (SmoothQuant, Xiao et al. 2023)."""
+    inputs = source.inputs()
+    with TemporaryDirectory() as scratch, _quietly(source.artifact):
+        import nncf  # which warns, too
+        import openvino
+
+        _onnx(source, Path(scratch) / ONNX)
+        model = openvino.Core().read_model(Path(scratch) / ONNX)
+        names = [entry.any_name for entry in model.inputs]
+        rows = nncf.Dataset(inputs, lambda values: dict(zip(names, values, strict=True)))
+        kind = nncf.ModelType.TRANSFORMER
+        quantized = nncf.quantize(model, rows, model_type=kind, subset_size=len(inputs))
+        openvino.save_model(quantized, Path(scratch) / GRAPH)
+        with zipfile.ZipFile(file, "w") as archive:
+            for name in (GRAPH, CONSTANTS):
+                archive.write(Path(scratch) / name, name)
+
+
+def _torch_export(source: Source, file: Path) -> None:
+    model, example, shapes = _exportable(source.artifact)
+    with _quietly(source.artifact):
         torch.export.save(torch.export.export(model, example, dynamic_shapes=shapes), file)
 
 
-# The file of each form, and what writes it from the artifact, or from its graph in ONNX.
-FORMS: dict[str, tuple[str, Callable[[Artifact, Any, Path], None]]] = {
+# The file of each form, and what writes it.
+FORMS: dict[str, tuple[str, Callable[[Source, Path], None]]] = {
     "onnx": (ONNX, _onnx),
     "onnx-int8": (INT8, _int8),
+    "openvino-int8": (OPENVINO, _openvino_int8),
     "onnx-fp16": (FP16, _fp16),
     "torch-export": (EXPORTED, _torch_export),
 }

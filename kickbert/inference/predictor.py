@@ -36,10 +36,10 @@ def load(
 
     Args:
         folder: of a version, or of a model, whose latest version is taken; or "user/name" on the hub.
-        backend: "onnx-int8", "torch-bf16", "onnx" or "torch"; "auto" for the first of these that is available and fast
-            on this machine.
+        backend: "openvino-int8", "onnx-int8", "torch-bf16", "openvino", "onnx" or "torch"; "auto" for the first of
+            these that is available and fast on this machine.
         functions: cleaning steps of your own that the model was trained with.
-        threads: of ONNX Runtime; None for all cores.
+        threads: of ONNX Runtime and OpenVINO; None for all cores.
     Raises:
         ArtifactError: no artifact, or one that was cut short, changed, or of a newer format.
     """
@@ -100,7 +100,7 @@ class Predictor(Described):
         """Arguments by which `reopen` opens it in another process.
 
         Args:
-            threads: of ONNX Runtime there; None for as many as here.
+            threads: of ONNX Runtime or OpenVINO there; None for as many as here.
         """
         artifact = self.artifact
         folder = artifact.folder.resolve()  # other processes work in other folders

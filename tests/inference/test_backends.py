@@ -18,6 +18,10 @@ def artifact(served):
 @pytest.mark.parametrize(
     ("installed", "exported", "fast_bf16", "chosen"),
     [
+        ({"onnxruntime", "openvino"}, ["model.int8.openvino.zip", "model.int8.onnx"], True, "openvino-int8"),
+        ({"onnxruntime", "torch"}, ["model.int8.openvino.zip", "model.int8.onnx"], True, "onnx-int8"),
+        ({"onnxruntime", "openvino"}, ["model.int8.onnx", "model.onnx"], False, "onnx-int8"),
+        ({"onnxruntime", "openvino"}, ["model.onnx"], False, "openvino"),
         ({"onnxruntime", "torch"}, ["model.int8.onnx", "model.onnx"], True, "onnx-int8"),
         ({"onnxruntime", "torch"}, ["model.onnx"], True, "torch-bf16"),
         ({"onnxruntime", "torch"}, ["model.onnx"], False, "onnx"),
@@ -32,12 +36,24 @@ def test_auto_takes_the_fastest(make, reviews, tmp_path, monkeypatch, installed,
         add_file(read_artifact(folder), name, lambda part: part.write_bytes(b"graph"))
     monkeypatch.setattr(backends, "_installed", lambda package: package in installed)
     monkeypatch.setattr(backends, "_fast_bf16", lambda: fast_bf16)
+    monkeypatch.setattr(backends.platform, "machine", lambda: "x86_64")
     assert choose_backend(read_artifact(folder)) == chosen
+
+
+def test_openvino_is_chosen_by_name_alone_where_it_was_not_measured(make, reviews, tmp_path, monkeypatch):
+    folder = make(reviews).save_artifact(tmp_path / "k")
+    add_file(read_artifact(folder), "model.onnx", lambda part: part.write_bytes(b"graph"))
+    monkeypatch.setattr(backends, "_installed", lambda package: package in {"onnxruntime", "openvino"})
+    monkeypatch.setattr(backends.platform, "machine", lambda: "arm64")
+    assert choose_backend(read_artifact(folder)) == "onnx"
+    assert choose_backend(read_artifact(folder), "openvino") == "openvino"
 
 
 def test_what_cannot_be_chosen(artifact, monkeypatch):
     with pytest.raises(ArtifactError, match=r"needs model\.onnx, which .* has not; make it: kickbert export"):
         choose_backend(artifact, "onnx")
+    with pytest.raises(ArtifactError, match=r"needs model\.int8\.openvino\.zip, .* --form openvino-int8"):
+        choose_backend(artifact, "openvino-int8")
     with pytest.raises(ValueError, match="backend='tensorrt' is not one of"):
         choose_backend(artifact, "tensorrt")
     monkeypatch.setattr(backends, "_installed", lambda package: False)

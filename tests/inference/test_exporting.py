@@ -46,6 +46,24 @@ def test_every_form_says_the_same(make, rows, tmp_path, how):
     assert kickbert.load(folder).backend.name == "onnx-int8"
 
 
+@pytest.mark.parametrize("how", ["labels", "windows"])
+def test_openvino_is_measured_and_opened_first(make, rows, tmp_path, how):
+    pytest.importorskip("nncf", reason="the extra kickbert[openvino] is not installed")
+    learn = make(rows, **TASKS[how])
+    learn.fit_one_cycle(2, 4e-3)
+    folder = learn.save_artifact(tmp_path / "k")
+    made = kickbert.export(folder, rows, ("onnx", "openvino-int8"), force=True)
+    assert made["file"].tolist() == ["model.onnx", "model.int8.openvino.zip"] and made["difference"][1] < 0.2
+    texts = ["a", *rows["text"].sample(33, random_state=0), "a long and winding story " * 30]
+    torch, openvino, int8 = (kickbert.load(folder, backend=b) for b in ("torch", "openvino", "openvino-int8"))
+    np.testing.assert_allclose(openvino.predict_proba(texts), torch.predict_proba(texts), atol=1e-4)
+    probs = int8.predict_proba(texts)
+    assert np.abs(probs - torch.predict_proba(texts)).max() < 0.2
+    np.testing.assert_allclose(int8.predict_proba(texts, batch_size=1), probs, atol=1e-3)  # whatever is beside it
+    with pytest.raises(ArtifactError, match=r"int8 costs .* over limit=-200"):
+        kickbert.export(folder, rows, ["openvino-int8"], limit=-200)
+
+
 def test_further_forms(make, reviews, tmp_path):
     import torch
 
