@@ -1,6 +1,8 @@
 """Configuration of the guide: `make -C docs html` builds it without network and runs every code cell on it."""
 
+import json
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -56,3 +58,13 @@ os.environ |= {
     "COLUMNS": "110",  # of the command line's tables
     "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
 }
+
+# On Linux all kernels are forks of one process (startup/kernels.py); elsewhere each imports for itself.
+if sys.platform == "linux":
+    script, address = str(HERE / "startup" / "kernels.py"), str(Path(kernels) / "socket")
+    spec = {"argv": [sys.executable, script, "start", address, "-f", "{connection_file}"], "language": "python"}
+    folder = Path(kernels) / "kernels" / "python3"
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text(json.dumps(spec | {"display_name": "Python 3"}), encoding="utf-8")
+    os.environ["JUPYTER_PATH"] = kernels
+    server = subprocess.Popen([sys.executable, script, "serve", address], stdin=subprocess.PIPE)  # ends with this one

@@ -1,0 +1,93 @@
+"""Kernels that are forked from one process, which has imported what all pages import: a page starts at once.
+
+python kernels.py serve SOCKET              the process that is forked, until its standard input ends
+python kernels.py start SOCKET -f FILE      what Jupyter starts in place of a kernel; it ends when the kernel does
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+
+def serve(path: str) -> None:
+    """Fork a kernel for each connection."""
+    import ipykernel.kernelapp  # noqa: F401
+    import matplotlib.pyplot  # noqa: F401
+    import sklearn.linear_model  # noqa: F401
+
+    import kickbert.evaluation.evaluation
+    import kickbert.experiments.cross_validation
+    import kickbert.training.factories  # noqa: F401
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+    _end_with(sys.stdin.buffer.read)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        server.listen(64)
+        while True:
+            connection, _ = server.accept()
+            if os.fork() == 0:
+                server.close()
+                _become_kernel(connection)
+            connection.close()
+
+
+def _end_with(wait: Callable[[], object]) -> None:
+    """End this process as soon as a call returns."""
+
+    def watch() -> None:
+        wait()
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _become_kernel(connection: socket.socket) -> None:
+    """Take over what `start` was given: arguments, environment, folder, standard streams."""
+    from ipykernel.kernelapp import IPKernelApp
+
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    request, streams, *_ = socket.recv_fds(connection, 2**20, 3)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+    given = json.loads(request)
+    os.chdir(given["folder"])
+    os.environ.clear()
+    os.environ.update(given["environment"])
+    os.environ.pop("JPY_PARENT_PID", None)  # it would miss its parent: `start` is watched instead
+    _end_with(lambda: connection.recv(1))
+    IPKernelApp.launch_instance(given["arguments"])
+    os._exit(0)
+
+
+def start(path: str, arguments: list[str]) -> None:
+    """Ask for a kernel, and wait for its end."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        _connect(connection, path)
+        given = {"arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd()}
+        socket.send_fds(connection, [json.dumps(given).encode()], [0, 1, 2])
+        connection.recv(1)
+
+
+def _connect(connection: socket.socket, path: str, seconds: float = 60.0) -> None:
+    """Connect once the server listens, which it does when it has imported all."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return connection.connect(path)
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "serve":
+        serve(sys.argv[2])
+    else:
+        start(sys.argv[2], sys.argv[3:])
