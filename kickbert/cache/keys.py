@@ -13,8 +13,9 @@ from torch.nn.modules import module as torch_module
 from kickbert.models.classifier import TextClassifier
 from kickbert.utils.hashing import feed, fingerprint
 
-# Attributes that are no settings: those of every module, the configuration, which is in the key once, and a path.
-OTHER = frozenset(vars(nn.Module())) | {"config", "name_or_path"}
+# Attributes that are no settings: those of every module, the configuration, which is in the key once, a path, and an
+# adapter's configuration, whose settings its modules have, and which names that path too.
+OTHER = frozenset(vars(nn.Module())) | {"config", "name_or_path", "peft_config"}
 WHOLE = 2**17  # weights of a prefix that are all compared in each epoch; of a larger one
 SAMPLE = 16  # of each tensor
 
