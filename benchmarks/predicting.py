@@ -30,7 +30,7 @@ from common.sets import FOLDER, load
 
 import kickbert
 from kickbert.inference.backends import OnnxBackend
-from kickbert.inference.benchmarking import benchmark
+from kickbert.inference.backends import benchmark
 
 RUNS = RECORDS / "predicting.jsonl"
 MODELS = Path(os.environ.get("KICKBERT_MODELS", Path(tempfile.gettempdir()) / "kickbert-models"))

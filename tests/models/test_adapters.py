@@ -6,7 +6,8 @@ import pytest
 import torch
 from encoders import ARCHITECTURES, padded_batch, random_encoder
 
-peft = pytest.importorskip("peft", reason="the extra kickbert[lora] is not installed")
+pytest.importorskip("peft", reason="the extra kickbert[lora] is not installed")
+import peft
 
 from kickbert.models.adapters import add_adapter, base_fingerprint, lora_config, merged
 from kickbert.models.attention import FIRST_TOKEN
