@@ -29,8 +29,7 @@ from common.record import RECORDS, Parts, measure
 from common.sets import FOLDER, load
 
 import kickbert
-from kickbert.inference.backends import OnnxBackend
-from kickbert.inference.backends import benchmark
+from kickbert.inference.backends import OnnxBackend, benchmark
 
 RUNS = RECORDS / "predicting.jsonl"
 MODELS = Path(os.environ.get("KICKBERT_MODELS", Path(tempfile.gettempdir()) / "kickbert-models"))

@@ -24,6 +24,7 @@ ADAPTER, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"  # 
 PEFT = "base_model.model."  # before the names of weights in peft's files
 NAME = "default"  # of the one adapter, within peft
 RANK, ALPHA = 8, 16  # of the matrices, whose product is multiplied by ALPHA / RANK
+ADAPTER_RATE = 2e-3  # five times what all weights learn best at; on 2,000 rows of sst2 that rate cost two points
 MARK = "lora_"  # in the names of all that trains of an adapter
 
 

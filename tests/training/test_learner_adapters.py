@@ -113,6 +113,12 @@ def test_the_head_begins_with_the_numbers_that_it_has_without_an_adapter(make, r
     assert torch.equal(*heads)
 
 
+def test_its_rate_is_its_own_unless_another_is_given(make, reviews):
+    for given, rate in ((None, 2e-3), ({"layers": (0, 1)}, 2e-3), ({"lr": 1e-3}, 1e-3)):
+        learn = make(reviews, adapter="lora", schedule=given)
+        assert {phase.lr for phase in kickbert.gradual_unfreezing(4, **learn.schedule)} == {rate}
+
+
 def test_a_saved_adapter_learner_is_an_artifact_like_any_other_and_the_learner_trains_on(make, reviews, tmp_path):
     learn = make(reviews, adapter="lora")
     learn.fit_gradual(PHASES)
