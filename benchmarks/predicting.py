@@ -30,8 +30,7 @@ from common.record import RECORDS, Parts, measure
 from common.sets import FOLDER, load
 
 import kickbert
-from kickbert.inference.backends import BACKENDS, OnnxBackend
-from kickbert.inference.benchmarking import benchmark
+from kickbert.inference.backends import BACKENDS, OnnxBackend, benchmark
 from kickbert.models.artifact import read_artifact
 
 RUNS = RECORDS / "predicting.jsonl"

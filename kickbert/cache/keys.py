@@ -1,6 +1,7 @@
 """What the hidden states of a frozen prefix depend on: cache keys, and cheap checks that nothing has changed."""
 
 import hashlib
+import json
 import operator
 from collections.abc import Iterable
 from itertools import chain
@@ -13,8 +14,11 @@ from torch.nn.modules import module as torch_module
 from kickbert.models.classifier import TextClassifier
 from kickbert.utils.hashing import feed, fingerprint
 
-# Attributes that are no settings: those of every module, the configuration, which is in the key once, and a path.
-OTHER = frozenset(vars(nn.Module())) | {"config", "name_or_path"}
+# Attributes that are no settings: those of every module, the configuration, which is in the key once, a path, and an
+# adapter's configuration, whose settings its modules have, and which names that path too.
+OTHER = frozenset(vars(nn.Module())) | {"config", "name_or_path", "peft_config"}
+# Of a configuration, what says nothing of the encoder: what a head predicts, and who wrote the file.
+LABELLING = {"architectures", "dtype", "id2label", "label2id", "problem_type", "transformers_version"}
 WHOLE = 2**17  # weights of a prefix that are all compared in each epoch; of a larger one
 SAMPLE = 16  # of each tensor
 
@@ -28,7 +32,9 @@ def prefix_keys(model: TextClassifier, upto: int) -> list[str]:
         Unidentifiable: a setting of a module cannot be compared with that of another process.
     """
     config = model.encoder.body.config
-    state = hashlib.sha256(f"{config.to_json_string()}{config._attn_implementation}{model.precision}".encode())
+    settings = {name: value for name, value in json.loads(config.to_json_string()).items() if name not in LABELLING}
+    about = f"{json.dumps(settings, sort_keys=True)}{config._attn_implementation}{model.precision}"
+    state = hashlib.sha256(about.encode())
     keys = []
     for modules in model.encoder.modules_by_group()[: upto + 1]:
         state.update(fingerprint(*map(_settings, modules)).encode())

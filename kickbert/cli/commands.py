@@ -47,7 +47,12 @@ def _common(
 
 @app.command()
 def serve(
-    model: Annotated[str, typer.Argument(help="folder of the model, or models:/name@alias of MLflow's registry")],
+    model: Annotated[
+        list[str],
+        typer.Argument(
+            help="folder of the model, or models:/name@alias of MLflow's registry; several models answer each text"
+        ),
+    ],
     host: Annotated[str, typer.Option(help="address to listen on; 0.0.0.0 for the whole network")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="port to listen on")] = 8000,
     api_key: Annotated[
@@ -73,27 +78,41 @@ def serve(
     backend: Backend = "auto",
     json: Json = False,
 ) -> None:
-    """Serve a model over HTTP, with a page for people at /."""
+    """Serve a model over HTTP, with a page for people at /; of several the layers that they share run once."""
     from kickbert.utils.extras import require
 
     require("fastapi", extra="serve")
     from kickbert.serving.server import serve as run_service
-    from kickbert.serving.service import Settings
+    from kickbert.serving.settings import Settings
 
-    folder = model
-    if model.startswith("models:/"):
-        from kickbert.experiments.tracking import fetch
-
-        folder = fetch(model, store)
+    folders = [_fetched(name, store) for name in model]
     key = os.environ.get("KICKBERT_API_KEY") if api_key is None else api_key  # typer takes an empty variable for none
     limits = {"most_bytes": max_body, "most_chars": max_chars, "most_texts": max_texts, "most_rows": max_rows}
     times = {"room": room, "timeout": timeout, "file_timeout": file_timeout}
     page = {"examples": tuple(example or ())}
-    settings = Settings(folder, backend, threads, key, private_metrics=private_metrics, **limits, **times, **page)
+    settings = Settings(
+        folders if len(folders) > 1 else folders[0],
+        backend,
+        threads,
+        key,
+        private_metrics=private_metrics,
+        **limits,
+        **times,
+        **page,
+    )
     if json:  # the rest, such as a line for each request, goes to standard error
-        print_result({"model": str(folder), "url": f"http://{host}:{port}"}, json, print)
+        print_result({"model": ", ".join(map(str, folders)), "url": f"http://{host}:{port}"}, json, print)
     with prints_to_stderr(json):
         run_service(settings, host, port)
+
+
+def _fetched(model: str, store: str | None) -> Any:
+    """The folder of a model, which MLflow fetches where it is one of its registry."""
+    if not model.startswith("models:/"):
+        return model
+    from kickbert.experiments.tracking import fetch
+
+    return fetch(model, store)
 
 
 @app.command()

@@ -106,7 +106,7 @@ def bench(
 ) -> None:
     """Benchmark throughput and latency by batch size."""
     from kickbert.data.table_files import read_rows
-    from kickbert.inference.benchmarking import SIZES, benchmark
+    from kickbert.inference.backends import SIZES, benchmark
     from kickbert.inference.predictor import load
 
     with prints_to_stderr(json):

@@ -18,7 +18,7 @@ from kickbert.evaluation.calibration import coverage
 from kickbert.evaluation.evaluation import Evaluation, evaluate
 from kickbert.evaluation.predictions import Predictions
 from kickbert.experiments.plots import plot_ladder, plot_learning_curves
-from kickbert.inference.benchmarking import benchmark
+from kickbert.inference.backends import benchmark
 from kickbert.models.artifact import flat_metadata
 from kickbert.models.metadata import encoder_name
 from kickbert.targets.kinds import MULTI, REGRESSION

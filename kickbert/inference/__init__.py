@@ -10,7 +10,8 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "predictor": ["Predictor", "load"],
-        "backends": [],
+        "backends": ["benchmark"],
+        "shared_prefix": ["ManyPredictors", "load_many"],
         "table_writers": [],
         "batch_prediction": ["predict_file"],
         "table_folders": [],
@@ -20,6 +21,5 @@ __getattr__, __dir__, __all__ = attach(
         "exporting": ["export"],
         "onnx_graphs": [],
         "zero_shot_classification": ["zero_shot"],
-        "benchmarking": ["benchmark"],
     },
 )

@@ -152,7 +152,10 @@ class Predictor(Described):
         if isinstance(texts, str):
             return self.predict([texts], batch_size)[0]
         texts, empty = self.read(texts)
-        probs = self.probabilities_of(texts, batch_size)
+        return self.labels_of(self.probabilities_of(texts, batch_size), empty)
+
+    def labels_of(self, probs: np.ndarray, empty: np.ndarray) -> list:
+        """The label of each row by its probabilities, as `predict` gives it; None for an empty row."""
         labels = self.target.frame(probs, self.decide(probs), pd.RangeIndex(len(probs))).iloc[:, 0].tolist()
         return [None if nothing else label for label, nothing in zip(labels, empty, strict=True)]
 

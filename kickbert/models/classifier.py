@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from kickbert.models.adapters import merged
 from kickbert.models.attention import may_skip_tokens, true_distances
 from kickbert.models.dropout import kept_tokens
 from kickbert.models.encoder import Encoder
@@ -45,8 +46,13 @@ class TextClassifier(nn.Module):
         return {name: value for name, value in self.__dict__.items() if name != "known_states"}
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        """Parameters by group, from the embeddings to the head; each parameter is in one group."""
+        """What may train by group, from the embeddings to the head; each parameter is in one group at most."""
         return {**self.encoder.groups(), "head": list(self.head.parameters())}
+
+    def merged(self) -> "TextClassifier":
+        """The same classifier with an adapter added to the weights of a copy of its encoder; itself without one."""
+        body = merged(self.encoder.body)
+        return self if body is self.encoder.body else TextClassifier(Encoder(body), self.head, self.precision)
 
     @property
     def frozen_depth(self) -> int | None:
@@ -165,7 +171,11 @@ class ProbabilityModel(nn.Module):
             float32, shape (rows, classes), or (documents, classes).
         """
         mask = attention_mask.bool()
-        pooled = self.head.pool(self.encoder(input_ids, mask, self.head.reads_first), mask).float()
+        return self.probabilities(self.encoder(input_ids, mask, self.head.reads_first), mask, document_weights)
+
+    def probabilities(self, hidden: Tensor, mask: Tensor, document_weights: Tensor | None = None) -> Tensor:
+        """Probabilities, as of `forward`, from last hidden states, shape (rows, tokens, width), and their mask."""
+        pooled = self.head.pool(hidden, mask).float()
         logits = self.head.classify(pooled if document_weights is None else document_weights @ pooled)
         if self.task == REGRESSION:
             return logits

@@ -141,7 +141,7 @@ def _call(info: dict) -> str:
     """How to call transformers' own model, where the folder is one."""
     columns, framing = info["text_col"], info["framing"]
     if not info["plain transformers"]:
-        return PIPELINE
+        return "" if "base" in info else PIPELINE
     if len(columns) > 2:
         return f"Its tokenizer joins two texts at most; rows of {len(columns)}, which it reads, kickbert alone makes."
     texts = ", ".join(re.sub(r"\W+", "_", column) for column in columns)

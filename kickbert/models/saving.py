@@ -1,4 +1,4 @@
-"""A learner to an artifact, and an artifact to its model.
+"""A learner to an artifact, and an artifact to its model, kickbert's own or a pipeline of transformers.
 
 learner → tokenizer, weights, metadata → folder → encoder and head
 """
@@ -6,14 +6,29 @@ learner → tokenizer, weights, metadata → folder → encoder and head
 import datetime
 import json
 import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from transformers import TextClassificationPipeline
+from transformers.pipelines.text_classification import ClassificationFunction
 
 from kickbert import __version__
+from kickbert.models.adapters import (
+    ADAPTER,
+    ADAPTER_CONFIG,
+    adapter_of,
+    base_fingerprint,
+    load_adapter,
+    merged,
+    save_adapter,
+)
 from kickbert.models.artifact import (
     CARD,
     HEAD,
@@ -27,45 +42,42 @@ from kickbert.models.artifact import (
     write_artifact,
 )
 from kickbert.models.classifier import ProbabilityModel, TextClassifier
-from kickbert.models.encoder import load_encoder
+from kickbert.models.encoder import Encoder, load_encoder
 from kickbert.models.head import Head
 from kickbert.models.hf_conversion import labelled_config, plain_model
 from kickbert.models.metadata import model_card, usable
 from kickbert.targets.kinds import to_dict
-from kickbert.utils.extras import installed
+from kickbert.text.columns import read_items
+from kickbert.utils.extras import installed, require
 from kickbert.utils.hashing import digest
 from kickbert.utils.hub import quiet, upload
 
 PACKAGES = ("torch", "transformers", "fastai", "tokenizers", "numpy", "pandas")
 
 
-def save_artifact(learn: Any, folder: str | Path, evaluation: Any = None) -> Path:
+def save_artifact(learn: Any, folder: str | Path, evaluation: Any = None, adapter_only: bool = False) -> Path:
     """Write a learner as a new version of a model.
 
     Args:
         learn: a learner of `learner_from_df`.
         folder: of all versions of the model; this one becomes `folder/v1`, `v2`, …
         evaluation: what `kickbert.evaluate` found, for the model card; None for the last epoch's metrics.
+        adapter_only: write the learner's adapter without the encoder beside which it learnt.
     Returns:
         The folder of the version.
     Raises:
-        ArtifactError: it could not be written; what was there is unchanged.
-        ValueError: classes that JSON cannot hold.
+        ArtifactError: it could not be written, or, of an adapter alone, its encoder is not where it came from any more;
+            what was there is unchanged.
+        ValueError: classes that JSON cannot hold, or an adapter alone where there is none.
     """
     dls, model = learn.text_dls, learn.model
-    windows = dls.tokenizer.token_encoder.long == "windows"
-    training = model.training
-    probability_model = ProbabilityModel(model, dls.target.task, getattr(learn.loss_func, "temperature", 1.0)).eval()
-    plain, sentence = plain_model(probability_model.cpu(), dls.target, windows)
-    model.train(training).to(dls.device)
-    info = artifact_metadata(learn, evaluation) | {"plain transformers": plain is not None}
+    write, facts, sentence = _adapter_alone(model) if adapter_only else _whole_model(learn)
+    info = artifact_metadata(learn, evaluation) | facts
 
     def fill(part: Path) -> None:
         with quiet():
             dls.tokenizer.hf.save_pretrained(part)
-            (plain or model.encoder.body).save_pretrained(part)
-            if plain is None:
-                labelled_config(model.encoder.body.config, dls.target).save_pretrained(part)
+            write(part)
         save_file({k: v.detach().cpu().contiguous() for k, v in model.head.state_dict().items()}, part / HEAD)
         (part / INFO).write_text(json.dumps(info, indent=1, ensure_ascii=False), encoding="utf-8")
         (part / CARD).write_text(model_card(info, sentence), encoding="utf-8")
@@ -73,6 +85,69 @@ def save_artifact(learn: Any, folder: str | Path, evaluation: Any = None) -> Pat
             raise ArtifactError(f"the tokenizer {type(dls.tokenizer.hf).__name__} writes no {TOKENIZER}")
 
     return write_artifact(folder, fill)
+
+
+# What writes the weights; what is said of them in the metadata, and in the card.
+Writing = tuple[Callable[[Path], None], dict[str, Any], str]
+
+
+def _whole_model(learn: Any) -> Writing:
+    """How to write all weights, an adapter's among them, as transformers' own model where that can be."""
+    dls, training = learn.text_dls, learn.model.training
+    model = learn.model.merged()
+    windows = dls.tokenizer.token_encoder.long == "windows"
+    probability_model = ProbabilityModel(model, dls.target.task, getattr(learn.loss_func, "temperature", 1.0)).eval()
+    plain, sentence = plain_model(probability_model.cpu(), dls.target, windows)
+    model.train(training).to(dls.device)
+
+    def write(part: Path) -> None:
+        (plain or model.encoder.body).save_pretrained(part)
+        if plain is None:
+            labelled_config(model.encoder.body.config, dls.target).save_pretrained(part)
+
+    return write, {"plain transformers": plain is not None}, sentence
+
+
+def _adapter_alone(model: TextClassifier) -> Writing:
+    """How to write an adapter without its encoder, once that is known to be where it will be looked for."""
+    body = model.encoder.body
+    config = adapter_of(body)
+    if config is None:
+        raise ValueError("adapter_only=True needs a learner with an adapter: learner_from_df(df, adapter='lora')")
+    base = {"name": config.base_model_name_or_path, "revision": config.revision, "fingerprint": base_fingerprint(body)}
+    _base_encoder(base, "it is not saved: adapter_only=False saves it with its encoder")
+    sentence = f"It is an adapter of {base['name']}, which kickbert loads with it, and peft beside transformers' own."
+    facts = {"plain transformers": False, "base": base | {"pair separator": model.encoder.pair_separator}}
+    return partial(save_adapter, body), facts, sentence
+
+
+def _base_encoder(base: dict[str, Any], otherwise: str) -> Encoder:
+    """The encoder of an adapter, once its weights are known to be those beside which the adapter learnt.
+
+    Args:
+        base: its name, revision and fingerprint.
+        otherwise: what to do where it is not there, or not the same.
+    """
+    try:
+        encoder = load_encoder(base["name"], **({"revision": base["revision"]} if base["revision"] else {}))
+    except (ValueError, ImportError) as err:
+        raise ArtifactError(f"the adapter's encoder {base['name']!r} cannot be loaded ({err}); {otherwise}") from err
+    if base_fingerprint(encoder.body) != base["fingerprint"]:
+        raise ArtifactError(
+            f"the weights of {base['name']!r} are not those that the adapter was trained beside (their fingerprints "
+            f"differ); {otherwise}"
+        )
+    return encoder
+
+
+def _adapted_encoder(artifact: Artifact) -> Encoder:
+    """The encoder of an artifact that holds an adapter alone, with the adapter merged into its weights."""
+    with usable(artifact.folder / INFO, KeyError, TypeError):
+        base = artifact.metadata["base"]
+        encoder = _base_encoder(base, "put it back, or save the model again where it is, without adapter_only")
+        encoder.body.config.pair_separator = base["pair separator"]
+    load_adapter(encoder, artifact.file(ADAPTER_CONFIG), artifact.file(ADAPTER))
+    return Encoder(merged(encoder.body))
 
 
 def push_to_hub(
@@ -163,9 +238,43 @@ def load_classifier(artifact: Artifact) -> TextClassifier:
     Raises:
         ArtifactError: a file was cut short or changed, or lacks weights.
     """
-    with usable(artifact.folder / WEIGHTS, Exception):  # of transformers, safetensors and torch
-        encoder = load_encoder(artifact.folder_for_transformers())
+    if adapted := ADAPTER in artifact:
+        require("peft", extra="lora")
+    with usable(artifact.folder / (ADAPTER if adapted else WEIGHTS), Exception):  # of transformers, safetensors, torch
+        encoder = _adapted_encoder(artifact) if adapted else load_encoder(artifact.folder_for_transformers())
     with usable(artifact.folder / HEAD, Exception):
         head = Head(encoder.width, len(artifact.target.names), **artifact.metadata["head"])
         head.load_state_dict(load_file(artifact.file(HEAD)))
     return TextClassifier(encoder, head).eval()
+
+
+class ArtifactPipeline(TextClassificationPipeline):
+    """transformers' pipeline of an artifact whose head transformers cannot express.
+
+    `pipeline("text-classification", folder, pipeline_class=ArtifactPipeline)` takes a string, or a dict of several
+    columns. transformers has made a head at random by then, and says so; the artifact's own takes its place.
+    """
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.artifact = read_artifact(self.model.name_or_path)
+        task, temperature = (self.artifact.metadata[name] for name in ("task", "temperature"))
+        self.classifier = ProbabilityModel(load_classifier(self.artifact), task, temperature).eval().to(self.device)
+
+    def preprocess(self, inputs: Any, **_: Any) -> dict[str, Tensor]:
+        """Token ids as the artifact makes them, one row, or one for each window."""
+        texts, _ = read_items([inputs], self.artifact.metadata["text_col"], self.artifact.cleaner)
+        rows = [torch.from_numpy(row).long() for row in self.artifact.token_encoder.encode_documents(texts)[0]]
+        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+        ids = pad_sequence(rows, batch_first=True, padding_value=self.artifact.metadata["pad"])
+        return {"input_ids": ids, "attention_mask": mask}
+
+    def _forward(self, model_inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        ids, weights = model_inputs["input_ids"], None
+        if self.artifact.token_encoder.long == "windows":
+            weights = torch.full((1, len(ids)), 1 / len(ids), device=ids.device)
+        return {"logits": self.classifier(ids, model_inputs["attention_mask"], weights)}
+
+    def postprocess(self, model_outputs: dict[str, Tensor], function_to_apply: Any = None, **kwargs: Any) -> Any:
+        """Labels and probabilities."""
+        return super().postprocess(model_outputs, ClassificationFunction.NONE, **kwargs)

@@ -10,7 +10,8 @@ __getattr__, __dir__, __all__ = attach(
     {
         "app": ["create_app"],
         "server": ["serve"],
-        "service": ["Service", "Settings"],
+        "settings": ["Settings"],
+        "service": ["Service"],
         "batcher": ["Batcher"],
         "parsing": [],
         "csv_files": [],

@@ -13,13 +13,13 @@ from math import isfinite
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from fastapi.security import APIKeyHeader
 
 from kickbert import __version__
-from kickbert.models.artifact import ArtifactError, read_artifact
+from kickbert.models.artifact import ArtifactError
 from kickbert.models.metadata import encoder_name
 from kickbert.serving.batcher import QueueFull
 from kickbert.serving.csv_files import TooLarge
@@ -29,13 +29,14 @@ from kickbert.serving.schemas import (
     ErrorResponse,
     ExplanationResponse,
     Health,
+    ManyPredictionsResponse,
     ModelInfo,
     ModelStatus,
     PredictionResponse,
     request_models,
 )
-from kickbert.serving.service import Busy, Service, Settings, Stopping
-from kickbert.targets.kinds import ORDINAL, SINGLE
+from kickbert.serving.service import Busy, Service, Stopping, UnknownModel, models_of, version_of
+from kickbert.serving.settings import Settings
 from kickbert.utils.messages import shorten
 
 CSV = "text/csv"
@@ -44,6 +45,7 @@ ERRORS = {
     400: "The body is no UTF-8 JSON.",
     401: "The header X-API-Key is missing or wrong.",
     403: "The request comes from a page of another site.",
+    404: "No model of that name answers, or several do and none is named.",
     408: "The body did not arrive in time.",
     413: "A body, a text, a row, or the number of texts, values, columns or rows is over the limit.",
     422: "The request does not fit the schema; the detail says where.",
@@ -68,6 +70,7 @@ async def _service(request: Request) -> Service:
 
 
 Ready = Annotated[Service, Depends(_service)]
+Named = Annotated[str | None, Query(alias="model", description="name of the model, where several answer")]
 
 
 async def _authorised(
@@ -94,16 +97,16 @@ same_origin = {"dependencies": [Depends(_same_origin)]}
 
 def _model_routes(settings: Settings) -> APIRouter:
     """The routes whose requests depend on the model: its columns and labels are part of the description."""
-    artifact = read_artifact(settings.folder)
-    columns, labels = artifact.metadata["text_col"], artifact.target.names
-    single = artifact.metadata["task"] in (SINGLE, ORDINAL)
+    columns, labels, single = settings.reads()
     request_of, explanation_of = request_models(columns, labels, single, settings.most_chars, settings.most_texts)
     # Of each text its beginning and a comma, of each column its name, its value and a comma, each with what stands
     # between; the rest is for the other fields.
     limits = JsonLimits(64 + settings.most_texts * (4 + 6 * len(columns)), settings.most_chars)
     router = APIRouter(responses=_responses(503), route_class=json_route(limits))
 
-    @router.post("/predict", response_model=PredictionResponse, responses=_responses(400, 408, 413, 422, 429, 504))
+    response_of = ManyPredictionsResponse if settings.several else PredictionResponse
+
+    @router.post("/predict", response_model=response_of, responses=_responses(400, 408, 413, 422, 429, 504))
     async def predict(body: request_of, service: Ready) -> Response:
         """Classify one text or many."""
         texts = _plain(body.items, settings)
@@ -111,10 +114,12 @@ def _model_routes(settings: Settings) -> APIRouter:
         # As bytes at once: to check our own response against the schema takes longer than to make it.
         return Response(json.dumps(response), media_type="application/json")
 
-    @router.post("/explain", response_model=ExplanationResponse, responses=_responses(400, 408, 413, 422, 429, 504))
-    async def explain(body: explanation_of, service: Ready) -> dict:
+    @router.post(
+        "/explain", response_model=ExplanationResponse, responses=_responses(400, 404, 408, 413, 422, 429, 504)
+    )
+    async def explain(body: explanation_of, service: Ready, name: Named = None) -> dict:
         """Score which words of a text make a class more probable, and which less."""
-        return await service.explain(_plain([body.text], settings)[0], body.label)
+        return await service.explain(_plain([body.text], settings)[0], body.label, name)
 
     return router
 
@@ -136,14 +141,15 @@ _CSV = {"content": {CSV: {"schema": {"type": "string"}}}}
             "model": ErrorResponse,
             "description": "The file is no CSV, has no rows, or lacks a text column.",
         },
-        **_responses(403, 408, 413, 429, 504),
+        **_responses(403, 404, 408, 413, 422, 429, 504),
     },
     **same_origin,
 )
-async def label(request: Request, service: Ready) -> Response:
+async def label(request: Request, service: Ready, name: Named = None) -> Response:
     """Classify the rows of a CSV file."""
+    service.named(name)
     try:
-        content, report = await service.label(await request.body())
+        content, report = await service.label(await request.body(), name)
     except ValueError as err:
         raise HTTPException(409, shorten(str(err), DETAIL)) from err
     counts = {"X-Rows": report.rows, "X-Without-Text": report.without_text, "X-Skipped": len(report.skipped)}
@@ -152,17 +158,20 @@ async def label(request: Request, service: Ready) -> Response:
     return Response(content, media_type=CSV, headers=headers)
 
 
-@private.get("/model")
-async def model(service: Ready) -> ModelInfo:
-    """Describe the model: name, version, task, labels, columns, scores, examples, model card."""
-    model, settings = service.model, service.settings
+@private.get("/model", responses=_responses(404, 422))
+async def model(service: Ready, name: Named = None) -> ModelInfo:
+    """Describe the model, of several the first: name, version, task, labels, columns, scores, examples, model card."""
+    names, settings = list(models_of(service.model)), service.settings
+    name = name or names[0]
+    model = service.named(name)
     artifact, metadata = model.artifact, model.artifact.metadata
     scores = {name: value for name, value in metadata["metrics"].items() if value is not None and isfinite(value)}
     encoder = encoder_name(metadata["encoder"])
     return ModelInfo(
-        name=artifact.name, version=artifact.version, encoder=encoder, task=model.task, labels=model.labels,
+        name=name, version=artifact.version, encoder=encoder, task=model.task, labels=model.labels,
         text_col=model.text_col, backend=model.backend.name, metrics=scores, examples=list(settings.examples),
         evaluated_on=metadata["judged on"] or "", card=artifact.card,
+        models=names,
     )  # fmt: skip
 
 
@@ -188,7 +197,7 @@ async def health() -> Health:
 @public.get("/ready", responses=_responses(503))
 async def ready(service: Ready) -> ModelStatus:
     """Tell whether the model answers."""
-    return ModelStatus(status="ready", version=service.model.artifact.version)
+    return ModelStatus(status="ready", version=version_of(service.model))
 
 
 @described.get("/metrics", response_class=PlainTextResponse)
@@ -267,6 +276,7 @@ def _translate(app: FastAPI) -> None:
         (Stopping, 503, again),
         (TooLarge, 413, None),
         (TimeoutError, 504, None),
+        (UnknownModel, 404, None),
         (ArtifactError, 409, None),
         (ValueError, 422, None),
     ):

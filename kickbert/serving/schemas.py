@@ -87,6 +87,12 @@ class PredictionResponse(BaseModel):
     predictions: list[Prediction]
 
 
+class ManyPredictionsResponse(BaseModel):
+    """The predictions of several models on the same texts."""
+
+    models: dict[str, PredictionResponse] = Field(description="by the model's name")
+
+
 class WordScore(BaseModel):
     """A word and its attribution score."""
 
@@ -116,6 +122,7 @@ class ModelInfo(BaseModel):
     evaluated_on: str = Field(description="the rows that the scores are of")
     examples: list[str] = Field(description="texts to try")
     card: str = Field(description="the model card, Markdown; empty where there is none")
+    models: list[str] = Field(description="names of all models that answer")
 
 
 class Health(BaseModel):
@@ -128,7 +135,7 @@ class ModelStatus(BaseModel):
     """Which version of the model answers."""
 
     status: str
-    version: str
+    version: str = Field(description="of several models each after its name")
 
 
 class ErrorResponse(BaseModel):

@@ -12,7 +12,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kickbert.serving.app import create_app
-from kickbert.serving.service import Service, Settings
+from kickbert.serving.service import Service
+from kickbert.serving.settings import Settings
 
 HEAD_BYTES = 2**16  # of a request line with its headers
 HEAD_SECONDS = 20.0  # for them to arrive, from the opening of the connection or their first byte

@@ -1,11 +1,10 @@
-"""The model behind a service: it answers in batches, explains, labels files, and is exchanged while it answers."""
+"""The model, or models, behind a service: answers in batches, explanations, files, and an exchange while it answers."""
 
 import asyncio
 import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,9 +15,11 @@ from starlette.concurrency import run_in_threadpool
 from kickbert.inference.backends import Backend
 from kickbert.inference.batch_prediction import PredictedFile, predict_file
 from kickbert.inference.predictor import BATCH, Predictor, load
+from kickbert.inference.shared_prefix import ManyPredictors, load_many
 from kickbert.models.artifact import ArtifactError
 from kickbert.serving.batcher import Batcher
 from kickbert.serving.csv_files import check_csv, escape_formulas
+from kickbert.serving.settings import Settings
 from kickbert.serving.telemetry import Telemetry
 from kickbert.targets.outputs import prediction_records
 from kickbert.utils.batching import length_batches
@@ -29,58 +30,8 @@ CHARS = 2**20  # of texts that are tokenised at a time
 AREA = 2**18  # rows times tokens squared of a call: what attention takes, 13 MB of scores with twelve heads
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What a service is run with.
-
-    Args:
-        folder: of the model; its latest version is read, and read again on a reload.
-        backend, threads: as for `kickbert.load`.
-        api_key: that requests must bring in `X-API-Key`; None for none.
-        private_metrics: whether `/metrics` and `/openapi.json` ask for the key too.
-        most_bytes: of a body.
-        most_chars: of a text, and of a row of a file.
-        most_texts: of a request; no more than `room`, or they would never be taken.
-        most_rows: of a file.
-        room: queue length, in texts.
-        batch, wait: as for `Batcher`.
-        timeout: seconds after which texts and explanations are given up.
-        file_timeout: seconds after which a file is given up.
-        upload_timeout: seconds for a body to arrive.
-        jobs: explanations and files at a time.
-        examples: texts that the page offers to try.
-    Raises:
-        ValueError: an API key that no header can bring, or private metrics without a key.
-    """
-
-    folder: str | Path
-    backend: str = "auto"
-    threads: int | None = None
-    api_key: str | None = None
-    private_metrics: bool = False
-    most_bytes: int = 10 * 2**20
-    most_chars: int = 100_000
-    most_texts: int = 1_000
-    most_rows: int = 10_000
-    room: int = 4_096
-    batch: int = BATCH
-    wait: float = 0.002
-    timeout: float = 4.0
-    file_timeout: float = 60.0
-    upload_timeout: float = 60.0
-    jobs: int = 4
-    examples: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        key = self.api_key
-        if key is not None and not (key and key.isascii() and key.isprintable() and key == key.strip()):
-            raise ValueError(
-                f"an API key of {len(key)} characters that is empty, or not printable ASCII without spaces around it, "
-                "protects nothing or lets nobody in; give another one, or none (unset KICKBERT_API_KEY)"
-            )
-        if self.private_metrics and key is None:
-            raise ValueError("private_metrics=True asks for the API key, and there is none; give an api_key too")
-        object.__setattr__(self, "most_texts", min(self.most_texts, self.room))
+class UnknownModel(ValueError):
+    """No model of that name answers, or several do and none is named."""
 
 
 class Busy(Exception):
@@ -114,8 +65,28 @@ class _ServiceBackend:
         return np.concatenate(parts)
 
 
+Model = Predictor | ManyPredictors
+
+
+def models_of(model: Model) -> dict[str, Predictor]:
+    """The models that answer, by name."""
+    return model.models if isinstance(model, ManyPredictors) else {model.artifact.name: model}
+
+
+def version_of(model: Model) -> str:
+    """The version of a model; of several each after its name."""
+    versions = {name: one.artifact.version for name, one in models_of(model).items()}
+    several = isinstance(model, ManyPredictors)
+    return ", ".join(f"{name} {version}" if several else version for name, version in versions.items())
+
+
+def _parts(model: Model) -> list[Predictor]:
+    """What answers a text each by itself: a model, or those of several that read it alike, as one."""
+    return model.parts if isinstance(model, ManyPredictors) else [model]
+
+
 class Service:
-    """A model that answers requests.
+    """A model that answers requests, or several that answer each of them.
 
     Args:
         settings: of the service.
@@ -123,7 +94,7 @@ class Service:
 
     def __init__(self, settings: Settings):
         self.settings, self.jobs = settings, 0
-        self.model: Predictor | None = None
+        self.model: Model | None = None
         self.batcher: Batcher | None = None
         self.slots = threading.Semaphore()
         self.ends = math.inf  # on `time.monotonic`: when work is to be over, once the service is being stopped
@@ -132,7 +103,7 @@ class Service:
     async def start(self) -> None:
         """Load the model and begin to answer."""
         await self.reload()
-        settings, workers = self.settings, self.model.backend.workers
+        settings, workers = self.settings, max(part.backend.workers for part in _parts(self.model))
         self.slots = threading.Semaphore(workers)
         self.batcher = Batcher(self._predict_batch, settings.batch, settings.wait, settings.room, workers)
         self.batcher.on_batch = self.telemetry.batches.observe
@@ -153,27 +124,50 @@ class Service:
         Raises:
             ArtifactError: it cannot be read, or has other columns or labels; the one before goes on answering.
         """
-        settings = self.settings
-        model = await run_in_threadpool(load, settings.folder, settings.backend, threads=settings.threads)
-        if self.model is not None and (model.text_col, model.labels) != (self.model.text_col, self.model.labels):
-            raise ArtifactError(
-                f"{model.artifact.version} reads {model.text_col} and predicts {model.labels[:5]}, other columns or "
-                f"labels than {self.model.artifact.version}, which clients know; start the service anew for it"
-            )
-        await run_in_threadpool(model.predict_proba, [[""] * len(model.text_col)])  # the first call takes longer
+        model = await run_in_threadpool(self._load)
+        before = {} if self.model is None else models_of(self.model)
+        for name, one in models_of(model).items():
+            known = before.get(name, one)
+            if (one.text_col, one.labels) != (known.text_col, known.labels):
+                raise ArtifactError(
+                    f"{one.artifact.version} reads {one.text_col} and predicts {one.labels[:5]}, other columns or "
+                    f"labels than {known.artifact.version}, which clients know; start the service anew for it"
+                )
+        for part in _parts(model):
+            await run_in_threadpool(part.predict_proba, [[""] * len(part.text_col)])  # the first call takes longer
         self.model = model
-        self.telemetry.serving(model.artifact.version, model.backend.name)
-        return model.artifact.version
+        self.telemetry.serving(version_of(model), _parts(model)[0].backend.name)
+        return version_of(model)
 
-    def _predict_batch(self, texts: list[tuple[Predictor, Any]], check: Callable[[], None]) -> np.ndarray:
-        """Probabilities of texts, each by the model that answered when it came, and whether there is no text."""
+    def _load(self) -> Model:
+        settings = self.settings
+        if settings.several:
+            return load_many(settings.folder)
+        return load(settings.folder, settings.backend, threads=settings.threads)
+
+    def named(self, name: str | None) -> Predictor:
+        """The model of a name; without a name the only one.
+
+        Raises:
+            UnknownModel: there is none, or there are several.
+        """
+        models = models_of(self.model)
+        if name is None and len(models) == 1:
+            return next(iter(models.values()))
+        if name not in models:
+            raise UnknownModel(f"model={name!r} is not one of {list(models)}; name one of them: ?model=…")
+        return models[name]
+
+    def _predict_batch(self, texts: list[tuple[Model, Any]], check: Callable[[], None]) -> np.ndarray:
+        """Of each text, by each part of the model that answered when it came: probabilities, whether it is empty."""
         out = np.empty(len(texts), dtype=object)
         for model in {id(m): m for m, _ in texts}.values():
             places = np.array([i for i, (m, _) in enumerate(texts) if m is model])
-            within, chars = self._within(model, check), np.array([sum(map(len, _cells(texts[i][1]))) for i in places])
+            chars = np.array([sum(map(len, _cells(texts[i][1]))) for i in places])
+            parts = [self._within(part, check) for part in _parts(model)]
             for piece in length_batches(chars, tokens=CHARS):
-                read, empty = model.read([texts[i][1] for i in places[piece]])
-                for i, *row in zip(places[piece], within.probabilities_of(read, BATCH), empty, strict=True):
+                items = [texts[i][1] for i in places[piece]]
+                for i, *row in zip(places[piece], *(_answers(part, items) for part in parts), strict=True):
                     out[i] = row
         return out
 
@@ -190,27 +184,33 @@ class Service:
         except TimeoutError:
             raise _too_long(seconds, f"send fewer or shorter texts at a time, {LONGER}") from None
         self.telemetry.texts.inc(len(texts))
-        probs, empty = map(np.stack, zip(*rows, strict=True))
-        predictions = prediction_records(model.target, probs, model.decide(probs), empty, min_confidence)
-        return {"version": model.artifact.version, "predictions": predictions}
+        responses = {}
+        for part, answers in zip(_parts(model), zip(*rows, strict=True), strict=True):
+            probs, empty = map(np.stack, zip(*answers, strict=True))
+            for name, own in (part.split(probs) if self.settings.several else {"": probs}).items():
+                one = model.models[name] if self.settings.several else model
+                predictions = prediction_records(one.target, own, one.decide(own), empty, min_confidence)
+                responses[name] = {"version": one.artifact.version, "predictions": predictions}
+        return {"models": responses} if self.settings.several else responses[""]
 
-    async def explain(self, text: Any, label: str | None) -> dict:
-        """Words for and against a class, as JSON.
+    async def explain(self, text: Any, label: str | None, name: str | None = None) -> dict:
+        """Words for and against a class, as JSON, by the model of a name.
 
         Raises:
             Busy: so many jobs are done already.
             TimeoutError, Stopping: it took too long.
             ValueError: no such class.
         """
-        if self.model.read([text])[1].all():
+        chosen = self.named(name)
+        if chosen.read([text])[1].all():
             return {"label": None, "value": None, "words": []}
         advice = f"send a shorter text, {LONGER}"
-        result = await self._job(lambda model: model.explain(text, label), self.settings.timeout, advice)
+        result = await self._job(chosen, lambda model: model.explain(text, label), self.settings.timeout, advice)
         words = [{"word": w, "score": float(score)} for w, score in zip(result.words, result.scores, strict=True)]
         return {"label": result.label, "value": result.value, "words": words}
 
-    async def label(self, content: bytes) -> tuple[bytes, PredictedFile]:
-        """A CSV file with predictions beside its rows, its formulas made harmless, and a report of the rows.
+    async def label(self, content: bytes, name: str | None = None) -> tuple[bytes, PredictedFile]:
+        """A CSV file with a model's predictions beside its rows, formulas made harmless, and a report of the rows.
 
         Raises:
             TooLarge: too many rows or columns, or a row that is too long.
@@ -233,9 +233,9 @@ class Service:
                 return escape_formulas(out), report
 
         advice = "send fewer rows at a time, use kickbert predict, or start the service with a longer --file-timeout"
-        return await self._job(predict, settings.file_timeout, advice)
+        return await self._job(self.named(name), predict, settings.file_timeout, advice)
 
-    async def _job(self, work: Callable[[Predictor], Any], seconds: float, advice: str) -> Any:
+    async def _job(self, model: Predictor, work: Callable[[Predictor], Any], seconds: float, advice: str) -> Any:
         """Work in a thread, with a model that stops when time is up."""
         if self.jobs >= self.settings.jobs:
             raise Busy(f"{self.jobs} explanations or files are being worked on already; try again later")
@@ -249,13 +249,22 @@ class Service:
 
         self.jobs += 1
         try:
-            return await run_in_threadpool(work, self._within(self.model, check))
+            return await run_in_threadpool(work, self._within(model, check))
         finally:
             self.jobs -= 1
 
     def _within(self, model: Predictor, check: Callable[[], None]) -> Predictor:
         """The model, for one piece of work."""
-        return Predictor(model.artifact, _ServiceBackend(model.backend, self.slots, check))
+        within = object.__new__(type(model))  # `copy` would open its folder again
+        vars(within).update({name: value for name, value in vars(model).items() if name != "_pool"})
+        within.backend = _ServiceBackend(model.backend, self.slots, check)
+        return within
+
+
+def _answers(model: Predictor, items: list) -> list[tuple[np.ndarray, bool]]:
+    """Of each text its probabilities, and whether it is empty."""
+    texts, empty = model.read(items)
+    return list(zip(model.probabilities_of(texts, BATCH), empty, strict=True))
 
 
 def _cells(text: str | dict[str, str]) -> list[str]:

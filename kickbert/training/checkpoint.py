@@ -42,6 +42,7 @@ USUAL = (
     PrefixCache,
     RunLog,
 )
+OTHER = ("training", "name_or_path", "peft_config")  # public attributes that are no settings of what is computed
 MOMENTS = "optimizer/"  # before the names of what a checkpoint has of the optimizer
 LOSSES = "last losses"  # the name of those of the rows
 STATEFUL = (Callback, Metric, Transform, partial)  # partial: the augmentation of each epoch, with its random generator
@@ -94,12 +95,19 @@ def run_parts(learn: Any, phases: Sequence, cbs: Any, weights: list[str]) -> dic
         "number of processes": processes,
         "model": lambda: [type(model), structure(model.encoder), structure(model.head)],
         "weights": lambda: weights,
+        "weights that never train": lambda: _in_no_group(learn),
         "precision": lambda: model.precision,
         "loss": lambda: loss,
         "optimizer": lambda: [learn.opt_func, learn.wd, learn.wd_bn_bias],
         "callbacks": lambda: first_states(own),
         "metrics": lambda: [metric.name for metric in learn.metrics],
     }
+
+
+def _in_no_group(learn: Any) -> list[Tensor]:
+    """The weights that are in no group, such as those beside which an adapter learns."""
+    grouped = {id(p) for group in learn.splitter(learn.model) for p in group}
+    return [p for p in learn.model.parameters() if id(p) not in grouped]
 
 
 def _batches(dl: Any) -> list:
@@ -116,7 +124,7 @@ def structure(module: nn.Module) -> list[tuple]:
     hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     parts = []
     for name, part in module.named_modules():
-        public = {k: v for k, v in vars(part).items() if k[0] != "_" and k not in ("training", "name_or_path")}
+        public = {k: v for k, v in vars(part).items() if k[0] != "_" and k not in OTHER}
         public = {k: v.to_json_string() if hasattr(v, "to_json_string") else v for k, v in public.items()}
         parts.append((name, type(part), public, [list(getattr(part, kind).values()) for kind in hooks]))
     return parts
@@ -266,6 +274,6 @@ def run_key(
     if resume and learn.start_weights:
         weights[lowest:] = learn.start_weights[lowest:]
     learn.start_weights = weights
-    fixed = {id(p) for group in groups[:lowest] for p in group}
-    trained = {name: p for name, p in learn.model.named_parameters() if id(p) not in fixed}
+    opened = {id(p) for group in groups[lowest:] for p in group}
+    trained = {name: p for name, p in learn.model.named_parameters() if id(p) in opened}
     return RunKey.of(run_parts(learn, phases, cbs, weights)), trained

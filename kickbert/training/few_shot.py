@@ -185,7 +185,7 @@ class FewRows:
         if not layers or (recipe.loss == "contrastive" and not _has_pairs(self.targets[places])):
             return
         start = time.perf_counter()
-        trained = [p for layer in model.encoder.layers[-layers:] for p in layer.parameters()]
+        trained = [p for group in list(model.encoder.groups().values())[-layers:] for p in group]
         if recipe.loss == "contrastive":
             self.take_steps(recipe, places, trained, contrastive_loss)
             self.fit_head(recipe, places)

@@ -127,7 +127,7 @@ class PredictingLearner(Described, LeanLearner):
         groups, rate_of = self.model.groups(), {}
         if self.opt is not None:
             rate_of = {id(p): h["lr"] for ps, h in zip(self.opt.param_lists, self.opt.hypers, strict=True) for p in ps}
-        rates = [rate_of.get(id(ps[0]), self.lr) for ps in groups.values()]
+        rates = [rate_of.get(id(ps[0]), self.lr) if ps else 0.0 for ps in groups.values()]
         rows = [
             {"group": name, "parameters": sum(p.numel() for p in ps), "trainable": any(p.requires_grad for p in ps)}
             for name, ps in groups.items()

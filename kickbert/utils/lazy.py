@@ -77,7 +77,7 @@ MODULES = {
     "kickbert.service": "kickbert.serving.service",
     "kickbert.show": "kickbert.data.display",
     "kickbert.sizes": "kickbert.experiments.learning_curves",
-    "kickbert.speed": "kickbert.inference.benchmarking",
+    "kickbert.speed": "kickbert.inference.backends",
     "kickbert.splits": "kickbert.data.splits",
     "kickbert.store": "kickbert.cache.storage",
     "kickbert.streaming": "kickbert.inference.batch_prediction",

@@ -1,9 +1,11 @@
 """The command line as a user types it: quick help, errors in a line, exit codes."""
 
+import json
 import os
 import subprocess
 import sys
 
+import pytest
 import typer
 from conftest import REPO
 
@@ -62,3 +64,13 @@ def test_errors_are_one_line(kickbert, rows, served, tmp_path):
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")
     done = kickbert("predict", tmp_path / "a.csv", tmp_path / "o.csv", "--model", served / "one", "--backend", "torch")
     assert "has no column 'text'" in done.stderr and not (tmp_path / "o.csv").exists()
+
+
+def test_serve_takes_one_model_or_several(kickbert, served, monkeypatch):
+    pytest.importorskip("fastapi", reason="the extra kickbert[serve] is not installed")
+    runs = []
+    monkeypatch.setattr("kickbert.serving.server.serve", lambda settings, *where: runs.append(settings))
+    assert kickbert("serve", served / "one").returncode == 0 and runs[0].folder == str(served / "one")
+    done = kickbert("serve", served / "one", served / "two", "--json")
+    assert runs[1].several and runs[1].folder == [str(served / "one"), str(served / "two")]
+    assert json.loads(done.stdout)["model"] == f"{served / 'one'}, {served / 'two'}"

@@ -1,4 +1,4 @@
-"""The service without HTTP: settings, predictions, time limits, a stop, and two writers of the folder that it reads."""
+"""The service without HTTP: predictions, time limits, a stop, and two writers of the folder that it reads."""
 
 import asyncio
 import shutil
@@ -16,7 +16,8 @@ import kickbert
 from kickbert.models.artifact import versions
 from kickbert.serving import service as module
 from kickbert.serving.csv_files import TooLarge
-from kickbert.serving.service import Busy, Service, Settings, Stopping
+from kickbert.serving.service import Busy, Service, Stopping
+from kickbert.serving.settings import Settings
 
 
 def serving(main, folder, **settings):
@@ -50,22 +51,6 @@ def watched(service: Service, see: Callable[[np.ndarray], object]) -> None:
 def slowed(service: Service, seconds: float) -> None:
     """Let each batch take so long."""
     watched(service, lambda ids: time.sleep(seconds))
-
-
-@pytest.mark.parametrize("key", ["", " ", "a ", "schlüssel", "a\nb"])
-def test_a_key_that_protects_nothing_or_lets_nobody_in_is_refused(key):
-    with pytest.raises(ValueError, match="give another one, or none"):
-        Settings("k", api_key=key)
-
-
-def test_private_metrics_need_a_key():
-    with pytest.raises(ValueError, match="give an api_key too"):
-        Settings("k", private_metrics=True)
-    assert Settings("k", private_metrics=True, api_key="secret").private_metrics
-
-
-def test_a_request_never_has_more_texts_than_there_is_room_for():
-    assert Settings("k", room=50).most_texts == 50 and Settings("k", room=50, most_texts=10).most_texts == 10
 
 
 def test_many_texts_are_answered_as_the_predictor_answers_them(served):

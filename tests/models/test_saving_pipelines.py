@@ -6,7 +6,7 @@ from transformers import pipeline
 
 import kickbert
 from kickbert.models.artifact import read_artifact
-from kickbert.models.pipelines import ArtifactPipeline
+from kickbert.models.saving import ArtifactPipeline
 
 
 @pytest.mark.parametrize(
