@@ -65,7 +65,7 @@ def test_a_file_that_the_manifest_does_not_list_is_not_read(old):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda m: m | {"format": 99}, "of format 99, and this kickbert reads up to 2"),
+        (lambda m: m | {"format": 99}, "of format 99, and this kickbert reads up to 3"),
         (lambda m: m | {"files": {"../../etc/passwd": {}}}, "lists files of its folder"),
         (lambda m: m | {"files": {}}, "lists no files"),
         (
