@@ -5,6 +5,7 @@ What a command needs is imported inside it, so that `kickbert --help` comes at o
 
 import os
 import sys
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -141,4 +142,5 @@ def doctor(
 def main() -> None:
     """Run the command line."""
     command = typer.main.get_command(app)
-    sys.exit(run(command, "--debug" in sys.argv, option_names(command, sys.argv[1:])))
+    called = partial(command, prog_name="kickbert")  # however it was started
+    sys.exit(run(called, "--debug" in sys.argv, option_names(command, sys.argv[1:])))

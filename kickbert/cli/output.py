@@ -93,7 +93,7 @@ def run(command: Callable[..., Any], debug: bool, options: Mapping[str, str] | N
             warnings.showwarning = lambda message, *_, **__: print(
                 f"warning: {as_typed(message, options)}", file=sys.stderr
             )
-            return command(prog_name="kickbert", standalone_mode=False) or 0
+            return command(standalone_mode=False) or 0
     except Exit as done:
         return done.exit_code
     except TyperException as err:  # of what was typed
