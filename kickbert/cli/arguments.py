@@ -13,7 +13,7 @@ Encoding = Annotated[str | None, typer.Option(help="encoding of the text file, s
 Separator = Annotated[str | None, typer.Option("--sep", help="column separator of the CSV file; else detected")]
 FORM_HELP = "onnx, onnx-int8, openvino-int8, onnx-fp16 or torch-export; repeat for several"
 Backend = Annotated[
-    str, typer.Option(help="openvino-int8, onnx-int8, torch-bf16, openvino, onnx or torch; auto takes the fastest")
+    str, typer.Option(help="openvino-int8, onnx-int8, torch-bf16, onnx or torch; auto takes the fastest available")
 ]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 All = Annotated[bool, typer.Option("--all", help="print all scores, not only those that the task is judged by")]

@@ -29,7 +29,6 @@ RUNS: dict[str, tuple[str | None, str]] = {
     "openvino-int8": (OPENVINO, "openvino"),
     "onnx-int8": (INT8, "onnxruntime"),
     "torch-bf16": (None, "torch"),
-    "openvino": (ONNX, "openvino"),
     "onnx": (ONNX, "onnxruntime"),
     "torch": (None, "torch"),
 }
@@ -88,7 +87,7 @@ class OpenVinoBackend:
     """OpenVINO, a thread for each call and calls in parallel.
 
     Args:
-        path: of an ONNX file, or of `GRAPH` and `CONSTANTS` in a zip archive.
+        path: of a zip archive of `GRAPH` and `CONSTANTS`.
         name: of the backend.
         threads: calls in parallel; None for all cores.
     """
@@ -99,13 +98,10 @@ class OpenVinoBackend:
 
         self.name, self.workers, self.spare = name, threads or cores(), 16
         core, exact = openvino.Core(), {"INFERENCE_PRECISION_HINT": "f32"}  # else bf16 where the CPU has it
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                # Copied: a tensor that is given a shape too reads memory that is free once this method is done.
-                constants = openvino.Tensor(np.frombuffer(archive.read(CONSTANTS), dtype=np.uint8))
-                graph = core.read_model(archive.read(GRAPH), constants)
-        else:
-            graph = core.read_model(path)
+        with zipfile.ZipFile(path) as archive:
+            # Copied: a tensor that is given a shape too reads memory that is free once this method is done.
+            constants = openvino.Tensor(np.frombuffer(archive.read(CONSTANTS), dtype=np.uint8))
+            graph = core.read_model(archive.read(GRAPH), constants)
         streams = {"NUM_STREAMS": self.workers, "INFERENCE_NUM_THREADS": self.workers, "ENABLE_CPU_PINNING": False}
         self.model, self._own = core.compile_model(graph, "CPU", exact | streams), threading.local()
 
@@ -161,7 +157,7 @@ def choose_backend(artifact: Artifact, backend: str = "auto") -> str:
     if file is not None and file not in artifact:
         raise ArtifactError(
             f"backend={backend!r} needs {file}, which {artifact.folder} has not; make it: kickbert export "
-            f"{artifact.folder}{' --form openvino-int8' if package == 'openvino' and file != ONNX else ''}"
+            f"{artifact.folder}{' --form openvino-int8' if package == 'openvino' else ''}"
         )
     if backend != "auto":
         return backend

@@ -36,8 +36,8 @@ def load(
 
     Args:
         folder: of a version, or of a model, whose latest version is taken; or "user/name" on the hub.
-        backend: "openvino-int8", "onnx-int8", "torch-bf16", "openvino", "onnx" or "torch"; "auto" for the first of
-            these that is available and fast on this machine.
+        backend: "openvino-int8", "onnx-int8", "torch-bf16", "onnx" or "torch"; "auto" for the first of these that is
+            available and fast on this machine.
         functions: cleaning steps of your own that the model was trained with.
         threads: of ONNX Runtime and OpenVINO; None for all cores.
     Raises:

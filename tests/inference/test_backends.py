@@ -21,7 +21,6 @@ def artifact(served):
         ({"onnxruntime", "openvino"}, ["model.int8.openvino.zip", "model.int8.onnx"], True, "openvino-int8"),
         ({"onnxruntime", "torch"}, ["model.int8.openvino.zip", "model.int8.onnx"], True, "onnx-int8"),
         ({"onnxruntime", "openvino"}, ["model.int8.onnx", "model.onnx"], False, "onnx-int8"),
-        ({"onnxruntime", "openvino"}, ["model.onnx"], False, "openvino"),
         ({"onnxruntime", "torch"}, ["model.int8.onnx", "model.onnx"], True, "onnx-int8"),
         ({"onnxruntime", "torch"}, ["model.onnx"], True, "torch-bf16"),
         ({"onnxruntime", "torch"}, ["model.onnx"], False, "onnx"),
@@ -42,11 +41,12 @@ def test_auto_takes_the_fastest(make, reviews, tmp_path, monkeypatch, installed,
 
 def test_openvino_is_chosen_by_name_alone_where_it_was_not_measured(make, reviews, tmp_path, monkeypatch):
     folder = make(reviews).save_artifact(tmp_path / "k")
-    add_file(read_artifact(folder), "model.onnx", lambda part: part.write_bytes(b"graph"))
+    for name in ("model.int8.openvino.zip", "model.onnx"):
+        add_file(read_artifact(folder), name, lambda part: part.write_bytes(b"graph"))
     monkeypatch.setattr(backends, "_installed", lambda package: package in {"onnxruntime", "openvino"})
     monkeypatch.setattr(backends.platform, "machine", lambda: "arm64")
     assert choose_backend(read_artifact(folder)) == "onnx"
-    assert choose_backend(read_artifact(folder), "openvino") == "openvino"
+    assert choose_backend(read_artifact(folder), "openvino-int8") == "openvino-int8"
 
 
 def test_what_cannot_be_chosen(artifact, monkeypatch):

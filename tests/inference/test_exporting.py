@@ -55,8 +55,8 @@ def test_openvino_is_measured_and_opened_first(make, rows, tmp_path, how):
     made = kickbert.export(folder, rows, ("onnx", "openvino-int8"), force=True)
     assert made["file"].tolist() == ["model.onnx", "model.int8.openvino.zip"] and made["difference"][1] < 0.2
     texts = ["a", *rows["text"].sample(33, random_state=0), "a long and winding story " * 30]
-    torch, openvino, int8 = (kickbert.load(folder, backend=b) for b in ("torch", "openvino", "openvino-int8"))
-    np.testing.assert_allclose(openvino.predict_proba(texts), torch.predict_proba(texts), atol=1e-4)
+    torch, int8 = (kickbert.load(folder, backend=b) for b in ("torch", "openvino-int8"))
+    assert kickbert.load(folder).backend.name == "openvino-int8"
     probs = int8.predict_proba(texts)
     assert np.abs(probs - torch.predict_proba(texts)).max() < 0.2
     np.testing.assert_allclose(int8.predict_proba(texts, batch_size=1), probs, atol=1e-3)  # whatever is beside it
