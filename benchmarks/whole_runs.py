@@ -2,13 +2,14 @@
 
     python benchmarks/whole_runs.py                   # five sets, three seeds; it goes on where it was stopped
     python benchmarks/whole_runs.py --sets sst2 --seeds 1 --ways kickbert trainer-2
+    python benchmarks/whole_runs.py --encoder mpnet --sets sst2 --rows 2000
     ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/whole_runs.py --precision fp32
 
-Minilm on the same training rows. *whole s* counts from the start of the process until the validation rows have been
-predicted with the final weights, *cpu s* is the CPU time of that, *inner s* the training's alone by each one's own
-clock. The Trainer has batches by length and, with bf16, autocast; its two settings are the two that won elsewhere: two
-epochs at 2e-4, three at 5e-5. Of each seed the ratio is to the one that is better on validation rows; both are shown.
-Test rows are predicted after the clock has stopped. `--ways` knows kickbert's other ladders too.
+Minilm, or another encoder, on the same training rows. *whole s* counts from the start of the process until the
+validation rows have been predicted with the final weights, *cpu s* is the CPU time of that, *inner s* the training's
+alone by each one's own clock. The Trainer has batches by length and, with bf16, autocast; its two settings are the two
+that won elsewhere: two epochs at 2e-4, three at 5e-5. Of each seed the ratio is to the one that is better on validation
+rows; both are shown. Test rows are predicted after the clock has stopped. `--ways` knows kickbert's other ladders too.
 """
 
 import argparse
@@ -16,11 +17,13 @@ import json
 import tempfile
 import time
 import warnings
+from dataclasses import asdict, astuple, dataclass
 
 import numpy as np
 import pandas as pd
 from common.record import RECORDS, alone, once, runs
 from common.sets import joined, study_parts
+from encoders import folder_of
 
 RUNS = RECORDS / "whole_runs.jsonl"
 ROWS = {"sst2": 7_000, "kickstarter": 12_800, "ag_news": 5_000, "huffpost": 5_000, "imdb": 2_000}
@@ -34,16 +37,31 @@ LADDERS = {
 LENGTH = 256  # tokens of a row at most, for all
 
 
-def kickbert_run(train: pd.DataFrame, valid: pd.DataFrame, columns: list[str], seed: int, way: str, precision: str):
+@dataclass
+class Run:
+    """What is trained how, as `once` knows it by."""
+
+    set: str
+    rows: int
+    seed: int
+    way: str
+    precision: str
+    encoder: str
+
+    def __post_init__(self):
+        self.rows, self.seed = int(self.rows), int(self.seed)
+
+
+def kickbert_run(run: Run, train: pd.DataFrame, valid: pd.DataFrame, columns: list[str]):
     """The accuracy of a trained learner as a function of rows, that on validation rows, and its seconds of training."""
     import kickbert
 
-    how, df = dict(LADDERS[way]), pd.concat([train, valid], ignore_index=True)
+    how, df = dict(LADDERS[run.way]), pd.concat([train, valid], ignore_index=True)
     with tempfile.TemporaryDirectory() as scratch:
         phases = how.pop("phases", None)
         learn = kickbert.learner_from_df(
-            df, text_col=columns, model="minilm", valid=df.index[len(train) :], seed=seed, path=scratch,
-            max_length=LENGTH, precision=precision, schedule=how,
+            df, text_col=columns, model=folder_of(run.encoder), valid=df.index[len(train) :], seed=run.seed,
+            path=scratch, max_length=LENGTH, precision=run.precision, schedule=how,
         )  # fmt: skip
         start = time.perf_counter()
         ladder = learn.fit_gradual(phases)
@@ -55,11 +73,9 @@ def kickbert_run(train: pd.DataFrame, valid: pd.DataFrame, columns: list[str], s
     return right, float(learn.validate()[1]), inner, ladder
 
 
-def trainer_run(train: pd.DataFrame, valid: pd.DataFrame, columns: list[str], seed: int, way: str, precision: str):
+def trainer_run(run: Run, train: pd.DataFrame, valid: pd.DataFrame, columns: list[str]):
     """As `kickbert_run`."""
     from common.peers import Encoded, trainer_of
-
-    from kickbert.utils.hub import minilm_folder
 
     classes = np.unique(train["label"])
 
@@ -67,8 +83,8 @@ def trainer_run(train: pd.DataFrame, valid: pd.DataFrame, columns: list[str], se
         return joined(part, columns), np.searchsorted(classes, part["label"])
 
     with tempfile.TemporaryDirectory() as scratch:
-        how = {**TRAINER[way], "bf16": precision != "fp32"}
-        trainer, tokenizer = trainer_of(minilm_folder(), coded(train), scratch, seed=seed, **how)
+        how = {**TRAINER[run.way], "bf16": run.precision != "fp32"}
+        trainer, tokenizer = trainer_of(folder_of(run.encoder), coded(train), scratch, seed=run.seed, **how)
         start = time.perf_counter()
         trainer.train()
         inner = time.perf_counter() - start
@@ -82,13 +98,13 @@ def trainer_run(train: pd.DataFrame, valid: pd.DataFrame, columns: list[str], se
     return right, accuracy, inner, None
 
 
-def train(name: str, rows: int, seed: int, way: str, precision: str) -> None:
+def train(run: Run) -> None:
     """What a process of its own runs; it prints what came of it, as JSON."""
     warnings.filterwarnings("ignore")
-    train, valid, test, columns = study_parts(name, seed, rows)
+    train, valid, test, columns = study_parts(run.set, run.seed, run.rows)
     test = test.head(5_000)
-    run = kickbert_run if way.startswith("kickbert") else trainer_run
-    right, accuracy, inner, ladder = run(train, valid, columns, seed, way, precision)
+    trained = kickbert_run if run.way.startswith("kickbert") else trainer_run
+    right, accuracy, inner, ladder = trained(run, train, valid, columns)
     ended, cpu = time.time(), time.process_time()
     result = {"ended": ended, "cpu s": cpu, "inner s": inner, "valid": accuracy}
     result["test"] = right(test)
@@ -97,16 +113,16 @@ def train(name: str, rows: int, seed: int, way: str, precision: str) -> None:
     print("\n" + json.dumps(result), flush=True)
 
 
-def run(name: str, rows: int, seed: int, way: str, precision: str) -> dict:
+def whole(run: Run) -> dict:
     """One run, and the seconds until its end."""
     start = time.time()
-    result = alone(__file__, "--train", name, rows, seed, way, precision)
+    result = alone(__file__, "--train", *astuple(run))
     return {"whole s": result.pop("ended") - start, **result}
 
 
-def table(precision: str) -> str:
+def table(precision: str, encoder: str) -> str:
     """Means over seeds, and the ratios of seconds to those of the better Trainer of each seed."""
-    df = pd.DataFrame([row for row in runs(RUNS) if row["precision"] == precision])
+    df = pd.DataFrame([r for r in runs(RUNS) if (r["precision"], r["encoder"]) == (precision, encoder)])
     lines = [
         "| set | way | seeds | valid % | test % | whole s | cpu s | inner s | whole | cpu | inner |",
         "|---" * 11 + "|",
@@ -132,18 +148,17 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--precision", default="bf16", choices=["bf16", "fp32"])
     parser.add_argument("--rows", type=int, help="instead of the usual number of each set")
-    parser.add_argument("--train", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--encoder", default="minilm", choices=["minilm", "mpnet"])
+    parser.add_argument("--train", nargs=6, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.train:
-        name, rows, seed, way, precision = args.train
-        return train(name, int(rows), int(seed), way, precision)
+        return train(Run(*args.train))
     for seed in range(args.first_seed, args.first_seed + args.seeds):
         for name in args.sets:
             for way in args.ways:
-                what = (name, args.rows or ROWS[name], seed, way, args.precision)
-                key = dict(zip(("set", "rows", "seed", "way", "precision"), what, strict=True))
-                once(RUNS, lambda what=what: run(*what), **key)
-    print(table(args.precision))
+                run = Run(name, args.rows or ROWS[name], seed, way, args.precision, args.encoder)
+                once(RUNS, lambda run=run: whole(run), **asdict(run))
+    print(table(args.precision, args.encoder))
 
 
 if __name__ == "__main__":
