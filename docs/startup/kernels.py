@@ -1,9 +1,10 @@
-"""Kernels that are forked from one process, which has imported what all pages import: a page starts at once.
+"""Kernels that are forked from one process, which has imported most of what all pages import: they start sooner.
 
 python kernels.py serve SOCKET              the process that is forked, until its standard input ends
 python kernels.py start SOCKET -f FILE      what Jupyter starts in place of a kernel; it ends when the kernel does
 """
 
+import importlib
 import json
 import os
 import signal
@@ -13,17 +14,17 @@ import threading
 import time
 from collections.abc import Callable
 
+# Not fastai and what stands on it: it looks for a notebook around it when it is imported, and here is none.
+IMPORTED = (
+    "ipykernel.kernelapp", "matplotlib.pyplot", "scipy.stats", "sklearn.linear_model", "sklearn.model_selection",
+    "transformers.modeling_utils",
+)  # fmt: skip
+
 
 def serve(path: str) -> None:
     """Fork a kernel for each connection."""
-    import ipykernel.kernelapp  # noqa: F401
-    import matplotlib.pyplot  # noqa: F401
-    import sklearn.linear_model  # noqa: F401
-
-    import kickbert.evaluation.evaluation
-    import kickbert.experiments.cross_validation
-    import kickbert.training.factories  # noqa: F401
-
+    for name in IMPORTED:
+        importlib.import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     _end_with(sys.stdin.buffer.read)
     with socket.socket(socket.AF_UNIX) as server:
