@@ -31,6 +31,7 @@ EXTRAS = {
     "explain": "captum",
     "export": "onnxruntime",
     "openvino": "openvino",
+    "lora": "peft",
     "excel": "openpyxl",
     "serve": "fastapi",
     "label": "skactiveml",

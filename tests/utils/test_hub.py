@@ -1,4 +1,5 @@
 import json
+import sys
 
 import pytest
 from transformers import AutoConfig, AutoModel
@@ -67,9 +68,9 @@ def test_changed_weights_are_refused(minilm, monkeypatch):
     assert (hub.minilm_folder() / "config.json").exists()
 
 
-def test_minilm_is_found_without_importing_its_package(minilm):
-    import sys
-
+def test_minilm_is_found_without_importing_its_package(minilm, monkeypatch):
+    monkeypatch.delitem(sys.modules, hub.MINILM_PACKAGE, raising=False)  # of a test before
+    hub.minilm_folder.cache_clear()
     hub.minilm_folder()
     assert hub.MINILM_PACKAGE not in sys.modules
 
