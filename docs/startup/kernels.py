@@ -1,4 +1,4 @@
-"""Kernels that are forked from one process, which has imported most of what all pages import: they start sooner.
+"""Kernels that are forked from one process, which has imported what all pages import: they start sooner.
 
 python kernels.py serve SOCKET              the process that is forked, until its standard input ends
 python kernels.py start SOCKET -f FILE      what Jupyter starts in place of a kernel; it ends when the kernel does
@@ -14,15 +14,14 @@ import threading
 import time
 from collections.abc import Callable
 
-# Not fastai and what stands on it: it looks for a notebook around it when it is imported, and here is none.
-IMPORTED = (
-    "ipykernel.kernelapp", "matplotlib.pyplot", "scipy.stats", "sklearn.linear_model", "sklearn.model_selection",
-    "transformers.modeling_utils",
-)  # fmt: skip
+from kickbert.utils import progress
+
+IMPORTED = ("ipykernel.kernelapp", "kickbert.experiments.cross_validation", "kickbert.training.factories")
 
 
 def serve(path: str) -> None:
     """Fork a kernel for each connection."""
+    progress.interactive = lambda: False  # as in kernel.py, before other modules take it from there
     for name in IMPORTED:
         importlib.import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
