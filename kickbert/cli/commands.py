@@ -91,16 +91,8 @@ def serve(
     limits = {"most_bytes": max_body, "most_chars": max_chars, "most_texts": max_texts, "most_rows": max_rows}
     times = {"room": room, "timeout": timeout, "file_timeout": file_timeout}
     page = {"examples": tuple(example or ())}
-    settings = Settings(
-        folders if len(folders) > 1 else folders[0],
-        backend,
-        threads,
-        key,
-        private_metrics=private_metrics,
-        **limits,
-        **times,
-        **page,
-    )
+    served = folders if len(folders) > 1 else folders[0]
+    settings = Settings(served, backend, threads, key, private_metrics=private_metrics, **limits, **times, **page)
     if json:  # the rest, such as a line for each request, goes to standard error
         print_result({"model": ", ".join(map(str, folders)), "url": f"http://{host}:{port}"}, json, print)
     with prints_to_stderr(json):

@@ -198,11 +198,20 @@ def open_backend(artifact: Artifact, backend: str = "auto", threads: int | None 
         ArtifactError: no such export, or a file that was changed.
     """
     name = choose_backend(artifact, backend)
-    file, package = RUNS[name]
-    if file is None:
-        return TorchBackend(artifact, name)
-    run = OpenVinoBackend if package == "openvino" else OnnxBackend
-    return run(artifact.file(file), name, threads)
+    file, _ = RUNS[name]
+    return TorchBackend(artifact, name) if file is None else open_export(artifact.file(file), name, threads)
+
+
+def open_export(path: Path, name: str, threads: int | None = None) -> Backend:
+    """Open the file of an exported form by the library that runs it.
+
+    Args:
+        path: of the file.
+        name: of the form, or of its backend.
+        threads: as for `open_backend`.
+    """
+    run = OpenVinoBackend if name.startswith("openvino") else OnnxBackend
+    return run(path, name, threads)
 
 
 def benchmark(

@@ -17,7 +17,7 @@ from kickbert.evaluation.evaluation import main_scores
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.scores import MAIN_SCORES
 from kickbert.evaluation.significance import intervals
-from kickbert.inference.backends import ONNX, Backend, OnnxBackend, OpenVinoBackend, open_backend
+from kickbert.inference.backends import ONNX, Backend, open_backend, open_export
 from kickbert.inference.onnx_graphs import FORMS, Source, write_onnx
 from kickbert.inference.predictor import Predictor
 from kickbert.models.artifact import WEIGHTS, Artifact, ArtifactError, add_file, read_artifact
@@ -171,8 +171,7 @@ class ExportComparison:
         row = {"form": form, "file": FORMS[form][0], "MB": file.stat().st_size / 1e6}
         if form == "torch-export":  # torch's own, which is checked when it is made
             return row
-        run = OpenVinoBackend if form == "openvino-int8" else OnnxBackend
-        predictions = self._predict(run(file, form))
+        predictions = self._predict(open_export(file, form))
         row |= self._compare(predictions)
         if form == "onnx" and not row["difference"] < TOLERANCE:
             raise ArtifactError(

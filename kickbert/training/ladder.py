@@ -96,12 +96,15 @@ def climb(learn: Any, plan: Plan, cbs: Any, resume: bool) -> list[dict]:
     while (phase := plan.next(done)) is not None:
         if done and len(done) == begun:  # where the run was broken off
             set_moments(learn, kept_moments(file))
-            pruning.last_losses = kept_losses(file).numpy() if skips else pruning.last_losses
+            if skips:
+                pruning.last_losses = kept_losses(file).numpy()
         with _phase_of(learn, plan, phase, len(done)), pruning.within(phase.skip):
             done.append(plan.run(phase, lambda *args: _train(learn, phase, len(done), cbs, *args)))
-        done[-1] |= {"skipped": pruning.skipped} if skips else {}
-        losses = {LOSSES: torch.from_numpy(pruning.last_losses)} if skips else {}
-        save_phase(file, trained | moments(learn, trained) | losses, key, done)
+        kept = trained | moments(learn, trained)
+        if skips:
+            done[-1]["skipped"] = pruning.skipped
+            kept[LOSSES] = torch.from_numpy(pruning.last_losses)
+        save_phase(file, kept, key, done)
     return done
 
 
