@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import pandas as pd
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, Field
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -129,9 +129,9 @@ def row(row: int, session: Session) -> dict[str, Any]:
 
 
 @router.get("/words/{row}")
-def words(row: int, session: Session) -> dict[str, Any]:
-    """What each word adds to the suggestion."""
-    explanation = session.words(row)
+def words(row: int, session: Session, label: Annotated[list[Name], Query()]) -> dict[str, Any]:
+    """What each word adds to what was suggested."""
+    explanation = session.words(row, label)
     if explanation is None:
         return {"label": None, "words": []}
     scores = zip(explanation.words, explanation.scores.tolist(), strict=True)

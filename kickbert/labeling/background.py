@@ -130,25 +130,29 @@ class BackgroundModel:
             return {"label": names, "confidence": float(np.maximum(probabilities, 1 - probabilities).min())}
         return {"label": fit.classes[code], "confidence": float(probabilities[code])}
 
-    def words(self, place: int) -> Explanation | None:
-        """What the words of a text add to what the model predicts.
+    def words(self, place: int, suggested: Sequence[str]) -> Explanation | None:
+        """What the words of a text add to what was suggested for it, even if a later fit predicts something else.
 
-        None before there is a model, while it embeds, and where the encoder as it came, by which words are weighed,
-        predicts another class than the tuned one: its words would speak for something else.
+        None before there is a model, for classes that it does not know, while it embeds, and where the encoder as it
+        came, by which words are weighed, contradicts the tuned one: its words would speak for something else.
+
+        Args:
+            suggested: names of classes; the most probable of several is explained.
         """
         fit = self.fit
-        if fit is None or not self.embedded[place]:
+        codes = [fit.classes.index(name) for name in suggested if name in fit.classes] if fit is not None else []
+        if not codes or not self.embedded[place]:
             return None
-        predicted = fit.predicted[place]
-        decided = fit.words.decide(fit.words.predict_proba(self.embeddings[[place]]))[0]
-        code = fit.probabilities[place].argmax() if fit.model.task == MULTI else predicted
-        if (decided[code] != predicted[code]) if fit.model.task == MULTI else (decided != predicted):
-            return None
+        code = max(codes, key=fit.probabilities[place].__getitem__)
+        if fit.words is not fit.model:
+            decided = fit.words.decide(fit.words.predict_proba(self.embeddings[[place]]))[0]
+            if not (decided[code] if fit.model.task == MULTI else decided == code):
+                return None
         if not self._embedding.acquire(timeout=PATIENCE):
             return None
         try:
             predict = lambda texts: fit.words.predict_proba(normalize(self._embed(texts)))  # noqa: E731
-            return word_importance(self.texts[place], fit.classes[code], int(code), predict)
+            return word_importance(self.texts[place], fit.classes[code], code, predict)
         finally:
             self._embedding.release()
 

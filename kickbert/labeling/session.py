@@ -1,7 +1,7 @@
 """What the page works with: the next texts at once, and labels that are on disk before it moves on."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -137,10 +137,10 @@ class LabelingSession:
         label = next((label for label in self.database.labels() if label.row == row), None)
         return self._item(Lease(row), label)
 
-    def words(self, row: int) -> Explanation | None:
-        """What the words of a text add to its suggestion; None before there is a model, or while it is busy."""
+    def words(self, row: int, suggested: Sequence[str]) -> Explanation | None:
+        """What the words of a text add to what was suggested; None before there is a model, or while it is busy."""
         self._check_row(row)
-        return self.model.words(self.place[row])
+        return self.model.words(self.place[row], suggested)
 
     def progress(self) -> dict[str, Any]:
         """Numbers for the page, as JSON can hold them."""

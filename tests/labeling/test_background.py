@@ -167,9 +167,13 @@ def test_words_of_the_topic(made):
     model, truth = made()
     give(model, truth, range(100))
     settle(model)
-    place = 150
-    found = model.words(place)
-    assert found.words == model.texts[place].split() and found.label == model.suggestion(place)["label"]
+    place, suggested = 150, model.suggestion(150)["label"]
+    found = model.words(place, [suggested])
+    assert found.words == model.texts[place].split() and found.label == suggested
+    other = next(name for name in WORDS if name != suggested)
+    against = model.words(place, [other])  # suggested by an earlier fit: it is still what the page shows
+    assert against.label == other and against.value < found.value
+    assert model.words(place, ["no such class"]) is None and model.words(place, []) is None
 
 
 def test_a_round_on_a_large_pool_takes_less_than_a_second(tmp_path):

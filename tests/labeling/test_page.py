@@ -14,6 +14,7 @@ from serving import Server, free_port
 from topics import WORDS, embed, topics
 
 from kickbert.labeling.app import create_app, open_socket
+from kickbert.labeling.background import PATIENCE
 from kickbert.labeling.classes import ClassList, add_classes
 from kickbert.labeling.database import LabelDatabase
 from kickbert.labeling.session import LabelingSession, Settings
@@ -267,6 +268,21 @@ def test_what_the_model_has_learnt_is_beside_the_text(page, served_here, tmp_pat
         page.driver.save_screenshot(str(tmp_path / f"{scheme}.png"))
     assert shades == ["rgb(255, 255, 255)", "rgb(13, 17, 23)"] and not page.errors()
     assert sorted(times)[len(times) // 2] < 0.5  # the driver's own way there and back counted
+
+
+def test_words_are_marked_once_the_model_is_free_again(page, served_here):
+    df = topics(120, seed=2, told=4)
+    truth = dict(zip(df["text"], df["label"], strict=True))
+    url, session = served_here(df["text"], list(WORDS), settings=Settings(hidden_first=5, hidden_share=0))
+    session.database.append_known({row.id: truth[row.texts[0]] for row in session.rows[:40]}, "ben", "random")
+    session.model.wake()
+    page.until(lambda: session.model.fit is not None and session.model.embedded.all())
+    with session.model._embedding:  # as while it embeds
+        page.open(url)
+        page.until(lambda: page.find("#classes .suggested"))
+        time.sleep(PATIENCE + 0.5)
+        assert not page.find("#text mark")
+    page.until(lambda: page.find("#text mark"))  # with no further text
 
 
 def test_labels_that_look_wrong_are_looked_at_again(page, served_here):

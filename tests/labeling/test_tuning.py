@@ -123,7 +123,9 @@ def test_words_speak_for_what_is_suggested_or_not_at_all(labelled, background):
     frozen = model.fit.words.predict_proba(model.embeddings).argmax(1)
     same = frozen == model.fit.predicted
     place, other = (int(np.flatnonzero(which)[0]) for which in (same, ~same))
-    assert model.words(place).label == model.suggestion(place)["label"] and model.words(other) is None
+    suggested = model.suggestion(place)["label"]
+    assert model.words(place, [suggested]).label == suggested
+    assert model.words(other, [model.suggestion(other)["label"]]) is None
     session = LabelingSession(model.database, model._embed)
     session.model = model
     assert session.progress()["tuning"] is None
