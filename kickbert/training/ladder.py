@@ -4,7 +4,7 @@ plan → phase → its rows, frozen groups and rates → fit → a row of the la
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +30,7 @@ from kickbert.training.checkpoint import (
     set_moments,
 )
 from kickbert.training.metrics import RowScores, difference
-from kickbert.training.schedule import Phase, gradual_unfreezing, layers_name
+from kickbert.training.schedule import Phase, gradual_unfreezing, rungs_of
 from kickbert.utils.progress import say
 
 
@@ -146,18 +146,8 @@ def _train(
     return row | {name: float(value) for name, value in learn.recorder.final.items()}
 
 
-STEP, DEEPER = 4, {"epochs": 2, "lr": 2e-4}  # layers that each further rung opens, and how they are trained
 BACKWARD = 3  # forward passes that a training step takes, its own counted
 SHARES = (1, 0.8, 0.6, 0.45, 0.3, 0.2, 0.1)  # of the rows, that a budget may leave
-
-
-def rungs_of(n_groups: int, schedule: Mapping[str, Any]) -> list[Phase]:
-    """The phases of the schedule, then deeper ones: four layers more each time, to the second one, which has two."""
-    phases = gradual_unfreezing(n_groups, **schedule)
-    while phases[-1].freeze_to > 2:
-        first = max(2, phases[-1].freeze_to - STEP)
-        phases.append(replace(phases[-1], name=layers_name(first, n_groups), freeze_to=first, **DEEPER))
-    return [*phases, phases[-1]]
 
 
 def goes_on(done: Sequence[dict], planned: int) -> bool:
@@ -188,13 +178,21 @@ class Cost:
 
     def of(self, phase: Phase, rows: int, built: int) -> float:
         """Seconds of a phase on so many rows; the states below it of `built` rows are there."""
-        layers = self.n_layers + 1 - max(1, phase.freeze_to)
+        keep = phase.token_keep if phase.freeze_to > 1 and self.skips else 1.0
+        tokens = phase.epochs * rows * kept_count(self.lengths, keep).sum() / self.rows
+        training = self.rate * self._layers(phase) * self.factor * BACKWARD * tokens
+        return training + self.beside_training(phase, rows, built)
+
+    def beside_training(self, phase: Phase, rows: int, built: int) -> float:
+        """Those of them in which nothing is trained: computing the states below, and validation."""
+        layers = self._layers(phase)
         if not layers:  # of the head: all states once
             return self.rate * self.n_layers * (rows * self.tokens + self.valid_tokens)
-        keep = phase.token_keep if phase.freeze_to > 1 and self.skips else 1.0
-        tokens = kept_count(self.lengths, keep).sum() / self.rows
-        training = phase.epochs * layers * (self.factor * BACKWARD * rows * tokens + self.valid_tokens)
-        return self.rate * (training + (self.n_layers - layers) * max(0, rows - built) * self.tokens)
+        missing = max(0, rows - built) * self.tokens
+        return self.rate * (phase.epochs * layers * self.valid_tokens + (self.n_layers - layers) * missing)
+
+    def _layers(self, phase: Phase) -> int:
+        return self.n_layers + 1 - max(1, phase.freeze_to)
 
     def learn_from(self, phase: Phase, rows: int, built: int, seconds: float) -> None:
         """Correct what training is expected to take by what a phase took."""
@@ -247,21 +245,30 @@ class Adaptive:
         phase = phase or replace(rung, rows=max(1, int(SHARES[-1] * self.cost.rows)))
         rows = min(self.cost.rows, phase.rows or self.cost.rows)
         fewer = f", on {rows:,} of {self.cost.rows:,} rows" if rows < self.cost.rows else ""
-        say(f"{phase.name}: about {self.cost.of(phase, rows, self.built):.0f} s{fewer}")
-        self.seconds = None if self.budget is None else max(1.0, left - self.cost.of(phase, 0, self.built))
+        say(f"{phase.name}: about {min(left, self.cost.of(phase, rows, self.built)):.0f} s{fewer}")
+        self.seconds = (
+            None if self.budget is None else max(1.0, left - self.cost.beside_training(phase, rows, self.built))
+        )
         return phase
 
     def _left(self) -> float:
         return float("inf") if self.budget is None else self.budget - (time.perf_counter() - self.begun)
 
     def _affordable(self, rung: Phase, seconds: float) -> Phase | None:
-        """The rung within so many seconds: of fewer epochs, then of fewer rows; None where these would be too few."""
+        """The rung within so many seconds: of fewer epochs, then of fewer rows; None where these would be too few.
+
+        An epoch is added where half of it fits, for training ends in time by itself (`Rates`): most of two epochs is
+        better than one, and what is known of the cost is not exact.
+        """
         most = min(self.cost.rows, rung.rows or self.cost.rows)
-        for epochs in range(rung.epochs, 0, -1):
-            for share in SHARES if epochs == 1 else SHARES[:1]:
-                phase, rows = replace(rung, epochs=epochs), max(1, int(share * most))
-                if self.cost.of(phase, rows, self.built) <= seconds:
-                    return phase if share == 1 else replace(phase, rows=rows)
+        for epochs in range(rung.epochs, 1, -1):
+            less, phase = replace(rung, epochs=epochs - 1), replace(rung, epochs=epochs)
+            if sum(self.cost.of(one, most, self.built) for one in (less, phase)) / 2 <= seconds:
+                return phase
+        for share in SHARES:
+            phase, rows = replace(rung, epochs=1), max(1, int(share * most))
+            if self.cost.of(phase, rows, self.built) <= seconds:
+                return phase if share == 1 else replace(phase, rows=rows)
         return None
 
     def run(self, phase: Phase, train: Callable[..., dict]) -> dict:

@@ -1,7 +1,7 @@
 """What is trained when, how fast and by what: phases as plain data, curves of learning rates, optimizers by name."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -70,6 +70,10 @@ def wsd(position: float, warmup: float = 0.1, decay: float = 0.4) -> float:
 
 Curve = Callable[[float], float]
 HEAD_ROWS = 4_096  # that the head alone is trained on at most: it learns no more from further ones
+STEP, DEEPER = (
+    4,
+    {"epochs": 2, "lr": 2e-4},
+)  # layers that each rung past the planned ones opens, and how they are trained
 SHAPES = {
     "one_cycle": one_cycle,
     "triangle": slanted_triangle,
@@ -186,6 +190,15 @@ def gradual_unfreezing(
     if len(phases) > 1 and phases[0].freeze_to == n_groups - 1:
         phases[0] = replace(phases[0], rows=head_rows)
     return phases
+
+
+def rungs_of(n_groups: int, schedule: Mapping[str, Any]) -> list[Phase]:
+    """The phases of the schedule, then deeper ones: four layers more each time, to the second one, which has two."""
+    phases = gradual_unfreezing(n_groups, **schedule)
+    while phases[-1].freeze_to > 2:
+        first = max(2, phases[-1].freeze_to - STEP)
+        phases.append(replace(phases[-1], name=layers_name(first, n_groups), freeze_to=first, **DEEPER))
+    return [*phases, phases[-1]]
 
 
 def layers_name(first: int, n_groups: int) -> str:

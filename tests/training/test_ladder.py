@@ -1,5 +1,7 @@
 """The ladder: a phase has its own rows, tokens and end; "auto" climbs, stops and goes back by validation rows."""
 
+import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,8 +12,9 @@ from fastai.callback.core import Callback
 from kickbert import Phase, TrainingDiverged, gradual_unfreezing
 from kickbert.training import callbacks, ladder
 from kickbert.training.callbacks import Rates
-from kickbert.training.ladder import goes_on, rungs_of
+from kickbert.training.ladder import goes_on
 from kickbert.training.metrics import RowScores, difference
+from kickbert.training.schedule import rungs_of
 
 WELL, CHANCE = {"low": 1.0, "kept": True}, {"low": -1.0, "kept": True}
 HARM = {"low": -3.0, "kept": False}
@@ -142,6 +145,24 @@ def test_a_short_budget_leaves_the_head_of_a_sample(make, reviews, monkeypatch, 
     told = capsys.readouterr().out
     assert found["phase"].tolist() == ["head"] and found["rows"][0] < len(learn.dls.train_ds) // 2
     assert f"on {found['rows'][0]} of 102 rows" in told and "s of the budget are left: it ends here" in told
+
+
+def test_an_epoch_is_added_where_half_of_it_fits_and_what_is_computed_first_is_not_its_time(make, reviews):
+    plan = ladder.Adaptive(make(reviews), budget=1.0)
+    plan.cost.rate = (
+        1.0  # seconds of a layer over a token: thousands for a phase, beside which those of the test vanish
+    )
+    done, rung, rows = [{"rows": 50, "seconds": 0.0, "low": 1.0, "kept": True}], plan.rungs[1], plan.cost.rows
+    one, two = (plan.cost.of(replace(rung, epochs=n), rows, 50) for n in (1, 2))
+    for budget, epochs in (((one + two) / 2 + 60, 2), ((one + two) / 2 - 60, 1), (two + 60, 2)):
+        plan.budget, plan.begun = budget, time.perf_counter()
+        phase = plan.next(done)
+        assert (phase.epochs, phase.rows) == (epochs, None)
+        missing = (
+            (rows - 50) * plan.cost.tokens * (rung.freeze_to - 1)
+        )  # states below it, of rows that the head had not
+        validation = epochs * plan.cost.valid_tokens * (plan.cost.n_layers - rung.freeze_to + 1)
+        assert plan.seconds == pytest.approx(budget - missing - validation, abs=60)
 
 
 def test_the_time_of_a_phase_ends_it_at_a_rate_of_zero(make, reviews, monkeypatch):
