@@ -31,7 +31,8 @@ class Study:
 
     Args:
         sets: the rows, and how many of them train; None for all.
-        ways: by name, arguments of `learner_from_df`, and a `schedule` of its own; None for TF-IDF and a linear SVM.
+        ways: by name, arguments of `learner_from_df`, `phases` of `fit_gradual`, and a `schedule` that overrides the
+            study's; None for TF-IDF and a linear SVM.
         common: arguments that all ways share.
         schedule: arguments of `gradual_unfreezing`.
         shown: the scores of the table.
@@ -64,7 +65,7 @@ STUDIES = {
     ),
     "several labels": Study(
         {"reuters": None, "goemotions": None},
-        {"kickbert": {}, "TF-IDF, linear SVM at its best": None},
+        {"kickbert": {}, 'kickbert, "auto"': {"phases": "auto"}, "TF-IDF, linear SVM at its best": None},
         {"label_col": "labels", "label_delim": "|", "max_length": 256},
         SEVERAL,
         ("micro_f1", "macro_f1", "micro_f1 at 0.5", "macro_f1 at 0.5"),
@@ -115,14 +116,14 @@ def run(study: Study, name: str, way: str, seed: int) -> dict:
     test = test.head(study.test_rows or len(test))
     df = pd.concat([train.assign(split="train"), valid.assign(split="valid")], ignore_index=True)
     how = dict(study.ways[way])
-    schedule = study.schedule | how.pop("schedule", {})
+    schedule, phases = study.schedule | how.pop("schedule", {}), how.pop("phases", None)
     with tempfile.TemporaryDirectory() as scratch:
         start, cpu = time.perf_counter(), time.process_time()
         how = study.common | {"cache": kickbert.Cache()} | how  # none that a way before has filled
         learn = kickbert.learner_from_df(
-            df, text_col=columns, model="minilm", valid="split", seed=seed, path=scratch, **how
+            df, text_col=columns, model="minilm", valid="split", seed=seed, path=scratch, schedule=schedule, **how
         )
-        ladder = learn.fit_gradual(kickbert.gradual_unfreezing(len(learn.groups), **schedule))
+        ladder = learn.fit_gradual(phases or kickbert.gradual_unfreezing(len(learn.groups), **schedule))
         clocks = {"seconds": time.perf_counter() - start, "cpu s": time.process_time() - cpu}
         clocks["skipped"] = float(ladder.get("skipped", pd.Series(0)).sum())
         found = {f"valid {score}": float(ladder[score].iloc[-1]) for score in ("accuracy",) if score in ladder}
