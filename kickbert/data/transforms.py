@@ -182,7 +182,7 @@ def _tokens(ids: np.ndarray) -> Tokens:
 def target_tensor(target: Target, codes: np.ndarray) -> Tensor:
     """Codes of a target as fastai's type."""
     kind = {MULTI: TensorMultiCategory, REGRESSION: TensorBase}.get(target.task, TensorCategory)
-    return kind(torch.from_numpy(codes))
+    return kind(torch.tensor(codes))  # a copy, for pandas gives arrays that are not to be written to
 
 
 class Standardize(Transform):
