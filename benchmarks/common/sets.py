@@ -12,6 +12,7 @@ from kickbert.targets.fitting import fit_target
 # Not part of the repository: data/README.md says where each set is published.
 FOLDER = Path(os.environ.get("KICKBERT_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 ROWS = {"kickstarter": 12_800, "sst2": 7_000, "ag_news": 5_000, "huffpost": 5_000}  # training rows by default
+FILES = {"reuters52": "reuters"}  # sets that are a part of a file of another name
 TEXT = {"kickstarter": ["name", "blurb"], "huffpost": ["headline", "short_description"]}
 
 
@@ -55,16 +56,26 @@ def load(name: str, seed: int, rows: int | None = None) -> tuple[pd.DataFrame, p
 def study_parts(
     name: str, seed: int, rows: int | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, list[str]]:
-    """As `load`, with the columns as published: also sets of several labels (`labels`), and uneven or long ones."""
+    """As `load`, with the columns as published: also sets of several labels (`labels`), and uneven or long ones.
+
+    `reuters52` are the rows of Reuters of a single topic that training and test rows have: 52 classes.
+    """
     if name in ROWS:
         return load(name, seed, rows)
-    df = pd.read_csv(FOLDER / f"{name}.csv.gz")
+    df = pd.read_csv(FOLDER / f"{FILES.get(name, name)}.csv.gz")
     if name == "smile":  # 12 classes without `nocode`; no publisher's test set
         df = df[df["label"] != "nocode"]
         test, pool = _draw(df, len(df) // 4, seed)
         valid, pool = _draw(pool, len(pool) // 10, seed)
     elif name == "imdb":  # all of its training rows train
         pool, (valid, test) = df[df["split"] == "train"], _draw(df[df["split"] == "test"], 1_000, seed)
+    elif name == "reuters52":
+        df = df.rename(columns={"topics": "label"})
+        df = df[~df["label"].str.contains("|", regex=False)]
+        both = df.groupby("label")["split"].nunique() == 2
+        df = df[df["label"].isin(both[both].index)]
+        valid, pool = _draw(df[df["split"] == "train"], 600, seed)
+        test = df[df["split"] == "test"]
     else:
         df = df.rename(columns={"topics": "labels"})
         test, pool = df[df["split"] == "test"], df[df["split"] == "train"]
