@@ -80,9 +80,7 @@ def trainer_run(run: Run, train: pd.DataFrame, valid: pd.DataFrame, columns: lis
     classes = np.unique(train["label"])
 
     def coded(part: pd.DataFrame) -> tuple[list[str], np.ndarray]:
-        known = part["label"].isin(
-            classes
-        )  # a class of which no row trains is never predicted: -100 is left out of a loss
+        known = part["label"].isin(classes)  # -100, which a loss leaves out, is for a class of which no row trains
         return joined(part, columns), np.where(known, np.searchsorted(classes, part["label"]), -100)
 
     with tempfile.TemporaryDirectory() as scratch:

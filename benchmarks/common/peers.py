@@ -73,8 +73,8 @@ def trainer_of(folder, train: tuple, scratch: str, *, lr=5e-5, epochs=3, bs=32, 
     Args:
         folder: of the encoder.
         train: texts and class numbers.
-        tuned: bf16, batches grouped by length and eager attention, which trains faster on a CPU than torch's kernel (a
-            step of 32 rows by 3 to 24 per cent, of 16 to 256 tokens); else the documented defaults.
+        tuned: bf16, batches grouped by length, and eager attention, which trains faster on a CPU than torch's kernel
+            (benchmarks/attention.py); else the documented defaults.
         bf16: False for fp32, where it is emulated.
     """
     from transformers import (

@@ -184,7 +184,7 @@ class Cost:
         return training + self.beside_training(phase, rows, built)
 
     def beside_training(self, phase: Phase, rows: int, built: int) -> float:
-        """Those of them in which nothing is trained: computing the states below, and validation."""
+        """The seconds of a phase in which nothing is trained: computing the states below, and validation."""
         layers = self._layers(phase)
         if not layers:  # of the head: all states once
             return self.rate * self.n_layers * (rows * self.tokens + self.valid_tokens)
@@ -246,9 +246,8 @@ class Adaptive:
         rows = min(self.cost.rows, phase.rows or self.cost.rows)
         fewer = f", on {rows:,} of {self.cost.rows:,} rows" if rows < self.cost.rows else ""
         say(f"{phase.name}: about {min(left, self.cost.of(phase, rows, self.built)):.0f} s{fewer}")
-        self.seconds = (
-            None if self.budget is None else max(1.0, left - self.cost.beside_training(phase, rows, self.built))
-        )
+        trains = left - self.cost.beside_training(phase, rows, self.built)
+        self.seconds = None if self.budget is None else max(1.0, trains)
         return phase
 
     def _left(self) -> float:

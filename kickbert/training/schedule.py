@@ -70,10 +70,7 @@ def wsd(position: float, warmup: float = 0.1, decay: float = 0.4) -> float:
 
 Curve = Callable[[float], float]
 HEAD_ROWS = 4_096  # that the head alone is trained on at most: it learns no more from further ones
-STEP, DEEPER = (
-    4,
-    {"epochs": 2, "lr": 2e-4},
-)  # layers that each rung past the planned ones opens, and how they are trained
+STEP, DEEPER = 4, {"epochs": 2, "lr": 2e-4}  # layers that each rung past the schedule opens, and their training
 SHAPES = {
     "one_cycle": one_cycle,
     "triangle": slanted_triangle,

@@ -149,18 +149,14 @@ def test_a_short_budget_leaves_the_head_of_a_sample(make, reviews, monkeypatch, 
 
 def test_an_epoch_is_added_where_half_of_it_fits_and_what_is_computed_first_is_not_its_time(make, reviews):
     plan = ladder.Adaptive(make(reviews), budget=1.0)
-    plan.cost.rate = (
-        1.0  # seconds of a layer over a token: thousands for a phase, beside which those of the test vanish
-    )
+    plan.cost.rate = 1.0  # seconds of a layer over a token: a phase takes thousands, beside which the test's own vanish
     done, rung, rows = [{"rows": 50, "seconds": 0.0, "low": 1.0, "kept": True}], plan.rungs[1], plan.cost.rows
     one, two = (plan.cost.of(replace(rung, epochs=n), rows, 50) for n in (1, 2))
     for budget, epochs in (((one + two) / 2 + 60, 2), ((one + two) / 2 - 60, 1), (two + 60, 2)):
         plan.budget, plan.begun = budget, time.perf_counter()
         phase = plan.next(done)
         assert (phase.epochs, phase.rows) == (epochs, None)
-        missing = (
-            (rows - 50) * plan.cost.tokens * (rung.freeze_to - 1)
-        )  # states below it, of rows that the head had not
+        missing = (rows - 50) * plan.cost.tokens * (rung.freeze_to - 1)  # states of rows that the head had not
         validation = epochs * plan.cost.valid_tokens * (plan.cost.n_layers - rung.freeze_to + 1)
         assert plan.seconds == pytest.approx(budget - missing - validation, abs=60)
 
