@@ -41,8 +41,10 @@ def test_tensorboard_is_read_back(make, reviews, tmp_path):
 
 def wandb_history(folder) -> list[dict]:
     """Rows of an offline run, read from W&B's file: LevelDB's log format of its protocol buffers."""
+    import wandb
     from wandb.proto import wandb_internal_pb2
 
+    wandb.teardown()  # its service, another process, may still be writing when `finish` has returned
     (file,) = folder.rglob("*.wandb")
     data, at, whole, rows = file.read_bytes(), 7, b"", []
     while at + 7 <= len(data):
