@@ -35,6 +35,7 @@ LADDERS = {
     "kickbert all tokens": {"head_rows": None},  # and all rows for the head
 }
 LENGTH = 256  # tokens of a row at most, for all
+TEST = {"minilm": 5_000, "mpnet": 2_000}  # test rows at most
 
 
 @dataclass
@@ -103,7 +104,7 @@ def train(run: Run) -> None:
     """What a process of its own runs; it prints what came of it, as JSON."""
     warnings.filterwarnings("ignore")
     train, valid, test, columns = study_parts(run.set, run.seed, run.rows)
-    valid, test = valid[valid["label"].isin(train["label"])], test.head(5_000)
+    valid, test = valid[valid["label"].isin(train["label"])], test.head(TEST[run.encoder])
     trained = kickbert_run if run.way.startswith("kickbert") else trainer_run
     right, accuracy, inner, ladder = trained(run, train, valid, columns)
     ended, cpu = time.time(), time.process_time()
