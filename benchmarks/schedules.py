@@ -17,7 +17,7 @@ RUNS = RECORDS / "schedules.jsonl"
 ROWS = {"kickstarter": 12_800, "sst2": 5_000, "huffpost": 5_000, "ag_news": 10_000}
 HEAD = 2e-3
 STEPS = {"layers": (0, 2, 4)}
-# What `gradual_unfreezing` is given: how many layers train in each phase, for how long, at which rate.
+# What `gradual_unfreezing` is given: how many layers train in each phase, how long, at which rate; and rows a batch.
 SCHEDULES = {
     "2-4, last two epochs": STEPS | {"epochs": (1, 1, 2), "lr": (HEAD, 4e-4, 4e-4)},
     "2-4, one epoch each": STEPS | {"epochs": (1, 1, 1), "lr": (HEAD, 4e-4, 4e-4)},
@@ -29,6 +29,9 @@ SCHEDULES = {
     "4, two epochs": {"layers": (0, 4), "epochs": (4, 2), "lr": (2 * HEAD, 4e-4)},
     "4, two epochs, head one epoch": {"layers": (0, 4), "epochs": (1, 2), "lr": (HEAD, 4e-4)},
     "4, two epochs at 2e-4": {"layers": (0, 4), "epochs": (4, 2), "lr": (2 * HEAD, 2e-4)},
+    "default": {},
+    "default, batches of 64 at 6e-4": {"bs": 64, "lr": (1.5 * HEAD, 6e-4)},
+    "default, batches of 128 at 8e-4": {"bs": 128, "lr": (2 * HEAD, 8e-4)},
 }
 
 
@@ -36,12 +39,15 @@ def run(name: str, rows: int, schedule: str, seed: int) -> dict:
     """Train by the schedule; validation accuracy and loss after each phase."""
     import kickbert
 
+    how = dict(SCHEDULES[schedule])
     train, valid, _, columns = load(name, 100 + seed, rows)
     df = pd.concat([train.assign(split="train"), valid.assign(split="valid")], ignore_index=True)
     with tempfile.TemporaryDirectory() as scratch:
-        learn = kickbert.learner_from_df(df, text_col=columns, model="minilm", valid="split", seed=seed, path=scratch)
-        ladder = learn.fit_gradual(kickbert.gradual_unfreezing(len(learn.groups), **SCHEDULES[schedule]))
-    return {"accuracy": ladder["accuracy"].round(4).tolist(), "valid_loss": ladder["valid_loss"].round(4).tolist()}
+        learn = kickbert.learner_from_df(
+            df, text_col=columns, model="minilm", valid="split", seed=seed, path=scratch, bs=how.pop("bs", 32)
+        )
+        ladder = learn.fit_gradual(kickbert.gradual_unfreezing(len(learn.groups), **how))
+    return {name: ladder[name].round(4).tolist() for name in ("accuracy", "valid_loss")}
 
 
 def table() -> str:
