@@ -126,18 +126,19 @@ def table(precision: str, encoder: str) -> str:
     """Means over seeds, and the ratios of seconds to those of the better Trainer of each seed."""
     df = pd.DataFrame([r for r in runs(RUNS) if (r["precision"], r["encoder"]) == (precision, encoder)])
     lines = [
-        "| set | way | seeds | valid % | test % | whole s | cpu s | inner s | whole | cpu | inner |",
-        "|---" * 11 + "|",
+        "| set | rows | way | seeds | valid % | test % | whole s | cpu s | inner s | whole | cpu | inner |",
+        "|---" * 12 + "|",
     ]
-    better = df[df["way"].isin(TRAINER)].sort_values("valid").groupby(["set", "seed"]).tail(1)
-    better = better.set_index(["set", "seed"])
-    for (name, way), found in df.groupby(["set", "way"], sort=False):
-        found = found.set_index(["set", "seed"])
+    by = ["set", "rows", "seed"]
+    better = df[df["way"].isin(TRAINER)].sort_values("valid").groupby(by).tail(1).set_index(by)
+    for (name, rows, way), found in df.groupby(["set", "rows", "way"], sort=False):
+        found = found.set_index(by)
         both = better.index.intersection(found.index)
         clocks = ["whole s", "cpu s", "inner s"]
         ratios = (better.loc[both, clocks] / found.loc[both, clocks]).mean() if len(both) else pd.Series(dtype=float)
-        cells = [f"{100 * found[c].mean():.1f}" for c in ("valid", "test")] + [f"{found[c].mean():.0f}" for c in clocks]
-        lines.append(f"| {name} | {way} | {len(found)} | {' | '.join([*cells, *(f'{r:.2f}' for r in ratios)])} |")
+        cells = [name, f"{rows:,}", way, str(len(found)), *(f"{100 * found[c].mean():.1f}" for c in ("valid", "test"))]
+        cells += [f"{found[c].mean():.0f}" for c in clocks] + [f"{ratio:.2f}" for ratio in ratios]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
