@@ -29,7 +29,7 @@ SCHEDULES = {
     "4, two epochs": {"layers": (0, 4), "epochs": (4, 2), "lr": (2 * HEAD, 4e-4)},
     "4, two epochs, head one epoch": {"layers": (0, 4), "epochs": (1, 2), "lr": (HEAD, 4e-4)},
     "4, two epochs at 2e-4": {"layers": (0, 4), "epochs": (4, 2), "lr": (2 * HEAD, 2e-4)},
-    "default": {},
+    "default": {},  # today's; the runs of "4, two epochs, head one epoch", its like, are of earlier code
     "default, batches of 64 at 6e-4": {"bs": 64, "lr": (1.5 * HEAD, 6e-4)},
     "default, batches of 128 at 8e-4": {"bs": 128, "lr": (2 * HEAD, 8e-4)},
 }
@@ -40,11 +40,12 @@ def run(name: str, rows: int, schedule: str, seed: int) -> dict:
     import kickbert
 
     how = dict(SCHEDULES[schedule])
+    batches = {"bs": how.pop("bs")} if "bs" in how else {}
     train, valid, _, columns = load(name, 100 + seed, rows)
     df = pd.concat([train.assign(split="train"), valid.assign(split="valid")], ignore_index=True)
     with tempfile.TemporaryDirectory() as scratch:
         learn = kickbert.learner_from_df(
-            df, text_col=columns, model="minilm", valid="split", seed=seed, path=scratch, bs=how.pop("bs", 32)
+            df, text_col=columns, model="minilm", valid="split", seed=seed, path=scratch, **batches
         )
         ladder = learn.fit_gradual(kickbert.gradual_unfreezing(len(learn.groups), **how))
     return {name: ladder[name].round(4).tolist() for name in ("accuracy", "valid_loss")}

@@ -154,14 +154,15 @@ def main() -> None:
     """Make the runs asked for and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--studies", nargs="+", default=list(STUDIES), choices=list(STUDIES))
-    parser.add_argument("--sets", nargs="+", help="some of a study's sets, by the names of the table")
+    sets = sorted({name for study in STUDIES.values() for name in study.sets})
+    parser.add_argument("--sets", nargs="+", default=sets, choices=sets)
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
     warnings.filterwarnings("ignore", category=FutureWarning)
     for name in args.studies:
         study = STUDIES[name]
         for seed in range(args.seeds):
-            for where in [s for s in study.sets if args.sets is None or s in args.sets]:
+            for where in [s for s in study.sets if s in args.sets]:
                 if not (file := FOLDER / f"{where.split()[0]}.csv.gz").exists():
                     print(f"{name}: {where} is left out, for there is no {file}; data/README.md says where to get it")
                     continue

@@ -122,9 +122,14 @@ def whole(run: Run) -> dict:
     return {"whole s": result.pop("ended") - start, **result}
 
 
+def recorded(precision: str, encoder: str) -> pd.DataFrame:
+    """All runs of an encoder in a precision."""
+    return pd.DataFrame([r for r in runs(RUNS) if (r["precision"], r["encoder"]) == (precision, encoder)])
+
+
 def table(precision: str, encoder: str) -> str:
     """Means over seeds, and the ratios of seconds to those of the better Trainer of each seed."""
-    df = pd.DataFrame([r for r in runs(RUNS) if (r["precision"], r["encoder"]) == (precision, encoder)])
+    df = recorded(precision, encoder)
     lines = [
         "| set | rows | way | seeds | valid % | test % | whole s | cpu s | inner s | whole | cpu | inner |",
         "|---" * 12 + "|",
@@ -142,8 +147,25 @@ def table(precision: str, encoder: str) -> str:
     return "\n".join(lines)
 
 
+def pairs(precision: str, encoder: str) -> str:
+    """What kickbert's other ladders change against its default on the same rows and seed; means over seeds."""
+    df = recorded(precision, encoder).set_index(["set", "rows", "seed"])
+    lines = ["| set | rows | way | seeds | whole s, % | cpu s, % | valid, points | test, points |", "|---" * 8 + "|"]
+    clocks, scores, default = ["whole s", "cpu s"], ["valid", "test"], df[df["way"] == "kickbert"]
+    for way in list(LADDERS)[1:]:
+        found = df[df["way"] == way]
+        both = found.index.intersection(default.index)
+        new, old = found.loc[both], default.loc[both]
+        changes = 100 * pd.concat([new[clocks] / old[clocks] - 1, new[scores] - old[scores]], axis=1)
+        for (name, rows), change in changes.groupby(["set", "rows"]):
+            whole, cpu, valid, test = change.mean()
+            cells = [name, f"{rows:,}", way, str(len(change)), f"{whole:+.0f}", f"{cpu:+.0f}"]
+            lines.append(f"| {' | '.join([*cells, f'{valid:+.1f}', f'{test:+.1f}'])} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
-    """Make the runs that are not on record, and print the table."""
+    """Make the runs that are not on record, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", nargs="+", default=list(ROWS), help="with --rows others of common/sets.py too")
     parser.add_argument("--ways", nargs="+", default=["kickbert", *TRAINER], choices=[*LADDERS, *TRAINER])
@@ -161,7 +183,7 @@ def main() -> None:
             for way in args.ways:
                 run = Run(name, args.rows or ROWS[name], seed, way, args.precision, args.encoder)
                 once(RUNS, lambda run=run: whole(run), **asdict(run))
-    print(table(args.precision, args.encoder))
+    print(f"{table(args.precision, args.encoder)}\n\n{pairs(args.precision, args.encoder)}")
 
 
 if __name__ == "__main__":
