@@ -12,6 +12,7 @@ import pandas as pd
 
 COLOURS = {"kickbert": "#d55e00", "phased": "#e69f00", "tuned": "#0072b2"}  # Okabe and Ito 2008
 COLOURS |= {"documented": "#56b4e9", "simpletransformers": "#009e73", "setfit": "#cc79a7"}
+COLOURS |= {"steps": "#e69f00", "one curve": "#009e73"}
 
 
 def tables(found: list[dict], names: dict[str, str]) -> str:

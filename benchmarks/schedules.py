@@ -21,6 +21,7 @@ STEPS = {"layers": (0, 2, 4)}
 SCHEDULES = {
     "2-4, last two epochs": STEPS | {"epochs": (1, 1, 2), "lr": (HEAD, 4e-4, 4e-4)},
     "2-4, one epoch each": STEPS | {"epochs": (1, 1, 1), "lr": (HEAD, 4e-4, 4e-4)},
+    "2-4, one epoch each, on one curve": STEPS | {"epochs": (1, 1, 1), "lr": (HEAD, 4e-4, 4e-4), "restart": False},
     "2-4, one epoch each, 8e-4 last": STEPS | {"epochs": (1, 1, 1), "lr": (HEAD, 4e-4, 8e-4)},
     "2-4, last two epochs at 2e-4": STEPS | {"epochs": (1, 1, 2), "lr": (HEAD, 4e-4, 2e-4)},
     "2-4, last two epochs, 2e-4 before": STEPS | {"epochs": (1, 1, 2), "lr": (HEAD, 2e-4, 4e-4)},

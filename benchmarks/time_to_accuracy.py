@@ -2,6 +2,7 @@
 
     python benchmarks/time_to_accuracy.py                       # hours; it goes on where it was stopped
     python benchmarks/time_to_accuracy.py --sets sst2 --models kickbert tuned --seeds 1
+    python benchmarks/time_to_accuracy.py --models steps "one curve" --seeds 1 --runs one_curve.jsonl
     python benchmarks/time_to_accuracy.py --models kickbert documented setfit --seeds 1 --runs slow_rivals.jsonl
 
 Same encoder (minilm), rows, test rows and machine for all; a seed after another, a set after another, and within them
@@ -32,16 +33,25 @@ RUNS = RECORDS / "time_to_accuracy.jsonl"
 ROWS = {"sst2": 7_000, "kickstarter": 12_800, "ag_news": 10_000}
 LENGTH = {"sst2": 64, "kickstarter": 128, "ag_news": 128}  # what simpletransformers pads to
 GRID = [(5e-5, 2), (5e-5, 3), (2e-4, 2), (2e-4, 3)]  # the tuned Trainer's rate and epochs, chosen on validation rows
-PHASED = SCHEDULES["2-4, last two epochs, 2e-4 before"]
+LADDERS = {
+    "kickbert": {},
+    "phased": SCHEDULES["2-4, last two epochs, 2e-4 before"],
+    "steps": SCHEDULES["2-4, one epoch each"],
+    "one curve": SCHEDULES["2-4, one epoch each, on one curve"],
+}
 PAIRS = 4_000  # SetFit's; it is made for few rows, and one pass over pairs of all would take longest of all
 NAMES = {
     "kickbert": "kickbert",
     "phased": "kickbert, the last two layers before the last four",
+    "steps": "kickbert, the last two layers for an epoch, then the last four for one",
+    "one curve": "the same, one curve of learning rates over both",
     "tuned": "Trainer, bf16, grouped, tuned",
     "documented": "Trainer as documented",
     "simpletransformers": "simpletransformers",
     "setfit": "SetFit",
 }
+CLOSER = ("steps", "one curve")  # looked at every quarter of an epoch, for what happens when layers join
+USUAL = [model for model in NAMES if model not in CLOSER]
 
 
 class OffTheClock(Callback):
@@ -60,8 +70,8 @@ class OffTheClock(Callback):
         self.pause.__exit__(None, None, None)
 
 
-def run_kickbert(parts: list[pd.DataFrame], columns: list[str], seed: int, every: int, phased: bool) -> Watch:
-    """kickbert with its defaults, or a phase more; stores of its own, so that none is there from another run."""
+def run_kickbert(parts: list[pd.DataFrame], columns: list[str], seed: int, every: int, ladder: dict) -> Watch:
+    """kickbert with its defaults, or another ladder; stores of its own, so that none is there from another run."""
     train, valid, test = parts
     df = pd.concat([train.assign(split="train"), valid.assign(split="valid")], ignore_index=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -72,7 +82,7 @@ def run_kickbert(parts: list[pd.DataFrame], columns: list[str], seed: int, every
         with watch.stopped():
             ids = learn.dls.test_dl(test).rows[0]
         with watch.over(learn.model, learn.model, [ids.row(i) for i in range(len(ids))]):
-            phases = gradual_unfreezing(len(learn.groups), **(PHASED if phased else {}))
+            phases = gradual_unfreezing(len(learn.groups), **ladder)
             learn.fit_gradual(phases, cbs=[OffTheClock(watch)])
     return watch
 
@@ -96,10 +106,10 @@ def run_peer(model: str, parts: list[pd.DataFrame], columns: list[str], seed: in
 def run(model: str, name: str, seed: int) -> dict:
     """Train; the curve, the seconds and the accuracy at its end, and the machine's rate before it."""
     *parts, columns = load(name, seed, ROWS[name])
-    every = -(-len(parts[0]) // 64)  # half an epoch in batches of 32
+    every = -(-len(parts[0]) // (128 if model in CLOSER else 64))  # a quarter, or half, of an epoch in batches of 32
     rate = product_rate(512, 384, 1536)
-    if model in ("kickbert", "phased"):
-        watch = run_kickbert(parts, columns, seed, every, model == "phased")
+    if model in LADDERS:
+        watch = run_kickbert(parts, columns, seed, every, LADDERS[model])
     else:
         watch = run_peer(model, parts, columns, seed, name, every)
     seconds, accuracy = watch.curve[-1]
@@ -132,7 +142,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", nargs="*", default=list(ROWS), choices=list(ROWS))
-    parser.add_argument("--models", nargs="+", default=list(NAMES), choices=list(NAMES))
+    parser.add_argument("--models", nargs="+", default=USUAL, choices=list(NAMES))
     parser.add_argument("--seeds", type=int, default=3, help="of kickbert and the tuned Trainer; the others run once")
     parser.add_argument("--runs", default=RUNS.name, help="file of the runs, in runs/; its picture is drawn here")
     args = parser.parse_args()
@@ -144,7 +154,7 @@ def main() -> None:
     for seed in range(args.seeds):
         for name in args.sets:
             for model in args.models:
-                if seed == 0 or model in ("kickbert", "phased", "tuned"):
+                if seed == 0 or model in (*LADDERS, "tuned"):
                     work = lambda: run(model, name, seed)  # noqa: B023, E731 - called at once
                     once(file, work, set=name, model=model, seed=seed)
     found = [row for row in runs(file) if "model" in row]

@@ -24,6 +24,7 @@ import pandas as pd
 from common.record import RECORDS, alone, once, runs
 from common.sets import joined, study_parts
 from encoders import folder_of
+from schedules import SCHEDULES
 
 RUNS = RECORDS / "whole_runs.jsonl"
 ROWS = {"sst2": 7_000, "kickstarter": 12_800, "ag_news": 5_000, "huffpost": 5_000, "imdb": 2_000}
@@ -32,6 +33,8 @@ LADDERS = {
     "kickbert": {},
     "kickbert auto": {"phases": "auto"},
     "kickbert some tokens": {"token_keep": "auto"},
+    "kickbert some, then all": {"token_keep": ("auto", 1)},
+    "kickbert 2-4": SCHEDULES["2-4, one epoch each"],
     "kickbert all tokens": {"head_rows": None},  # and all rows for the head
 }
 LENGTH = 256  # tokens of a row at most, for all

@@ -168,6 +168,8 @@ class History(Callback):
 class Rates(ParamScheduler):
     """Sets a phase's learning rates by its position: the share of its steps or, if that is more, of its seconds.
 
+    And which share of the tokens each epoch reads.
+
     Args:
         phase: whose rates they are.
         groups: number of layer groups.
@@ -175,9 +177,11 @@ class Rates(ParamScheduler):
     """
 
     def __init__(self, phase: Phase, groups: int, seconds: float | None = None):
-        rates = np.array(phase.rates(groups))
-        super().__init__({"lr": lambda at: rates * phase.factor(at)})
-        self.seconds, self.start = seconds, None
+        super().__init__({"lr": lambda at: np.array(phase.rates_at(at, groups))})
+        self.keeps, self.seconds, self.start = phase.token_keeps(), seconds, None
+
+    def before_epoch(self):
+        self.learn.model.token_keep = self.keeps[self.epoch]
 
     def before_batch(self):
         """Set the rates. Time counts from the first batch on, when what is frozen has been computed."""

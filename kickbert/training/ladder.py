@@ -110,11 +110,10 @@ def climb(learn: Any, plan: Plan, cbs: Any, resume: bool) -> list[dict]:
 
 @contextmanager
 def _phase_of(learn: Any, plan: Plan, phase: Phase, number: int) -> Iterator[None]:
-    """Set a learner's title, rows, kept tokens and random numbers for a phase, and set them back."""
+    """Set a learner's title, rows and random numbers for a phase, and set them back."""
     loaders, seed = learn.dls.loaders, None if learn.seed is None else learn.seed + number
     learn.phase_title = f"{number + 1}{f'/{plan.total}' if plan.total else ''} {phase.name}"
-    learn.model.token_keep = phase.token_keep
-    if phase.token_keep != 1 and not may_skip_tokens(config := learn.model.encoder.body.config):
+    if set(phase.token_keeps()) != {1} and not may_skip_tokens(config := learn.model.encoder.body.config):
         say(f"token_keep: all tokens are read, for layers of {config.model_type!r} count the distances between them")
     if phase.rows is not None and isinstance(loaders[0], BucketDL):
         learn.dls.loaders = [loaders[0].some_rows(phase.rows, learn.seed), *loaders[1:]]
@@ -178,8 +177,8 @@ class Cost:
 
     def of(self, phase: Phase, rows: int, built: int) -> float:
         """Seconds of a phase on so many rows; the states below it of `built` rows are there."""
-        keep = phase.token_keep if phase.freeze_to > 1 and self.skips else 1.0
-        tokens = phase.epochs * rows * kept_count(self.lengths, keep).sum() / self.rows
+        keeps = phase.token_keeps() if phase.freeze_to > 1 and self.skips else [1.0] * phase.epochs
+        tokens = rows / self.rows * sum(kept_count(self.lengths, keep).sum() for keep in keeps)
         training = self.rate * self._layers(phase) * self.factor * BACKWARD * tokens
         return training + self.beside_training(phase, rows, built)
 

@@ -18,9 +18,9 @@ def one_cycle(position: float, warmup: float = 0.1, div: float = 25.0, div_final
     >>> [round(one_cycle(p, warmup=0.25), 3) for p in (0, 0.25, 0.625, 1)]
     [0.04, 1.0, 0.5, 0.0]
     """
-    start, end, x = (1 / div, 1.0, position / warmup) if position < warmup else (1.0, 1 / div_final, None)
-    if x is None:
-        x = (position - warmup) / (1 - warmup)
+    rises = position < warmup
+    x = position / warmup if rises else (position - warmup) / (1 - warmup)
+    start, end = (1 / div, 1.0) if rises else (1.0, 1 / div_final)
     return start + (end - start) * (1 - math.cos(math.pi * x)) / 2
 
 
@@ -35,20 +35,12 @@ def slanted_triangle(position: float, cut: float = 0.1, ratio: float = 32.0) -> 
 
 
 def linear(position: float, warmup: float = 0.1) -> float:
-    """Linear warmup and linear decay to 0, as BERT was trained (Devlin et al. 2019, appendix A.2).
-
-    >>> [linear(p, warmup=0.5) for p in (0, 0.25, 0.5, 0.75, 1)]
-    [0.0, 0.5, 1.0, 0.5, 0.0]
-    """
+    """Linear warmup and linear decay to 0, as BERT was trained (Devlin et al. 2019, appendix A.2)."""
     return position / warmup if position < warmup else (1 - position) / (1 - warmup)
 
 
 def cosine(position: float, warmup: float = 0.1) -> float:
-    """Linear warmup and cosine decay to 0 (Loshchilov and Hutter 2017, equation 5).
-
-    >>> [round(cosine(p, warmup=0.5), 3) for p in (0, 0.25, 0.5, 0.75, 1)]
-    [0.0, 0.5, 1.0, 0.5, 0.0]
-    """
+    """Linear warmup and cosine decay to 0 (Loshchilov and Hutter 2017, equation 5)."""
     return position / warmup if position < warmup else (1 + math.cos(math.pi * (position - warmup) / (1 - warmup))) / 2
 
 
@@ -70,15 +62,10 @@ def wsd(position: float, warmup: float = 0.1, decay: float = 0.4) -> float:
 
 Curve = Callable[[float], float]
 HEAD_ROWS = 4_096  # that the head alone is trained on at most: it learns no more from further ones
-STEP, DEEPER = 4, {"epochs": 2, "lr": 2e-4}  # layers that each rung past the schedule opens, and their training
-SHAPES = {
-    "one_cycle": one_cycle,
-    "triangle": slanted_triangle,
-    "linear": linear,
-    "cosine": cosine,
-    "constant": constant,
-    "wsd": wsd,
-}
+STEP = 4  # layers that each rung past the schedule opens, and their training, from the start of a curve:
+DEEPER: dict[str, Any] = {"epochs": 2, "lr": 2e-4, "span": (0.0, 1.0), "joined": 0}
+SHAPES: dict[str, Curve] = {"one_cycle": one_cycle, "triangle": slanted_triangle, "linear": linear, "cosine": cosine}
+SHAPES |= {"constant": constant, "wsd": wsd}
 
 
 @dataclass(frozen=True)
@@ -97,12 +84,17 @@ class Phase:
             share of the peak, such as any of fastai's schedulers.
         warmup: share of the steps in which the learning rate rises; a function of your own has its own.
         token_keep: share of a row's tokens that a training step reads, drawn anew each time, where the layers below
-            are frozen; "auto" for 16 and a third of all. Validation and prediction read all, and so does training where
-            an architecture's layers count distances between tokens (DeBERTa, ModernBERT, Longformer, ALBERT).
+            are frozen; "auto" for 16 and a third of all. Of a tuple the last entry is for the last epoch, the one
+            before it for that before, and the first for all earlier ones: `("auto", 1)` ends with all tokens.
+            Validation and prediction read all, and so does training where an architecture's layers count distances
+            between tokens (DeBERTa, ModernBERT, Longformer, ALBERT).
         rows: how many training rows are drawn for it; None for all.
         skip: share of the easy rows, those with a loss below the mean when they were last read, that each epoch but the
             last one leaves out; the others count for more, so that the expected loss is that of all rows (InfoBatch,
             Qin et al. 2024).
+        span: the part of the shape that the phase covers: one that goes on where another ended starts there.
+        joined: number of the first group that the phase before it trained, if this one goes on with its rates; groups
+            that train below it are warmed up alone, over the share `warmup` of the phase. 0 for none.
     """
 
     name: str
@@ -112,17 +104,22 @@ class Phase:
     decay: float = 1.0
     shape: str | Curve = "one_cycle"
     warmup: float = 0.1
-    token_keep: float | str = 1.0
+    token_keep: float | str | Sequence[float | str] = 1.0
     rows: int | None = None
     skip: float = 0.0
+    span: tuple[float, float] = (0.0, 1.0)
+    joined: int = 0
 
     def __post_init__(self):
         if not callable(self.shape) and self.shape not in SHAPES:
             raise ValueError(f"shape={self.shape!r} is not one of {list(SHAPES)}, nor a function of the position")
         if self.epochs < 1 or self.lr <= 0 or not 0 < self.decay <= 1 or not 0 < self.warmup < 1:
             raise ValueError(f"{self} needs epochs of at least 1, lr > 0, decay in (0, 1] and warmup in (0, 1)")
-        if self.token_keep != "auto" and not (isinstance(self.token_keep, int | float) and 0 < self.token_keep <= 1):
-            raise ValueError(f"token_keep={self.token_keep!r} is neither 'auto' nor a share in (0, 1]")
+        keeps = self.token_keep if isinstance(self.token_keep, list | tuple) else [self.token_keep]
+        if not keeps or not all(k == "auto" or (isinstance(k, int | float) and 0 < k <= 1) for k in keeps):
+            raise ValueError(f"token_keep={self.token_keep!r} is neither 'auto' nor a share in (0, 1], nor several")
+        if not 0 <= self.span[0] < self.span[1] <= 1:
+            raise ValueError(f"span={self.span} is no part of a shape: a start and an end within 0 and 1")
         if self.rows is not None and self.rows < 1:
             raise ValueError(f"rows={self.rows} is no number of training rows; None is for all")
         if not (isinstance(self.skip, int | float) and 0 <= self.skip < 1):
@@ -138,7 +135,19 @@ class Phase:
 
     def factor(self, position: float) -> float:
         """The share of the peak learning rate at a point of the phase, 0 at its start to 1 at its end."""
-        return self.shape(position) if callable(self.shape) else SHAPES[self.shape](position, self.warmup)
+        at = self.span[0] + position * (self.span[1] - self.span[0])
+        return self.shape(at) if callable(self.shape) else SHAPES[self.shape](at, self.warmup)
+
+    def rates_at(self, position: float, n_groups: int) -> list[float]:
+        """Learning rate of each group at a point of the phase."""
+        factor, joining = self.factor(position), min(1.0, position / self.warmup)
+        rates = enumerate(self.rates(n_groups))
+        return [rate * factor * (joining if number < self.joined else 1) for number, rate in rates]
+
+    def token_keeps(self) -> list[float | str]:
+        """`token_keep` of each epoch."""
+        keeps = [*self.token_keep] if isinstance(self.token_keep, list | tuple) else [self.token_keep]
+        return keeps[:1] * (self.epochs - len(keeps)) + keeps[-self.epochs :]
 
 
 def gradual_unfreezing(
@@ -149,9 +158,10 @@ def gradual_unfreezing(
     decay: float = 0.9,
     shape: str | Curve = "one_cycle",
     warmup: float = 0.1,
-    token_keep: float | str = 1.0,
+    token_keep: float | str | Sequence[float | str] = 1.0,
     head_rows: int | None = HEAD_ROWS,
     skip: float = 0.0,
+    restart: bool = True,
 ) -> list[Phase]:
     """Phases of gradual unfreezing: the head, then the last layers too, then deeper (Howard and Ruder 2018, 3.3).
 
@@ -167,6 +177,8 @@ def gradual_unfreezing(
         head_rows: training rows of the head alone at most, where layers train after it; None for all.
         skip: as in `Phase`, of the phases that train layers: a step of the head costs next to nothing. 0 by default:
             accuracy fell where it was tried, and little time was saved (benchmarks/studies.py).
+        restart: whether the learning rates of layers start anew in each phase; if not, one curve goes over all phases
+            that train layers, and layers that join are warmed up alone.
 
     >>> [(p.name, p.freeze_to, p.epochs) for p in gradual_unfreezing(8)]
     [('head', 7, 1), ('last 4 layers', 3, 2)]
@@ -186,6 +198,16 @@ def gradual_unfreezing(
         phases.append(Phase(name, first, n, rate, decay, shape, warmup, token_keep, skip=skipped))
     if len(phases) > 1 and phases[0].freeze_to == n_groups - 1:
         phases[0] = replace(phases[0], rows=head_rows)
+    return phases if restart else _on_one_curve(phases, n_groups - 1)
+
+
+def _on_one_curve(phases: list[Phase], head: int) -> list[Phase]:
+    """The phases, those that train layers with one curve of learning rates over all of them."""
+    done, joined, total = 0, 0, sum(phase.epochs for phase in phases if phase.freeze_to < head)
+    for i, phase in enumerate(phases):
+        if phase.freeze_to < head:
+            phases[i] = replace(phase, span=(done / total, (done + phase.epochs) / total), joined=joined)
+            done, joined = done + phase.epochs, phase.freeze_to
     return phases
 
 

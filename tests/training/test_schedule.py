@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kickbert.training.schedule import SHAPES, Phase, gradual_unfreezing, one_cycle, slanted_triangle
+from kickbert.training.schedule import SHAPES, Phase, gradual_unfreezing, one_cycle, rungs_of, slanted_triangle
 
 
 def test_phases_go_from_the_head_down():
@@ -75,6 +75,50 @@ def test_a_function_is_a_shape_of_its_own():
     assert Phase("head", 3, 1, 1e-3, shape=lambda at: at / 2, warmup=0.2).factor(0.5) == 0.25
 
 
+@pytest.mark.parametrize("name", ["linear", "cosine", "one_cycle"])
+def test_shapes_fall_from_the_warmup_to_the_end(name):
+    phase = Phase("head", 3, 1, 1e-3, shape=name, warmup=0.4)
+    assert [phase.factor(at) for at in (0.4, 0.7, 1)] == pytest.approx([1, 0.5, 0], abs=1e-4)
+
+
+def test_one_curve_over_all_phases_that_train_layers():
+    head, two, four = gradual_unfreezing(8, (0, 2, 4), (1, 1, 3), 1e-3, decay=1.0, shape="linear", restart=False)
+    whole = Phase("layers", 5, 4, 1e-3, shape="linear")
+    assert head.span == (0.0, 1.0) and two.span == (0.0, 0.25) and four.span == (0.25, 1.0)
+    for at in np.linspace(0, 1, 11):
+        assert two.rates_at(at, 8) == pytest.approx(whole.rates_at(at / 4, 8))
+        assert four.rates_at(at, 8)[5:] == pytest.approx(whole.rates_at(0.25 + 0.75 * at, 8)[5:])
+
+
+def test_layers_that_join_are_warmed_up_alone():
+    *_, phase = gradual_unfreezing(8, (0, 2, 4), (1, 1, 1), 1e-3, decay=1.0, warmup=0.2, restart=False)
+    start, half, warm = (phase.rates_at(at, 8) for at in (0, 0.1, 0.2))
+    assert start[:5] == [0] * 5 and start[5:] == [1e-3 * phase.factor(0)] * 3 and phase.factor(0) > 0.5
+    assert half[3:5] == pytest.approx([half[5] / 2] * 2) and warm[3:] == [warm[3]] * 5
+
+
+def test_one_phase_of_layers_has_the_same_rates_on_one_curve():
+    assert gradual_unfreezing(8) == gradual_unfreezing(8, restart=False)
+
+
+def test_rungs_past_the_schedule_start_a_curve_of_their_own():
+    rungs = rungs_of(14, {"layers": (0, 2, 4), "epochs": (1, 1, 1), "lr": 1e-3, "restart": False})
+    assert [(rung.span, rung.joined) for rung in rungs[2:4]] == [((0.5, 1.0), 11), ((0.0, 1.0), 0)]
+
+
+@pytest.mark.parametrize(
+    ("keep", "epochs", "expected"),
+    [
+        (0.5, 2, [0.5, 0.5]),
+        (("auto", 1), 1, [1]),
+        (("auto", 1), 3, ["auto", "auto", 1]),
+        ([0.3, 0.5, 1], 2, [0.5, 1]),
+    ],
+)
+def test_the_tokens_of_each_epoch(keep, epochs, expected):
+    assert Phase("head", 7, epochs, 1e-3, token_keep=keep).token_keeps() == expected
+
+
 def test_the_head_alone_has_some_rows_where_layers_follow():
     assert [p.rows for p in gradual_unfreezing(8, head_rows=100)] == [100, None]
     assert [p.rows for p in gradual_unfreezing(8, layers=(0,), epochs=(1,), lr=1e-3, head_rows=100)] == [None]
@@ -91,7 +135,15 @@ def test_no_share_of_the_easy_rows(skip):
         gradual_unfreezing(8, skip=skip)
 
 
-@pytest.mark.parametrize("wrong", [{"token_keep": 0}, {"token_keep": 1.5}, {"token_keep": "half"}, {"rows": 0}])
-def test_rows_and_tokens_that_cannot_be(wrong):
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"token_keep": keep} for keep in (0, 1.5, "half", None, (), ("auto", 0), ("all", 1))),
+        *({"span": span} for span in ((0.5, 0.5), (0, 1.1), (-0.1, 1))),
+        {"rows": 0},
+    ],
+    ids=str,
+)
+def test_rows_tokens_and_spans_that_cannot_be(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}="):
         Phase("head", 7, 1, 1e-3, **wrong)
