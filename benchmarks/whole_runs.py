@@ -3,13 +3,15 @@
     python benchmarks/whole_runs.py                   # five sets, three seeds; it goes on where it was stopped
     python benchmarks/whole_runs.py --sets sst2 --seeds 1 --ways kickbert trainer-2
     python benchmarks/whole_runs.py --encoder mpnet --sets sst2 imdb ag_news reuters52 --rows 2000
+    python benchmarks/whole_runs.py --runs ladders.jsonl --ways kickbert "kickbert some, then all" "kickbert 2-4"
     ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/whole_runs.py --precision fp32
 
 Minilm, or another encoder, on the same training rows. *whole s* counts from the start of the process until the
 validation rows have been predicted with the final weights, *cpu s* is the CPU time of that, *inner s* the training's
 alone by each one's own clock. The Trainer has batches by length and, with bf16, autocast; its two settings are the two
 that won elsewhere: two epochs at 2e-4, three at 5e-5. Of each seed the ratio is to the one that is better on validation
-rows; both are shown. Test rows are predicted after the clock has stopped. `--ways` knows kickbert's other ladders too.
+rows; both are shown. Test rows are predicted after the clock has stopped. `--ways` knows kickbert's other ladders too;
+`--runs` names another file, for runs that are to be set beside those of the same day alone.
 """
 
 import argparse
@@ -18,6 +20,7 @@ import tempfile
 import time
 import warnings
 from dataclasses import asdict, astuple, dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -26,7 +29,7 @@ from common.sets import joined, study_parts
 from encoders import folder_of
 from schedules import SCHEDULES
 
-RUNS = RECORDS / "whole_runs.jsonl"
+RUNS = "whole_runs.jsonl"
 ROWS = {"sst2": 7_000, "kickstarter": 12_800, "ag_news": 5_000, "huffpost": 5_000, "imdb": 2_000}
 TRAINER = {"trainer-2": {"epochs": 2, "lr": 2e-4}, "trainer-3": {"epochs": 3, "lr": 5e-5}}
 LADDERS = {
@@ -125,14 +128,13 @@ def whole(run: Run) -> dict:
     return {"whole s": result.pop("ended") - start, **result}
 
 
-def recorded(precision: str, encoder: str) -> pd.DataFrame:
+def recorded(file: Path, precision: str, encoder: str) -> pd.DataFrame:
     """All runs of an encoder in a precision."""
-    return pd.DataFrame([r for r in runs(RUNS) if (r["precision"], r["encoder"]) == (precision, encoder)])
+    return pd.DataFrame([r for r in runs(file) if (r["precision"], r["encoder"]) == (precision, encoder)])
 
 
-def table(precision: str, encoder: str) -> str:
+def table(df: pd.DataFrame) -> str:
     """Means over seeds, and the ratios of seconds to those of the better Trainer of each seed."""
-    df = recorded(precision, encoder)
     lines = [
         "| set | rows | way | seeds | valid % | test % | whole s | cpu s | inner s | whole | cpu | inner |",
         "|---" * 12 + "|",
@@ -150,9 +152,9 @@ def table(precision: str, encoder: str) -> str:
     return "\n".join(lines)
 
 
-def pairs(precision: str, encoder: str) -> str:
+def pairs(df: pd.DataFrame) -> str:
     """What kickbert's other ladders change against its default on the same rows and seed; means over seeds."""
-    df = recorded(precision, encoder).set_index(["set", "rows", "seed"])
+    df = df.set_index(["set", "rows", "seed"])
     lines = ["| set | rows | way | seeds | whole s, % | cpu s, % | valid, points | test, points |", "|---" * 8 + "|"]
     clocks, scores, default = ["whole s", "cpu s"], ["valid", "test"], df[df["way"] == "kickbert"]
     for way in list(LADDERS)[1:]:
@@ -177,16 +179,19 @@ def main() -> None:
     parser.add_argument("--precision", default="bf16", choices=["bf16", "fp32"])
     parser.add_argument("--rows", type=int, help="instead of the usual number of each set")
     parser.add_argument("--encoder", default="minilm", choices=["minilm", "mpnet"])
+    parser.add_argument("--runs", default=RUNS, help="file of the runs, in runs/")
     parser.add_argument("--train", nargs=6, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.train:
         return train(Run(*args.train))
+    file = RECORDS / args.runs
     for seed in range(args.first_seed, args.first_seed + args.seeds):
         for name in args.sets:
             for way in args.ways:
                 run = Run(name, args.rows or ROWS[name], seed, way, args.precision, args.encoder)
-                once(RUNS, lambda run=run: whole(run), **asdict(run))
-    print(f"{table(args.precision, args.encoder)}\n\n{pairs(args.precision, args.encoder)}")
+                once(file, lambda run=run: whole(run), **asdict(run))
+    found = recorded(file, args.precision, args.encoder)
+    print(f"{table(found)}\n\n{pairs(found)}")
 
 
 if __name__ == "__main__":
