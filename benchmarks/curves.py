@@ -95,6 +95,6 @@ def draw(found: list[dict], names: dict[str, str], file: Path) -> None:
         ax.grid(alpha=0.3)
     axes[0][0].set_ylabel("accuracy on test rows")
     handles, labels = axes[0][0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    fig.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), len(sets)), frameon=False)
     fig.savefig(file, dpi=110)
     plt.close(fig)

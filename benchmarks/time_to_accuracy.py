@@ -43,8 +43,8 @@ PAIRS = 4_000  # SetFit's; it is made for few rows, and one pass over pairs of a
 NAMES = {
     "kickbert": "kickbert",
     "phased": "kickbert, the last two layers before the last four",
-    "steps": "kickbert, the last two layers for an epoch, then the last four for one",
-    "one curve": "the same, one curve of learning rates over both",
+    "steps": "kickbert, last two layers, then last four, an epoch each",
+    "one curve": "the same, one curve of rates over both",
     "tuned": "Trainer, bf16, grouped, tuned",
     "documented": "Trainer as documented",
     "simpletransformers": "simpletransformers",
