@@ -110,7 +110,8 @@ class PrefixCache(Callback):
         """The cached states of the dl's current batch, and their depth; None if x is no longer that batch."""
         same = torch.equal(x, dl.batch_ids.to(x.device))
         if any(self._hooks) or not same:
-            self._print_once("its modules have hooks" if same else "batches were changed after they were made")
+            if self.model.training == self.learn.training:  # or a callback reads other texts in the middle of a step
+                self._print_once("its modules have hooks" if same else "batches were changed after they were made")
             return None
         return view.hidden(dl.batch_rows, x.device), view.store.depth
 

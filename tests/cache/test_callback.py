@@ -75,6 +75,25 @@ class Changing(Callback):
         self.change(self)
 
 
+class Looking(Callback):
+    """Reads other texts by the model in the middle of a step."""
+
+    def after_step(self):
+        self.model.eval()
+        self.model(self.xb[0].flip(0))
+        self.model.train()
+
+
+def test_a_look_at_other_texts_within_a_step_changes_nothing(make, reviews, capsys):
+    def work(learn):
+        learn.freeze()
+        learn.fit(2, 1e-2, cbs=Looking())
+
+    plain, cached, learn = both(make, reviews, work)
+    assert torch.allclose(plain, cached, rtol=1e-5, atol=1e-6)
+    assert learn.cache.info()["seconds saved"].iloc[0] > 0 and "computed each time" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("order", [0, 95])
 @pytest.mark.parametrize("change", [reverse, keep_half, drop_words, widen])
 @pytest.mark.parametrize("windows", [{}, {"long": "windows", "max_length": 6, "stride": 1}])
