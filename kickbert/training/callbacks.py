@@ -166,9 +166,9 @@ class History(Callback):
 
 
 class Rates(ParamScheduler):
-    """Sets a phase's learning rates by its position: the share of its steps or, if that is more, of its seconds.
+    """Sets a phase's learning rates, step by step, and the share of the tokens that is read, epoch by epoch.
 
-    And which share of the tokens each epoch reads.
+    Rates go by the position in the phase: the share of its steps or, if that is more, of its seconds.
 
     Args:
         phase: whose rates they are.

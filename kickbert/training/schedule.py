@@ -115,7 +115,7 @@ class Phase:
             raise ValueError(f"shape={self.shape!r} is not one of {list(SHAPES)}, nor a function of the position")
         if self.epochs < 1 or self.lr <= 0 or not 0 < self.decay <= 1 or not 0 < self.warmup < 1:
             raise ValueError(f"{self} needs epochs of at least 1, lr > 0, decay in (0, 1] and warmup in (0, 1)")
-        keeps = self.token_keep if isinstance(self.token_keep, list | tuple) else [self.token_keep]
+        keeps = self._token_entries()
         if not keeps or not all(k == "auto" or (isinstance(k, int | float) and 0 < k <= 1) for k in keeps):
             raise ValueError(f"token_keep={self.token_keep!r} is neither 'auto' nor a share in (0, 1], nor several")
         if not 0 <= self.span[0] < self.span[1] <= 1:
@@ -141,13 +141,15 @@ class Phase:
     def rates_at(self, position: float, n_groups: int) -> list[float]:
         """Learning rate of each group at a point of the phase."""
         factor, joining = self.factor(position), min(1.0, position / self.warmup)
-        rates = enumerate(self.rates(n_groups))
-        return [rate * factor * (joining if number < self.joined else 1) for number, rate in rates]
+        return [rate * factor * (joining if g < self.joined else 1) for g, rate in enumerate(self.rates(n_groups))]
 
     def token_keeps(self) -> list[float | str]:
         """`token_keep` of each epoch."""
-        keeps = [*self.token_keep] if isinstance(self.token_keep, list | tuple) else [self.token_keep]
+        keeps = self._token_entries()
         return keeps[:1] * (self.epochs - len(keeps)) + keeps[-self.epochs :]
+
+    def _token_entries(self) -> list[float | str]:
+        return [*self.token_keep] if isinstance(self.token_keep, list | tuple) else [self.token_keep]
 
 
 def gradual_unfreezing(
