@@ -15,8 +15,8 @@ from PIL import Image
 
 DOCS = Path(__file__).resolve().parent
 sys.path.append(str(DOCS.parent / "tests"))
-from browsers import chromium, show_at  # noqa: E402 - it lies beside the tests
-from serving import Server  # noqa: E402
+from helpers.browsers import chromium, show_at  # noqa: E402 - it lies beside the tests
+from helpers.serving import Server  # noqa: E402
 
 SIZE, PAUSE = (1080, 640), 900  # pixels; ms that a picture stays
 LABELS, SHOWN = 40, 10  # texts that are labelled, and the last of them, which are shown

@@ -37,9 +37,7 @@ kickbert.utils.
 Names are imported when they are first used, so that `import kickbert` costs nothing.
 """
 
-import sys
-
-from kickbert.utils.lazy import MovedModules, attach
+from kickbert.utils.lazy import attach
 
 __version__ = "0.1.0"
 __getattr__, __dir__, __all__ = attach(
@@ -60,4 +58,3 @@ __getattr__, __dir__, __all__ = attach(
         "utils": [],
     },
 )
-sys.meta_path.append(MovedModules())

@@ -6,6 +6,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # before transformers is imported: tests nev
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: more threads would be in each other's way
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import socket
+import subprocess
 import warnings
 from pathlib import Path
 
@@ -30,6 +32,20 @@ GOOD = [
     "a real delight",
 ]
 BAD = ["a dull, cold film", "boring and flat", "I hated this story", "bad acting, no fun", "a real bore"]
+
+
+@pytest.fixture(autouse=True)
+def only_system_tests_leave_the_process(request, monkeypatch):
+    """Fail a unit test that starts a process or opens a connection: it belongs to `-m system`."""
+    if any(request.node.get_closest_marker(tier) for tier in ("system", "guide")):
+        return
+
+    def refuse(*args, **kwargs):
+        pytest.fail("a unit test starts a process or opens a socket; mark it with @pytest.mark.system", pytrace=True)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
 def pytest_make_parametrize_id(val):

@@ -20,7 +20,7 @@ def run(tmp_path, *command) -> str:
 
 
 @pytest.mark.parametrize(
-    "example", [pytest.param(e, id=e.stem, marks=pytest.mark.slow if e.stem in NEEDS else ()) for e in EXAMPLES]
+    "example", [pytest.param(e, id=e.stem, marks=pytest.mark.system if e.stem in NEEDS else ()) for e in EXAMPLES]
 )
 def test_examples_run_on_few_rows(example, tiny, tmp_path):
     if example.stem in NEEDS:
@@ -36,7 +36,7 @@ def test_examples_run_on_few_rows(example, tiny, tmp_path):
     assert len(example.read_text().splitlines()) < 60
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_the_main_job_on_real_weights(minilm, tmp_path):
     told = run(tmp_path, REPO / "examples" / "kickstarter.py", "--rows", 400)
     assert re.search(r"1/2 head +epoch 1", told) and "2/2 last 4 layers" in told

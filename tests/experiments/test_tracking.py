@@ -69,7 +69,7 @@ def test_what_is_not_there(run, tmp_path):
 
 def test_the_champion_is_served(run, tmp_path):
     pytest.importorskip("fastapi", reason="the extra kickbert[serve] is not installed")
-    from serving import Server
+    from helpers.serving import Server
 
     server = Server("models:/films@champion", "--store", tmp_path / "runs")
     try:

@@ -5,7 +5,7 @@ import warnings
 import pandas as pd
 import pytest
 from conftest import BAD, GOOD
-from steps import fragile
+from helpers.steps import fragile
 
 
 @pytest.fixture(scope="session")

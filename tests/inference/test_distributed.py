@@ -123,7 +123,7 @@ def test_a_partition_that_fails_keeps_the_others(exported, table, tmp_path):
 
 RUN = """
 import sys, kickbert
-from steps import fragile
+from helpers.steps import fragile
 model = kickbert.load(sys.argv[1], backend="onnx", functions=[fragile])
 kickbert.inference.predict_dataset(model, sys.argv[2], sys.argv[3], partition=10, workers=2)
 """

@@ -40,7 +40,7 @@ def cluster():
         yield cpus
 
 
-@pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.slow)])
+@pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.system)])
 def engine(request):
     if request.param == "ray":
         request.getfixturevalue("cluster")

@@ -55,7 +55,7 @@ def test_what_products_share_is_made_once_and_fp32_weights_go():
     assert not any(tensor.name in ("w0", "w1", "w2") for tensor in model.graph.initializer)
 
 
-@pytest.mark.parametrize("name", ["tiny", pytest.param("minilm", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["tiny", pytest.param("minilm", marks=pytest.mark.system)])
 def test_an_answer_does_not_depend_on_its_neighbours(name, request, make, reviews, tmp_path):
     learn = make(reviews, model=request.getfixturevalue(name))
     learn.freeze()

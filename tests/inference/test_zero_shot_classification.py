@@ -58,7 +58,7 @@ def test_one_string_is_not_read_letter_by_letter(tiny, make, reviews):
         make(reviews).predict_proba("a match")
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_real_encoder_tells_sport_from_business(minilm):
     frame = zero_shot(TEXTS, {"sport": "sport, matches, teams", "business": "business, markets, money"})
     assert frame["label"].tolist() == ["sport", "business", "sport"]

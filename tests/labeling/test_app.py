@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra kickbert[label] is not installed")
 pytest.importorskip("skactiveml", reason="the extra kickbert[label] is not installed")
 from fastapi.testclient import TestClient
-from serving import free_port
-from topics import WORDS, embed, topics
+from helpers.serving import free_port
+from helpers.topics import WORDS, embed, topics
 
 from kickbert.labeling.app import create_app, label_rows, open_socket
 from kickbert.labeling.classes import ClassList, add_classes

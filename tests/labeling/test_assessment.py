@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from sklearn.preprocessing import normalize
-from topics import WORDS, embed, topics
+from helpers.topics import WORDS, embed, topics
 
 from kickbert.labeling.assessment import (
     assess,

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from topics import WORDS, embed, topics
+from helpers.topics import WORDS, embed, topics
 
 pytest.importorskip("skactiveml", reason="the extra kickbert[label] is not installed")
 

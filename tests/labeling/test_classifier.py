@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.preprocessing import normalize
-from topics import WORDS, embed, topics
+from helpers.topics import WORDS, embed, topics
 
 from kickbert.labeling.classifier import EmbeddingClassifier, label_codes, out_of_fold, word_importance
 

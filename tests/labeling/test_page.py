@@ -9,9 +9,9 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra kickbert[label] is not installed")
 pytest.importorskip("skactiveml", reason="the extra kickbert[label] is not installed")
 pytest.importorskip("selenium", reason="selenium is not installed")
-from browsers import chromium, needs_driver, reads_from_the_right, show_at
-from serving import Server, free_port
-from topics import WORDS, embed, topics
+from helpers.browsers import chromium, needs_driver, reads_from_the_right, show_at
+from helpers.serving import Server, free_port
+from helpers.topics import WORDS, embed, topics
 
 from kickbert.labeling.app import create_app, open_socket
 from kickbert.labeling.background import PATIENCE

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pandas as pd
 import pytest
-from topics import WORDS, embed, topics
+from helpers.topics import WORDS, embed, topics
 
 pytest.importorskip("skactiveml", reason="the extra kickbert[label] is not installed")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.preprocessing import normalize
-from topics import WORDS, embed, topics
+from helpers.topics import WORDS, embed, topics
 
 from kickbert.labeling.classifier import EmbeddingClassifier, label_codes
 from kickbert.labeling.stopping import agreement, correct_by_size, forecast, power_law, stabilised

@@ -11,8 +11,8 @@ import psutil
 import pytest
 from conftest import REPO, save_roberta
 from sklearn.preprocessing import normalize
-from topics import WORDS, topics
-from topics import embed as topic_words
+from helpers.topics import WORDS, topics
+from helpers.topics import embed as topic_words
 
 pytest.importorskip("skactiveml", reason="the extra kickbert[label] is not installed")
 

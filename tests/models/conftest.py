@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from artifacts import TASKS
+from helpers.artifacts import TASKS
 from conftest import REPO
 
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 import torch
-from encoders import ARCHITECTURES, padded_batch, random_encoder
+from helpers.encoders import ARCHITECTURES, padded_batch, random_encoder
 
 pytest.importorskip("peft", reason="the extra kickbert[lora] is not installed")
 import peft

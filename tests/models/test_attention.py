@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from encoders import padded_batch, random_encoder
+from helpers.encoders import padded_batch, random_encoder
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AutoConfig, AutoModel
 

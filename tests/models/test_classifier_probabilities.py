@@ -1,6 +1,6 @@
 import pytest
 import torch
-from encoders import random_encoder
+from helpers.encoders import random_encoder
 
 from kickbert.models.classifier import ProbabilityModel, TextClassifier, example_input
 from kickbert.models.head import Head

@@ -3,7 +3,7 @@ import warnings
 
 import pytest
 import torch
-from encoders import ARCHITECTURES, own_tokenizer, padded_batch, random_encoder
+from helpers.encoders import ARCHITECTURES, own_tokenizer, padded_batch, random_encoder
 from safetensors.torch import load_file, save_file
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModel

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from encoders import own_tokenizer
+from helpers.encoders import own_tokenizer
 from transformers import (
     AutoConfig,
     AutoModel,

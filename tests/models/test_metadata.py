@@ -4,7 +4,7 @@ import copy
 import json
 
 import pytest
-from artifacts import reseal
+from helpers.artifacts import reseal
 
 import kickbert
 from kickbert import ArtifactError

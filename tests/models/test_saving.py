@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from artifacts import TASKS, reseal
+from helpers.artifacts import TASKS, reseal
 from conftest import tiny_tokenizer
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, RobertaConfig

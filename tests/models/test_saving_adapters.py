@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from artifacts import reseal
+from helpers.artifacts import reseal
 from safetensors.torch import load_file, save_file
 
 pytest.importorskip("peft", reason="the extra kickbert[lora] is not installed")

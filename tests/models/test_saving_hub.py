@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hub_server import TOKEN, serving
+from helpers.hub_server import TOKEN, serving
 from huggingface_hub import constants
 
 import kickbert

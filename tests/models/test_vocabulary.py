@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from encoders import LAYERS, random_encoder
+from helpers.encoders import LAYERS, random_encoder
 
 import kickbert
 from kickbert.models.artifact import Artifact, ArtifactError, read_artifact

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import numpy as np
 import pytest
-from serving import CSV, JSON, Server
+from helpers.serving import CSV, JSON, Server
 
 import kickbert
 from kickbert.models.artifact import set_latest

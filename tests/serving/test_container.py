@@ -10,7 +10,7 @@ import time
 
 import pytest
 from conftest import REPO
-from serving import free_port
+from helpers.serving import free_port
 
 import kickbert
 

@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra kickbert[serve] is not installed")
 pytest.importorskip("selenium", reason="selenium is not installed")
-from browsers import chromium, needs_driver, reads_from_the_right, show_at
-from serving import Server
+from helpers.browsers import chromium, needs_driver, reads_from_the_right, show_at
+from helpers.serving import Server
 
 pytestmark = needs_driver
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra kickbert[serve] is not installed")
-from serving import CSV, JSON, Server, contention
+from helpers.serving import CSV, JSON, Server, contention
 
 from kickbert.serving import server as module
 

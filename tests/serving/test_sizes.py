@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra kickbert[serve] is not installed")
-from serving import CSV, JSON, Server, contention
+from helpers.serving import CSV, JSON, Server, contention
 
 LIMIT = 10 * 2**20
 

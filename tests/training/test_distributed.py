@@ -242,7 +242,7 @@ torch.save(learn.model.state_dict(), f"{sys.argv[3]}/{rank}.pt")
 """
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_killed_rank_ends_the_other_and_the_run_resumes(tiny, csv, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     process, pids = ranks(LONG, tiny, csv, killed), {}

@@ -195,7 +195,7 @@ def test_nothing_is_warned_of_on_good_data(tiny, reviews, tmp_path):
     assert ours == []
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_minilm_learns_a_sentiment_that_its_frozen_states_do_not_show(minilm, tmp_path):
     """Real weights, real tokenizer: unfreezing the last layers beats the head alone on negated praise."""
     praise, scorn = (

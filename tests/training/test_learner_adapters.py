@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from cached import both
+from helpers.cached import both
 
 pytest.importorskip("peft", reason="the extra kickbert[lora] is not installed")
 

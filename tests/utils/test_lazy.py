@@ -1,12 +1,9 @@
-"""Names of a package are imported when they are used; old ones say where they went."""
+"""A package imports its names when they are first used."""
 
 import importlib
 import sys
-import types
 
 import pytest
-
-from kickbert.utils import lazy
 
 
 @pytest.fixture
@@ -39,26 +36,3 @@ def test_an_unknown_name_offers_the_nearest_or_all(package):
         package.Thingy  # noqa: B018
     with pytest.raises(AttributeError, match=r"has no attribute 'zzz'; it has \['Thing', 'heavy', 'light'\]"):
         package.zzz  # noqa: B018
-
-
-def test_an_old_name_says_where_it_is(package, monkeypatch):
-    monkeypatch.setitem(lazy.NAMES, "lazily.Old", "lazily.heavy.Thing")
-    with pytest.raises(AttributeError, match=r"has no attribute 'Old'; it is lazily\.heavy\.Thing now"):
-        package.Old  # noqa: B018
-
-
-def test_modules_that_moved(monkeypatch):
-    finder = lazy.MovedModules()
-    monkeypatch.setitem(lazy.MODULES, "kickbert.gone", "kickbert.utils.messages")
-    with pytest.raises(ModuleNotFoundError, match=r"^kickbert.gone moved to kickbert.utils.messages$"):
-        finder.find_spec("kickbert.gone")
-    assert finder.find_spec("json") is None
-
-
-def test_an_alias_looks_its_names_up_in_the_real_module(monkeypatch):
-    monkeypatch.setitem(lazy.ALIASES, "kickbert.renamed", "kickbert.utils.messages")
-    from kickbert.utils import messages
-
-    spec = lazy.MovedModules().find_spec("kickbert.renamed")
-    module = spec.loader.create_module(spec)
-    assert isinstance(module, types.ModuleType) and module.shorten is messages.shorten
