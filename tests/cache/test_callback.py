@@ -5,11 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers.cached import both, counted
 from fastai.callback.core import Callback
 from fastai.callback.tracker import EarlyStoppingCallback, SaveModelCallback
 from fastai.callback.training import GradientAccumulation
 from fasttransform import Transform
+from helpers.cached import both, counted
 
 from kickbert import Cache, gradual_unfreezing
 from kickbert.cache.building import TOKENS

@@ -5,9 +5,9 @@ import threading
 
 import pytest
 import torch
+from fastai.callback.core import Callback
 from helpers.cached import both, counted, losses
 from helpers.encoders import padded_batch, random_encoder
-from fastai.callback.core import Callback
 from torch import nn
 from transformers import AutoConfig, AutoModel
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.preprocessing import normalize
 from helpers.topics import WORDS, embed, topics
+from sklearn.preprocessing import normalize
 
 from kickbert.labeling.assessment import (
     assess,

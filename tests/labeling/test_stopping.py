@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from sklearn.preprocessing import normalize
 from helpers.topics import WORDS, embed, topics
+from sklearn.preprocessing import normalize
 
 from kickbert.labeling.classifier import EmbeddingClassifier, label_codes
 from kickbert.labeling.stopping import agreement, correct_by_size, forecast, power_law, stabilised

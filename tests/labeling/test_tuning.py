@@ -10,9 +10,9 @@ import numpy as np
 import psutil
 import pytest
 from conftest import REPO, save_roberta
-from sklearn.preprocessing import normalize
 from helpers.topics import WORDS, topics
 from helpers.topics import embed as topic_words
+from sklearn.preprocessing import normalize
 
 pytest.importorskip("skactiveml", reason="the extra kickbert[label] is not installed")
 

@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.artifacts import TASKS
 from conftest import REPO
+from helpers.artifacts import TASKS
 
 
 @pytest.fixture

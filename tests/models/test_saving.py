@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers.artifacts import TASKS, reseal
 from conftest import tiny_tokenizer
+from helpers.artifacts import TASKS, reseal
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, RobertaConfig
 
