@@ -22,8 +22,7 @@ STEPS = {
     "doctor": ["-c", "from kickbert.cli.commands import main; main()", "doctor", "--train"],
     "tests": ["-m", "pytest", "-q"],
     "epochs": ["benchmarks/epoch_cost.py", "--encoders", "base", "--rows", "512", "--tokens", "128", "--bs", "64"],
-    "first token": ["benchmarks/first_token.py"],
-    "time to accuracy": ["benchmarks/time_to_accuracy.py"],
+    "whole runs": ["benchmarks/whole_runs.py", "--sets", "sst2"],
     "predicting": ["benchmarks/predicting.py"],
 }
 LINES = 60  # of a step's output

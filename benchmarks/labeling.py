@@ -75,17 +75,17 @@ def labels_needed(name: str, strategy: str, seed: int) -> dict:
     score = lambda model: float((model.predict_proba(test_x).argmax(1) == test_y).mean())  # noqa: E731
     best, rng = score(fit(np.arange(len(x)))), np.random.default_rng(seed)
     if strategy == "random":
-        labelled = rng.permutation(len(x))[:FIRST].tolist()
+        labeled = rng.permutation(len(x))[:FIRST].tolist()
     else:
-        labelled = query(None, texts, FIRST, embeddings=x, seed=seed).tolist()
+        labeled = query(None, texts, FIRST, embeddings=x, seed=seed).tolist()
     choosing, chosen = 0.0, True
-    while (accuracy := score(model := fit(labelled))) < NEAR * best and chosen:
-        start, batch = time.perf_counter(), max(LEAST, len(labelled) // 10)
-        how = {"labelled": labelled, "embeddings": x, "seed": seed * 10_000 + len(labelled)}
+    while (accuracy := score(model := fit(labeled))) < NEAR * best and chosen:
+        start, batch = time.perf_counter(), max(LEAST, len(labeled) // 10)
+        how = {"labeled": labeled, "embeddings": x, "seed": seed * 10_000 + len(labeled)}
         chosen = query(model.predict_proba(x), texts, batch, strategy, **how).tolist()
-        labelled += chosen
+        labeled += chosen
         choosing += time.perf_counter() - start
-    return {"labels": len(labelled), "accuracy": accuracy, "with all": best, "seconds choosing": choosing}
+    return {"labels": len(labeled), "accuracy": accuracy, "with all": best, "seconds choosing": choosing}
 
 
 def small_text_labels(name: str, seed: int) -> dict:

@@ -2,7 +2,7 @@
 
     python benchmarks/schedules.py --sets sst2 kickstarter --schedules "2-4, one epoch each" --seeds 2
 
-Each run is a line in `schedules.jsonl`; the rows are drawn with other seeds than those of `quality.py`.
+Each run is a line in `schedules.jsonl`; the rows are drawn with other seeds than those of `whole_runs.py`.
 """
 
 import argparse
@@ -21,7 +21,6 @@ STEPS = {"layers": (0, 2, 4)}
 SCHEDULES = {
     "2-4, last two epochs": STEPS | {"epochs": (1, 1, 2), "lr": (HEAD, 4e-4, 4e-4)},
     "2-4, one epoch each": STEPS | {"epochs": (1, 1, 1), "lr": (HEAD, 4e-4, 4e-4)},
-    "2-4, one epoch each, on one curve": STEPS | {"epochs": (1, 1, 1), "lr": (HEAD, 4e-4, 4e-4), "restart": False},
     "2-4, one epoch each, 8e-4 last": STEPS | {"epochs": (1, 1, 1), "lr": (HEAD, 4e-4, 8e-4)},
     "2-4, last two epochs at 2e-4": STEPS | {"epochs": (1, 1, 2), "lr": (HEAD, 4e-4, 2e-4)},
     "2-4, last two epochs, 2e-4 before": STEPS | {"epochs": (1, 1, 2), "lr": (HEAD, 2e-4, 4e-4)},

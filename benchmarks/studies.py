@@ -50,10 +50,6 @@ class Study:
 SEVERAL = {"epochs": (3, 4), "lr": (5e-3, 4e-4)}  # a sigmoid for each label needs more steps than one softmax
 BINS = {"label_col": "pledged", "bins": 4, "bin_format": "$"}
 STUDIES = {
-    "cleaning": Study(
-        {"smile": None, "sst2": 7_000},
-        {"none": {}, "auto": {"cleaning": "auto"}, "heavy": {"cleaning": "heavy"}},
-    ),
     "ordinal": Study(
         {"kickstarter": 12_800},
         {
@@ -99,12 +95,6 @@ STUDIES = {
         {"sst2": 3_000, "kickstarter": 3_000, "ag_news": 3_000},
         {"mean of the tokens": {}, "first token, portable": {"portable": True}},
     ),
-    "skip": Study(  # easy rows left out of an epoch
-        {"sst2": 3_000, "ag_news": 3_000, "kickstarter": 3_000},
-        {f"skip={share:g}": {"schedule": {"skip": share}} for share in (0.0, 0.3, 0.5)},
-        shown=("valid accuracy", "accuracy", "cpu s", "skipped"),
-        test_rows=2_000,
-    ),
 }
 
 
@@ -125,7 +115,6 @@ def run(study: Study, name: str, way: str, seed: int) -> dict:
         )
         ladder = learn.fit_gradual(phases or kickbert.gradual_unfreezing(len(learn.groups), **schedule))
         clocks = {"seconds": time.perf_counter() - start, "cpu s": time.process_time() - cpu}
-        clocks["skipped"] = float(ladder.get("skipped", pd.Series(0)).sum())
         found = {f"valid {score}": float(ladder[score].iloc[-1]) for score in ("accuracy",) if score in ladder}
         found |= scores(learn, test, train)
     return found | clocks
