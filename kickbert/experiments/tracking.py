@@ -13,7 +13,7 @@ import pandas as pd
 from kickbert import __version__
 from kickbert.inference.predictor import load
 from kickbert.models.artifact import flat_metadata, read_artifact
-from kickbert.utils.log_writers import experiment_id, mlflow_name, open_store
+from kickbert.training.run_logs.mlflow_store import experiment_id, mlflow_name, open_store
 
 CHAMPION = "champion"  # alias of the registered version that is served
 

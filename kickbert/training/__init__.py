@@ -29,6 +29,6 @@ __getattr__, __dir__, __all__ = attach(
         "losses": ["loss_for"],
         "metrics": ["metrics_for"],
         "checkpoint": [],
-        "run_logs": ["RunLog", "upload_run"],
+        "run_logs.callback": ["RunLog"],
     },
 )

@@ -23,7 +23,7 @@ from kickbert.cache.callback import PrefixCache
 from kickbert.training.callbacks import Collapse, Guard, History
 from kickbert.training.losses import FITTED
 from kickbert.training.metrics import EpochRecorder, NoBars, Progress
-from kickbert.training.run_logs import RunLog
+from kickbert.training.run_logs.callback import RunLog
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.hardware import processes, rank
 from kickbert.utils.hashing import Unidentifiable, fingerprint, first_fingerprint

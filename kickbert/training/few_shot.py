@@ -26,7 +26,7 @@ from kickbert.targets.kinds import MULTI, SINGLE, Target
 from kickbert.text.tokenization import PAD
 from kickbert.training.callbacks import TrainingDiverged, bring_back, kept_weights
 from kickbert.training.checkpoint import USUAL
-from kickbert.training.run_logs import RunLog
+from kickbert.training.run_logs.callback import RunLog
 from kickbert.training.schedule import adamw, one_cycle
 from kickbert.utils.batching import draw_rows, length_batches
 from kickbert.utils.progress import bar, say

@@ -28,7 +28,7 @@ from kickbert.training.ladder import Adaptive, Fixed, Plan, climb
 from kickbert.training.losses import loss_for, loss_of_blocks
 from kickbert.training.metrics import EpochRecorder, NoBars, Progress, epoch_line
 from kickbert.training.prediction import PredictingLearner
-from kickbert.training.run_logs import callbacks_by_name, end_logs
+from kickbert.training.run_logs.callback import callbacks_by_name, end_logs
 from kickbert.training.schedule import Phase, adamw, gradual_unfreezing
 from kickbert.utils.messages import seconds
 from kickbert.utils.progress import interactive, say

@@ -13,7 +13,6 @@ __getattr__, __dir__, __all__ = attach(
         "html_page": [],
         "hub": [],
         "lazy": [],
-        "log_writers": [],
         "messages": [],
         "plotting": [],
         "progress": [],
