@@ -27,9 +27,6 @@ class Name(str):
 
 
 NAME = Name("kickbert")
-# Architectures whose layers know no positions but those that the embeddings added, which stay true among some tokens.
-ABSOLUTE = {"bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta"}
-DISTANCES = "mpnet"  # the architecture whose layers are given a bias by distance, made for all of them at once
 # Of a layer by architecture: its query's projection, and the modules after the attention that are given all tokens.
 FIRST_TOKEN = {
     **dict.fromkeys(
@@ -169,33 +166,6 @@ def first_token_alone(layer: nn.Module, config: PreTrainedConfig) -> Iterator[No
         for name in later:
             undo.enter_context(layer.get_submodule(name).register_forward_pre_hook(_first_of_each))
         yield
-
-
-def may_skip_tokens(config: PreTrainedConfig) -> bool:
-    """Whether a model's layers can run on the states of some tokens, at their true distances."""
-    return config.model_type in (*ABSOLUTE, DISTANCES)
-
-
-@contextmanager
-def true_distances(body: PreTrainedModel, places: Tensor | slice, tokens: int) -> Iterator[None]:
-    """Let the layers of MPNet count distances as they were among all tokens; of other architectures do nothing.
-
-    Args:
-        body: the model.
-        places: of the tokens whose states the layers are given, ascending; a slice for all.
-        tokens: number of all.
-    """
-    if body.config.model_type != DISTANCES or isinstance(places, slice):
-        yield
-        return
-    parent = body.encoder  # which makes one bias, by distance, for all its layers
-    bias = parent.compute_position_bias(parent.relative_attention_bias.weight.new_empty(1, tokens, 1))
-    bias = bias[:, :, places][..., places]
-    parent.compute_position_bias = lambda hidden: bias.expand(len(hidden), -1, -1, -1)
-    try:
-        yield
-    finally:
-        del parent.compute_position_bias
 
 
 class _FirstQuery(nn.Module):

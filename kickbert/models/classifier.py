@@ -9,8 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from kickbert.models.adapters import merged
-from kickbert.models.attention import may_skip_tokens, true_distances
-from kickbert.models.dropout import kept_tokens
 from kickbert.models.encoder import Encoder
 from kickbert.models.head import Head
 from kickbert.targets.kinds import MULTI, REGRESSION
@@ -29,12 +27,9 @@ class TextClassifier(nn.Module):
 
     Attributes:
         known_states: returns the hidden states of a batch of token ids, if they are cached, and their depth; else None.
-        token_keep: share of the tokens that the layers above the frozen ones read in training, or "auto"; see
-            `kept_tokens`.
     """
 
     known_states: Callable[[Tensor], tuple[Tensor, int] | None] | None = None
-    token_keep: float | str = 1.0
 
     def __init__(self, encoder: Encoder, head: Head, precision: str = "fp32"):
         super().__init__()
@@ -104,12 +99,7 @@ class TextClassifier(nn.Module):
                 return self.head.pool(self.encoder(x, mask, self.head.reads_first), mask)
             if hidden.dim() == 2:
                 return hidden
-            # States that layers have mixed know of their neighbours; what the head alone reads costs nothing.
-            some = self.training and 0 < depth < self.encoder.n_layers and may_skip_tokens(self.encoder.body.config)
-            places = kept_tokens(x.shape[1], self.token_keep) if some else slice(None)
-            hidden, mask = hidden[:, places], mask[:, places]
-            with true_distances(self.encoder.body, places, x.shape[1]):
-                return self.head.pool(self.encoder.suffix(hidden, mask, depth, self.head.reads_first), mask)
+            return self.head.pool(self.encoder.suffix(hidden, mask, depth, self.head.reads_first), mask)
 
     @torch.no_grad()
     def states(

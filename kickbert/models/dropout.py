@@ -1,6 +1,5 @@
-"""Dropout: of units, with masks of random bytes, for torch draws a number for each on a CPU; and of whole tokens."""
+"""Dropout whose masks are random bytes: on a CPU torch draws a number for each unit, which is slow."""
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig
@@ -14,7 +13,6 @@ NAMES = {
     "hidden_dropout_prob",
     "mlp_dropout",
 }
-TOKENS, SHARE = 16, 1 / 3  # of a row, that are kept by "auto": so many, and this share of all
 
 
 def keep_mask(shape: tuple[int, ...], p: float) -> tuple[Tensor, float]:
@@ -63,25 +61,3 @@ def set_dropout(config: PretrainedConfig, p: float) -> None:
     """Set the dropout of an architecture's layers, in place."""
     for name in NAMES & set(config.to_dict()):
         setattr(config, name, p)
-
-
-def kept_count(tokens: np.ndarray | int, keep: float | str) -> np.ndarray:
-    """How many of a row's tokens `kept_tokens` keeps; of rows an array."""
-    count = np.ceil(TOKENS + SHARE * tokens if keep == "auto" else keep * tokens)
-    return np.clip(count, 1, tokens).astype(int)
-
-
-def kept_tokens(tokens: int, keep: float | str) -> Tensor | slice:
-    """Places of a random part of a row's tokens, ascending, the first among them (as in FLIP, Li et al. 2023).
-
-    Args:
-        tokens: of the row.
-        keep: the share to keep, above 0 to 1; or "auto" for fewer the longer the row is.
-    Returns:
-        Places, int64; a slice of everything where all are kept.
-    """
-    count = int(kept_count(tokens, keep))
-    if count == tokens:
-        return slice(None)
-    others = 1 + torch.randperm(tokens - 1)[: count - 1]
-    return torch.cat([others.new_zeros(1), others.sort().values])

@@ -166,7 +166,7 @@ class History(Callback):
 
 
 class Rates(ParamScheduler):
-    """Sets a phase's learning rates, step by step, and the share of the tokens that is read, epoch by epoch.
+    """Sets a phase's learning rates, step by step.
 
     Rates go by the position in the phase: the share of its steps or, if that is more, of its seconds.
 
@@ -178,10 +178,7 @@ class Rates(ParamScheduler):
 
     def __init__(self, phase: Phase, groups: int, seconds: float | None = None):
         super().__init__({"lr": lambda at: np.array(phase.rates_at(at, groups))})
-        self.keeps, self.seconds, self.start = phase.token_keeps(), seconds, None
-
-    def before_epoch(self):
-        self.learn.model.token_keep = self.keeps[self.epoch]
+        self.seconds, self.start = seconds, None
 
     def before_batch(self):
         """Set the rates. Time counts from the first batch on, when what is frozen has been computed."""

@@ -14,8 +14,6 @@ import torch
 from fastai.torch_core import no_random
 
 from kickbert.data.bucketing import BucketDL
-from kickbert.models.attention import may_skip_tokens
-from kickbert.models.dropout import kept_count
 from kickbert.targets.kinds import ORDINAL, SINGLE
 from kickbert.text.tokenization import PAD
 from kickbert.training.callbacks import Pruning, Rates, TrainingDiverged, bring_back, kept_weights
@@ -113,8 +111,6 @@ def _phase_of(learn: Any, plan: Plan, phase: Phase, number: int) -> Iterator[Non
     """Set a learner's title, rows and random numbers for a phase, and set them back."""
     loaders, seed = learn.dls.loaders, None if learn.seed is None else learn.seed + number
     learn.phase_title = f"{number + 1}{f'/{plan.total}' if plan.total else ''} {phase.name}"
-    if set(phase.token_keeps()) != {1} and not may_skip_tokens(config := learn.model.encoder.body.config):
-        say(f"token_keep: all tokens are read, for layers of {config.model_type!r} count the distances between them")
     if phase.rows is not None and isinstance(loaders[0], BucketDL):
         learn.dls.loaders = [loaders[0].some_rows(phase.rows, learn.seed), *loaders[1:]]
     if hasattr(learn, "cache"):
@@ -123,7 +119,7 @@ def _phase_of(learn: Any, plan: Plan, phase: Phase, number: int) -> Iterator[Non
         with no_random(seed) if seed is not None else nullcontext():
             yield
     finally:
-        learn.phase_title, learn.model.token_keep, learn.dls.loaders = "", 1.0, loaders
+        learn.phase_title, learn.dls.loaders = "", loaders
         if hasattr(learn, "cache"):
             learn.cache.ahead = []
 
@@ -168,7 +164,6 @@ class Cost:
         self.n_layers, train, valid = learn.model.encoder.n_layers, learn.dls.train.rows[0], learn.dls.valid.rows[0]
         self.rows, self.factor = len(train.sizes), 1.0
         self.tokens, self.valid_tokens = train.lengths.sum() / self.rows, valid.lengths.sum()
-        self.lengths, self.skips = train.lengths, may_skip_tokens(learn.model.encoder.body.config)
         x = train.gather(range(min(64, len(train))), fill=PAD).long().to(next(learn.model.parameters()).device)
         for _ in range(2):  # the first time loads what the second only runs
             start = time.perf_counter()
@@ -177,8 +172,7 @@ class Cost:
 
     def of(self, phase: Phase, rows: int, built: int) -> float:
         """Seconds of a phase on so many rows; the states below it of `built` rows are there."""
-        keeps = phase.token_keeps() if phase.freeze_to > 1 and self.skips else [1.0] * phase.epochs
-        tokens = rows / self.rows * sum(kept_count(self.lengths, keep).sum() for keep in keeps)
+        tokens = rows * phase.epochs * self.tokens
         training = self.rate * self._layers(phase) * self.factor * BACKWARD * tokens
         return training + self.beside_training(phase, rows, built)
 

@@ -83,11 +83,6 @@ class Phase:
             Ruder 2018, section 3.2), "linear", "cosine" or "constant"; or a function from the position, 0 to 1, to a
             share of the peak, such as any of fastai's schedulers.
         warmup: share of the steps in which the learning rate rises; a function of your own has its own.
-        token_keep: share of a row's tokens that a training step reads, drawn anew each time, where the layers below
-            are frozen; "auto" for 16 and a third of all. Of a tuple the last entry is for the last epoch, the one
-            before it for that before, and the first for all earlier ones: `("auto", 1)` ends with all tokens.
-            Validation and prediction read all, and so does training where an architecture's layers count distances
-            between tokens (DeBERTa, ModernBERT, Longformer, ALBERT).
         rows: how many training rows are drawn for it; None for all.
         skip: share of the easy rows, those with a loss below the mean when they were last read, that each epoch but the
             last one leaves out; the others count for more, so that the expected loss is that of all rows (InfoBatch,
@@ -104,7 +99,6 @@ class Phase:
     decay: float = 1.0
     shape: str | Curve = "one_cycle"
     warmup: float = 0.1
-    token_keep: float | str | Sequence[float | str] = 1.0
     rows: int | None = None
     skip: float = 0.0
     span: tuple[float, float] = (0.0, 1.0)
@@ -115,9 +109,6 @@ class Phase:
             raise ValueError(f"shape={self.shape!r} is not one of {list(SHAPES)}, nor a function of the position")
         if self.epochs < 1 or self.lr <= 0 or not 0 < self.decay <= 1 or not 0 < self.warmup < 1:
             raise ValueError(f"{self} needs epochs of at least 1, lr > 0, decay in (0, 1] and warmup in (0, 1)")
-        keeps = self._token_entries()
-        if not keeps or not all(k == "auto" or (isinstance(k, int | float) and 0 < k <= 1) for k in keeps):
-            raise ValueError(f"token_keep={self.token_keep!r} is neither 'auto' nor a share in (0, 1], nor several")
         if not 0 <= self.span[0] < self.span[1] <= 1:
             raise ValueError(f"span={self.span} is no part of a shape: a start and an end within 0 and 1")
         if self.rows is not None and self.rows < 1:
@@ -143,14 +134,6 @@ class Phase:
         factor, joining = self.factor(position), min(1.0, position / self.warmup)
         return [rate * factor * (joining if g < self.joined else 1) for g, rate in enumerate(self.rates(n_groups))]
 
-    def token_keeps(self) -> list[float | str]:
-        """`token_keep` of each epoch."""
-        keeps = self._token_entries()
-        return keeps[:1] * (self.epochs - len(keeps)) + keeps[-self.epochs :]
-
-    def _token_entries(self) -> list[float | str]:
-        return [*self.token_keep] if isinstance(self.token_keep, list | tuple) else [self.token_keep]
-
 
 def gradual_unfreezing(
     n_groups: int,
@@ -160,7 +143,6 @@ def gradual_unfreezing(
     decay: float = 0.9,
     shape: str | Curve = "one_cycle",
     warmup: float = 0.1,
-    token_keep: float | str | Sequence[float | str] = 1.0,
     head_rows: int | None = HEAD_ROWS,
     skip: float = 0.0,
     restart: bool = True,
@@ -175,7 +157,7 @@ def gradual_unfreezing(
             would train the same as the one before, in an encoder of few layers, are merged with it.
         epochs: of each phase.
         lr: peak learning rate of each phase, or one for all.
-        decay, shape, warmup, token_keep: as in `Phase`.
+        decay, shape, warmup: as in `Phase`.
         head_rows: training rows of the head alone at most, where layers train after it; None for all.
         skip: as in `Phase`, of the phases that train layers: a step of the head costs next to nothing. 0 by default:
             accuracy fell where it was tried, and little time was saved (benchmarks/studies.py).
@@ -197,7 +179,7 @@ def gradual_unfreezing(
             raise ValueError(f"layers={list(layers)} must ascend: a phase never freezes what the one before trained")
         name = layers_name(first, n_groups)
         skipped = skip if first < n_groups - 1 else 0.0
-        phases.append(Phase(name, first, n, rate, decay, shape, warmup, token_keep, skip=skipped))
+        phases.append(Phase(name, first, n, rate, decay, shape, warmup, skip=skipped))
     if len(phases) > 1 and phases[0].freeze_to == n_groups - 1:
         phases[0] = replace(phases[0], rows=head_rows)
     return phases if restart else _on_one_curve(phases, n_groups - 1)

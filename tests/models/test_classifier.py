@@ -80,22 +80,3 @@ def test_fourteen_groups_by_name(model):
     assert list(model.groups()) == ["embeddings", "layer 1", "layer 2", "head"]
     ids = [id(p) for group in model.groups().values() for p in group]
     assert sorted(ids) == sorted(id(p) for p in model.parameters())
-
-
-def test_training_reads_some_tokens_above_the_frozen_part_and_validation_all(tiny):
-    def tokens_read(model, number: int, training: bool) -> int:
-        freeze_to(model.train(training), number)
-        model.train(training)
-        seen = []
-        with model.encoder.layers[1].register_forward_pre_hook(lambda layer, args: seen.append(args[0].shape[1])):
-            model(x)
-        return seen[-1]
-
-    model, x = TextClassifier(load_encoder(tiny), Head(32, 3)), torch.arange(5, 45).repeat(3, 1)
-    model.token_keep = 0.25
-    assert tokens_read(model, 2, training=True) == 10
-    assert tokens_read(model, 2, training=False) == 40
-    assert tokens_read(model, 1, training=True) == 40  # states of the embeddings know of no neighbour
-    assert tokens_read(model, 3, training=True) == 40  # computed once for the head, which costs nothing
-    model.token_keep = 1.0
-    assert tokens_read(model, 2, training=True) == 40

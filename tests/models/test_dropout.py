@@ -1,9 +1,8 @@
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from kickbert.models.dropout import Dropout, keep_mask, kept_count, kept_tokens, use_dropout
+from kickbert.models.dropout import Dropout, keep_mask, use_dropout
 from kickbert.models.encoder import load_encoder
 
 
@@ -53,26 +52,3 @@ def test_all_inside_are_exchanged():
     net = nn.Sequential(nn.Dropout(0.1), nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.3)))
     use_dropout(net)
     assert [m.p for m in net.modules() if isinstance(m, Dropout)] == [0.1, 0.3]
-
-
-@pytest.mark.parametrize(
-    ("tokens", "keep", "count"), [(10, 0.5, 5), (10, 0.01, 1), (60, "auto", 36), (240, "auto", 96)]
-)
-def test_kept_tokens_are_a_random_part_with_the_first(tokens, keep, count):
-    drawn = [kept_tokens(tokens, keep) for _ in range(200)]
-    for places in drawn:
-        assert len(places) == count and places[0] == 0 and (places.diff() > 0).all() and places[-1] < tokens
-    often = torch.bincount(torch.cat(drawn), minlength=tokens)[1:] / 200
-    assert often.mean() == pytest.approx((count - 1) / (tokens - 1)) and (often > 0).all() == (count > 1)
-
-
-@pytest.mark.parametrize(("tokens", "keep"), [(18, "auto"), (10, 1.0), (1, 0.5)])
-def test_short_rows_are_kept_whole(tokens, keep):
-    assert kept_tokens(tokens, keep) == slice(None)
-
-
-def test_of_many_rows_as_many_tokens_are_counted_as_are_kept():
-    lengths = np.array([1, 10, 18, 25, 60, 240])
-    for keep in (0.01, 0.5, 1.0, "auto"):
-        drawn = [torch.arange(n)[kept_tokens(int(n), keep)] for n in lengths]
-        assert kept_count(lengths, keep).tolist() == [len(places) for places in drawn]

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModel
 
 from kickbert.data.transforms import TextTokenizer
-from kickbert.models.attention import ABSOLUTE, DISTANCES, FIRST_TOKEN, may_skip_tokens, true_distances
+from kickbert.models.attention import FIRST_TOKEN
 from kickbert.models.encoder import LAYERS, Encoder, load_encoder
 
 
@@ -64,20 +64,6 @@ def test_the_first_token_alone_is_that_of_the_full_layer_for_less_work(kind):
     with torch.no_grad():
         torch.testing.assert_close(encoder(ids, mask, first=True)[:, 0], whole[:, 0], rtol=1e-5, atol=1e-6)
         assert torch.equal(encoder(ids, mask), whole)  # the layer is left as it was
-
-
-@pytest.mark.parametrize("kind", sorted([*ABSOLUTE, DISTANCES]))
-def test_some_tokens_see_each_other_at_their_true_distances(kind):
-    encoder, (ids, mask), places = random_encoder(kind), padded_batch(), torch.tensor([0, 2, 5, 6])
-    assert may_skip_tokens(encoder.body.config) and not may_skip_tokens(random_encoder("deberta").body.config)
-    with torch.no_grad():
-        states = encoder.prefix(ids, mask, 2)
-        hidden = torch.zeros_like(mask).index_fill(1, places, True) & mask  # the others are there, and are not seen
-        whole = encoder.suffix(states, hidden, 2)[:, places]
-        with true_distances(encoder.body, places, ids.shape[1]):
-            some = encoder.suffix(states[:, places], mask[:, places], 2)
-        torch.testing.assert_close(some[mask[:, places]], whole[mask[:, places]], rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(encoder.suffix(states, mask, 2), encoder(ids, mask))  # it is left as it was
 
 
 def test_layers_that_cannot_compute_one_token():

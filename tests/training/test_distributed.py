@@ -35,7 +35,7 @@ def error(work):
     except Exception as err:
         return f"{type(err).__name__}: {err}"
 learn, told = make(), {}
-ladder = learn.fit_gradual(kickbert.gradual_unfreezing(4, layers=(0, 1, 2), epochs=(1, 1, 1), lr=1e-2, token_keep=1.0))
+ladder = learn.fit_gradual(kickbert.gradual_unfreezing(4, layers=(0, 1, 2), epochs=(1, 1, 1), lr=1e-2))
 told["ladder"] = ladder.drop(columns="seconds").to_dict("records")
 told["loss"] = float(learn.validate()[0])
 told["bytes"] = int(learn.cache.info()["bytes"].sum())
@@ -202,7 +202,7 @@ def test_a_step_on_ranks_is_a_step_of_one_process(trained, tiny, csv, as_rank, m
 
     train.get_idxs = order
     as_rank(0, 1)
-    ladder = learn.fit_gradual(gradual_unfreezing(4, layers=(0, 1, 2), epochs=(1, 1, 1), lr=1e-2, token_keep=1.0))
+    ladder = learn.fit_gradual(gradual_unfreezing(4, layers=(0, 1, 2), epochs=(1, 1, 1), lr=1e-2))
     weights = torch.load(trained[0] / "0.pt")
     # Adam divides by a gradient's size: of nothing but rounding, such as that of a key's bias, it makes a step.
     assert all(torch.allclose(weights[k], v, atol=2e-3) for k, v in learn.model.state_dict().items())

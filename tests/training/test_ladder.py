@@ -177,20 +177,16 @@ def test_the_time_of_a_phase_ends_it_at_a_rate_of_zero(make, reviews, monkeypatc
     assert learn.recorder.values[-1][1] > 0  # it was validated all the same
 
 
-def test_a_phase_has_the_rows_and_tokens_that_it_asks_for(make, reviews):
+def test_a_phase_trains_on_its_number_of_rows(make, reviews):
     learn, seen = make(reviews), []
 
     class Watch(Callback):
         def before_batch(self):
-            seen.append((self.training, self.learn.phase_title, self.learn.model.token_keep, len(self.xb[0])))
+            seen.append((self.training, self.learn.phase_title, len(self.xb[0])))
 
-    found = learn.fit_gradual(
-        [Phase("head", 3, 2, 1e-3, rows=40), Phase("all", 1, 2, 1e-3, token_keep=(0.5, 1))], cbs=[Watch()]
-    )
-    assert found["rows"].tolist() == [40, 102] and learn.model.token_keep == 1 and len(learn.dls.train_ds) == 102
-    assert sum(n for training, title, _, n in seen if training and title == "1/2 head") == 80
-    keeps = [keep for training, title, keep, _ in seen if training and title == "2/2 all"]
-    assert keeps == [0.5] * (len(keeps) // 2) + [1] * (len(keeps) // 2) and keeps
+    found = learn.fit_gradual([Phase("head", 3, 2, 1e-3, rows=40), Phase("all", 1, 2, 1e-3)], cbs=[Watch()])
+    assert found["rows"].tolist() == [40, 102] and len(learn.dls.train_ds) == 102
+    assert sum(n for training, title, n in seen if training and title == "1/2 head") == 80
 
 
 def test_an_adaptive_run_that_was_broken_off_ends_as_if_it_had_not_been(make, reviews, monkeypatch):

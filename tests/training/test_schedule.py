@@ -106,19 +106,6 @@ def test_rungs_past_the_schedule_start_a_curve_of_their_own():
     assert [(rung.span, rung.joined) for rung in rungs[2:4]] == [((0.5, 1.0), 11), ((0.0, 1.0), 0)]
 
 
-@pytest.mark.parametrize(
-    ("keep", "epochs", "expected"),
-    [
-        (0.5, 2, [0.5, 0.5]),
-        (("auto", 1), 1, [1]),
-        (("auto", 1), 3, ["auto", "auto", 1]),
-        ([0.3, 0.5, 1], 2, [0.5, 1]),
-    ],
-)
-def test_the_tokens_of_each_epoch(keep, epochs, expected):
-    assert Phase("head", 7, epochs, 1e-3, token_keep=keep).token_keeps() == expected
-
-
 def test_the_head_alone_has_some_rows_where_layers_follow():
     assert [p.rows for p in gradual_unfreezing(8, head_rows=100)] == [100, None]
     assert [p.rows for p in gradual_unfreezing(8, layers=(0,), epochs=(1,), lr=1e-3, head_rows=100)] == [None]
@@ -138,12 +125,11 @@ def test_no_share_of_the_easy_rows(skip):
 @pytest.mark.parametrize(
     "wrong",
     [
-        *({"token_keep": keep} for keep in (0, 1.5, "half", None, (), ("auto", 0), ("all", 1))),
         *({"span": span} for span in ((0.5, 0.5), (0, 1.1), (-0.1, 1))),
         {"rows": 0},
     ],
     ids=str,
 )
-def test_rows_tokens_and_spans_that_cannot_be(wrong):
+def test_rows_and_spans_that_cannot_be(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}="):
         Phase("head", 7, 1, 1e-3, **wrong)
