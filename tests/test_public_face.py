@@ -48,7 +48,7 @@ def test_help_lists_the_names_by_package_in_one_line_each():
 
 
 def test_an_unknown_name_offers_the_nearest_or_lists_what_there_is():
-    with pytest.raises(AttributeError, match="has no attribute 'learner_form_df'; did you mean 'learner_from_df'"):
+    with pytest.raises(AttributeError, match=r"has no attribute 'learner_form_df'\. Did you mean 'learner_from_df'"):
         kickbert.learner_form_df  # noqa: B018
     with pytest.raises(AttributeError, match=r"has no attribute 'zzz'; it has .*'learner_from_df'"):
         kickbert.zzz  # noqa: B018

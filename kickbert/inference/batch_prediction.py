@@ -3,10 +3,8 @@
 a table in a file → pieces → `predict_df` → the same rows with predictions beside them → a file, whole or none
 """
 
-import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
 from pathlib import Path
@@ -21,6 +19,7 @@ from kickbert.inference.table_writers import as_texts, table_writer
 from kickbert.targets.kinds import MULTI, ORDINAL
 from kickbert.targets.outputs import prediction_frame
 from kickbert.utils.atomic_files import replacing
+from kickbert.utils.progress import bar
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -85,14 +84,14 @@ def predict_file(
     table = TableFile(source, encoding, sep)
     names = text_names(model, text_col)
     done = PredictedFile(out, skipped=table.skipped, notes=table.notes)
-    bar = row_bar(table.source.name, table.rows)
-    with replacing(out) as part, bar as advance, table_writer(part, out, table.schema) as write:
+    shown = bar(None, table.source.name, table.rows, " rows")
+    with replacing(out) as part, shown, table_writer(part, out, table.schema) as write:
         for df in table.pieces(piece):
             lacking = [c for c in names if c not in df]
             if lacking:
                 raise ValueError(f"{source} has no column {lacking[0]!r}; it has {list(df.columns)}")
             write(_predicted(model, df, names, min_confidence, done))
-            advance(len(df))
+            shown.update(len(df))
     if model.target.task == ORDINAL:
         done.notes.append("the label is the median of the ordered classes, which may not be the likeliest one")
     return done
@@ -213,29 +212,3 @@ def prediction_schema(model: Any, min_confidence: float | None = None) -> "pa.Sc
     texts = (pa.large_string(), pa.null())
     schema = as_arrow(predictions).schema
     return pa.schema([pa.field(c.name, pa.string() if c.type in texts else c.type) for c in schema])
-
-
-@contextmanager
-def row_bar(name: str, rows: int | None) -> Iterator[Any]:
-    """A function that takes the number of rows just done: a bar in a terminal, nothing in a log.
-
-    Args:
-        name: beside the bar.
-        rows: in all, None if that is not known.
-    """
-    if not sys.stderr.isatty():
-        yield lambda done: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("rows"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(name, total=rows)
-        yield lambda done: progress.advance(task, done)

@@ -21,7 +21,6 @@ from kickbert.inference.batch_prediction import (
     SHOWN,
     output_columns,
     prediction_schema,
-    row_bar,
     text_names,
 )
 from kickbert.inference.engines import choose_engine
@@ -31,6 +30,7 @@ from kickbert.inference.table_folders import TableFolder
 from kickbert.utils.atomic_files import exclusive, replacing
 from kickbert.utils.extras import installed
 from kickbert.utils.hashing import fingerprint
+from kickbert.utils.progress import bar
 
 PARTITION = 20_000  # rows: what a kill costs at most, and two pieces
 PLAN = "_kickbert.json"
@@ -110,16 +110,16 @@ def predict_dataset(
     work = _work(model, table, unfinished, text_col, keep, min_confidence)
     parts = resumed = table.partitions(partition)
     workers = workers or (1 if model.backend.name.startswith("torch") else None)
-    with row_bar(table.folder.name, table.rows) as advance, exclusive(unfinished):
+    with bar(None, table.folder.name, table.rows, " rows") as shown, exclusive(unfinished):
         plan = _plan(work, table, partition)
         if not _finished(out, plan):
             resumed = _take_up(unfinished, plan, parts, table.notes)
-            advance(sum(part.stop - part.start for part in resumed))
+            shown.update(sum(part.stop - part.start for part in resumed))
             kept = set(resumed)
             pending = [part for part in parts if part not in kept]
             if pending:
                 with closing(run(work, pending, workers)) as outcomes:
-                    _follow(outcomes, advance, unfinished)
+                    _follow(outcomes, shown.update, unfinished)
             _publish(unfinished, out, parts)
     return _summary(out, parts, len(resumed), table.notes)
 

@@ -18,12 +18,12 @@ def nearest(name: object, known: Iterable[str], cutoff: float = 0.6) -> str:
         cutoff: similarity from 0 to 1 below which no name is near (`difflib.get_close_matches`).
 
     >>> nearest("lable", ["text", "label"])
-    "; did you mean 'label'?"
+    ". Did you mean 'label'?"
     """
     import difflib
 
     near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=cutoff)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return f". Did you mean {near[0]!r}?" if near else ""
 
 
 def row_names(rows: "np.ndarray", index: "pd.Index") -> str:
@@ -49,6 +49,20 @@ def shorten(text: str, width: int) -> str:
     """
     text = " ".join(str(text).split())
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def plural(count: int, singular: str, plural: str | None = None) -> str:
+    """Format a count with its noun.
+
+    Args:
+        count: number of things.
+        singular: the noun for one of them.
+        plural: the noun for several; `singular` plus "s" by default.
+
+    >>> plural(1, "row"), plural(2400, "row"), plural(0, "class", "classes")
+    ('1 row', '2,400 rows', '0 classes')
+    """
+    return f"{count:,} {singular if count == 1 else plural or f'{singular}s'}"
 
 
 def seconds(budget: str | float) -> float:

@@ -1,9 +1,13 @@
-"""Progress: bars in a notebook or a terminal and never in a log file, and lines, by one of several processes alone."""
+"""Progress: bars in a notebook or a terminal but never in a log file, and lines printed by the first process only."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from kickbert.utils.hardware import rank
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 def in_notebook() -> bool:
@@ -14,27 +18,26 @@ def in_notebook() -> bool:
 
 
 def interactive() -> bool:
-    """Tell whether somebody watches: this is a notebook, or standard output is a terminal, of the first process."""
+    """Tell whether a person reads the output of this process: in a notebook or a terminal."""
     return rank() == 0 and (in_notebook() or sys.stdout.isatty())
 
 
 def say(line: str) -> None:
-    """Print a line at once; of several processes that train together the first does."""
+    """Print a line at once; of several processes that train together, only the first one prints."""
     if rank() == 0:
         print(line, flush=True)
 
 
-def bar(steps: Sequence, comment: str) -> Iterable:
-    """Iterate over steps, with a progress bar while somebody watches; it is gone at the end.
+def bar(steps: Iterable | None, comment: str, total: int | None = None, unit: str = "it") -> "tqdm":
+    """Iterate over steps with a progress bar on standard error, which disappears at the end.
 
     Args:
-        steps: of known length.
-        comment: beside the bar.
+        steps: what to iterate over; None to advance the bar with its `update` method.
+        comment: text beside the bar.
+        total: number of steps; None to take it from `steps`, if they have a length.
+        unit: noun for a step, such as " rows".
     """
-    if not interactive():
-        return steps
-    from fastprogress.fastprogress import progress_bar  # fastai's; a service, which shows no bars, does without
+    from tqdm import tqdm
 
-    shown = progress_bar(steps, leave=False)
-    shown.comment = comment
-    return shown
+    shown = rank() == 0 and (in_notebook() or sys.stderr.isatty())
+    return tqdm(steps, desc=comment, total=total, unit=unit, leave=False, disable=not shown)

@@ -58,7 +58,7 @@ def test_errors_are_one_line(kickbert, rows, served, tmp_path):
     assert kickbert("train", tmp_path / "none.csv", "--out", tmp_path).returncode == 1
     done = kickbert("train", rows, "--text", "txet", "--out", tmp_path)
     assert done.returncode == 1 and done.stderr.startswith("error: --text 'txet' is not a column of the file; ")
-    assert "did you mean 'text'?" in done.stderr
+    assert "Did you mean 'text'?" in done.stderr
     done = kickbert("explore", rows, "--target", "lable", "--out", tmp_path / "e.html")
     assert done.returncode == 1 and done.stderr.startswith("error: --target 'lable' is not a column of the file; ")
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")

@@ -31,7 +31,7 @@ def test_train_evaluate_report_explore(kickbert, rows, tiny, tmp_path):
 def test_what_is_checked_before_training(kickbert, rows, tiny, tmp_path, monkeypatch):
     monkeypatch.setattr("kickbert.learner_from_df", None)
     done = kickbert("train", rows, "--out", tmp_path / "k", "--model", tiny, "--export", "onxn")
-    assert done.returncode == 1 and "did you mean 'onnx'" in done.stderr
+    assert done.returncode == 1 and "Did you mean 'onnx'" in done.stderr
     done = kickbert("train", rows, "--out", tmp_path / "k", "--model", tiny, "--augment", "edda")
     assert done.returncode == 1 and done.stderr == "error: --augment edda is not one of eda, typos\n"
 

@@ -75,7 +75,7 @@ def test_no_test_rows():
     [
         (pd.DataFrame({"text": []}), {}, "df has no rows"),
         (pd.DataFrame({"text": ["a", "b"]}), {"valid": 0.6, "test": 0.5}, "leave no training rows"),
-        (pd.DataFrame({"text": ["a", "b"]}), {"label_col": "txet"}, "did you mean 'text'"),
+        (pd.DataFrame({"text": ["a", "b"]}), {"label_col": "txet"}, "Did you mean 'text'"),
     ],
 )
 def test_bad_splits(df, kwargs, message):
@@ -118,7 +118,7 @@ def test_a_split_without_validation_rows_trains_and_is_told_of(valid):
 @pytest.mark.parametrize(
     ("valid", "message"),
     [
-        ("splt", "valid='splt' is not a column of df.*did you mean 'split'"),
+        ("splt", "valid='splt' is not a column of df.*Did you mean 'split'"),
         ("part", r"holds \['dev'\]; it may hold 'train', 'valid', 'test'"),
         ([99], "1 rows that df.index lacks, such as 99"),
         ([10, 11, 12, 13], "leaves no training rows: 4 of 4 validate"),

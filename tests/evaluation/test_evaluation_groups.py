@@ -102,7 +102,7 @@ def test_the_main_scores_fit_the_task(task):
 
 
 def test_what_is_no_group(trained, reviews):
-    with pytest.raises(ValueError, match=r"by='contry' is not a column of df.*did you mean 'country'"):
+    with pytest.raises(ValueError, match=r"by='contry' is not a column of df.*Did you mean 'country'"):
         evaluate(trained, reviews.assign(country="nl"), by="contry", compare=False, rounds=2)
     with pytest.raises(ValueError, match="by='country' needs the rows as a DataFrame"):
         evaluate(trained, by="country", compare=False, rounds=2)

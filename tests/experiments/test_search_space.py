@@ -10,7 +10,7 @@ from kickbert.experiments.search_space import check_space, default_space, recipe
 @pytest.mark.parametrize(
     ("space", "message"),
     [
-        ({"poling": ["cls"]}, "neither an argument of learner_from_df that can be searched.*did you mean 'pooling'"),
+        ({"poling": ["cls"]}, "neither an argument of learner_from_df that can be searched.*Did you mean 'pooling'"),
         ({"bins": [3, 4]}, "space has 'bins', which all trials share"),
         ({"lr": (1e-3, 1e-4)}, r"is no range; give \(low, high\)"),
         ({"lr": (0, 1e-4, "log")}, "is no range"),

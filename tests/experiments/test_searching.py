@@ -169,7 +169,7 @@ def test_several_labels_and_numbers_are_searched_too(reviews, recipe, kind):
     [
         ({"trials": 0}, "trials=0 must be at least 1"),
         ({"budget": "soon"}, r"budget='soon' is no time; give seconds, or a number and one of"),
-        ({"space": {"poling": ["cls"]}}, "space has 'poling'.*did you mean 'pooling'"),
+        ({"space": {"poling": ["cls"]}}, "space has 'poling'.*Did you mean 'pooling'"),
     ],
 )
 def test_what_cannot_be_searched(reviews, recipe, options, message):

@@ -160,7 +160,7 @@ def test_what_cannot_be(exported, table, tmp_path, reviews, make):
         ({"workers": 0}, "workers=0 must be at least 1"),
         ({"partition": -1}, "partition=-1 must be at least 1"),
         ({"engine": "spark"}, "engine='spark' is not one of"),
-        ({"text_col": ["txt"]}, r"a\.parquet has no column 'txt'; it has .*did you mean 'text'"),
+        ({"text_col": ["txt"]}, r"a\.parquet has no column 'txt'; it has .*Did you mean 'text'"),
         ({"text_col": ["id", "text"]}, "must name 1 columns"),
         ({"keep": ["ids"]}, "no file has a column 'ids'"),
     ):

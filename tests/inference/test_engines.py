@@ -115,7 +115,7 @@ def test_no_more_workers_than_partitions_and_threads_than_cores(exported, table,
 
 
 def test_what_cannot_be(exported, table, tmp_path):
-    with pytest.raises(ValueError, match=r"engine='rya' is not one of \['local', 'ray'\]; did you mean 'ray'"):
+    with pytest.raises(ValueError, match=r"engine='rya' is not one of \['local', 'ray'\]. Did you mean 'ray'"):
         choose_engine("rya")
     work, parts = prepared(exported, table, tmp_path / "out", rows=50)
     work = replace(work, opening=(*work.opening[:-1], (lambda text: text,)))

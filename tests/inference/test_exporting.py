@@ -124,7 +124,7 @@ def test_what_may_be_chance_is_kept_and_said(make, reviews, tmp_path, monkeypatc
 
 def test_what_cannot_be(make, reviews, tmp_path):
     folder = make(reviews).save_artifact(tmp_path / "k")
-    with pytest.raises(ValueError, match=r"form 'onxn' is not one of \['onnx', .*did you mean 'onnx'"):
+    with pytest.raises(ValueError, match=r"form 'onxn' is not one of \['onnx', .*Did you mean 'onnx'"):
         kickbert.export(folder, reviews, ["onxn"])
     with pytest.raises(ValueError, match="df must have rows"):
         kickbert.export(folder, reviews[:0])

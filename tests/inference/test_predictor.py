@@ -91,7 +91,7 @@ def test_what_comes(model, served):
         model.predict_proba("a text")
     with pytest.raises(ValueError, match="batch_size=0"):
         model.predict(["a"], batch_size=0)
-    with pytest.raises(ValueError, match="did you mean 'txet'"):
+    with pytest.raises(ValueError, match="Did you mean 'txet'"):
         model.predict_df(pd.DataFrame({"txet": ["a"]}))
     assert model.predict_df(pd.DataFrame({"text": []})).empty
     two = kickbert.load(served / "two", backend="torch")

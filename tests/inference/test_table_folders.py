@@ -65,7 +65,7 @@ def test_columns_that_do_not_go_together(tmp_path):
     table = folder_of(tmp_path, a={"text": ["a"], "n": [1]}, b={"text": ["a"], "n": ["one"]}, c={"txet": ["a"]})
     with pytest.raises(ValueError, match=r"'n' is int64 in a\.parquet and string in b\.parquet; .* --keep"):
         table.schema(["n"])
-    with pytest.raises(ValueError, match=r"c\.parquet has no column 'text'; it has \['txet'\]; did you mean 'txet'"):
+    with pytest.raises(ValueError, match=r"c\.parquet has no column 'text'; it has \['txet'\]. Did you mean 'txet'"):
         table.check_texts(["text"])
     with pytest.raises(ValueError, match=r"no file has a column 'm'; they have \['text', 'n', 'txet'\]"):
         table.schema(["m"])

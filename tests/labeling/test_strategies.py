@@ -90,7 +90,7 @@ def test_a_learner_is_asked_itself(make, reviews):
 
 def test_what_cannot_be_chosen_from(pool):
     df, _, _ = pool
-    with pytest.raises(ValueError, match=r"strategy='entropie' is not one of .*; did you mean 'entropy'"):
+    with pytest.raises(ValueError, match=r"strategy='entropie' is not one of .*. Did you mean 'entropy'"):
         query(np.full((600, 2), 0.5), df, 5, "entropie")
     with pytest.raises(ValueError, match="there are probabilities of 3 rows, and 600 rows in the pool"):
         query(np.full((3, 2), 0.5), df, 5)

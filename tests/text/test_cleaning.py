@@ -45,9 +45,9 @@ def test_json_and_back():
 
 
 def test_an_unknown_step_is_answered_with_the_nearest():
-    with pytest.raises(ValueError, match="did you mean 'remove_emoji'"):
+    with pytest.raises(ValueError, match="Did you mean 'remove_emoji'"):
         Cleaner(["remove_emojis"])
-    with pytest.raises(ValueError, match="did you mean 'auto'"):
+    with pytest.raises(ValueError, match="Did you mean 'auto'"):
         Cleaner("auot")
 
 

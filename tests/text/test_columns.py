@@ -12,7 +12,7 @@ def test_a_missing_column_offers_the_nearest_name():
     df = pd.DataFrame({"text": ["a"], "label": ["b"]})
     with pytest.raises(
         ValueError,
-        match=r"text_col='txt' is not a column of df; columns are \['text', 'label'\]; did you mean 'text'\?",
+        match=r"text_col='txt' is not a column of df; columns are \['text', 'label'\]. Did you mean 'text'\?",
     ):
         check_frame(df, text_col=["txt"])
     with pytest.raises(ValueError, match=r"columns are \['text', 'label'\]$"):

@@ -150,11 +150,11 @@ def test_one_answer_for_all_rows_is_told(make, reviews):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ({"optimizer": "adam_w"}, "did you mean 'adamw'"),
+        ({"optimizer": "adam_w"}, "Did you mean 'adamw'"),
         ({"loss": "bce"}, "those of task 'single label'"),
         ({"task": "regresion"}, "task='regresion' is not one of"),
         ({"class_weights": {"ugly": 2}}, "which is no class"),
-        ({"cleaning": "atuo"}, "did you mean 'auto'"),
+        ({"cleaning": "atuo"}, "Did you mean 'auto'"),
         ({"long": "split"}, "long='split'"),
         ({"label_col": ["label", "text"]}, "each must hold 0 and 1"),
         ({"sampling": "even"}, "sampling='even' must be None or 'balanced'"),

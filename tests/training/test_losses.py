@@ -129,7 +129,7 @@ def test_functions_of_ones_own_get_the_decision_of_their_task():
 @pytest.mark.parametrize(
     ("task", "loss", "weight", "message"),
     [
-        (SINGLE, "focl", None, "did you mean 'focal'"),
+        (SINGLE, "focl", None, "Did you mean 'focal'"),
         (MULTI, "cross_entropy", None, "those of task 'multi-label'"),
         (REGRESSION, None, torch.ones(2), "class_weights go with a named loss of classes"),
         (SINGLE, F.cross_entropy, torch.ones(2), "class_weights go with a named loss"),

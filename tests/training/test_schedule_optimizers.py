@@ -53,5 +53,5 @@ def test_each_learns_and_takes_what_fastais_schedules_set(name):
 
 def test_a_function_stays_and_an_unknown_name_offers_the_nearest():
     assert optimizer_by_name(adamw) is adamw
-    with pytest.raises(ValueError, match=r"optimizer='adam_w' is not one of .*; did you mean 'adamw'"):
+    with pytest.raises(ValueError, match=r"optimizer='adam_w' is not one of .*. Did you mean 'adamw'"):
         optimizer_by_name("adam_w")

@@ -32,7 +32,7 @@ def test_a_name_is_imported_on_first_use_and_without_its_warnings(package):
 
 
 def test_an_unknown_name_offers_the_nearest_or_all(package):
-    with pytest.raises(AttributeError, match="'lazily' has no attribute 'Thingy'; did you mean 'Thing'"):
+    with pytest.raises(AttributeError, match=r"'lazily' has no attribute 'Thingy'\. Did you mean 'Thing'"):
         package.Thingy  # noqa: B018
     with pytest.raises(AttributeError, match=r"has no attribute 'zzz'; it has \['Thing', 'heavy', 'light'\]"):
         package.zzz  # noqa: B018

@@ -8,9 +8,9 @@ from kickbert.utils.messages import nearest, row_names, seconds, shorten
 
 
 def test_the_nearest_name_is_offered_and_a_far_one_is_not():
-    assert nearest("lable", ["text", "label"]) == "; did you mean 'label'?"
+    assert nearest("lable", ["text", "label"]) == ". Did you mean 'label'?"
     assert nearest("zzz", ["text", "label"]) == nearest("x", []) == ""
-    assert nearest(7, ["7", "8"]) == "; did you mean '7'?"
+    assert nearest(7, ["7", "8"]) == ". Did you mean '7'?"
 
 
 def test_rows_by_mask_and_by_place():

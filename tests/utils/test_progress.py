@@ -1,16 +1,18 @@
-"""A bar is shown to somebody who watches, and never in a log file."""
+"""A bar appears in a notebook or a terminal, never in a log file."""
 
 import sys
 import types
+
+import pytest
 
 from kickbert.utils import progress
 
 
 class ZMQInteractiveShell:
-    """Named as the shell of a Jupyter kernel."""
+    """Has the name of a Jupyter kernel's shell."""
 
 
-def test_a_notebook_is_told_by_its_shell(monkeypatch):
+def test_a_notebook_is_recognized_by_its_shell(monkeypatch):
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=ZMQInteractiveShell))
     assert progress.in_notebook() and progress.interactive()
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: None))
@@ -19,25 +21,22 @@ def test_a_notebook_is_told_by_its_shell(monkeypatch):
     assert not progress.in_notebook()
 
 
-def test_a_log_file_gets_the_steps_alone(monkeypatch, capsys):
+@pytest.mark.parametrize("terminal", [True, False])
+def test_only_a_terminal_gets_a_bar(monkeypatch, capsys, terminal):
     monkeypatch.setattr(progress, "in_notebook", lambda: False)
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: False, raising=False)
-    steps = [1, 2, 3]
-    assert progress.bar(steps, "counting") is steps
-    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    assert list(progress.bar([1, 2, 3], "counting")) == [1, 2, 3]
+    with progress.bar(None, "reading", total=9, unit=" rows") as shown:
+        shown.update(9)
+    out, err = capsys.readouterr()
+    assert out == "" and ("counting" in err and "0/9" in err if terminal else err == "")
 
 
-def test_somebody_who_watches_gets_a_bar_with_its_comment(monkeypatch):
-    monkeypatch.setattr(progress, "interactive", lambda: True)
-    monkeypatch.setattr("fastprogress.fastprogress.WRITER_FN", lambda *args, **kwargs: None)
-    shown = progress.bar([1, 2, 3], "counting")
-    assert list(shown) == [1, 2, 3] and shown.comment == "counting"
-
-
-def test_of_several_processes_the_first_shows(monkeypatch, capsys):
+def test_only_the_first_of_several_processes_shows_anything(monkeypatch, capsys):
     monkeypatch.setattr(progress, "in_notebook", lambda: True)
     for number in (0, 1):
         monkeypatch.setattr(progress, "rank", lambda number=number: number)
         progress.say(f"process {number}")
         assert progress.interactive() == (number == 0)
+        assert progress.bar([1], "counting").disable == (number == 1)
     assert capsys.readouterr().out == "process 0\n"
