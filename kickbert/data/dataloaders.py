@@ -19,8 +19,9 @@ from kickbert.data.imbalance import row_weights
 from kickbert.data.rows import usable_rows
 from kickbert.data.splits import valid_rows
 from kickbert.data.transforms import TextTokenizer, target_tensor, target_transforms
-from kickbert.targets.fitting import TargetOptions, strata_of
+from kickbert.targets.fitting import TargetOptions
 from kickbert.targets.kinds import MULTI, REGRESSION, Target, describe_target, unseen_labels
+from kickbert.targets.stratification import quantiles
 from kickbert.text.augmentation import Augmenter, augment_texts
 from kickbert.text.cleaning import Cleaner
 from kickbert.text.columns import TextOptions, as_list, check_frame, pick, read_items
@@ -165,11 +166,11 @@ def dataloaders_from_df(
     if augment is not None and not isinstance(augment, Augmenter):
         raise TypeError(f"augment={augment!r} is no Augmenter; pass kickbert.text.EDA(), or one of your own")
     rows = usable_rows(df, text, target)
-    train, held = valid_rows(rows.df, valid, target.strata(rows.values, rows.task), seed)
-    fitted = target.fit(rows.values[train], rows.task)
-    known = _known(fitted, rows.values, "" if target.target else " of validation")
+    train, held = valid_rows(rows.df, valid, rows.column.strata, seed)
+    fitted, all_codes = rows.column.fit(train)
+    known = _known(fitted, rows.column.values, "" if target.target else " of validation")
     parts = [np.flatnonzero(part & known) for part in (train, held)]
-    codes = [fitted.encode(rows.values.iloc[part]) for part in parts]
+    codes = [all_codes[part] for part in parts]
     texts = [[rows.texts[i] for i in part] for part in parts]
     rng = np.random.default_rng(seed)
     if augment and not augment.each_epoch:
@@ -265,7 +266,7 @@ def soft_loaders(
         texts, codes: of these rows.
         further: arrays whose first axis is the rows; a loss takes them after the codes.
     """
-    strata = codes if target.task != REGRESSION else strata_of(pd.Series(codes), target.task)
+    strata = codes if target.task != REGRESSION else quantiles(codes)
     parts = [np.flatnonzero(mask) for mask in valid_rows(df, valid, strata, seed)]
     chosen = [[texts[i] for i in part] for part in parts]
     train, held = bucket_loaders(tokenizer, target, chosen, [codes[part] for part in parts], bs)

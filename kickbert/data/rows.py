@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from kickbert.targets.fitting import TargetOptions
+from kickbert.targets.fitting import TargetColumn, TargetOptions
 from kickbert.targets.kinds import MULTI
 from kickbert.text.columns import TextOptions, as_list, check_frame, pick, read_texts
 from kickbert.utils.messages import row_names
@@ -20,15 +20,13 @@ class UsableRows:
     Args:
         df: these rows, in the order of the given ones.
         texts: their texts, cleaned, columns joined.
-        values: their target, a column or several.
-        task: one of `kickbert.targets.kinds.TASKS`.
+        column: their target column.
         mask: which of the given rows they are, bool, shape (given rows,).
     """
 
     df: pd.DataFrame
     texts: list[str]
-    values: pd.Series | pd.DataFrame
-    task: str
+    column: TargetColumn
     mask: np.ndarray
 
 
@@ -58,7 +56,8 @@ def usable_rows(
         mask = mask & labelled
     if not mask.any():
         raise ValueError(f"no row of df has both a text in {as_list(text.text_col)} and a {target.label_col!r}")
-    return UsableRows(df[mask], [t for t, usable in zip(texts, mask, strict=True) if usable], values[mask], task, mask)
+    texts = [text for text, usable in zip(texts, mask, strict=True) if usable]
+    return UsableRows(df[mask], texts, target.read(values[mask], task), mask)
 
 
 def _warn_of(bad: np.ndarray, what: str, index: pd.Index) -> None:

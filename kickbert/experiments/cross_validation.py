@@ -156,13 +156,13 @@ def assign_folds(
     column = TargetOptions(recipe.get("label_col", "label"), **{name: recipe.get(name) for name in names})
     text = TextOptions(recipe.get("text_col", "text"), recipe.get("cleaning"))
     usable = usable_rows(df, text, column, group_col=group_col)
-    rows, values = usable.df.reset_index(drop=True), usable.values.reset_index(drop=True)
-    target = column.fit(values, usable.task)
+    rows = usable.df.reset_index(drop=True)
+    target, codes = usable.column.fit()
     if isinstance(target, Bins):
         recipe = recipe | {"bins": list(target.edges)}
     groups = None if group_col is None else rows[group_col].to_numpy()
-    parts = fold_assignments(column.strata(values, usable.task), groups, folds, repeats, valid, seed)
-    return FoldAssignment(rows, usable.mask, target, parts, recipe | {"task": usable.task}, target.encode(values))
+    parts = fold_assignments(usable.column.strata, groups, folds, repeats, valid, seed)
+    return FoldAssignment(rows, usable.mask, target, parts, recipe | {"task": target.task}, codes)
 
 
 def experiment_key(assignment: FoldAssignment, seed: int, name: str | None, **more: Any) -> str:

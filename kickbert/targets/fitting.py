@@ -21,7 +21,7 @@ from kickbert.targets.kinds import (
     MultiLabels,
     Target,
 )
-from kickbert.targets.multilabel import LISTS, from_columns, label_lists, multi_hot_width
+from kickbert.targets.multilabel import LISTS, from_columns, label_lists, multi_hot_width, split_cells
 from kickbert.targets.stratification import strata_of
 
 MANY = 100  # different numbers of a column that are no longer taken for classes
@@ -53,24 +53,118 @@ class TargetOptions:
 
     @property
     def delim(self) -> str | None:
-        """What stands between the labels of a cell."""
+        """The delimiter between the labels of a cell."""
         return getattr(self.target, "delim", None) if self.target is not None else self.label_delim
 
     def task_of(self, values: pd.Series | pd.DataFrame) -> str:
-        """The task, from the target column without its missing cells where nothing else tells it."""
+        """The task: the one given, or what the column, without its missing cells, looks like."""
         if self.target is not None:
             return self.target.task
         return self.task or guess_task(values, self.bins, self.delim)
 
-    def strata(self, values: pd.Series | pd.DataFrame, task: str) -> np.ndarray:
-        """What a split is stratified by, as `strata_of` says."""
-        decimal = getattr(self.target, "decimal", self.decimal)
-        return strata_of(values, task, getattr(self.target, "edges", self.bins), self.delim, decimal)
+    def read(self, values: pd.Series | pd.DataFrame, task: str | None = None) -> "TargetColumn":
+        """Read each cell of the target column once.
 
-    def fit(self, values: pd.Series | pd.DataFrame, task: str) -> Target:
-        """The target, learnt from the training rows unless it is known."""
-        options = {"delim": self.delim, "task": task, "labels": self.labels, "decimal": self.decimal}
-        return self.target or fit_target(values, self.bins, self.bin_format, **options)
+        Args:
+            values: the target column, nothing missing; or several columns of zeros and ones.
+            task: one of `TASKS`; None for the result of `task_of`.
+        Raises:
+            ValueError: the column cannot be read, or the options contradict one another.
+        """
+        task = task or self.task_of(values)
+        decimal = None
+        if self.target is None:
+            self._check(values, task)
+        if isinstance(values, pd.Series) and task == MULTI:
+            values = split_cells(values, self.delim)
+        elif self._is_number(task):
+            values, decimal = self._read_numbers(values)
+        return TargetColumn(values, task, decimal, self)
+
+    def _is_number(self, task: str) -> bool:
+        """Whether cells are numbers, to be put in buckets or predicted themselves."""
+        return task == REGRESSION or self.bins is not None or isinstance(self.target, Bins)
+
+    def _read_numbers(self, values: pd.Series) -> tuple[pd.Series, str | None]:
+        """Numbers, float64, and the decimal mark of numbers kept as text."""
+        decimal = decimal_mark(values, self.decimal) if self.target is None else self.target.decimal
+        numbers = read_numbers(values, decimal)
+        if self.target is None and decimal is not None:
+            warnings.warn(
+                f"column {values.name!r} holds numbers as text; they are read with a decimal {MARKS[decimal]}",
+                stacklevel=4,
+            )
+        return pd.Series(numbers, index=values.index, name=values.name), decimal
+
+    def _check(self, values: pd.Series | pd.DataFrame, task: str) -> None:
+        """Check that the options agree with one another.
+
+        Raises:
+            ValueError: they do not.
+        """
+        if task not in TASKS:
+            raise ValueError(f"task={task!r} is not one of {list(TASKS)}")
+        if isinstance(self.labels, str):
+            raise ValueError(f"labels={self.labels!r} is one string; give a list of the classes")
+        if self.labels is not None and (task == REGRESSION or isinstance(values, pd.DataFrame)):
+            what = "several columns name their own" if isinstance(values, pd.DataFrame) else "a number has none"
+            raise ValueError(f"labels={list(self.labels)} name classes, and {what}; leave labels out")
+        if self.bins is not None and task in (MULTI, REGRESSION):
+            raise ValueError(
+                f"bins={self.bins!r} make ordered buckets, which task={task!r} has not; leave one of them out"
+            )
+
+
+@dataclass(frozen=True)
+class TargetColumn:
+    """A target column whose cells have been read.
+
+    Args:
+        values: classes, lists of labels, numbers, or columns of zeros and ones.
+        task: one of `TASKS`.
+        decimal: the decimal mark of numbers kept as text; None if there are none.
+        options: how the column was read.
+    """
+
+    values: pd.Series | pd.DataFrame
+    task: str
+    decimal: str | None
+    options: TargetOptions
+
+    @property
+    def strata(self) -> np.ndarray:
+        """The stratum of each row, as `strata_of` returns it."""
+        return strata_of(self.values, self.task, self.options._is_number(self.task))
+
+    def fit(self, train: np.ndarray | None = None) -> tuple[Target, np.ndarray]:
+        """Learn the target from the training rows, unless it is known, and encode all rows.
+
+        Args:
+            train: the training rows, bool, shape (n,); None for all.
+        Returns:
+            The target, and the code of each row, as `Target.encode` returns it.
+        Raises:
+            ValueError: there is nothing to learn from these rows.
+        """
+        target = self.options.target or self._fit(self.values if train is None else self.values[train])
+        return target, target.encode(self.values)
+
+    def _fit(self, values: pd.Series | pd.DataFrame) -> Target:
+        options = self.options
+        labels = None if options.labels is None else tuple(options.labels)
+        fits: dict[str, Callable[[], Target]] = {
+            SINGLE: lambda: _fit_labels(values, labels),
+            ORDINAL: lambda: _fit_ordered(values, labels),
+            MULTI: lambda: _fit_multi(values, options.delim, labels),
+            REGRESSION: lambda: _fit_numbers(values, self.decimal),
+        }
+        if options.bins is None:
+            target = fits[self.task]()
+        else:
+            target = _fit_bins(values, options.bins, options.bin_format, self.task, labels, self.decimal)
+        if isinstance(target, Labels):
+            _check_names(target, values)
+        return target
 
 
 def fit_target(
@@ -83,38 +177,17 @@ def fit_target(
     labels: Sequence[Any] | None = None,
     decimal: str | None = None,
 ) -> Target:
-    """Learn what is predicted from the training rows alone.
+    """Learn the target from the training rows.
 
     Args:
         values: the target column of the training rows, nothing missing; or several columns of zeros and ones.
-        bins: None; a number of quantile buckets; or the inner edges.
-        form: how bucket edges are written, as in `range_names`.
-        delim: what stands between the labels of a cell.
-        task: one of `TASKS`; None for what the column looks like.
-        labels, decimal: as in `TargetOptions`.
+        bins, form, delim, task, labels, decimal: as `bins`, `bin_format`, `label_delim`, `task`, `labels` and
+            `decimal` of `TargetOptions`.
     Raises:
-        ValueError: one class only, a column that cannot be read so, or arguments that contradict one another.
+        ValueError: there is only one class, the column cannot be read, or arguments contradict one another.
     """
-    task = task or guess_task(values, bins, delim)
-    if isinstance(labels, str):
-        raise ValueError(f"labels={labels!r} is one string; give a list of the classes")
-    labels = None if labels is None else tuple(labels)
-    if labels is not None and (task == REGRESSION or isinstance(values, pd.DataFrame)):
-        what = "several columns name their own" if isinstance(values, pd.DataFrame) else "a number has none"
-        raise ValueError(f"labels={list(labels)} name classes, and {what}; leave labels out")
-    fits: dict[str, Callable[[], Target]] = {
-        SINGLE: lambda: _fit_labels(values, labels),
-        ORDINAL: lambda: _fit_ordered(values, labels),
-        MULTI: lambda: _fit_multi(values, delim, labels),
-        REGRESSION: lambda: _fit_numbers(values, decimal),
-    }
-    if task not in fits:
-        raise ValueError(f"task={task!r} is not one of {list(TASKS)}")
-    if bins is not None and task in (MULTI, REGRESSION):
-        raise ValueError(f"bins={bins!r} make ordered buckets, which task={task!r} has not; leave one of them out")
-    target = fits[task]() if bins is None else _fit_bins(values, bins, form, task, labels, decimal)
-    if isinstance(target, Labels):
-        _check_names(target, values)
+    options = TargetOptions(bins=bins, bin_format=form, label_delim=delim, task=task, labels=labels, decimal=decimal)
+    target, _ = options.read(values).fit()
     return target
 
 
@@ -164,7 +237,7 @@ def _fit_bins(
     labels: tuple | None,
     decimal: str | None,
 ) -> Bins:
-    numbers, decimal = _read(values, decimal)
+    numbers = values.to_numpy()
     edges = (
         bin_edges(pd.Series(numbers), bins) if isinstance(bins, (int, np.integer)) else np.asarray(bins, dtype=float)
     )
@@ -265,19 +338,8 @@ def _fit_multi(values: pd.Series | pd.DataFrame, delim: str | None, labels: tupl
     return MultiLabels(tuple(_ordered(values, present, labels)), delim=delim)
 
 
-def _read(values: pd.Series, decimal: str | None) -> tuple[np.ndarray, str | None]:
-    """Numbers, float64, shape (n,), and the decimal mark that they were read with; None for a column of numbers."""
-    decimal = decimal_mark(values, decimal)
-    numbers = read_numbers(values, decimal)
-    if decimal is not None:
-        warnings.warn(
-            f"column {values.name!r} holds numbers as text; they are read with a decimal {MARKS[decimal]}", stacklevel=5
-        )
-    return numbers, decimal
-
-
 def _fit_numbers(values: pd.Series, decimal: str | None) -> Continuous:
-    numbers, decimal = _read(values, decimal)
+    numbers = values.to_numpy()
     if len(np.unique(numbers)) < 2:
         raise ValueError(f"column {values.name!r} holds one number only, {numbers[0]:g}; there is nothing to learn")
     # Sums of money, counts and times: a few are a thousand times the others, and would be all that the loss sees.

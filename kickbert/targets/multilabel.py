@@ -42,6 +42,17 @@ def label_lists(values: pd.Series, delim: str | None = None, width: int | None =
     return [[place for place, member in enumerate(members) if _bit(member)] for members in cells]
 
 
+def split_cells(values: pd.Series, delim: str | None = None) -> pd.Series:
+    """The cells as lists of what they hold, index and name as before; an empty list for a missing cell.
+
+    Args:
+        values, delim: as for `label_lists`.
+    Raises:
+        ValueError: lists that were written as text, soft labels, or a missing label.
+    """
+    return pd.Series([*_cells(values, delim)], index=values.index, name=values.name, dtype=object)
+
+
 def multi_hot_width(values: pd.Series, delim: str | None = None) -> int:
     """Places of multi-hot lists, as simpletransformers and SetFit use them; 0 for lists of labels.
 

@@ -8,7 +8,7 @@ from kickbert.evaluation.evaluation import scores_of
 from kickbert.evaluation.predictions import Predictions
 from kickbert.experiments.plots import plot_importances, plot_search
 from kickbert.experiments.search_results import Search, check, conclusion
-from kickbert.targets.fitting import TargetOptions
+from kickbert.targets.fitting import fit_target
 
 
 def predictions(right: int) -> Predictions:
@@ -31,7 +31,7 @@ def test_the_score_is_that_of_evaluate(task):
     rng = np.random.default_rng(0)
     if task == "regression":
         values = pd.Series(rng.random(40))
-        target, numbers = TargetOptions("y", task=task).fit(values, task), rng.random((40, 1))
+        target, numbers = fit_target(values, task=task), rng.random((40, 1))
         found = Predictions(target, numbers, numbers, values.to_numpy())
     else:
         y_true = rng.integers(0, 2, (40, 2)) if task == "multi-label" else rng.integers(0, 2, 40)
