@@ -1,11 +1,10 @@
-"""The quick tests on the newest versions, pre-releases too, of what kickbert stands on: for once a week.
+"""Run the unit tests on the oldest or the newest versions of the dependencies.
 
-    python benchmarks/newest.py                  # about twenty minutes; needs uv (pip install uv)
-    python benchmarks/newest.py --tests tests/cli/test_doctor.py
-    python benchmarks/newest.py --resolution lowest-direct     # the oldest instead
+    python .ci/versions.py --resolution lowest-direct   # the oldest that setup.cfg allows; part of .ci/run
+    python .ci/versions.py --resolution highest         # the newest, pre-releases included; for once a week
 
-It prints the versions that `kickbert doctor` knows as tested beside those that were installed, and whether the tests
-passed on them: where they did, PACKAGES in kickbert/cli/doctor.py may be raised.
+Needs uv (`pip install uv`). Prints the versions that `kickbert doctor` knows as tested beside the installed ones, and
+whether the tests passed. If they pass on newer ones, raise PACKAGES in kickbert/cli/doctor.py.
 """
 
 import argparse
@@ -23,9 +22,10 @@ REPO = Path(__file__).resolve().parents[1]
 
 
 def install(folder: Path, resolution: str) -> Path:
-    """Make an environment of the test extra in these versions; its Python."""
+    """Make an environment with the extra `test` in these versions; return its Python."""
     prerelease = "allow" if resolution == "highest" else "if-necessary-or-explicit"
-    locked, python = folder / "versions.txt", folder / "env" / "bin" / "python"
+    locked = folder / "versions.txt"
+    python = folder / "env" / "bin" / "python"
     choice = ["--resolution", resolution, "--prerelease", prerelease]
     subprocess.run(["uv", "venv", "--quiet", "--python", sys.executable, folder / "env"], check=True)
     compiled = ["uv", "pip", "compile", "--quiet", "--python", python, *choice, "--extra", "test"]
@@ -37,7 +37,7 @@ def install(folder: Path, resolution: str) -> Path:
 
 
 def versions(python: Path) -> dict[str, str]:
-    """What is installed, by name."""
+    """Installed versions by package name."""
     listed = ["uv", "pip", "list", "--python", python, "--format", "json"]
     done = subprocess.run(listed, capture_output=True, text=True, check=True)
     return {package["name"]: package["version"] for package in json.loads(done.stdout)}
@@ -51,12 +51,13 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         python = install(Path(folder), args.resolution)
-        done = subprocess.run([python, "-m", "pytest", "-q", "-m", "not slow", *args.tests], cwd=REPO)
-        there = versions(python)
-    print("| package | tested | here | new |\n|---|---|---|---|")
+        done = subprocess.run([python, "-m", "pytest", "-q", *args.tests], cwd=REPO)
+        installed = versions(python)
+    print("| package | tested | installed | newer |\n|---|---|---|---|")
     for name, (oldest, newest) in PACKAGES.items():
-        new = Version(there[name]).release[:2] > Version(newest).release
-        print(f"| {name} | {oldest} to {newest} | {there[name]} | {'yes' if new else ''} |")
+        if name in installed:
+            newer = Version(installed[name]).release[:2] > Version(newest).release
+            print(f"| {name} | {oldest} to {newest} | {installed[name]} | {'yes' if newer else ''} |")
     print("tests passed" if done.returncode == 0 else "tests FAILED")
     sys.exit(done.returncode)
 
