@@ -126,6 +126,18 @@ def _coloured(word: str, strength: float) -> str:
     return f"\x1b[30;48;2;{';'.join(map(str, ground))}m{word}\x1b[0m"
 
 
+def occlusion_scores(probs: np.ndarray) -> np.ndarray:
+    """Score each occluded word by how much the log-probability drops without it.
+
+    Args:
+        probs: Probability of the class for the whole text, then without each word, shape (1 + words,).
+    Returns:
+        Scores, float64, shape (words,).
+    """
+    logs = np.log(np.clip(probs, LEAST, 1))
+    return logs[0] - logs[1:]
+
+
 def occlusion(
     text: str,
     label: Any,
@@ -158,7 +170,7 @@ def occlusion(
     probs = predict([row, *(np.where(word_of_token == word, mask_id, row) for word in masked)]).astype(float)
     if output is None:
         output = int(probs[0].argmax())
-    outputs = probs[:, output] if target.task == REGRESSION else np.log(np.clip(probs[:, output], LEAST, 1))
+    outputs = probs[:, output]
     scores = np.zeros(len(words))
-    scores[masked] = outputs[0] - outputs[1:]
+    scores[masked] = outputs[0] - outputs[1:] if target.task == REGRESSION else occlusion_scores(outputs)
     return Explanation(words, scores, target.names[output], explained_value(target, probs[0], output), "occlusion")

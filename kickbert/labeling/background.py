@@ -17,7 +17,7 @@ from sklearn.preprocessing import normalize
 from kickbert.evaluation.explanation import Explanation
 from kickbert.labeling.assessment import Assessment, assess, random_sample
 from kickbert.labeling.classes import ClassList, present_labels
-from kickbert.labeling.classifier import EmbeddingClassifier, label_codes, word_importance
+from kickbert.labeling.classifier import EmbeddingClassifier, explain_words, label_codes
 from kickbert.labeling.database import Label, LabelDatabase, Row
 from kickbert.labeling.strategies import cold_start, rank
 from kickbert.labeling.tuning import EncoderTuning, Tuned
@@ -152,7 +152,7 @@ class BackgroundModel:
             return None
         try:
             predict = lambda texts: fit.words.predict_proba(normalize(self._embed(texts)))  # noqa: E731
-            return word_importance(self.texts[place], fit.classes[code], code, predict)
+            return explain_words(self.texts[place], fit.classes[code], code, predict)
         finally:
             self._embedding.release()
 

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "encoder": ["Encoder", "load_encoder"],
         "head": ["Head"],
+        "logistic_regression": [],
         "classifier": ["ProbabilityModel", "TextClassifier"],
         "adapters": [],
         "attention": [],

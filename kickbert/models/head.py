@@ -4,9 +4,10 @@ from functools import partial
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as torch's own documentation writes it
+
+from kickbert.models.logistic_regression import fit_logistic
 
 
 def pool_cls(hidden: Tensor, mask: Tensor) -> Tensor:
@@ -39,7 +40,6 @@ class AttentionPool(nn.Module):
 
 POOLS = {"cls": pool_cls, "mean": pool_mean, "max": pool_max}  # those with nothing to train
 POOLINGS = (*POOLS, "attention")
-UNSEEN = 10.0  # by which the logit of a class without a row lies below zero
 # By transformers' names; "gelu_new" is the approximation of gelu by tanh.
 ACTIVATIONS = {"relu": F.relu, "tanh": torch.tanh, "gelu": F.gelu, "gelu_new": partial(F.gelu, approximate="tanh")}
 
@@ -133,28 +133,7 @@ class Head(nn.Module):
         """
         if self.pre_classifier is not None:
             raise ValueError("a logistic regression is a head of one layer; make the learner with head_layers=1")
-        labels = range(self.classifier.out_features)
-        if targets.ndim == 2:
-            rows = [_regression(embeddings, targets[:, label], c, range(2)) for label in labels]
-            weight, bias = (np.stack([row[i][1] - row[i][0] for row in rows]) for i in (0, 1))
-        else:
-            weight, bias = _regression(embeddings, targets, c, labels)
+        weight, bias = fit_logistic(embeddings, targets, self.classifier.out_features, c)
         with torch.no_grad():
             self.classifier.weight.copy_(torch.from_numpy(weight))
             self.classifier.bias.copy_(torch.from_numpy(bias))
-
-
-def _regression(embeddings: np.ndarray, codes: np.ndarray, c: float, classes: range) -> tuple[np.ndarray, np.ndarray]:
-    """Weights, shape (classes, width), and biases of a logistic regression; a class without a row is unlikely."""
-    weight, bias = np.zeros((len(classes), embeddings.shape[1])), np.full(len(classes), -UNSEEN)
-    present = np.unique(codes).astype(int)
-    if len(present) == 1:
-        bias[present] = 0
-        return weight, bias
-    fitted = LogisticRegression(C=c, max_iter=1_000).fit(embeddings, codes)
-    if len(present) == 2:  # then scikit-learn keeps the difference of both alone
-        halves = np.array([[-0.5], [0.5]])
-        weight[present], bias[present] = halves * fitted.coef_, (halves * fitted.intercept_)[:, 0]
-    else:
-        weight[present], bias[present] = fitted.coef_, fitted.intercept_
-    return weight, bias

@@ -5,7 +5,7 @@ import pytest
 from helpers.topics import WORDS, embed, topics
 from sklearn.preprocessing import normalize
 
-from kickbert.labeling.classifier import EmbeddingClassifier, label_codes, out_of_fold, word_importance
+from kickbert.labeling.classifier import EmbeddingClassifier, explain_words, label_codes, out_of_fold
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +23,11 @@ def test_it_learns_and_is_judged_on_rows_that_it_did_not_see(labelled):
     assert 0.6 < unseen.mean() < seen.mean() <= 1
 
 
-def test_a_class_without_a_label_has_probability_zero(labelled):
+def test_a_class_without_labels_is_unlikely(labelled):
     x, y = labelled
     some = y < 2
     model = EmbeddingClassifier("single label", 4)
-    assert (model.fit(x[some], y[some]).predict_proba(x)[:, 2:] == 0).all()
+    assert model.fit(x[some], y[some]).predict_proba(x)[:, 2:].max() < 0.01
     one_each = np.array([np.flatnonzero(y == code)[0] for code in range(4)])
     assert out_of_fold(model, x[one_each], y[one_each]).shape == (4, 4)  # no fold has all classes
 
@@ -44,7 +44,7 @@ def test_several_labels(labelled):
     codes = np.stack([y < 2, y == 0, y < 0], axis=1).astype(int)  # the last label is never given
     probabilities = EmbeddingClassifier("multi-label", 3).fit(x, codes).predict_proba(x)
     decided = EmbeddingClassifier("multi-label", 3).decide(probabilities)
-    assert (decided == codes).mean() > 0.9 and (probabilities[:, 2] == 0).all()
+    assert (decided == codes).mean() > 0.9 and probabilities[:, 2].max() < 0.01
 
 
 def test_a_scale_is_decided_by_its_median():
@@ -57,6 +57,6 @@ def test_the_words_of_the_topic_weigh_most(labelled):
     x, y = labelled
     model = EmbeddingClassifier("single label", 4).fit(x, y)
     predict = lambda texts: model.predict_proba(normalize(embed(texts)))  # noqa: E731
-    found = word_importance("people said the doctor today", "health", 2, predict)
+    found = explain_words("people said the doctor today", "health", 2, predict)
     assert found.words[int(found.scores.argmax())] == "doctor" and found.label == "health"
-    assert len(word_importance("word " * 500, "health", 2, predict, most=7).words) == 7
+    assert len(explain_words("word " * 500, "health", 2, predict, max_words=7).words) == 7
