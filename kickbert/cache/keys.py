@@ -14,9 +14,8 @@ from torch.nn.modules import module as torch_module
 from kickbert.models.classifier import TextClassifier
 from kickbert.utils.hashing import feed, fingerprint
 
-# Attributes that are no settings: those of every module, the configuration, which is in the key once, a path, and an
-# adapter's configuration, whose settings its modules have, and which names that path too.
-OTHER = frozenset(vars(nn.Module())) | {"config", "name_or_path", "peft_config"}
+# Attributes that are no settings: those of every module, the configuration (in the key once already), and a path.
+OTHER = frozenset(vars(nn.Module())) | {"config", "name_or_path"}
 # Of a configuration, what says nothing of the encoder: what a head predicts, and who wrote the file.
 LABELLING = {"architectures", "dtype", "id2label", "label2id", "problem_type", "transformers_version"}
 WHOLE = 2**17  # weights of a prefix that are all compared in each epoch; of a larger one

@@ -31,7 +31,6 @@ EXTRAS = {
     "explain": "captum",
     "export": "onnxruntime",
     "openvino": "openvino",
-    "lora": "peft",
     "excel": "openpyxl",
     "serve": "fastapi",
     "label": "skactiveml",

@@ -27,7 +27,6 @@ def train(
     task: Annotated[str | None, typer.Option(help='"single label", "multi-label", "ordinal" or "regression"')] = None,
     label_delim: Delimiter = None,
     model: Annotated[str, typer.Option(help="pretrained model: hub id, folder, or minilm (no network)")] = "minilm",
-    adapter: Annotated[str | None, typer.Option(help="lora: small matrices train in place of the weights")] = None,
     cleaning: Annotated[str | None, typer.Option(help="auto, heavy or none")] = None,
     max_length: Annotated[int | None, typer.Option(help="maximum length of a text, in tokens")] = None,
     long: Annotated[str, typer.Option(help="longer texts: truncate, tail, head+tail or windows")] = "truncate",
@@ -67,7 +66,6 @@ def train(
             bin_format=unit, decimal=decimal, task=task, label_delim=label_delim, cleaning=cleaning,
             max_length=max_length, long=long, valid="split", seed=seed, path=out, bs=batch_size, precision=precision,
             class_weights=class_weights, augment=_augmenter(augment), schedule=_schedule(epochs, lr),
-            adapter=adapter,
         )  # fmt: skip
         plan = _plan(learn)
     if dry_run:

@@ -31,8 +31,7 @@ def load_tokenizer(model: str | Path = "roberta-base", **hub: Any) -> PreTrained
         ValueError: the model cannot be found, has no tokenizer, or a slow (Python) one only.
     """
     try:
-        # An artifact of an adapter alone has a tokenizer, and the configuration of no encoder.
-        hf = load(AutoTokenizer.from_pretrained, model, needs=("config.json", "tokenizer_config.json"), **hub)
+        hf = load(AutoTokenizer.from_pretrained, model, **hub)
     except UnavailableModel:
         raise
     except Exception as err:  # each architecture fails in its own way without a vocabulary, one with a bare Exception

@@ -2,9 +2,7 @@
 
 folders → predictors → those that read texts alike → a batch through shared layers → each model's own layers and head
 
-What is shared is found in the weights, layer by layer, so it does not matter how a model came by its own last layers:
-by an adapter, or by training them. It is worth its while where most of an encoder is shared; a model alone is as fast
-by itself.
+Shared layers are identified by their weights, layer by layer.
 """
 
 import json

@@ -12,7 +12,6 @@ __getattr__, __dir__, __all__ = attach(
         "head": ["Head"],
         "logistic_regression": [],
         "classifier": ["ProbabilityModel", "TextClassifier"],
-        "adapters": [],
         "attention": [],
         "dropout": [],
         "vocabulary": ["trim_vocabulary"],

@@ -26,7 +26,7 @@ from kickbert.utils.atomic_files import fresh_folder, replacing
 from kickbert.utils.hashing import digest, file_digest
 from kickbert.utils.hub import UnavailableModel, repository, snapshot
 
-FORMAT = 3  # a reader of this number reads it and all before; 2: token types, activations; 3: an adapter alone
+FORMAT = 1  # a reader of this number reads it and all before
 INFO, MANIFEST, LATEST, CARD = "kickbert.json", "manifest.json", "latest", "README.md"
 TOKENIZER, WEIGHTS, HEAD = "tokenizer.json", "model.safetensors", "head.safetensors"
 OF_TRANSFORMERS = (".json", ".jinja", ".model", ".safetensors", ".txt")  # files that its `from_pretrained` may read

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from kickbert.models.adapters import merged
 from kickbert.models.encoder import Encoder
 from kickbert.models.head import Head
 from kickbert.targets.kinds import MULTI, REGRESSION
@@ -41,13 +40,8 @@ class TextClassifier(nn.Module):
         return {name: value for name, value in self.__dict__.items() if name != "known_states"}
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        """What may train by group, from the embeddings to the head; each parameter is in one group at most."""
+        """Parameters by group, from the embeddings to the head; each parameter is in exactly one group."""
         return {**self.encoder.groups(), "head": list(self.head.parameters())}
-
-    def merged(self) -> "TextClassifier":
-        """The same classifier with an adapter added to the weights of a copy of its encoder; itself without one."""
-        body = merged(self.encoder.body)
-        return self if body is self.encoder.body else TextClassifier(Encoder(body), self.head, self.precision)
 
     @property
     def frozen_depth(self) -> int | None:

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
-from kickbert.models.adapters import adapter_of, merged, own_parameters
 from kickbert.models.attention import first_token_alone, use_attention
 from kickbert.models.dropout import set_dropout, use_dropout
 from kickbert.utils.hub import UnavailableModel, load
@@ -110,7 +109,7 @@ class Encoder(nn.Module):
         """
         if not 1 <= count <= self.n_layers:
             raise ValueError(f"layers={count} is outside 1 to {self.n_layers}, the layers of this encoder")
-        body = deepcopy(merged(self.body))
+        body = deepcopy(self.body)
         parent, config = body.get_submodule(self._parent), body.config
         if count < self.n_layers:
             setattr(parent, self._name, getattr(parent, self._name)[:count])
@@ -121,11 +120,10 @@ class Encoder(nn.Module):
         return Encoder(body.requires_grad_(True))
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        """What may train by group: `embeddings` (all that is in no layer), one per layer; of an adapter it alone."""
-        adapted = adapter_of(self.body) is not None
-        layers = {f"layer {i + 1}": own_parameters(layer, adapted) for i, layer in enumerate(self.layers)}
+        """Parameters by group: `embeddings` (everything outside the layers), then one group per layer."""
+        layers = {f"layer {i + 1}": list(layer.parameters()) for i, layer in enumerate(self.layers)}
         inside = {id(p) for group in layers.values() for p in group}
-        return {"embeddings": [p for p in own_parameters(self.body, adapted) if id(p) not in inside], **layers}
+        return {"embeddings": [p for p in self.body.parameters() if id(p) not in inside], **layers}
 
     def forward(self, ids: Tensor, mask: Tensor, first: bool = False) -> Tensor:
         """Last hidden states, of all layers.

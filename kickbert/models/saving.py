@@ -6,8 +6,6 @@ learner → tokenizer, weights, metadata → folder → encoder and head
 import datetime
 import json
 import math
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +14,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import TextClassificationPipeline
+from transformers import PreTrainedModel, TextClassificationPipeline
 from transformers.pipelines.text_classification import ClassificationFunction
 
 from kickbert import __version__
-from kickbert.models.adapters import (
-    ADAPTER,
-    ADAPTER_CONFIG,
-    adapter_of,
-    base_fingerprint,
-    load_adapter,
-    merged,
-    save_adapter,
-)
 from kickbert.models.artifact import (
     CARD,
     HEAD,
@@ -42,42 +31,42 @@ from kickbert.models.artifact import (
     write_artifact,
 )
 from kickbert.models.classifier import ProbabilityModel, TextClassifier
-from kickbert.models.encoder import Encoder, load_encoder
+from kickbert.models.encoder import load_encoder
 from kickbert.models.head import Head
 from kickbert.models.hf_conversion import labelled_config, plain_model
 from kickbert.models.metadata import model_card, usable
 from kickbert.targets.kinds import to_dict
 from kickbert.text.columns import read_items
-from kickbert.utils.extras import installed, require
+from kickbert.utils.extras import installed
 from kickbert.utils.hashing import digest
 from kickbert.utils.hub import quiet, upload
 
 PACKAGES = ("torch", "transformers", "fastai", "tokenizers", "numpy", "pandas")
 
 
-def save_artifact(learn: Any, folder: str | Path, evaluation: Any = None, adapter_only: bool = False) -> Path:
+def save_artifact(learn: Any, folder: str | Path, evaluation: Any = None) -> Path:
     """Write a learner as a new version of a model.
 
     Args:
         learn: a learner of `learner_from_df`.
         folder: of all versions of the model; this one becomes `folder/v1`, `v2`, …
-        evaluation: what `kickbert.evaluate` found, for the model card; None for the last epoch's metrics.
-        adapter_only: write the learner's adapter without the encoder beside which it learnt.
+        evaluation: what `kickbert.evaluate` returned, for the model card; None for the last epoch's metrics.
     Returns:
         The folder of the version.
     Raises:
-        ArtifactError: it could not be written, or, of an adapter alone, its encoder is not where it came from any more;
-            what was there is unchanged.
-        ValueError: classes that JSON cannot hold, or an adapter alone where there is none.
+        ArtifactError: it could not be written; what was there is unchanged.
+        ValueError: classes that JSON cannot hold.
     """
     dls, model = learn.text_dls, learn.model
-    write, facts, sentence = _adapter_alone(model) if adapter_only else _whole_model(learn)
-    info = artifact_metadata(learn, evaluation) | facts
+    plain, sentence = _plain_model(learn)
+    info = artifact_metadata(learn, evaluation) | {"plain transformers": plain is not None}
 
     def fill(part: Path) -> None:
         with quiet():
             dls.tokenizer.hf.save_pretrained(part)
-            write(part)
+            (plain or model.encoder.body).save_pretrained(part)
+            if plain is None:
+                labelled_config(model.encoder.body.config, dls.target).save_pretrained(part)
         save_file({k: v.detach().cpu().contiguous() for k, v in model.head.state_dict().items()}, part / HEAD)
         (part / INFO).write_text(json.dumps(info, indent=1, ensure_ascii=False), encoding="utf-8")
         (part / CARD).write_text(model_card(info, sentence), encoding="utf-8")
@@ -87,67 +76,16 @@ def save_artifact(learn: Any, folder: str | Path, evaluation: Any = None, adapte
     return write_artifact(folder, fill)
 
 
-# What writes the weights; what is said of them in the metadata, and in the card.
-Writing = tuple[Callable[[Path], None], dict[str, Any], str]
-
-
-def _whole_model(learn: Any) -> Writing:
-    """How to write all weights, an adapter's among them, as transformers' own model where that can be."""
-    dls, training = learn.text_dls, learn.model.training
-    model = learn.model.merged()
+def _plain_model(learn: Any) -> tuple[PreTrainedModel | None, str]:
+    """The learner's model as transformers' own, or None, and a sentence about it for the model card."""
+    dls, model = learn.text_dls, learn.model
+    training = model.training
     windows = dls.tokenizer.token_encoder.long == "windows"
-    probability_model = ProbabilityModel(model, dls.target.task, getattr(learn.loss_func, "temperature", 1.0)).eval()
-    plain, sentence = plain_model(probability_model.cpu(), dls.target, windows)
+    temperature = getattr(learn.loss_func, "temperature", 1.0)
+    classifier = ProbabilityModel(model, dls.target.task, temperature).eval().cpu()
+    plain, sentence = plain_model(classifier, dls.target, windows)
     model.train(training).to(dls.device)
-
-    def write(part: Path) -> None:
-        (plain or model.encoder.body).save_pretrained(part)
-        if plain is None:
-            labelled_config(model.encoder.body.config, dls.target).save_pretrained(part)
-
-    return write, {"plain transformers": plain is not None}, sentence
-
-
-def _adapter_alone(model: TextClassifier) -> Writing:
-    """How to write an adapter without its encoder, once that is known to be where it will be looked for."""
-    body = model.encoder.body
-    config = adapter_of(body)
-    if config is None:
-        raise ValueError("adapter_only=True needs a learner with an adapter: learner_from_df(df, adapter='lora')")
-    base = {"name": config.base_model_name_or_path, "revision": config.revision, "fingerprint": base_fingerprint(body)}
-    _base_encoder(base, "it is not saved: adapter_only=False saves it with its encoder")
-    sentence = f"It is an adapter of {base['name']}, which kickbert loads with it, and peft beside transformers' own."
-    facts = {"plain transformers": False, "base": base | {"pair separator": model.encoder.pair_separator}}
-    return partial(save_adapter, body), facts, sentence
-
-
-def _base_encoder(base: dict[str, Any], otherwise: str) -> Encoder:
-    """The encoder of an adapter, once its weights are known to be those beside which the adapter learnt.
-
-    Args:
-        base: its name, revision and fingerprint.
-        otherwise: what to do where it is not there, or not the same.
-    """
-    try:
-        encoder = load_encoder(base["name"], **({"revision": base["revision"]} if base["revision"] else {}))
-    except (ValueError, ImportError) as err:
-        raise ArtifactError(f"the adapter's encoder {base['name']!r} cannot be loaded ({err}); {otherwise}") from err
-    if base_fingerprint(encoder.body) != base["fingerprint"]:
-        raise ArtifactError(
-            f"the weights of {base['name']!r} are not those that the adapter was trained beside (their fingerprints "
-            f"differ); {otherwise}"
-        )
-    return encoder
-
-
-def _adapted_encoder(artifact: Artifact) -> Encoder:
-    """The encoder of an artifact that holds an adapter alone, with the adapter merged into its weights."""
-    with usable(artifact.folder / INFO, KeyError, TypeError):
-        base = artifact.metadata["base"]
-        encoder = _base_encoder(base, "put it back, or save the model again where it is, without adapter_only")
-        encoder.body.config.pair_separator = base["pair separator"]
-    load_adapter(encoder, artifact.file(ADAPTER_CONFIG), artifact.file(ADAPTER))
-    return Encoder(merged(encoder.body))
+    return plain, sentence
 
 
 def push_to_hub(
@@ -238,10 +176,8 @@ def load_classifier(artifact: Artifact) -> TextClassifier:
     Raises:
         ArtifactError: a file was cut short or changed, or lacks weights.
     """
-    if adapted := ADAPTER in artifact:
-        require("peft", extra="lora")
-    with usable(artifact.folder / (ADAPTER if adapted else WEIGHTS), Exception):  # of transformers, safetensors, torch
-        encoder = _adapted_encoder(artifact) if adapted else load_encoder(artifact.folder_for_transformers())
+    with usable(artifact.folder / WEIGHTS, Exception):  # errors of transformers, safetensors and torch
+        encoder = load_encoder(artifact.folder_for_transformers())
     with usable(artifact.folder / HEAD, Exception):
         head = Head(encoder.width, len(artifact.target.names), **artifact.metadata["head"])
         head.load_state_dict(load_file(artifact.file(HEAD)))

@@ -42,7 +42,7 @@ USUAL = (
     PrefixCache,
     RunLog,
 )
-OTHER = ("training", "name_or_path", "peft_config")  # public attributes that are no settings of what is computed
+OTHER = ("training", "name_or_path")  # public attributes that are no settings of what is computed
 MOMENTS = "optimizer/"  # before the names of what a checkpoint has of the optimizer
 LOSSES = "last losses"  # the name of those of the rows
 STATEFUL = (Callback, Metric, Transform, partial)  # partial: the augmentation of each epoch, with its random generator
@@ -95,19 +95,12 @@ def run_parts(learn: Any, phases: Sequence, cbs: Any, weights: list[str]) -> dic
         "number of processes": processes,
         "model": lambda: [type(model), structure(model.encoder), structure(model.head)],
         "weights": lambda: weights,
-        "weights that never train": lambda: _in_no_group(learn),
         "precision": lambda: model.precision,
         "loss": lambda: loss,
         "optimizer": lambda: [learn.opt_func, learn.wd, learn.wd_bn_bias],
         "callbacks": lambda: first_states(own),
         "metrics": lambda: [metric.name for metric in learn.metrics],
     }
-
-
-def _in_no_group(learn: Any) -> list[Tensor]:
-    """The weights that are in no group, such as those beside which an adapter learns."""
-    grouped = {id(p) for group in learn.splitter(learn.model) for p in group}
-    return [p for p in learn.model.parameters() if id(p) not in grouped]
 
 
 def _batches(dl: Any) -> list:

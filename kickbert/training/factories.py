@@ -14,7 +14,6 @@ from kickbert.cache.storage import Cache
 from kickbert.data.dataloaders import dataloaders_from_df
 from kickbert.data.imbalance import class_weights as class_weights_of
 from kickbert.data.transforms import TextTokenizer, check_fast, load_tokenizer
-from kickbert.models.adapters import ADAPTER_RATE, add_adapter
 from kickbert.models.artifact import INFO, read_artifact
 from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import Encoder, load_config, load_encoder
@@ -66,7 +65,6 @@ def learner_from_df(
     head_layers: int = 1,
     head: str | None = None,
     portable: bool = False,
-    adapter: Any = None,
     loss: str | Callable | None = None,
     class_weights: str | Mapping[Any, float] | None = None,
     sampling: str | None = None,
@@ -113,8 +111,6 @@ def learner_from_df(
         head: "checkpoint" to keep the head of a `model` that was fine-tuned for the same classes; None for a new one.
         portable: whether transformers' `pipeline` alone is to load what `save_artifact` writes: then the first token is
             pooled, where a sentence encoder's would be the mean.
-        adapter: "lora", or a `peft.LoraConfig`, to train small matrices beside the encoder's weights in place of
-            these, by default at a peak rate of 2e-3 in each phase of `fit_gradual`; None to train the weights.
         loss: "cross_entropy", "label_smoothing" or "focal"; for several labels "bce", "focal" or "asymmetric"; for a
             number "mse", "mae" or "huber"; or a function of logits and true codes. None for the first of each.
         class_weights: in the loss: "balanced", or a dict of class and weight.
@@ -155,9 +151,6 @@ def learner_from_df(
     head_module = _head(head, model, encoder, target, labels is not None, hub, **options)
     if portable and (reason := hindrance(encoder.body.config.model_type, head_module, target, long == "windows")):
         raise ValueError(f"portable=True: transformers' pipeline cannot predict so, as {reason}; leave portable out")
-    if adapter is not None:  # after the head, so that this begins with the same random numbers
-        add_adapter(encoder, adapter, model, hub["revision"])
-        schedule = {"lr": ADAPTER_RATE, **(schedule or {})}
     classifier = TextClassifier(encoder, head_module, precision).to(device)
     weights = class_weights_of(class_weights, target, dls.train.rows[1].numpy())
     loss_func = loss_for(target.task, loss, None if weights is None else torch.from_numpy(weights).to(device))

@@ -215,21 +215,18 @@ class GradualLearner(PredictingLearner):
         self._settle()
         return ladder
 
-    def save_artifact(self, folder: str | Path, evaluation: Any = None, adapter_only: bool = False) -> Path:
+    def save_artifact(self, folder: str | Path, evaluation: Any = None) -> Path:
         """Write a new version of a model: weights, tokenizer and metadata in a folder that `kickbert.load` reads.
 
         Args:
             folder: of all versions; this one becomes `folder/v1`, `v2`, … and the latest.
             evaluation: what `kickbert.evaluate` returned, for the model card; None for the last epoch's metrics.
-            adapter_only: of a learner with an adapter, write the adapter and the head without the encoder, which
-                `kickbert.load` then loads by its name; by default the adapter is merged into the encoder's weights.
         Returns:
             The folder of the version.
         Raises:
             ArtifactError: it could not be written; what was there is unchanged.
-            ValueError: `adapter_only` of a learner without an adapter.
         """
-        return on_first(lambda: save_artifact(self, folder, evaluation, adapter_only))
+        return on_first(lambda: save_artifact(self, folder, evaluation))
 
     @classmethod
     def from_artifact(cls, folder: str | Path, df: pd.DataFrame, **options: Any) -> "GradualLearner":

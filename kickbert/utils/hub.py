@@ -6,7 +6,7 @@ import importlib.util
 import json
 import re
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -47,22 +47,20 @@ def minilm_folder() -> Path:
     return folder
 
 
-def resolve(model: str | Path, needs: Sequence[str] = ("config.json",)) -> str:
+def resolve(model: str | Path) -> str:
     """What transformers' `from_pretrained` is given for `model`: a folder that exists, or a hub id.
 
-    Args:
-        needs: files of which a folder must have one.
     Raises:
-        ValueError: a folder without such a file, or a path to a folder that is not there.
+        ValueError: a folder without config.json, or a path to a folder that is not there.
     """
     if str(model) == "minilm":
         return str(minilm_folder())
     folder = Path(model)
     if folder.is_dir():
-        if not any((folder / name).exists() for name in needs):
+        if not (folder / "config.json").exists():
             files = sorted(p.name for p in folder.iterdir())[:8]
             raise ValueError(
-                f"model={str(model)!r} is a folder without a {needs[0]} (it holds {files}); "
+                f"model={str(model)!r} is a folder without a config.json (it holds {files}); "
                 "give a folder written by save_pretrained, a hub id, or model='minilm'"
             )
     elif isinstance(model, Path) or str(model).startswith((".", "/", "~")):
@@ -70,19 +68,18 @@ def resolve(model: str | Path, needs: Sequence[str] = ("config.json",)) -> str:
     return str(model)
 
 
-def load(loader: Callable[..., Any], model: str | Path, needs: Sequence[str] = ("config.json",), **kwargs: Any) -> Any:
+def load(loader: Callable[..., Any], model: str | Path, **kwargs: Any) -> Any:
     """Call a transformers `from_pretrained`, quietly, with an error that tells what to do when nothing is found.
 
     Args:
         loader: `AutoModel.from_pretrained` or the like.
         model: hub id, folder or "minilm".
-        needs: as for `resolve`.
         kwargs: of the loader; `trust_remote_code` is False where it is not given.
     Raises:
         UnavailableModel: it is neither on disk nor reachable, or its folder lacks files.
         ValueError: it brings Python code of its own, which is not trusted.
     """
-    name = resolve(model, needs)
+    name = resolve(model)
     here = Path(name).is_dir()
     kwargs = {"trust_remote_code": False, **kwargs}  # transformers would ask in a terminal
     try:

@@ -121,16 +121,3 @@ def test_evaluate_takes_encoding_and_separator(kickbert, spreadsheet, served):
     assert json.loads(done.stdout)["rows"] == 60 and not done.stderr
     done = kickbert("evaluate", served / "one", rows, "--sep", ",", "--backend", "torch")
     assert done.returncode == 1 and "no rows" in done.stderr
-
-
-def test_an_adapter_trains_in_place_of_the_weights(kickbert, rows, tiny, tmp_path):
-    pytest.importorskip("peft", reason="the extra kickbert[lora] is not installed")
-    plans = []
-    for more in ([], ["--adapter", "lora"]):
-        options = ["--epochs", 1, "--dry-run", "--json", *more]
-        done = kickbert("train", rows, "--out", tmp_path / "k", "--model", tiny, *options)
-        assert done.returncode == 0, done.stderr
-        plans.append([phase["trainable"] for phase in json.loads(done.stdout)])
-    assert plans[0][0] == plans[1][0] and plans[1][1] < 0.5 * plans[0][1]
-    done = kickbert("train", rows, "--out", tmp_path / "k", "--model", tiny, "--adapter", "dora")
-    assert done.returncode == 1 and "--adapter 'dora' is neither 'lora' nor a peft.LoraConfig" in done.stderr

@@ -115,20 +115,6 @@ def test_one_text_and_no_text_at_all(folders):
     assert many.predict([]) == {"last": [], "head": []}
 
 
-def test_adapters_of_one_encoder_share_the_layers_that_they_leave_alone(make, reviews, tmp_path):
-    pytest.importorskip("peft", reason="the extra kickbert[lora] is not installed")
-    saved, learners = {}, {}
-    for i, name in enumerate(("a", "b", "whole")):
-        learners[name] = make(reviews, adapter="lora", seed=i)
-        learners[name].fit_gradual(LAST)
-        saved[name] = learners[name].save_artifact(tmp_path / name, adapter_only=name != "whole")
-    many = kickbert.load_many(saved)
-    assert many.shared["shared layers"].tolist() == [1, 1, 1]
-    for name, learn in learners.items():
-        expected = learn.predict_proba(reviews["text"].tolist())
-        np.testing.assert_allclose(many.predict_proba(reviews)[name], expected, rtol=0, atol=1e-5)
-
-
 def test_what_cannot_be_loaded_together_says_why(folders, tmp_path):
     with pytest.raises(ValueError, match="folders is empty; give the folders of some models"):
         kickbert.load_many([])
