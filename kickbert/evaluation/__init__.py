@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = attach(
         "calibration": ["calibrate", "coverage", "threshold_for"],
         "error_analysis": ["confident_mistakes", "confused_pairs", "label_errors", "leaks", "slices"],
         "explanation": ["Explanation", "explain"],
+        "occlusion": [],
         "attribution": ["attribute", "plot_attention"],
         "probing": ["enough_layers", "plot_probe", "probe"],
         "plots": [

@@ -14,7 +14,8 @@ from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
 from kickbert.data.bucketing import Packed
-from kickbert.evaluation.explanation import Explanation, class_number, explained_value, occlusion
+from kickbert.evaluation.explanation import Explanation, class_number, explained_value
+from kickbert.evaluation.occlusion import occlusion
 from kickbert.targets.kinds import REGRESSION
 from kickbert.text.tokenization import PAD
 from kickbert.utils.extras import require

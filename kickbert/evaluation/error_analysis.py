@@ -8,11 +8,11 @@ import pandas as pd
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.significance import holm
 from kickbert.targets.kinds import MULTI, REGRESSION
+from kickbert.targets.label_noise import label_confidence, suspected_errors
 from kickbert.text import duplicates
 from kickbert.text.duplicates import near_duplicates
 from kickbert.text.tokenization import SEP
 from kickbert.text.word_statistics import detect_languages, distinctive_words
-from kickbert.utils.extras import require
 from kickbert.utils.messages import shorten
 
 WIDTH = 160  # characters of a text in a table
@@ -142,40 +142,28 @@ def leaks(predictions: Predictions, training: Sequence[str], similar: float = 0.
 
 
 def label_errors(predictions: Predictions) -> pd.DataFrame:
-    """Likely label errors by confident learning (Northcutt, Jiang and Chuang 2021), with cleanlab.
+    """Find likely label errors by confident learning (`suspected_errors`).
 
     Args:
-        predictions: out-of-fold ones (`cross_validate(...).predictions`): a model agrees with what it was trained on.
+        predictions: out-of-fold predictions, such as `cross_validate(...).predictions`: a model agrees with the labels
+            that it was trained on.
     Returns:
-        row, label, suggested, quality (self-confidence, 0 to 1), text; the most suspicious first.
+        row, label, suggested, quality (the probability of the label, 0 to 1), text; the most suspicious first.
     Raises:
-        ValueError: a task of numbers.
+        ValueError: the target is a number.
     """
-    require("cleanlab", extra="report")
-    target, probs = predictions.target, predictions.probs
+    target = predictions.target
     if target.task == REGRESSION:
-        raise ValueError(f"label errors are found among classes; the task is {target.task}, so sort by the residuals")
-    if target.task == MULTI:
-        from cleanlab.multilabel_classification import get_label_quality_scores
-        from cleanlab.multilabel_classification.filter import find_label_issues
-
-        labels = [np.flatnonzero(row).tolist() for row in predictions.y_true]
-        worst = find_label_issues(labels, probs, return_indices_ranked_by="self_confidence")
-        quality = get_label_quality_scores(labels, probs)
-        suggested = probs >= 0.5
-    else:
-        from cleanlab.filter import find_label_issues
-        from cleanlab.rank import get_label_quality_scores
-
-        worst = find_label_issues(predictions.y_true, probs, return_indices_ranked_by="self_confidence", n_jobs=1)
-        quality = get_label_quality_scores(predictions.y_true, probs)
-        suggested = probs.argmax(1)
+        raise ValueError(f"only classes have label errors; the task is {target.task}. Sort by the residuals instead")
+    codes = predictions.y_true.astype(int)
+    worst = suspected_errors(predictions.probs, codes)
+    suggested = predictions.probs >= 0.5 if target.task == MULTI else predictions.probs.argmax(1)
     return pd.DataFrame(
         {
             "row": _row_labels(predictions)[worst],
             "label": _names(predictions, predictions.y_true[worst]),
             "suggested": _names(predictions, suggested[worst]),
-            "quality": quality[worst],
+            "quality": label_confidence(predictions.probs, codes)[worst],
             "text": _texts(predictions, worst),
         }
     )

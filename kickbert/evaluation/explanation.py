@@ -1,11 +1,10 @@
 """Explanation of one prediction: a score for each word, as a table, a line in a terminal, HTML.
 
-`occlusion`, which needs predictions alone, makes it here; the methods of `attribution` need the network.
+`occlusion` computes it from predictions; the methods of `attribution` need the network.
 """
 
 import html
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +12,8 @@ import numpy as np
 import pandas as pd
 
 from kickbert.targets.kinds import REGRESSION, Target
-from kickbert.text.tokenization import TokenEncoder
 
 FOR, AGAINST = (213, 94, 0), (0, 114, 178)  # Okabe and Ito's vermilion and blue
-LEAST = 1e-9  # probability that the logarithm takes for zero
 
 
 def explain(model: Any, text: Any, label: Any = None, method: str | None = None, **options: Any) -> "Explanation":
@@ -124,53 +121,3 @@ def _coloured(word: str, strength: float) -> str:
         return word
     ground = [round(255 - (255 - c) * abs(strength)) for c in (FOR if strength > 0 else AGAINST)]
     return f"\x1b[30;48;2;{';'.join(map(str, ground))}m{word}\x1b[0m"
-
-
-def occlusion_scores(probs: np.ndarray) -> np.ndarray:
-    """Score each occluded word by how much the log-probability drops without it.
-
-    Args:
-        probs: Probability of the class for the whole text, then without each word, shape (1 + words,).
-    Returns:
-        Scores, float64, shape (words,).
-    """
-    logs = np.log(np.clip(probs, LEAST, 1))
-    return logs[0] - logs[1:]
-
-
-def occlusion(
-    text: str,
-    label: Any,
-    predict: Callable[[list[np.ndarray]], np.ndarray],
-    *,
-    target: Target,
-    token_encoder: TokenEncoder,
-    mask_id: int,
-) -> Explanation:
-    """Mask each word in turn; its score is what that takes from the logarithm of the class's probability.
-
-    The method is that of Zeiler and Fergus (2014).
-
-    Args:
-        text: as `read` gives it, columns joined; of a text over the model's limit the head is explained.
-        label: the class; None for the likeliest.
-        predict: probabilities of rows of token ids, shape (rows, classes); of a number, standardised, shape (rows, 1).
-        target: what is predicted.
-        token_encoder: of the model.
-        mask_id: the token that stands for a masked word.
-    Raises:
-        ValueError: no such class, or a text without words.
-    """
-    words, word_of_token = token_encoder.words(text)
-    if not words:
-        raise ValueError(f"text={text!r} has no words to explain")
-    output = None if label is None else class_number(target, label)
-    row = token_encoder.encode_batch([text])[0][0]
-    masked = np.unique(word_of_token[word_of_token >= 0])
-    probs = predict([row, *(np.where(word_of_token == word, mask_id, row) for word in masked)]).astype(float)
-    if output is None:
-        output = int(probs[0].argmax())
-    outputs = probs[:, output]
-    scores = np.zeros(len(words))
-    scores[masked] = outputs[0] - outputs[1:] if target.task == REGRESSION else occlusion_scores(outputs)
-    return Explanation(words, scores, target.names[output], explained_value(target, probs[0], output), "occlusion")

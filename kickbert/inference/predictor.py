@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kickbert.evaluation.explanation import Explanation, occlusion
+from kickbert.evaluation.explanation import Explanation
+from kickbert.evaluation.occlusion import occlusion
 from kickbert.inference.backends import Backend, open_backend
 from kickbert.models.artifact import Artifact, ArtifactError, read_artifact
 from kickbert.models.metadata import encoder_name

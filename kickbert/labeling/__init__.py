@@ -16,7 +16,7 @@ __getattr__, __dir__, __all__ = attach(
         "classifier": ["EmbeddingClassifier"],
         "strategies": ["STRATEGIES", "cold_start", "query"],
         "stopping": ["Forecast", "forecast", "stabilised"],
-        "assessment": ["Assessment", "assess", "suspicious"],
+        "assessment": ["Assessment", "assess"],
         "background": ["BackgroundModel"],
         "tuning": ["EncoderTuning", "train_from_labels"],
         "session": ["LabelingSession", "Settings"],

@@ -10,6 +10,7 @@ from kickbert.labeling.classifier import EmbeddingClassifier, out_of_fold
 from kickbert.labeling.database import Label, Row
 from kickbert.labeling.stopping import MORE, WORTH, Forecast, correct_by_size, forecast, stabilised
 from kickbert.targets.kinds import MULTI
+from kickbert.targets.label_noise import label_confidence, suspected_errors
 
 LATEST = 100  # suggestions that agreement is told of: earlier models were worse
 RANDOM = "random"  # the strategy of texts that are drawn whatever the model makes of them
@@ -101,12 +102,13 @@ def assess(
         sizes, correct = correct_by_size(model, embeddings, codes, judged)
         correct[-1] = right[judged]  # with all labels: the accuracy that is told, so that the curve ends at it
         curve = forecast(sizes, correct) if len(sizes) > 1 else None
+    confidence = label_confidence(probabilities, codes)
     suspicions = [
         Suspicion(
-            labels[i].row, labels[i].id, _names(codes[i], classes), _names(decided[i], classes), float(confidence)
+            labels[i].row, labels[i].id, _names(codes[i], classes), _names(decided[i], classes), float(confidence[i])
         )
-        for i, confidence in suspicious(probabilities, codes)
-        if confidence < DOUBT and labels[i].row not in confirmed and not right[i]
+        for i in suspected_errors(probabilities, codes)
+        if confidence[i] < DOUBT and labels[i].row not in confirmed and not right[i]
     ]
     most = max(1, int(DOUBTED * len(labels)))
     return Assessment(
@@ -132,34 +134,6 @@ def _stop(predictions: Sequence[np.ndarray], curve: Forecast | None) -> str | No
     if curve.gain < WORTH:
         return f"{MORE} more labels promise less than half a point of accuracy."
     return None
-
-
-def suspicious(probabilities: np.ndarray, codes: np.ndarray) -> list[tuple[int, float]]:
-    """Labels that are likely wrong, and their self-confidence: confident learning (Northcutt et al. 2021, section 3.1).
-
-    A label is suspected where another class has a probability that is above the mean of those that rows of this class
-    have of it.
-
-    Args:
-        probabilities: out-of-fold, shape (n, classes).
-        codes: shape (n,), or zeros and ones of several labels, each of which is judged by itself.
-    Returns:
-        Positions and probabilities of the given label, the least confident first.
-    """
-    if codes.ndim == 2:
-        least: dict[int, float] = {}
-        for p, code in zip(probabilities.T, codes.T, strict=True):
-            for i, confidence in suspicious(np.stack([1 - p, p], axis=1), code):
-                least[i] = min(confidence, least.get(i, 1.0))
-        return sorted(least.items(), key=lambda item: item[1])
-    rows = np.arange(len(codes))
-    counts = np.bincount(codes, minlength=probabilities.shape[1])
-    own = probabilities[rows, codes]
-    means = np.bincount(codes, own, minlength=len(counts)) / np.maximum(counts, 1)
-    likely = np.where((probabilities >= means) & (counts > 0), probabilities, 0)
-    rather = likely.argmax(axis=1)
-    wrong = np.flatnonzero((likely[rows, rather] > own) & (rather != codes))
-    return [(int(i), float(own[i])) for i in wrong[np.argsort(own[wrong], kind="stable")]]
 
 
 def class_counts(labels: Iterable[Label], classes: Sequence[str], task: str) -> dict[str, int]:

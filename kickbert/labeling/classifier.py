@@ -6,7 +6,8 @@ import numpy as np
 from scipy.special import expit, softmax
 from sklearn.model_selection import KFold
 
-from kickbert.evaluation.explanation import Explanation, occlusion_scores
+from kickbert.evaluation.explanation import Explanation
+from kickbert.evaluation.occlusion import occlusion_scores
 from kickbert.models.logistic_regression import fit_logistic
 from kickbert.targets.kinds import MULTI, ORDINAL, median_class
 

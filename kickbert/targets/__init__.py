@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = attach(
         "binning": ["bin_edges"],
         "multilabel": [],
         "stratification": [],
+        "label_noise": ["label_confidence", "suspected_errors"],
         "thresholds": ["best_thresholds"],
         "outputs": ["prediction_frame", "prediction_records"],
     },

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import kickbert
-from kickbert.evaluation.explanation import occlusion
+from kickbert.evaluation.occlusion import occlusion
 from kickbert.targets.kinds import Continuous, Labels
 from kickbert.text.tokenization import SEP, TokenEncoder
 

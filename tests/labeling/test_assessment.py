@@ -13,10 +13,10 @@ from kickbert.labeling.assessment import (
     people_agreement,
     random_sample,
     suggestion_agreement,
-    suspicious,
 )
 from kickbert.labeling.classifier import EmbeddingClassifier, label_codes, out_of_fold
 from kickbert.labeling.database import Label, Row, content_key
+from kickbert.targets.label_noise import suspected_errors
 
 
 def codes(df) -> np.ndarray:
@@ -65,15 +65,14 @@ def test_planted_mistakes_are_found():
     wrong = [10, 20, 30, 40]
     y[wrong] = (y[wrong] + 1) % 4
     model = EmbeddingClassifier("single label", 4)
-    found = suspicious(out_of_fold(model, x, y), y)
-    assert len({i for i, _ in found[:8]} & set(wrong)) >= 3
+    assert len(set(suspected_errors(out_of_fold(model, x, y), y)[:8]) & set(wrong)) >= 3
     labels = [label(i, list(WORDS)[code]) for i, code in enumerate(y)]
     listed = assess(model, x, y, labels, list(WORDS), set(range(300))).suspicions
     assert set(wrong) & {s.row for s in listed} and all(s.label != s.rather for s in listed)
     assert 10 not in [s.row for s in assess(model, x, y, labels, list(WORDS), set(), {10}).suspicions]
     several = np.eye(4, dtype=int)[y]
     model = EmbeddingClassifier("multi-label", 4)
-    assert len({i for i, _ in suspicious(out_of_fold(model, x, several), several)[:8]} & set(wrong)) >= 3
+    assert len(set(suspected_errors(out_of_fold(model, x, several), several)[:8]) & set(wrong)) >= 3
 
 
 def test_little_is_not_judged_and_a_stop_is_suggested_when_nothing_changes():
