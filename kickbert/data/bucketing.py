@@ -160,7 +160,7 @@ class BucketDL(TfmdDL):
         super().__init__(dataset, bs=bs, shuffle=shuffle, **kwargs)
         self._rows, self._epoch_rows, self.weights, self.renew = rows, None, weights, renew
         self.batch_rows = self.batch_ids = self.batch_items = None
-        self.further, self.chosen, self.numbers = further, None, None
+        self.further = further
         self._check_hooks()
 
     def _check_hooks(self) -> None:
@@ -211,12 +211,8 @@ class BucketDL(TfmdDL):
         rows, further = (ids.take(drawn), *(t[drawn] for t in targets)), tuple(t[drawn] for t in self.further)
         weights = None if self.weights is None else self.weights[drawn] / self.weights[drawn].sum()
         made = self.new(rows=rows, further=further, weights=weights, n=count)
-        made.rng, made.numbers = self.rng, drawn  # the order of the batches goes on where this one's is
+        made.rng = self.rng  # the order of the batches goes on where this one's is
         return made
-
-    def read_only(self, chosen: np.ndarray | None) -> None:
-        """Read these items alone in the epochs to come; None for all."""
-        self.chosen, self.n = chosen, len(self.rows[0].sizes) if chosen is None else len(chosen)
 
     def _one_pass(self) -> None:
         if len(self.dataset):
@@ -248,8 +244,7 @@ class BucketDL(TfmdDL):
         if self.shuffle:
             rng = np.random.default_rng(self.rng.getrandbits(64))
             if self.weights is None:
-                items = np.arange(len(lengths)) if self.chosen is None else self.chosen
-                return items[bucketed(lengths[items], self.bs, rng)].tolist()
+                return bucketed(lengths, self.bs, rng).tolist()
             drawn = rng.choice(len(lengths), len(lengths), p=self.weights)
             return drawn[bucketed(lengths[drawn], self.bs, rng)].tolist()
         return np.argsort(-lengths, kind="stable").tolist()

@@ -17,7 +17,6 @@ __getattr__, __dir__, __all__ = attach(
             "linear",
             "one_cycle",
             "slanted_triangle",
-            "wsd",
         ],
         "learner": ["GradualLearner"],
         "distributed": [],

@@ -2,27 +2,19 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
-from inspect import signature
 from typing import Any
 
 import numpy as np
 import torch
 from fastai.callback.core import Callback, CancelFitException, CancelTrainException
 from fastai.callback.schedule import ParamScheduler
-from fastai.layers import NoneReduce
 from fastai.learner import Recorder
 from torch import Tensor, nn
 
-from kickbert.data.bucketing import BucketDL
 from kickbert.targets.kinds import Target
-from kickbert.training.losses import FunctionLoss
 from kickbert.training.schedule import Phase
-from kickbert.utils.batching import pruned
-from kickbert.utils.hardware import processes
-from kickbert.utils.progress import say
 
 
 class TrainingDiverged(ArithmeticError):
@@ -187,107 +179,3 @@ class Rates(ParamScheduler):
         if share >= 1:
             raise CancelTrainException
         self._update_val(max(self.pct_train, share))
-
-
-class Pruning(Callback):
-    """Leaves a share of the easy rows out of each epoch but the last (InfoBatch, Qin et al. 2024, sections 3.2, 3.3).
-
-    A row's loss is that of the last training step that read it, so that it costs no pass. The last epoch reads all,
-    without weights, for these are right on average alone, and their noise would stay in the model. What is recorded as
-    the training loss is the weighted mean, and so an estimate of the mean over all rows in every epoch.
-
-    Args:
-        rows: number of training rows of the run, whichever of them a phase draws.
-
-    Attributes:
-        last_losses: of each of these rows, float32, shape (rows,); NaN where no step has read it.
-        skipped: how many rows the epochs of the last fit left out, in all.
-    """
-
-    run_valid = False
-    order = -20  # before callbacks that add to the loss or look at it
-
-    def __init__(self, rows: int):
-        self.last_losses, self.skipped, self.share = np.full(rows, np.nan, np.float32), 0, 0.0
-        self.row_weights, self.rested, self.printed = None, None, False
-
-    @contextmanager
-    def within(self, share: float) -> Iterator[None]:
-        """Leave out this share in the fit within; afterwards, however it ended, its DataLoader reads all rows."""
-        self.share = share
-        try:
-            yield
-        finally:
-            self.read_all()
-
-    def read_all(self) -> None:
-        """Let the DataLoader read all rows again."""
-        if self.rested is not None:
-            self.rested.read_only(None)
-        self.row_weights = self.rested = None
-
-    def before_fit(self):
-        self.skipped = 0
-
-    def before_train(self):
-        self.read_all()
-        if self._is_off(self._hindrance()) or not self.share or self.epoch == self.n_epoch - 1:
-            return
-        rng = np.random.default_rng(self.dl.rng.getrandbits(64))
-        chosen, self.row_weights = pruned(self.last_losses[self._numbers()], self.share, rng)
-        self.skipped += self.dl.n - len(chosen)
-        self.rested = self.dl
-        self.dl.read_only(chosen)
-
-    def after_loss(self):
-        items, reason = getattr(self.dl, "batch_items", None) or (), self._hindrance()
-        if len(items) != len(self.yb[0]):
-            reason = reason or "a callback changes which rows a batch has"
-        if self._is_off(reason):
-            return
-        with NoneReduce(self.loss_func) as loss:
-            each = loss(self.pred, *self.yb).as_subclass(Tensor).reshape(len(items), -1).mean(1)
-        self.last_losses[self._numbers()[items]] = each.detach().float().cpu().numpy()
-        if self.row_weights is not None:
-            weights = torch.from_numpy(self.row_weights[items]).to(each)
-            self.learn.loss_grad = (weights * each).sum() / self._divisor(weights)
-            self.learn.loss = self.loss_grad.clone()
-
-    def after_fit(self):
-        self.read_all()
-
-    def _numbers(self) -> np.ndarray:
-        """The number of each of the DataLoader's rows among those of the run."""
-        return np.arange(len(self.last_losses)) if self.dl.numbers is None else self.dl.numbers
-
-    def _divisor(self, weights: Tensor) -> Tensor | int:
-        """What the sum over a batch is divided by: its rows or, as in torch, the sum of their class weights."""
-        loss = getattr(self.loss_func, "func", self.loss_func)
-        by_class = isinstance(loss, nn.CrossEntropyLoss) and loss.weight is not None
-        return (weights * loss.weight[self.yb[0].as_subclass(Tensor)]).sum() if by_class else len(weights)
-
-    def _hindrance(self) -> str | None:
-        """Why rows cannot be left out; None if they can."""
-        if processes() > 1:
-            return "several processes train"
-        if not isinstance(self.dl, BucketDL) or self.dl.weights is not None or self.dl.varies:
-            return "the texts, or how often each is drawn, change from epoch to epoch"
-        if not reducible(self.loss_func):
-            return "the loss cannot be had of each row: it has no reduction='mean' that could be 'none'"
-        return None
-
-    def _is_off(self, reason: str | None) -> bool:
-        """Whether there is a reason, which is printed once."""
-        if reason and not self.printed:
-            self.printed = True
-            say(f"skip: all rows are read, for {reason}")
-        return reason is not None
-
-
-def reducible(loss_func: Callable) -> bool:
-    """Whether a loss is a mean that can be had of each row too, by `reduction="none"`, as torch's losses can."""
-    loss = getattr(loss_func, "func", loss_func)
-    loss = loss.function if isinstance(loss, FunctionLoss) else loss
-    if hasattr(loss, "reduction"):
-        return loss.reduction == "mean"
-    return "reduction" in signature(getattr(loss, "forward", loss)).parameters

@@ -44,7 +44,6 @@ USUAL = (
 )
 OTHER = ("training", "name_or_path")  # public attributes that are no settings of what is computed
 MOMENTS = "optimizer/"  # before the names of what a checkpoint has of the optimizer
-LOSSES = "last losses"  # the name of those of the rows
 STATEFUL = (Callback, Metric, Transform, partial)  # partial: the augmentation of each epoch, with its random generator
 
 
@@ -179,7 +178,7 @@ def load_phase(file: Path, model: nn.Module, key: RunKey) -> list[dict] | None:
             f"the checkpoint {file} is of a run with other {', '.join(other)}; "
             "give the same again, or start afresh with resume=False"
         )
-    model.load_state_dict(_tensors(file, lambda name: not name.startswith((MOMENTS, LOSSES))), strict=False)
+    model.load_state_dict(_tensors(file, lambda name: not name.startswith(MOMENTS)), strict=False)
     return json.loads(metadata["rows"])
 
 
@@ -232,11 +231,6 @@ def moments(learn: Any, parameters: Mapping[str, nn.Parameter]) -> dict[str, Ten
 def kept_moments(file: Path) -> dict[str, Tensor]:
     """What a checkpoint has of `moments`."""
     return _tensors(file, lambda name: name.startswith(MOMENTS))
-
-
-def kept_losses(file: Path) -> Tensor:
-    """The rows' last losses from the checkpoint of a run that skips rows."""
-    return _tensors(file, lambda name: name == LOSSES)[LOSSES]
 
 
 def set_moments(learn: Any, tensors: Mapping[str, Tensor]) -> None:

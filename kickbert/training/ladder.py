@@ -10,16 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
 from fastai.torch_core import no_random
 
 from kickbert.data.bucketing import BucketDL
 from kickbert.targets.kinds import ORDINAL, SINGLE
 from kickbert.text.tokenization import PAD
-from kickbert.training.callbacks import Pruning, Rates, TrainingDiverged, bring_back, kept_weights
+from kickbert.training.callbacks import Rates, TrainingDiverged, bring_back, kept_weights
 from kickbert.training.checkpoint import (
-    LOSSES,
-    kept_losses,
     kept_moments,
     moments,
     resumed,
@@ -88,21 +85,13 @@ def climb(learn: Any, plan: Plan, cbs: Any, resume: bool) -> list[dict]:
         save_phase(file, trained, key, done)
         if learn.opt is not None:
             learn.opt.clear_state()
-    skips = any(getattr(part, "skip", 0) for part in plan.parts)
-    begun, pruning = len(done), Pruning(len(learn.dls.train_ds) if skips else 0)
-    cbs = [*(cbs or []), pruning] if skips else cbs  # where nothing is skipped, no loss of a row need be looked at
+    begun = len(done)
     while (phase := plan.next(done)) is not None:
         if done and len(done) == begun:  # where the run was broken off
             set_moments(learn, kept_moments(file))
-            if skips:
-                pruning.last_losses = kept_losses(file).numpy()
-        with _phase_of(learn, plan, phase, len(done)), pruning.within(phase.skip):
+        with _phase_of(learn, plan, phase, len(done)):
             done.append(plan.run(phase, lambda *args: _train(learn, phase, len(done), cbs, *args)))
-        kept = trained | moments(learn, trained)
-        if skips:
-            done[-1]["skipped"] = pruning.skipped
-            kept[LOSSES] = torch.from_numpy(pruning.last_losses)
-        save_phase(file, kept, key, done)
+        save_phase(file, trained | moments(learn, trained), key, done)
     return done
 
 

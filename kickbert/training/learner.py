@@ -164,8 +164,7 @@ class GradualLearner(PredictingLearner):
             cbs: further fastai callbacks, or names of run logs.
         Returns:
             The ladder, a row per phase: phase, trainable parameters, rows, epochs, lr, seconds, last losses and
-            metrics; with "auto" also the gain of each rung in points, its 95 % interval, and whether it was kept;
-            `skipped`, where a phase skips easy rows: how many its epochs left out.
+            metrics; with "auto" also the gain of each rung in points, its 95 % interval, and whether it was kept.
         Raises:
             ValueError: a checkpoint of another run, a phase that freezes more groups than there are, or nothing that
                 "auto" could decide by.

@@ -49,23 +49,12 @@ def constant(position: float, warmup: float = 0.1) -> float:
     return min(1.0, position / warmup)
 
 
-def wsd(position: float, warmup: float = 0.1, decay: float = 0.4) -> float:
-    """Linear warmup, a stable rate, and linear decay to 0 in the last share: one may go on after it, or stop.
-
-    Of Hägele et al. 2024, section 3.
-
-    >>> [wsd(p, warmup=0.25, decay=0.5) for p in (0, 0.25, 0.5, 0.75, 1)]
-    [0.0, 1.0, 1.0, 0.5, 0.0]
-    """
-    return max(0.0, min(1.0, position / warmup, (1 - position) / decay))
-
-
 Curve = Callable[[float], float]
 HEAD_ROWS = 4_096  # that the head alone is trained on at most: it learns no more from further ones
 STEP = 4  # layers that each rung past the schedule opens, and their training, from the start of a curve:
-DEEPER: dict[str, Any] = {"epochs": 2, "lr": 2e-4, "span": (0.0, 1.0), "joined": 0}
+DEEPER: dict[str, Any] = {"epochs": 2, "lr": 2e-4}
 SHAPES: dict[str, Curve] = {"one_cycle": one_cycle, "triangle": slanted_triangle, "linear": linear, "cosine": cosine}
-SHAPES |= {"constant": constant, "wsd": wsd}
+SHAPES["constant"] = constant
 
 
 @dataclass(frozen=True)
@@ -84,12 +73,6 @@ class Phase:
             share of the peak, such as any of fastai's schedulers.
         warmup: share of the steps in which the learning rate rises; a function of your own has its own.
         rows: how many training rows are drawn for it; None for all.
-        skip: share of the easy rows, those with a loss below the mean when they were last read, that each epoch but the
-            last one leaves out; the others count for more, so that the expected loss is that of all rows (InfoBatch,
-            Qin et al. 2024).
-        span: the part of the shape that the phase covers: one that goes on where another ended starts there.
-        joined: number of the first group that the phase before it trained, if this one goes on with its rates; groups
-            that train below it are warmed up alone, over the share `warmup` of the phase. 0 for none.
     """
 
     name: str
@@ -100,21 +83,14 @@ class Phase:
     shape: str | Curve = "one_cycle"
     warmup: float = 0.1
     rows: int | None = None
-    skip: float = 0.0
-    span: tuple[float, float] = (0.0, 1.0)
-    joined: int = 0
 
     def __post_init__(self):
         if not callable(self.shape) and self.shape not in SHAPES:
             raise ValueError(f"shape={self.shape!r} is not one of {list(SHAPES)}, nor a function of the position")
         if self.epochs < 1 or self.lr <= 0 or not 0 < self.decay <= 1 or not 0 < self.warmup < 1:
             raise ValueError(f"{self} needs epochs of at least 1, lr > 0, decay in (0, 1] and warmup in (0, 1)")
-        if not 0 <= self.span[0] < self.span[1] <= 1:
-            raise ValueError(f"span={self.span} is no part of a shape: a start and an end within 0 and 1")
         if self.rows is not None and self.rows < 1:
             raise ValueError(f"rows={self.rows} is no number of training rows; None is for all")
-        if not (isinstance(self.skip, int | float) and 0 <= self.skip < 1):
-            raise ValueError(f"skip={self.skip!r} is no share in [0, 1) of the easy rows; 0 is for reading all")
 
     def rates(self, n_groups: int) -> list[float]:
         """Peak learning rate of each group; 0 for a frozen one.
@@ -126,13 +102,12 @@ class Phase:
 
     def factor(self, position: float) -> float:
         """The share of the peak learning rate at a point of the phase, 0 at its start to 1 at its end."""
-        at = self.span[0] + position * (self.span[1] - self.span[0])
-        return self.shape(at) if callable(self.shape) else SHAPES[self.shape](at, self.warmup)
+        return self.shape(position) if callable(self.shape) else SHAPES[self.shape](position, self.warmup)
 
     def rates_at(self, position: float, n_groups: int) -> list[float]:
         """Learning rate of each group at a point of the phase."""
-        factor, joining = self.factor(position), min(1.0, position / self.warmup)
-        return [rate * factor * (joining if g < self.joined else 1) for g, rate in enumerate(self.rates(n_groups))]
+        factor = self.factor(position)
+        return [rate * factor for rate in self.rates(n_groups)]
 
 
 def gradual_unfreezing(
@@ -144,8 +119,6 @@ def gradual_unfreezing(
     shape: str | Curve = "one_cycle",
     warmup: float = 0.1,
     head_rows: int | None = HEAD_ROWS,
-    skip: float = 0.0,
-    restart: bool = True,
 ) -> list[Phase]:
     """Phases of gradual unfreezing: the head, then the last layers too, then deeper (Howard and Ruder 2018, 3.3).
 
@@ -159,10 +132,6 @@ def gradual_unfreezing(
         lr: peak learning rate of each phase, or one for all.
         decay, shape, warmup: as in `Phase`.
         head_rows: training rows of the head alone at most, where layers train after it; None for all.
-        skip: as in `Phase`, of the phases that train layers: a step of the head costs next to nothing. 0 by default:
-            accuracy fell where it was tried, and little time was saved (benchmarks/studies.py).
-        restart: whether the learning rates of layers start anew in each phase; if not, one curve goes over all phases
-            that train layers, and layers that join are warmed up alone.
 
     >>> [(p.name, p.freeze_to, p.epochs) for p in gradual_unfreezing(8)]
     [('head', 7, 1), ('last 4 layers', 3, 2)]
@@ -177,21 +146,9 @@ def gradual_unfreezing(
             phases.pop()
         elif phases and phases[-1].freeze_to < first:
             raise ValueError(f"layers={list(layers)} must ascend: a phase never freezes what the one before trained")
-        name = layers_name(first, n_groups)
-        skipped = skip if first < n_groups - 1 else 0.0
-        phases.append(Phase(name, first, n, rate, decay, shape, warmup, skip=skipped))
+        phases.append(Phase(layers_name(first, n_groups), first, n, rate, decay, shape, warmup))
     if len(phases) > 1 and phases[0].freeze_to == n_groups - 1:
         phases[0] = replace(phases[0], rows=head_rows)
-    return phases if restart else _on_one_curve(phases, n_groups - 1)
-
-
-def _on_one_curve(phases: list[Phase], head: int) -> list[Phase]:
-    """The phases, those that train layers with one curve of learning rates over all of them."""
-    done, joined, total = 0, 0, sum(phase.epochs for phase in phases if phase.freeze_to < head)
-    for i, phase in enumerate(phases):
-        if phase.freeze_to < head:
-            phases[i] = replace(phase, span=(done / total, (done + phase.epochs) / total), joined=joined)
-            done, joined = done + phase.epochs, phase.freeze_to
     return phases
 
 

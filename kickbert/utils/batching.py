@@ -68,30 +68,3 @@ def draw_rows(targets: np.ndarray, most: int, rng: np.random.Generator) -> np.nd
     each = max(2, most // len(classes))
     chosen = [order[targets[order] == c][:each] for c in classes]
     return np.concatenate(chosen)[:most]
-
-
-def pruned(losses: np.ndarray, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the rows of an epoch that leaves out a share of the easy ones: those of a loss below the mean.
-
-    The easy rows that are read stand for those that are not: over the rows read, the mean of a value times the weights
-    has the mean of the value over all rows as its expected value (InfoBatch, Qin et al. 2024, section 3.2). The paper's
-    weights are of mean 1 over all rows; these are over the rows read, so that a step has the length that it has in an
-    epoch of all.
-
-    Args:
-        losses: of each row, shape (n,); NaN where it is not known, and such a row is read.
-        share: of the easy rows to leave out, in [0, 1).
-        rng: draws them.
-    Returns:
-        Numbers of the rows read, ascending, and the weights of all rows, shape (n,).
-
-    >>> rows, weights = pruned(np.array([0.1, 0.1, 3.0, np.nan]), 0.5, np.random.default_rng(0))
-    >>> len(rows), weights.tolist()
-    (3, [1.5, 1.5, 0.75, 0.75])
-    """
-    known = losses[np.isfinite(losses)]
-    easy = np.flatnonzero(losses < known.mean()) if len(known) else np.arange(0)
-    left_out = rng.choice(easy, int(share * len(easy)), replace=False)
-    rows, weights = np.delete(np.arange(len(losses)), left_out), np.ones(len(losses))
-    weights[easy] = len(easy) / max(1, len(easy) - len(left_out))
-    return rows, weights * len(rows) / max(1, len(losses))

@@ -116,16 +116,6 @@ def test_some_rows_are_a_random_part_of_all(make, reviews):
     assert whole.some_rows(120, seed=1) is whole and len(whole.rows[1]) == 120
 
 
-def test_an_epoch_may_read_some_items_alone(make, reviews):
-    dl = make(reviews).dls.train
-    chosen = np.arange(0, 102, 3)
-    dl.read_only(chosen)
-    read = [dl.batch_items for _ in dl]
-    assert sorted(item for batch in read for item in batch) == chosen.tolist() and len(dl) == len(read) == 3
-    dl.read_only(None)
-    assert sorted(dl.get_idxs()) == list(range(102)) and dl.n == 102
-
-
 def test_drop_last(by_hand):
     assert [len(b[1]) for b in by_hand.valid.new(bs=10, drop_last=True)] == [10, 10]
     assert [len(b[1]) for b in by_hand.valid.new(bs=10, drop_last=False)] == [10, 10, 4]

@@ -164,7 +164,7 @@ def test_an_epoch_is_added_where_half_of_it_fits_and_what_is_computed_first_is_n
 def test_the_time_of_a_phase_ends_it_at_a_rate_of_zero(make, reviews, monkeypatch):
     clock = iter(range(1, 10_000))
     monkeypatch.setattr(callbacks, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
-    learn, phase, rates = make(reviews), Phase("head", 3, 1, 1e-3, shape="wsd"), []
+    learn, phase, rates = make(reviews), Phase("head", 3, 1, 1e-3, shape="linear"), []
     learn.freeze_to(3)
 
     class Watch(Callback):
@@ -173,7 +173,7 @@ def test_the_time_of_a_phase_ends_it_at_a_rate_of_zero(make, reviews, monkeypatc
                 rates.append(self.opt.hypers[-1]["lr"])
 
     learn.fit(1, cbs=[Rates(phase, 4, seconds=4.5), Watch()])
-    assert len(rates) == 4 < len(learn.dls.train) and max(rates) == pytest.approx(1e-3) and rates[-1] < 4e-4
+    assert len(rates) == 4 < len(learn.dls.train) and rates == sorted(rates, reverse=True) and rates[-1] < 2e-4
     assert learn.recorder.values[-1][1] > 0  # it was validated all the same
 
 

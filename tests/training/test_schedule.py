@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kickbert.training.schedule import SHAPES, Phase, gradual_unfreezing, one_cycle, rungs_of, slanted_triangle
+from kickbert.training.schedule import SHAPES, Phase, gradual_unfreezing, one_cycle, slanted_triangle
 
 
 def test_phases_go_from_the_head_down():
@@ -81,55 +81,12 @@ def test_shapes_fall_from_the_warmup_to_the_end(name):
     assert [phase.factor(at) for at in (0.4, 0.7, 1)] == pytest.approx([1, 0.5, 0], abs=1e-4)
 
 
-def test_one_curve_over_all_phases_that_train_layers():
-    head, two, four = gradual_unfreezing(8, (0, 2, 4), (1, 1, 3), 1e-3, decay=1.0, shape="linear", restart=False)
-    whole = Phase("layers", 5, 4, 1e-3, shape="linear")
-    assert head.span == (0.0, 1.0) and two.span == (0.0, 0.25) and four.span == (0.25, 1.0)
-    for at in np.linspace(0, 1, 11):
-        assert two.rates_at(at, 8) == pytest.approx(whole.rates_at(at / 4, 8))
-        assert four.rates_at(at, 8)[5:] == pytest.approx(whole.rates_at(0.25 + 0.75 * at, 8)[5:])
-
-
-def test_layers_that_join_are_warmed_up_alone():
-    *_, phase = gradual_unfreezing(8, (0, 2, 4), (1, 1, 1), 1e-3, decay=1.0, warmup=0.2, restart=False)
-    start, half, warm = (phase.rates_at(at, 8) for at in (0, 0.1, 0.2))
-    assert start[:5] == [0] * 5 and start[5:] == [1e-3 * phase.factor(0)] * 3 and phase.factor(0) > 0.5
-    assert half[3:5] == pytest.approx([half[5] / 2] * 2) and warm[3:] == [warm[3]] * 5
-
-
-def test_one_phase_of_layers_has_the_same_rates_on_one_curve():
-    assert gradual_unfreezing(8) == gradual_unfreezing(8, restart=False)
-
-
-def test_rungs_past_the_schedule_start_a_curve_of_their_own():
-    rungs = rungs_of(14, {"layers": (0, 2, 4), "epochs": (1, 1, 1), "lr": 1e-3, "restart": False})
-    assert [(rung.span, rung.joined) for rung in rungs[2:4]] == [((0.5, 1.0), 11), ((0.0, 1.0), 0)]
-
-
 def test_the_head_alone_has_some_rows_where_layers_follow():
     assert [p.rows for p in gradual_unfreezing(8, head_rows=100)] == [100, None]
     assert [p.rows for p in gradual_unfreezing(8, layers=(0,), epochs=(1,), lr=1e-3, head_rows=100)] == [None]
     assert [p.rows for p in gradual_unfreezing(8, layers=(2,), epochs=(1,), lr=1e-3, head_rows=100)] == [None]
 
 
-def test_easy_rows_are_skipped_where_layers_train():
-    assert [p.skip for p in gradual_unfreezing(8, (0, 2, 4), (1, 1, 2), 1e-3, skip=0.3)] == [0.0, 0.3, 0.3]
-
-
-@pytest.mark.parametrize("skip", [1, -0.1, "half", None])
-def test_no_share_of_the_easy_rows(skip):
-    with pytest.raises(ValueError, match=r"skip=.* is no share in \[0, 1\) of the easy rows; 0 is for reading all"):
-        gradual_unfreezing(8, skip=skip)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        *({"span": span} for span in ((0.5, 0.5), (0, 1.1), (-0.1, 1))),
-        {"rows": 0},
-    ],
-    ids=str,
-)
-def test_rows_and_spans_that_cannot_be(wrong):
-    with pytest.raises(ValueError, match=f"{next(iter(wrong))}="):
-        Phase("head", 7, 1, 1e-3, **wrong)
+def test_a_phase_needs_rows():
+    with pytest.raises(ValueError, match="rows=0"):
+        Phase("head", 7, 1, 1e-3, rows=0)
