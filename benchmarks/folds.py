@@ -1,10 +1,10 @@
-"""Five-fold cross-validation of the head and the last two layers against one fit: folds share the store.
+"""Five-fold cross-validation of the head and the last two layers against one fit; folds share the cache.
 
     python benchmarks/folds.py                  # minilm and MPNet, 2,000 rows of Kickstarter
     python benchmarks/folds.py --models minilm --rows 5000
 
-"alone" is one fit on four fifths of the rows with a store of its own; "apart" are five such fits that share nothing.
-All start at the DataFrame. The three alternate, and each round starts with nothing stored.
+"alone" is one fit on four fifths of the rows with a cache of its own; "apart" are five such fits that share nothing.
+All start at the DataFrame. The three are interleaved, and each round starts with an empty cache.
 """
 
 import argparse
@@ -27,7 +27,7 @@ PHASES = {"layers": (0, 2), "epochs": (1, 1), "lr": (2e-3, 2e-4)}
 
 
 def fit(df: pd.DataFrame, columns: list[str], held: np.ndarray, model: str, stores: Cache) -> float:
-    """Train on all rows but those held out; the accuracy on those."""
+    """Train on all rows except the held-out ones; the accuracy on those."""
     with tempfile.TemporaryDirectory() as scratch:
         learn = learner_from_df(
             df, text_col=columns, model=folder_of(model), valid=df.index[held], cache=stores, path=scratch
@@ -48,7 +48,7 @@ def measure(way: str, model: str, rows: int, seed: int) -> dict:
 
 
 def table() -> str:
-    """Mean seconds by way and model, and the ratios, in Markdown."""
+    """Mean seconds by method and model, and the ratios, in Markdown."""
     df = pd.DataFrame(runs(RUNS))
     lines = [
         "| encoder, rows | rounds | one fit s | five folds s | folds / one fit | five fits apart s |",
@@ -56,8 +56,8 @@ def table() -> str:
     ]
     for (model, rows), found in df.groupby(["model", "rows"], sort=False):
         by = found.pivot(index="seed", columns="way", values="seconds").mean()
-        told = f"{by['alone']:.1f} | {by['folds']:.1f} | {by['folds'] / by['alone']:.2f} | {by['apart']:.1f}"
-        lines.append(f"| {model}, {rows:,} | {found['seed'].nunique()} | {told} |")
+        cells = f"{by['alone']:.1f} | {by['folds']:.1f} | {by['folds'] / by['alone']:.2f} | {by['apart']:.1f}"
+        lines.append(f"| {model}, {rows:,} | {found['seed'].nunique()} | {cells} |")
     return "\n".join(lines)
 
 

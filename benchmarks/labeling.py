@@ -1,18 +1,18 @@
-"""Labels until the accuracy that all labels give is nearly reached, and the time of a round on a large pool.
+"""Labels needed for 95% of the full accuracy, and the time of a labeling round on a large pool.
 
     python benchmarks/labeling.py --seeds 4              # all parts; minilm
     python benchmarks/labeling.py --part round --seeds 1
 
-"labels": the head on sentence embeddings is fitted after each batch (10 labels, or a tenth of those that there are) and
-judged on test rows, until it has 95 % of its accuracy with all labels. The pool is asked by strategy; "random" begins
-with random rows, the others with one row of each of 20 clusters.
+"labels": the head on sentence embeddings is fitted after each batch (10 labels, or a tenth of the current ones) and
+scored on test rows, until it has 95% of its accuracy with all labels. A strategy chooses the rows; "random" starts with
+random rows, the others with one row from each of 20 clusters.
 
-small-text (`--strategies small-text`, 1.4 or later) runs beside it with the same encoder and head.
+small-text (`--strategies small-text`, 1.4 or later) runs with the same encoder and head.
 
-"round": seconds to fit, to score a pool of 20,000 rows and to choose among it after 500 labels; and how long the page
-waits for its next text meanwhile: a label kept on disk and three texts leased, 200 times.
+"round": seconds to fit, score a pool of 20,000 rows, and choose from it after 500 labels; and how long the page waits
+for its next text meanwhile (one label written, three texts leased, 200 times).
 
-"kills": 200 labels over HTTP to `kickbert label`, which is killed (SIGKILL) three times while it keeps one.
+"kills": 200 labels over HTTP to `kickbert label`, which is killed (SIGKILL) three times while it writes one.
 """
 
 import argparse
@@ -47,15 +47,15 @@ from kickbert.targets.kinds import SINGLE
 from kickbert.text.tokenization import join_columns
 
 RUNS = RECORDS / "labeling.jsonl"
-NEAR, FIRST, LEAST = 0.95, 20, 10  # share of the accuracy with all labels; labels to begin with, and of a batch
-POOL, LABELLED = 20_000, 500
-KILLED = 200  # labels that are given while the server is killed three times
+NEAR, FIRST, LEAST = 0.95, 20, 10  # share of the full accuracy; number of labels at the start and per batch
+POOL, LABELED = 20_000, 500
+KILLED = 200  # labels written while the server is killed three times
 PARTS = ["labels", "round", "kills"]
 
 
 @cache
 def embedded(name: str, seed: int, rows: int | None = None) -> tuple:
-    """Texts, normalised embeddings and class numbers of the pool, then those of the test rows, and the class names."""
+    """Texts, normalized embeddings, and class numbers of the pool and of the test rows, and the class names."""
     train, _, test, columns = load(name, seed, rows)
     classes = sorted({*train["label"].astype(str), *test["label"].astype(str)})
     parts = []
@@ -67,7 +67,7 @@ def embedded(name: str, seed: int, rows: int | None = None) -> tuple:
 
 
 def labels_needed(name: str, strategy: str, seed: int) -> dict:
-    """How many labels it took, of which accuracy, and the time that choosing them took."""
+    """Number of labels needed, the accuracy reached, and the time for choosing them."""
     if strategy == "small-text":
         return small_text_labels(name, seed)
     (texts, x, y), (_, test_x, test_y), classes = embedded(name, seed)
@@ -89,7 +89,7 @@ def labels_needed(name: str, strategy: str, seed: int) -> dict:
 
 
 def small_text_labels(name: str, seed: int) -> dict:
-    """The same as `labels_needed` by small-text's own learner: breaking ties from random rows, the same head."""
+    """`labels_needed` with small-text's learner: breaking ties from random rows, the same head."""
     from small_text import BreakingTies, PoolBasedActiveLearner, SklearnClassifierFactory, SklearnDataset
 
     (_, x, y), (_, test_x, test_y), classes = embedded(name, seed)
@@ -113,7 +113,7 @@ def small_text_labels(name: str, seed: int) -> dict:
 
 
 def one_round(name: str, seed: int) -> dict:
-    """Seconds of a round, and milliseconds to the page's next text while rounds go on."""
+    """Seconds per round, and milliseconds until the page's next text during rounds."""
     (texts, x, y), _, classes = embedded(name, seed, POOL)
     vectors, names = dict(zip(texts, x, strict=True)), [classes[code] for code in y]
     truth = dict(zip(texts, names, strict=True))
@@ -122,7 +122,7 @@ def one_round(name: str, seed: int) -> dict:
         database.add_rows([(text,) for text in texts])
         add_classes(ClassList(database), classes)
         rows = database.rows()
-        database.append_known({row.id: truth[row.texts[0]] for row in rows[:LABELLED]}, "bench", "random")
+        database.append_known({row.id: truth[row.texts[0]] for row in rows[:LABELED]}, "bench", "random")
         session = LabelingSession(database, lambda part: np.stack([vectors[text] for text in part]))
         while session.model.step():
             pass
@@ -142,10 +142,10 @@ def one_round(name: str, seed: int) -> dict:
 
 
 class Page:
-    """`kickbert label` in a process of its own, which a client talks to as the page does.
+    """`kickbert label` in a process of its own, with a client that behaves like the page.
 
     Args:
-        arguments: of the command, without the port.
+        arguments: command arguments except the port.
     """
 
     def __init__(self, *arguments: str | Path):
@@ -158,7 +158,7 @@ class Page:
         self.start()
 
     def start(self) -> None:
-        """Begin, and wait until it answers."""
+        """Start it and wait until it responds."""
         self.process = subprocess.Popen(self.call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while True:
             try:
@@ -169,7 +169,7 @@ class Page:
                 time.sleep(0.1)
 
     def send(self, path: str, kill: bool = False, **body: Any) -> Any:
-        """Send a request until it is answered; the server may be killed (SIGKILL) while it works on the first."""
+        """Send a request until it gets a response; the server may be killed (SIGKILL) during the first."""
         body = {"browser": "bench", "who": "bench", **body}
         if kill:
             threading.Timer(0.002, self.process.kill).start()
@@ -183,7 +183,7 @@ class Page:
 
 
 def labels_and_kills(name: str, seed: int) -> dict:
-    """Label rows over HTTP while the server is killed three times; what the file holds at the end."""
+    """Label rows over HTTP while the server is killed three times; compare the file with the labels sent."""
     train, _, _, columns = load(name, seed, 2 * KILLED)
     texts = join_columns(*(train[column].astype(str).tolist() for column in columns))
     truth = dict(zip(texts, train["label"].astype(str), strict=True))

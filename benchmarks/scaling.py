@@ -1,11 +1,11 @@
-"""Seconds and peak memory from 1,000 to 200,000 rows, also past the memory budget.
+"""Seconds and peak memory from 1,000 to 200,000 rows, also beyond the memory budget.
 
     python benchmarks/scaling.py                        # 1k, 10k, 100k, 200k rows; then 100k with little memory
     python benchmarks/scaling.py --rows 1000 10000
 
-The head and the last two layers of minilm train for an epoch each, from the DataFrame on, each size in a process of its
-own. Memory is what is the process's own (anonymous pages), sampled ten times a second, less what it had before the
-first row; pages of the store's temporary file are the system's, which takes them back when others need room.
+The head and the last two layers of minilm train for one epoch each, starting at the DataFrame, each size in its own
+process. Memory is the process's anonymous pages, sampled ten times per second, minus those before the first row; pages
+of the temporary file belong to the system, which reclaims them when needed.
 """
 
 import argparse
@@ -25,7 +25,7 @@ LITTLE = 200  # MB, the small memory budget
 
 
 def frame(rows: int) -> pd.DataFrame:
-    """sst2's sentences over and over, each with a number, so that no two rows are alike."""
+    """sst2's sentences, repeated with a number so that no two rows are equal."""
     df = load("sst2", seed=0)[0]
     df = pd.concat([df] * (rows // len(df) + 1), ignore_index=True)[:rows]
     return pd.DataFrame({"text": df["text"] + " " + df.index.astype(str), "label": df["label"]})
@@ -40,7 +40,7 @@ def own_memory() -> int:
 
 
 class Peak(threading.Thread):
-    """Samples memory until it is told to stop."""
+    """Sample memory until stopped."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -53,7 +53,7 @@ class Peak(threading.Thread):
 
 
 def fit(rows: int, memory: int | None) -> dict:
-    """Train; seconds, and bytes at the peak beyond those of the start."""
+    """Train; return seconds and peak bytes above the start."""
     from kickbert import Cache, gradual_unfreezing, learner_from_df
 
     df, stores = frame(rows), Cache(memory=memory * 10**6 if memory else None)
@@ -79,9 +79,9 @@ def measure(rows: int, memory: int | None) -> dict:
 
 
 def table() -> str:
-    """The runs as a Markdown table; each is held against the one above it."""
+    """The runs as a Markdown table."""
     lines = [
-        "| rows | memory budget | seconds | per 1,000 rows | peak memory, MB | of it stores | where | "
+        "| rows | memory budget | seconds | per 1,000 rows | peak memory, MB | of it states | where | "
         "seconds for 10 times the rows |",
         "|---" * 8 + "|",
     ]
@@ -98,7 +98,7 @@ def table() -> str:
 
 
 def main() -> None:
-    """Measure each size in turn and print the table."""
+    """Measure each size and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="*", default=[1_000, 10_000, 100_000, 200_000])
     parser.add_argument("--memory", type=int, help="MB of the budget")

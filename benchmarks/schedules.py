@@ -1,8 +1,8 @@
-"""Which schedule should be the default? Validation accuracy after each phase; test rows are never read.
+"""Validation accuracy of schedules after each phase; test rows are never read.
 
     python benchmarks/schedules.py --sets sst2 kickstarter --schedules "2-4, one epoch each" --seeds 2
 
-Each run is a line in `schedules.jsonl`; the rows are drawn with other seeds than those of `whole_runs.py`.
+Each run is a line in `schedules.jsonl`; rows are drawn with other seeds than in `whole_runs.py`.
 """
 
 import argparse
@@ -17,7 +17,7 @@ RUNS = RECORDS / "schedules.jsonl"
 ROWS = {"kickstarter": 12_800, "sst2": 5_000, "huffpost": 5_000, "ag_news": 10_000}
 HEAD = 2e-3
 STEPS = {"layers": (0, 2, 4)}
-# What `gradual_unfreezing` is given: how many layers train in each phase, how long, at which rate; and rows a batch.
+# Arguments of `gradual_unfreezing`: layers trained in each phase, epochs, learning rates; and rows per batch.
 SCHEDULES = {
     "2-4, last two epochs": STEPS | {"epochs": (1, 1, 2), "lr": (HEAD, 4e-4, 4e-4)},
     "2-4, one epoch each": STEPS | {"epochs": (1, 1, 1), "lr": (HEAD, 4e-4, 4e-4)},
@@ -29,14 +29,14 @@ SCHEDULES = {
     "4, two epochs": {"layers": (0, 4), "epochs": (4, 2), "lr": (2 * HEAD, 4e-4)},
     "4, two epochs, head one epoch": {"layers": (0, 4), "epochs": (1, 2), "lr": (HEAD, 4e-4)},
     "4, two epochs at 2e-4": {"layers": (0, 4), "epochs": (4, 2), "lr": (2 * HEAD, 2e-4)},
-    "default": {},  # today's; the runs of "4, two epochs, head one epoch", its like, are of earlier code
+    "default": {},  # the current default; recorded runs of "4, two epochs, head one epoch" are of earlier code
     "default, batches of 64 at 6e-4": {"bs": 64, "lr": (1.5 * HEAD, 6e-4)},
     "default, batches of 128 at 8e-4": {"bs": 128, "lr": (2 * HEAD, 8e-4)},
 }
 
 
 def run(name: str, rows: int, schedule: str, seed: int) -> dict:
-    """Train by the schedule; validation accuracy and loss after each phase."""
+    """Train with a schedule; return validation accuracy and loss after each phase."""
     import kickbert
 
     how = dict(SCHEDULES[schedule])
@@ -59,9 +59,9 @@ def table() -> str:
     names = list(df["set"].unique())
     lines = ["| schedule | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
     for schedule, found in df.groupby("schedule", sort=False):
-        cells = [found.loc[found["set"] == name, "last"] for name in names]
-        told = [f"{100 * np.mean(c):.1f} ({len(c)})" if len(c) else "" for c in cells]
-        lines.append(f"| {schedule} | " + " | ".join(told) + " |")
+        columns = [found.loc[found["set"] == name, "last"] for name in names]
+        cells = [f"{100 * np.mean(c):.1f} ({len(c)})" if len(c) else "" for c in columns]
+        lines.append(f"| {schedule} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

@@ -1,11 +1,10 @@
-"""A search of 20 trials against 20 separate fits of the same recipes, and what it found against the default recipe.
+"""A search of 20 trials against 20 separate fits of the same recipes, and its best recipe against the default.
 
     python benchmarks/search.py                 # minilm, 3,000 rows of Kickstarter, 20 trials, three seeds
     python benchmarks/search.py --rows 300 --trials 3 --seeds 1
 
-"search" is `kickbert.search`, from the DataFrame to its result: the default recipe's fit and the check on untouched
-rows are in its time. "apart" trains every recipe that the search tried to the end of its ladder, each with a cache of
-its own.
+"search" is `kickbert.search`, from the DataFrame to its result: its time includes the default recipe's fit and the
+check on unused rows. "apart" trains every recipe that the search tried to its end, each with its own cache.
 """
 
 import argparse
@@ -25,11 +24,11 @@ from kickbert import Cache
 from kickbert.experiments.search_space import SCHEDULE, recipe_at
 
 RUNS = RECORDS / "search.jsonl"
-COLUMNS = ("trial", "state", "score", "rungs", "seconds")  # of the table of trials, beside what was searched
+COLUMNS = ("trial", "state", "score", "rungs", "seconds")  # columns of the table of trials besides the searched ones
 
 
 def measure(model: str, rows: int, trials: int, seed: int) -> dict:
-    """Seconds of the search and of the separate fits, the rungs that trials climbed, and the check."""
+    """Seconds of the search and of the separate fits, the phases that trials reached, and the check."""
     df, _, _, columns = load("kickstarter", seed, rows)
     recipe = {"text_col": columns, "model": folder_of(model)}
     start = time.perf_counter()
@@ -45,13 +44,13 @@ def measure(model: str, rows: int, trials: int, seed: int) -> dict:
 
 
 def plain(point: dict) -> dict:
-    """A point of the space as it was before it stood in a table, which has whole numbers and None as floats."""
+    """A point of the search space, read back from a table, which has integers and None as floats."""
     point = {name: None if value != value else value for name, value in point.items()}
     return point | {name: int(point[name]) for name in ("depth", "epochs") if name in point and name in SCHEDULE}
 
 
 def fit(df: pd.DataFrame, recipe: dict, seed: int) -> float:
-    """Seconds to train a recipe by itself, from the DataFrame, on as many rows as a trial has."""
+    """Seconds to train a recipe separately, from the DataFrame, on as many rows as a trial has."""
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch, redirect_stdout(StringIO()):
         rows = kickbert.split(df, valid=0.12, test=0.2, seed=seed)
@@ -60,7 +59,7 @@ def fit(df: pd.DataFrame, recipe: dict, seed: int) -> float:
 
 
 def table() -> str:
-    """A row per seed, in Markdown: seconds, their ratio, the check with its interval."""
+    """One row per seed in Markdown: seconds, their ratio, and the check with its interval."""
     lines = [
         "| rows, trials | seed | search s | apart s | ratio | pruned | default | best | difference |",
         "|---" * 9 + "|",

@@ -1,11 +1,11 @@
-"""What helps? Ways to handle text, targets, classes, long documents and rows, side by side, means over seeds.
+"""Compare options for targets, classes, long texts, and augmentation; means over seeds.
 
-    python benchmarks/studies.py                          # hours; it goes on where it was stopped
+    python benchmarks/studies.py                          # hours; continues where it stopped
     python benchmarks/studies.py --studies uneven --seeds 1
 
-Each study takes sets of rows and ways, which are arguments of `learner_from_df`; all else is alike. minilm, the default
-schedule unless a study says otherwise. Each run is a line in `studies.jsonl`, with a cache of its own; thresholds are
-tuned on validation rows, and test rows are only ever predicted. `seconds` and `cpu s` are of the training alone.
+Each study has data sets and methods (arguments of `learner_from_df`); everything else is equal. minilm, with the
+default schedule unless a study says otherwise. Each run has its own cache; thresholds are tuned on validation rows, and
+test rows are only predicted. `seconds` and `cpu s` are those of the training.
 """
 
 import argparse
@@ -27,16 +27,16 @@ RUNS = RECORDS / "studies.jsonl"
 
 @dataclass
 class Study:
-    """A question.
+    """A comparison.
 
     Args:
-        sets: the rows, and how many of them train; None for all.
-        ways: by name, arguments of `learner_from_df`, `phases` of `fit_gradual`, and a `schedule` that overrides the
-            study's; None for TF-IDF and a linear SVM.
-        common: arguments that all ways share.
+        sets: number of training rows by data set; None for all.
+        ways: by name, arguments of `learner_from_df`, `phases` of `fit_gradual`, and a `schedule` that overrides
+            the study's; None for TF-IDF and a linear SVM.
+        common: arguments shared by all methods.
         schedule: arguments of `gradual_unfreezing`.
-        shown: the scores of the table.
-        test_rows: how many are predicted at most; None for all.
+        shown: scores in the table.
+        test_rows: maximum number of test rows; None for all.
     """
 
     sets: dict[str, int | None]
@@ -47,7 +47,7 @@ class Study:
     test_rows: int | None = None
 
 
-SEVERAL = {"epochs": (3, 4), "lr": (5e-3, 4e-4)}  # a sigmoid for each label needs more steps than one softmax
+SEVERAL = {"epochs": (3, 4), "lr": (5e-3, 4e-4)}  # sigmoids need more steps than a softmax
 BINS = {"label_col": "pledged", "bins": 4, "bin_format": "$"}
 STUDIES = {
     "ordinal": Study(
@@ -91,7 +91,7 @@ STUDIES = {
             "EDA, 4 variants": {"augment": kickbert.text.EDA()},
         },
     ),
-    "portable": Study(  # what transformers' pipeline alone can load, against the default of a sentence encoder
+    "portable": Study(  # loadable by transformers' pipeline, against the default
         {"sst2": 3_000, "kickstarter": 3_000, "ag_news": 3_000},
         {"mean of the tokens": {}, "first token, portable": {"portable": True}},
     ),
@@ -99,7 +99,7 @@ STUDIES = {
 
 
 def run(study: Study, name: str, way: str, seed: int) -> dict:
-    """Train one way on one draw of rows; the scores on test rows, and the seconds of training."""
+    """Train one method on one draw of rows; return scores on test rows and seconds of training."""
     train, valid, test, columns = study_parts(name.split()[0], seed, study.sets[name])
     if study.ways[way] is None:
         return svm(train, valid, test, columns, study.common["label_col"], study.common["label_delim"])
@@ -109,7 +109,7 @@ def run(study: Study, name: str, way: str, seed: int) -> dict:
     schedule, phases = study.schedule | how.pop("schedule", {}), how.pop("phases", None)
     with tempfile.TemporaryDirectory() as scratch:
         start, cpu = time.perf_counter(), time.process_time()
-        how = study.common | {"cache": kickbert.Cache()} | how  # none that a way before has filled
+        how = study.common | {"cache": kickbert.Cache()} | how  # empty, not shared with earlier methods
         learn = kickbert.learner_from_df(
             df, text_col=columns, model="minilm", valid="split", seed=seed, path=scratch, schedule=schedule, **how
         )
@@ -153,7 +153,7 @@ def main() -> None:
         for seed in range(args.seeds):
             for where in [s for s in study.sets if s in args.sets]:
                 if not (file := FOLDER / f"{where.split()[0]}.csv.gz").exists():
-                    print(f"{name}: {where} is left out, for there is no {file}; data/README.md says where to get it")
+                    print(f"{name}: skipping {where}, {file} not found; data/README.md says where to get it")
                     continue
                 for way in study.ways:
                     work = lambda: run(study, where, way, seed)  # noqa: B023, E731 - called at once

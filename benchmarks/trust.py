@@ -1,12 +1,12 @@
-"""Is what kickbert says of a model true, and what does it cost to ask?
+"""Cross-validation, label errors, calibration, and the cost of an evaluation.
 
-    python benchmarks/trust.py                       # three seeds; it goes on where it was stopped
+    python benchmarks/trust.py                       # three seeds; continues where it stopped
     python benchmarks/trust.py --parts labels --seeds 1
 
-*folds*: five folds of 5,000 Kickstarter rows by `cross_validate`, against five fits that share nothing, by turns.
-*labels*: 5 % of 2,000 ag_news labels are changed; how many of them are found, and how much of what is flagged is wrong.
+*folds*: five folds of 5,000 Kickstarter rows by `cross_validate`, against five fits that share nothing, interleaved.
+*labels*: 5% of 2,000 ag_news labels are changed; how many of them are found, and how many flagged rows are wrong.
 *calibration*: the calibration error on test rows before and after `calibrate`, which sees the validation rows only.
-*judging*: seconds and memory of `evaluate` and `report` by the number of rows judged, each in a process of its own.
+*judging*: seconds and memory of `evaluate` and `report` by number of rows, each in its own process.
 """
 
 import argparse
@@ -33,7 +33,7 @@ MODEL = {"model": "minilm", "path": tempfile.gettempdir()}
 
 
 def folds(seed: int) -> dict:
-    """Seconds of five folds in one call, and of five fits apart, each with a cache of its own; by turns the first."""
+    """Seconds of five folds in one call, and of five separate fits, each with its own cache, in alternating order."""
     df, _, _, columns = load("kickstarter", seed, 5_000)
 
     def together() -> float:
@@ -59,7 +59,7 @@ def folds(seed: int) -> dict:
 
 
 def labels(seed: int) -> dict:
-    """Precision and recall of the rows flagged, and precision where half of the wrong ones are found."""
+    """Precision and recall of the flagged rows, and precision where half of the wrong ones are found."""
     df, _, _, columns = load("ag_news", seed, 2_000)
     rng, given = np.random.default_rng(seed), df["label"].copy()
     wrong = rng.choice(len(df), int(WRONG * len(df)), replace=False)
@@ -91,7 +91,7 @@ def calibration(seed: int, name: str) -> dict:
 
 
 def judging(seed: int, rows: int) -> dict:
-    """Seconds and memory of `evaluate` and `report` on so many rows, in this process."""
+    """Seconds and memory of `evaluate` and `report` on this many rows, in this process."""
     train, _, _, columns = load("kickstarter", seed, 12_000)
     learn = kickbert.learner_from_df(train[:2_000], text_col=columns, seed=seed, **MODEL)
     ladder, judged = learn.fit_gradual(), train[2_000 : 2_000 + rows]

@@ -12,7 +12,7 @@ import pandas as pd
 T = TypeVar("T")
 HERE = Path(__file__).resolve().parent
 SLOT = re.compile(r"\{([^{}]*)\}")
-# "a" before a vowel letter becomes "an", except where it sounds like "you" or "won"; HDMI and MP3 are spelt out
+# "a" before a vowel letter becomes "an", except where it sounds like "you" or "won"; HDMI and MP3 are spelled out
 VOWEL = r"(?!uni|use|usu|usb|uti|eu|one\b|once|ure|uk)[aeiou]|hour|honest|heir|hdmi|mp3"
 ARTICLE = re.compile(rf"\b(a) (?=[\"(]?(?:{VOWEL}))", re.IGNORECASE)
 
@@ -38,7 +38,7 @@ def load_words(*names: str) -> dict[str, list[str]]:
                 words[slot] = []
             elif line.strip() and not line.startswith("# "):
                 if slot is None:
-                    raise ValueError(f"{name}.txt: {line!r} stands before the first [slot] header")
+                    raise ValueError(f"{name}.txt: {line!r} comes before the first [slot] header")
                 words[slot] += [part.strip() for part in line.split("|") if part.strip()]
     return words
 
@@ -78,7 +78,7 @@ class Composer:
 
 
 def tidy(text: str) -> str:
-    """Mend what joining pieces breaks: a/an, spaces, doubled stops, a capital after each full stop.
+    """Fix what joining pieces breaks: a/an, spaces, doubled stops, a capital after each full stop.
 
     >>> tidy("a umbrella , a unicorn. it is  a hour late..")
     'An umbrella, a unicorn. It is an hour late.'
@@ -91,7 +91,7 @@ def tidy(text: str) -> str:
 
 
 def typo(word: str, rng: random.Random) -> str:
-    """Swap, drop or double one inner letter of a word of five letters or more, leave others be."""
+    """Swap, drop or double one inner letter of a word of five letters or more, leave others unchanged."""
     if len(word) < 5 or not word.isalpha():
         return word
     i = rng.randrange(1, len(word) - 2)
@@ -133,9 +133,9 @@ def write_from_command_line(make: Callable[[int, int], pd.DataFrame], *, rows: i
     parser = argparse.ArgumentParser(description=make.__doc__.splitlines()[0] if make.__doc__ else None)
     parser.add_argument("--rows", type=int, default=rows, help="number of rows (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=seed, help="seed of all randomness (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=HERE / out, help=f"default: {out} beside the script")
+    parser.add_argument("--out", type=Path, default=HERE / out, help=f"default: {out} next to the script")
     args = parser.parse_args()
     df = make(args.rows, args.seed)
-    # the line end is spelled out so that every system writes the same bytes
+    # an explicit line end, so that every system writes the same bytes
     df.to_csv(args.out, index=False, lineterminator="\n", encoding="utf-8")
     print(f"{len(df)} rows -> {args.out}")

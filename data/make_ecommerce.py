@@ -20,7 +20,7 @@ def mentions(kind: str, composer: Composer) -> dict[str, str]:
 
 
 def mess(text: str, rng: random.Random) -> str:
-    """Add what shop exports show: typos, shouting titles, missing stops, HTML entities."""
+    """Add what shop exports show: typos, titles in capitals, missing periods, HTML entities."""
     text = misspell(text, rng, rate=0.008)
     draw = rng.random()
     if draw < 0.07:
@@ -35,7 +35,7 @@ def mess(text: str, rng: random.Random) -> str:
 
 
 def compose_listing(kind: str, composer: Composer) -> str:
-    """Put together one listing: a title, and sentences in an order that does not give the thing away."""
+    """Compose one listing: a title, and sentences in an order that does not reveal the product."""
     rng = composer.rng
     tail = "{any.tail}" if rng.random() < 0.4 else f"{{{kind}.tail}}"
     own = {"I": composer.deal(f"{kind}.item"), "tail": tail, "stuff": f"{{{kind}.stuff}}"}

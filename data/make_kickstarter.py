@@ -1,4 +1,4 @@
-"""Write kickstarter_sample.csv: campaigns whose pledged amount depends on how ambition and proof go together."""
+"""Write kickstarter_sample.csv: campaigns whose pledged amount depends on the combination of ambition and proof."""
 
 import math
 import random
@@ -8,14 +8,14 @@ from datetime import date, timedelta
 import pandas as pd
 from compose import Composer, load_words, misspell, tidy, unique_texts, write_from_command_line
 
-# Median log10 dollars of a campaign of each category, and how often the category comes up.
+# Median log10 dollars of a campaign of each category, and how often the category occurs.
 CATEGORIES = {
     "Technology": (3.7, 11), "Design": (3.7, 9), "Games": (3.65, 11), "Film & Video": (3.35, 12), "Music": (3.25, 12),
     "Publishing": (3.1, 9), "Theater": (3.2, 5), "Food": (3.3, 7), "Art": (2.95, 7), "Comics": (3.3, 5),
     "Fashion": (3.2, 6), "Crafts": (2.85, 5), "Photography": (2.95, 3), "Journalism": (2.9, 3),
 }  # fmt: skip
-# Added to log10 dollars by reach and proof: great plans live or die by proof, one good thing is helped by it,
-# and for a small local cause nobody asks.
+# Added to log10 dollars by reach and proof: grand plans depend on proof, a single product profits from it, and a
+# small local cause does not need it.
 EFFECT = {
     "grand": {"strong": 1.35, "unsaid": 0.0, "weak": -1.25},
     "plain": {"strong": 0.7, "unsaid": 0.1, "weak": -0.55},
@@ -48,7 +48,7 @@ def money(category: str, reach: str, proof: str, rng: random.Random) -> tuple[fl
 
 
 def type_campaign(name: str, blurb: str, rng: random.Random) -> tuple[str, str]:
-    """Add what creators type: lost stops, shouting or small-letter names, typos in the blurb."""
+    """Add what creators type: missing periods, names in capitals or lowercase, typos in the blurb."""
     blurb = misspell(blurb, rng, rate=0.006)
     if rng.random() < 0.25:
         blurb = blurb.rstrip(".")
@@ -73,7 +73,7 @@ def compose_campaign(kind: tuple[str, str, str], composer: Composer) -> tuple[st
 
 
 def swap_amounts(rows: list[tuple[float, float]], share: float, rng: random.Random) -> list[tuple[float, float]]:
-    """Pass the pledged amounts of `share` of the rows round among them; goals stay where they are."""
+    """Pass the pledged amounts of `share` of the rows around among them; goals stay."""
     chosen = rng.sample(range(len(rows)), round(share * len(rows)))
     swapped = list(rows)
     for i, j in zip(chosen, chosen[1:] + chosen[:1], strict=True):

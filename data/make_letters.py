@@ -1,4 +1,4 @@
-"""Write letters_sample.csv: long letters of a jury in which three sentences, no early ones, hold the decision."""
+"""Write letters_sample.csv: long letters of a jury in which three late sentences contain the decision."""
 
 import random
 
@@ -7,10 +7,10 @@ from compose import Composer, flip_labels, load_words, misspell, tidy, unique_te
 
 LABELS = {"accepted": 0.35, "revise": 0.3, "rejected": 0.35}
 LABEL_NOISE = 0.03
-SENTENCES = (22, 38)  # of a letter, least and most
+SENTENCES = (22, 38)  # minimum and maximum per letter
 KINDS = {"summary": 8, "praise": 5, "complaint": 5, "aside": 6}
 DECIDING = 3  # sentences of the decision
-EARLIEST = 0.4  # share of the letter before which none of them stands
+EARLIEST = 0.4  # none of them comes before this share of the letter
 
 
 def compose_letter(label: str, composer: Composer) -> str:
@@ -26,7 +26,7 @@ def compose_letter(label: str, composer: Composer) -> str:
 
 
 def make_letters(rows: int, seed: int) -> pd.DataFrame:
-    """Make synthetic letters labelled by the decision they hold.
+    """Make synthetic letters labeled by their decision.
 
     Args:
         rows: number of letters.

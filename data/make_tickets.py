@@ -1,21 +1,21 @@
-"""Write tickets_sample.csv: messages to a shop, each about none, one or several matters."""
+"""Write tickets_sample.csv: messages to a shop, each about no, one, or several topics."""
 
 import random
 
 import pandas as pd
 from compose import Composer, load_words, misspell, tidy, unique_texts, write_from_command_line
 
-# Uneven on purpose: of the matters of a message each is drawn with this weight.
+# Uneven on purpose: each topic of a message is drawn with this weight.
 MATTERS = {
     "billing": 24, "delivery": 22, "refund": 15, "login": 12, "crash": 10, "warranty": 8, "feature": 6, "privacy": 3,
 }  # fmt: skip
 COUNT = {0: 0.08, 1: 0.47, 2: 0.32, 3: 0.13}
-LABEL_NOISE = 0.02  # of the labels of a row one is left out
-MENTIONS = 0.55  # messages that name another matter as being in order
+LABEL_NOISE = 0.02  # rows in which one label is missing
+MENTIONS = 0.55  # messages that mention another topic as fine
 
 
 def draw_matters(rng: random.Random) -> list[str]:
-    """Different matters, in the order in which the message brings them up."""
+    """Different topics, in the order in which the message mentions them."""
     count = rng.choices(list(COUNT), weights=list(COUNT.values()))[0]
     found: list[str] = []
     while len(found) < count:
@@ -40,13 +40,13 @@ def compose_ticket(matters: list[str], composer: Composer) -> str:
 
 
 def make_tickets(rows: int, seed: int) -> pd.DataFrame:
-    """Make synthetic messages with the matters they bring up.
+    """Make synthetic messages with their topics.
 
     Args:
         rows: number of messages.
         seed: the same seed gives the same rows.
     Returns:
-        Columns `text` and `labels`, the matters in alphabetical order joined by "|", empty for none.
+        Columns `text` and `labels`, the topics in alphabetical order joined by "|", empty for none.
     """
     rng = random.Random(seed)
     composer = Composer(load_words("ticket_sentences"), rng)

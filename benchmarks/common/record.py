@@ -1,4 +1,4 @@
-"""Runs on record, a JSON line each: a benchmark goes on where it was stopped, and its tables can be made again."""
+"""Recorded runs, one JSON line each: a benchmark continues where it stopped, and its tables can be printed again."""
 
 import json
 import os
@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pandas as pd
 
-# Where runs are recorded; those of another machine belong elsewhere.
+# Folder of recorded runs; set KICKBERT_RUNS for another machine.
 RECORDS = Path(os.environ.get("KICKBERT_RUNS", Path(__file__).resolve().parents[1] / "runs"))
 
-# Of each part of a benchmark what it is run with, and the function that measures it with a seed.
+# For each part of a benchmark: arguments, and the function that measures with a seed.
 Parts = dict[str, list[tuple[dict, Callable[..., dict]]]]
 
 
 def runs(file: Path) -> list[dict]:
-    """All runs of a file, in the order in which they were made."""
+    """All runs in a file, in order."""
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
 
 
 def once(file: Path, work: Callable[[], dict], **name: str | int | float) -> dict:
-    """The run of this name: read if it is on record, else made now, recorded and printed."""
+    """Return the run with this name: from the record, or run, record, and print it now."""
     for row in runs(file):
         if name.items() <= row.items():
             return row
@@ -35,7 +35,7 @@ def once(file: Path, work: Callable[[], dict], **name: str | int | float) -> dic
 
 
 def measure(file: Path, parts: Parts, chosen: Sequence[str], seeds: int) -> None:
-    """Make the runs of the chosen parts that are not on record, and print a table of each part."""
+    """Make the missing runs of the chosen parts, and print a table for each part."""
     for part in chosen:
         for seed in range(seeds):
             for how, work in parts[part]:
@@ -56,12 +56,12 @@ def table(file: Path, part: str) -> str:
 
 
 def alone(script: str, *arguments: str | int, env: dict[str, str] | None = None) -> dict:
-    """What a benchmark's script prints on its last line, as JSON, when it is run in a process of its own.
+    """Run a benchmark script in its own process and return the JSON of its last line.
 
     Args:
-        env: what the environment has besides.
+        env: additional environment variables.
     Raises:
-        RuntimeError: it failed, with the end of what it said.
+        RuntimeError: it failed; the message has the end of its error output.
     """
     call = [sys.executable, script, *map(str, arguments)]
     done = subprocess.run(call, capture_output=True, text=True, env=os.environ | (env or {}))

@@ -1,4 +1,4 @@
-"""Scores of a learner on test rows, by what it predicts; and the linear model that several labels are held against."""
+"""Scores of a learner on test rows by task, and the linear baseline for several labels."""
 
 from itertools import product
 from typing import Any
@@ -18,7 +18,7 @@ from kickbert.text.word_statistics import tfidf_vectorizer
 
 
 def scores(learn: Any, test: pd.DataFrame, train: pd.DataFrame) -> dict[str, float]:
-    """What is measured of a task: F1 of labels; accuracy and F1 of classes; kappa and error in the unit of a number."""
+    """Scores by task: F1 of labels; accuracy and F1 of classes; kappa and error in the target's unit."""
     target, predicted = learn.dls.target, learn.predict_df(test)
     truth = test[learn.dls.label_col]
     if target.task == MULTI:
@@ -36,7 +36,7 @@ def scores(learn: Any, test: pd.DataFrame, train: pd.DataFrame) -> dict[str, flo
 def _ordered(
     buckets: Bins, decided: np.ndarray, value: pd.Series, truth: pd.Series, train: pd.DataFrame
 ) -> dict[str, float]:
-    """Of the bucket decided, and absolute errors in dollars: of the number predicted, and of the bucket's median."""
+    """Scores of the predicted bucket, and errors in dollars of the predicted number and of the bucket's median."""
     amounts = train[truth.name]
     median = amounts.groupby(buckets.encode(amounts)).median()
     codes = buckets.encode(truth)
@@ -53,14 +53,14 @@ def _f1(truth: np.ndarray, decided: np.ndarray) -> dict[str, float]:
 
 
 def _tuned_and_half(truth: np.ndarray, decided: np.ndarray, probs: np.ndarray) -> dict[str, float]:
-    """F1 of what was decided by tuned thresholds, and of thresholds of a half."""
+    """F1 with tuned thresholds, and with thresholds of 0.5."""
     return _f1(truth, decided) | {f"{name} at 0.5": f1 for name, f1 in _f1(truth, probs >= 0.5).items()}
 
 
 def svm(
     train: pd.DataFrame, valid: pd.DataFrame, test: pd.DataFrame, columns: list[str], label_col: str, label_delim: str
 ) -> dict[str, Any]:
-    """One linear SVM a label on TF-IDF, with the settings and thresholds of the largest macro-F1 on validation rows."""
+    """One linear SVM per label on TF-IDF; settings and thresholds have the largest macro-F1 on validation rows."""
     target, tried = fit_target(train[label_col], delim=label_delim), []
     codes = [target.encode(part[label_col]) for part in (train, valid, test)]
     texts = [joined(part, columns) for part in (train, valid, test)]

@@ -1,4 +1,4 @@
-"""The data sets that the benchmarks measure on: training, validation and test rows, drawn with a seed."""
+"""Data sets for the benchmarks: training, validation, and test rows, drawn with a seed."""
 
 import os
 import warnings
@@ -12,7 +12,7 @@ from kickbert.targets.fitting import fit_target
 # Not part of the repository: data/README.md says where each set is published.
 FOLDER = Path(os.environ.get("KICKBERT_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 ROWS = {"kickstarter": 12_800, "sst2": 7_000, "ag_news": 5_000, "huffpost": 5_000}  # training rows by default
-FILES = {"reuters52": "reuters"}  # sets that are a part of a file of another name
+FILES = {"reuters52": "reuters"}  # sets that are part of another file
 TEXT = {"kickstarter": ["name", "blurb"], "huffpost": ["headline", "short_description"]}
 
 
@@ -21,7 +21,7 @@ def _draw(df: pd.DataFrame, rows: int, seed: int) -> tuple[pd.DataFrame, pd.Data
     if rows >= len(df):
         return df, df.iloc[:0]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class of one row stays on one side, which is well here
+        warnings.simplefilter("ignore", UserWarning)  # a class with one row stays on one side
         chosen = stratified_sample(df["label"].astype(str).to_numpy(), rows / len(df), seed)
     return df[chosen], df[~chosen]
 
@@ -56,9 +56,9 @@ def load(name: str, seed: int, rows: int | None = None) -> tuple[pd.DataFrame, p
 def study_parts(
     name: str, seed: int, rows: int | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, list[str]]:
-    """As `load`, with the columns as published: also sets of several labels (`labels`), and uneven or long ones.
+    """Like `load`, with the columns as published; also sets with several labels (`labels`), imbalanced and long ones.
 
-    `reuters52` are the rows of Reuters of a single topic that training and test rows have: 52 classes.
+    `reuters52` has the single-topic rows of Reuters whose topic is in training and test rows: 52 classes.
     """
     if name in ROWS:
         return load(name, seed, rows)
@@ -88,5 +88,5 @@ def study_parts(
 
 
 def joined(df: pd.DataFrame, columns: list[str]) -> list[str]:
-    """The text columns of each row as one string, for rivals that take no columns."""
+    """The text columns of each row as one string, for libraries without columns."""
     return df[columns].astype(str).agg(" . ".join, axis=1).tolist()

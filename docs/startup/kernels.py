@@ -1,7 +1,7 @@
-"""Kernels that are forked from one process, which has imported what all pages import: they start sooner.
+"""Fork kernels from one process that has imported what all pages import, so that they start faster.
 
-python kernels.py serve SOCKET              the process that is forked, until its standard input ends
-python kernels.py start SOCKET -f FILE      what Jupyter starts in place of a kernel; it ends when the kernel does
+python kernels.py serve SOCKET              the process that forks, until its standard input ends
+python kernels.py start SOCKET -f FILE      what Jupyter starts instead of a kernel; ends with the kernel
 """
 
 import importlib
@@ -21,10 +21,10 @@ IMPORTED = ("ipykernel.kernelapp", "kickbert.experiments.cross_validation", "kic
 
 def serve(path: str) -> None:
     """Fork a kernel for each connection."""
-    progress.interactive = lambda: False  # as in kernel.py, before other modules take it from there
+    progress.interactive = lambda: False  # as in kernel.py, before other modules import it
     for name in IMPORTED:
         importlib.import_module(name)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombie processes
     _end_with(sys.stdin.buffer.read)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path)
@@ -59,14 +59,14 @@ def _become_kernel(connection: socket.socket) -> None:
     os.chdir(given["folder"])
     os.environ.clear()
     os.environ.update(given["environment"])
-    os.environ.pop("JPY_PARENT_PID", None)  # it would miss its parent: `start` is watched instead
+    os.environ.pop("JPY_PARENT_PID", None)  # its parent is another process: watch `start` instead
     _end_with(lambda: connection.recv(1))
     IPKernelApp.launch_instance(given["arguments"])
     os._exit(0)
 
 
 def start(path: str, arguments: list[str]) -> None:
-    """Ask for a kernel, and wait for its end."""
+    """Request a kernel and wait for its end."""
     with socket.socket(socket.AF_UNIX) as connection:
         _connect(connection, path)
         given = {"arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd()}
@@ -75,7 +75,7 @@ def start(path: str, arguments: list[str]) -> None:
 
 
 def _connect(connection: socket.socket, path: str, seconds: float = 60.0) -> None:
-    """Connect once the server listens, which it does when it has imported all."""
+    """Connect once the server listens, after it has imported everything."""
     end = time.monotonic() + seconds
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The tasks that models are saved of, and a manifest written anew."""
+"""Tasks of saved models, and rewriting a manifest."""
 
 import json
 from pathlib import Path
@@ -17,6 +17,6 @@ TASKS = {
 
 
 def reseal(folder: Path) -> None:
-    """Let the manifest list what the folder holds now."""
+    """Rewrite the manifest for the folder's current files."""
     files = {p.name: _entry(p) for p in folder.iterdir() if p.name != "manifest.json"}
     (folder / "manifest.json").write_text(json.dumps({"format": 1, "files": files}))

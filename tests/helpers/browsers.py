@@ -9,12 +9,12 @@ DRIVER = shutil.which("chromedriver")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
 needs_driver = pytest.mark.skipif(
-    DRIVER is None or BROWSER is None, reason="no Chromium with its driver is installed; .ci/run installs them"
+    DRIVER is None or BROWSER is None, reason="Chromium and its driver are not installed; .ci/run installs them"
 )
 
 
 def chromium(profile: Path, *flags: str, downloads: Path | None = None):
-    """A browser under selenium's control, which keeps what pages log; to be quit by the caller."""
+    """A browser controlled by Selenium that records what pages log; the caller quits it."""
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
@@ -30,13 +30,13 @@ def chromium(profile: Path, *flags: str, downloads: Path | None = None):
 
 
 def show_at(driver, width: int, height: int) -> None:
-    """Make the page as wide as a phone or a screen: a window has a least width, a phone has not."""
+    """Set the width of the page; a window has a minimum width, a phone does not."""
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
 
 def reads_from_the_right(driver, element) -> bool:
-    """Whether the first character of an element's text stands at its right edge, as in Arabic, and not at its left."""
+    """Whether the first character of an element's text is at its right edge, as in Arabic."""
     first, box = driver.execute_script(
         "const range = document.createRange(), text = document.createTreeWalker(arguments[0], 4).nextNode();"
         "range.setStart(text, 0); range.setEnd(text, 1);"

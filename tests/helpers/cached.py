@@ -1,4 +1,4 @@
-"""Work on a learner with and without the cache, and a count of what the frozen part computes."""
+"""Train with and without the cache, and count what the frozen part computes."""
 
 import torch
 
@@ -11,7 +11,7 @@ def losses(learn) -> torch.Tensor:
 
 
 def both(make, df, work, **kwargs):
-    """The losses of the same work without and with the cache, and the cached learner."""
+    """Losses of the same work without and with the cache, and the cached learner."""
     curves = []
     for cache in (False, Cache()):
         learn = make(df, cache=cache, dropout=0.0, **kwargs)
@@ -21,7 +21,7 @@ def both(make, df, work, **kwargs):
 
 
 def counted(monkeypatch, learn, number: int) -> list[int]:
-    """A list that gets the rows of each call of a layer; a hook or another module is what the cache looks out for."""
+    """A list of the row counts of each call of a layer. It patches the class: the cache would notice a hook."""
     layer, rows = learn.model.encoder.layers[number], []
     forward = type(layer).forward
 

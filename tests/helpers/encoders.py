@@ -1,4 +1,4 @@
-"""Encoders with random weights and their tokenizers, one of each architecture, and a batch for them."""
+"""Encoders with random weights and their tokenizers, one per architecture, and a batch for them."""
 
 import string
 
@@ -54,7 +54,7 @@ def padded_batch() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def own_tokenizer(kind: str):
-    """A tokenizer of the class that the architecture has, whose vocabulary is small letters and digits."""
+    """A tokenizer of the architecture's class with lowercase letters and digits as vocabulary."""
     own, letters = getattr(transformers, TOKENIZER_MAPPING_NAMES[kind]), list(string.ascii_lowercase + string.digits)
     roberta, bert = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"], ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     if kind in ("roberta", "longformer", "deberta"):

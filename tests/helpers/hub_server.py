@@ -1,4 +1,4 @@
-"""A stand-in for the Hugging Face hub on this machine: what a client calls to write one repository, and to read it."""
+"""A local stand-in for the Hugging Face Hub: the endpoints for writing and reading a repository."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ def sha(content: bytes) -> str:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Repositories in `server.repositories`, by name the bytes of each file; whoever writes needs the token."""
+    """Serve repositories (bytes of each file by name); writing needs the token."""
 
     def log_message(self, *args) -> None:
         """Print nothing."""
@@ -87,7 +87,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving():
-    """The server, whose `repositories` are a dict, and its address."""
+    """The server, with a dict `repositories`, and its address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.repositories = {}
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -21,7 +21,7 @@ def free_port() -> int:
 
 
 def contention() -> float:
-    """How many times longer work takes because others use the cores too, at least 1."""
+    """How many times longer work takes because of other load, at least 1."""
     start, used = time.perf_counter(), time.thread_time()
     while time.thread_time() - used < 0.1:
         pass
@@ -32,7 +32,7 @@ class Server:
     """`kickbert serve`, or another command, with these arguments, until `stop`.
 
     Args:
-        env: what the environment has besides.
+        env: additional environment variables.
     """
 
     def __init__(self, *args, command: str = "serve", port: int | None = None, env: dict[str, str] | None = None):
@@ -40,7 +40,7 @@ class Server:
         code = "from kickbert.cli.commands import main; main()"
         call = [sys.executable, "-c", code, command, *map(str, args), "--port", str(self.port)]
         env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO)} | (env or {})
-        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - a pipe that nobody reads would fill and stop it
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - an unread pipe would fill and block it
         self.process = subprocess.Popen(call, stdout=self.log, stderr=subprocess.STDOUT, env=env)
         self.url = f"http://127.0.0.1:{self.port}"
         self.client = httpx.Client(base_url=self.url, timeout=60)
@@ -64,7 +64,7 @@ class Server:
         return socket.create_connection(("127.0.0.1", self.port), timeout=30)
 
     def stop(self, number: int = signal.SIGTERM) -> str:
-        """Stop it by a signal and wait for the end; what it has printed."""
+        """Stop it by a signal, wait for its end, and return its output."""
         self.client.close()
         self.signal(number)
         self.process.wait(timeout=60)

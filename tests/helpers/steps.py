@@ -1,4 +1,4 @@
-"""A cleaning step of one's own, in a module that other processes can import."""
+"""A custom cleaning step in a module that other processes can import."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ import time
 
 
 def fragile(text: str) -> str:
-    """Say nothing of most texts; take time, raise or end the process for some."""
+    """Return most texts unchanged; sleep, raise, or kill the process for some."""
     if "slow" in text:
         time.sleep(0.02)
     if "brittle" in text:

@@ -1,4 +1,4 @@
-"""Texts on topics that a word tells, and embeddings of their words: what labelling is tested on without an encoder."""
+"""Texts with topic words, and embeddings of words: for testing labeling without an encoder."""
 
 import zlib
 
@@ -15,7 +15,7 @@ COMMON = ["today", "people", "said", "after", "before", "with", "from", "about",
 
 
 def topics(rows: int, seed: int = 0, classes: int = 4, told: int = 2) -> pd.DataFrame:
-    """Rows of a text and a label; `told` of the twelve words of a text are of its topic."""
+    """Rows with text and label; `told` of the twelve words of a text belong to its topic."""
     rng, names = np.random.default_rng(seed), list(WORDS)[:classes]
     labels = rng.choice(names, rows)
     texts = []
