@@ -32,7 +32,7 @@ def label(
     from kickbert.utils.extras import require
 
     require("fastapi", extra="label")
-    from kickbert.data.table_files import read_rows
+    from kickbert.data.tables.reading import read_rows
     from kickbert.labeling.app import label_rows
     from kickbert.labeling.session import Settings
     from kickbert.labeling.tables import read

@@ -84,7 +84,7 @@ def export(
 ) -> None:
     """Export a model to ONNX and int8, each compared with torch on labelled rows (validation rows, say)."""
     import kickbert
-    from kickbert.data.table_files import read_rows
+    from kickbert.data.tables.reading import read_rows
     from kickbert.models.artifact import read_artifact
 
     with prints_to_stderr(json):
@@ -105,7 +105,7 @@ def bench(
     json: Json = False,
 ) -> None:
     """Benchmark throughput and latency by batch size."""
-    from kickbert.data.table_files import read_rows
+    from kickbert.data.tables.reading import read_rows
     from kickbert.inference.backends import SIZES, benchmark
     from kickbert.inference.predictor import load
 

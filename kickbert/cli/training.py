@@ -91,7 +91,7 @@ def train(
 def _labelled(rows: Path, encoding: str | None, sep: str | None, text: list[str] | None) -> Any:
     """The rows of a file, or of the label page's database."""
     import kickbert
-    from kickbert.data.table_files import read_rows
+    from kickbert.data.tables.reading import read_rows
 
     if rows.suffix == ".db":
         return kickbert.labeling.read(rows)
@@ -226,7 +226,7 @@ def _rows_for(
     Raises:
         ValueError: another number of text columns than the model has, or no column of that name.
     """
-    from kickbert.data.table_files import read_rows
+    from kickbert.data.tables.reading import read_rows
     from kickbert.text.columns import check_column
 
     if text and len(text) != len(loaded.text_col):
@@ -252,7 +252,7 @@ def explore(
 ) -> None:
     """Write an exploration of the rows as one HTML page, before any training."""
     import kickbert
-    from kickbert.data.table_files import read_rows
+    from kickbert.data.tables.reading import read_rows
 
     text_col = text or ["text"]
     with prints_to_stderr(json):

@@ -18,7 +18,6 @@ __getattr__, __dir__, __all__ = attach(
         "profiling": [],
         "exploration": ["Exploration", "explore"],
         "exploration_report": ["plot_classes"],
-        "table_formats": [],
-        "table_files": ["TableFile", "read_rows"],
+        "tables.reading": ["TableFile", "read_rows"],
     },
 )

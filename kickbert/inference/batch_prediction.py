@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kickbert.data.table_files import TableFile
-from kickbert.data.table_formats import WRITABLE, table_kind
+from kickbert.data.tables.formats import WRITABLE, table_kind
+from kickbert.data.tables.reading import TableFile
 from kickbert.inference.table_writers import as_texts, table_writer
 from kickbert.targets.kinds import MULTI, ORDINAL
 from kickbert.targets.outputs import prediction_frame
@@ -86,7 +86,7 @@ def predict_file(
     done = PredictedFile(out, skipped=table.skipped, notes=table.notes)
     shown = bar(None, table.source.name, table.rows, " rows")
     with replacing(out) as part, shown, table_writer(part, out, table.schema) as write:
-        for df in table.pieces(piece):
+        for df in table.chunks(piece):
             lacking = [c for c in names if c not in df]
             if lacking:
                 raise ValueError(f"{source} has no column {lacking[0]!r}; it has {list(df.columns)}")

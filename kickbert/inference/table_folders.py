@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kickbert.data.table_files import TableFile
+from kickbert.data.tables.reading import TableFile
 from kickbert.inference.partitions import Partition
 from kickbert.utils.extras import require
 from kickbert.utils.hardware import cores

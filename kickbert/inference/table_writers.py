@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 
-from kickbert.data.table_formats import WRITABLE, table_kind, usual_separator
+from kickbert.data.tables.formats import WRITABLE, table_kind, usual_separator
 from kickbert.utils.extras import require
 
 EXCEL_ROWS, EXCEL_CHARACTERS, EXCEL_DIGITS = 2**20, 32_767, 15  # Excel's limits of a sheet, a cell, a number

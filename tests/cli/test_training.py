@@ -110,7 +110,7 @@ def test_train_reads_what_is_written(kickbert, spreadsheet, tmp_path, monkeypatc
     monkeypatch.setattr("kickbert.learner_from_df", learner_from_df)
     done = kickbert("train", spreadsheet(*["NA", "None"] * 20), "--out", tmp_path / "k")
     warning, error = done.stderr.splitlines()
-    assert warning.startswith("warning: rows.csv was read with encoding 'cp1252'") and "separator ';'" in warning
+    assert warning.startswith("warning: rows.csv: detected encoding 'cp1252'") and "separator ';'" in warning
     assert error == "error: read as it should be"
 
 

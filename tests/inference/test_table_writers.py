@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kickbert.data.table_files import TableFile, read_rows
+from kickbert.data.tables.reading import TableFile, read_rows
 from kickbert.inference import table_writers
 from kickbert.inference.table_writers import table_writer
 
@@ -40,7 +40,7 @@ def test_every_kind_holds_every_cell(tmp_path, kind):
     ]
     first = pd.DataFrame({"text": pd.Series(texts, dtype=object), "id": pd.array([BIG, *[None] * 7], dtype="Int64")})
     second = first.assign(text=pd.Series([None] * 8, dtype=object), id=pd.array(range(8), dtype="Int64"))
-    df = pd.concat(TableFile(written(tmp_path, kind, first, second)).pieces())
+    df = pd.concat(TableFile(written(tmp_path, kind, first, second)).chunks())
     expected = [text.replace("\ud800", "\ud800" if "jsonl" in kind else "\\ud800") for text in texts]
     assert df["text"].tolist()[:8] == expected and df["text"][8:].isna().all()
     assert [str(cell) for cell in df["id"].dropna()] == [str(BIG), *map(str, range(8))]
@@ -89,5 +89,5 @@ def test_excel_keeps_text_text_and_says_what_it_cannot_hold(tmp_path, monkeypatc
 
 
 def test_texts_are_no_table_to_write(tmp_path):
-    with pytest.raises(ValueError, match=r"ends in '\.txt'; known are"):
+    with pytest.raises(ValueError, match=r"has the extension '\.txt'"):
         written(tmp_path, "txt")

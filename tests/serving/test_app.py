@@ -68,7 +68,7 @@ def test_formulas_in_a_file_are_harmless(server):
 def test_how_a_file_was_read_is_said(server):
     answer = server.client.post("/label", content="text;n\ncafé;1\ncrème;2\n".encode("cp1252"), headers=CSV)
     notes = json.loads(answer.headers["X-Notes"])
-    assert answer.headers["X-Rows"] == "2" and notes[0].startswith("the file was read with ") and "';'" in notes[0]
+    assert answer.headers["X-Rows"] == "2" and notes[0].startswith("the file: detected ") and "';'" in notes[0]
     assert json.loads(server.client.post("/label", content=b"text\na\n", headers=CSV).headers["X-Notes"]) == []
 
 

@@ -1,4 +1,4 @@
-"""Tables are read by one rule: only an empty cell is missing, nothing is shifted, nothing rounded, nothing silent."""
+"""Tables are read by one rule: only an empty cell is missing, nothing is shifted, rounded or silent."""
 
 import gzip
 import json
@@ -7,7 +7,7 @@ import warnings
 import pandas as pd
 import pytest
 
-from kickbert.data.table_files import TableFile, read_rows
+from kickbert.data.tables.reading import TableFile, read_rows
 
 BIG = 2**60 + 1  # no float holds it
 
@@ -25,8 +25,8 @@ def table(tmp_path):
 
 
 def rows_of(table: TableFile, size: int | None = None) -> list[dict]:
-    """The rows of all pieces, None for missing cells."""
-    df = pd.concat(table.pieces(size))
+    """The rows of all chunks, None for missing cells."""
+    df = pd.concat(table.chunks(size))
     return df.astype(object).where(df.notna(), None).to_dict("records")
 
 
@@ -40,11 +40,11 @@ def test_ragged_rows_are_skipped_and_named(table):
     content = 'text,label\nHello, world,1\n"open,1\n"x",2\n\nok,1\nshort\n"never,1\nlast,2\n'
     opened = table("a.csv", content)
     assert rows_of(opened) == [{"text": "ok", "label": "1"}, {"text": "short", "label": None}]
-    told = " ".join(opened.skipped)
-    assert "line 2 has 3 cells where the header has 2" in told and "lines 3 to 4: a quote" in told
-    assert "lines 8 to 9: a quote is not closed" in told and "line 7 of a.csv: fewer cells" in opened.notes[0]
+    skipped = " ".join(opened.skipped)
+    assert "line 2 has 3 cells where the header has 2" in skipped and "lines 3 to 4: a quote" in skipped
+    assert "lines 8 to 9: a quote is not closed" in skipped and "line 7 of a.csv: fewer cells" in opened.notes[0]
     with (
-        pytest.warns(UserWarning, match=r"3 lines of a\.csv were skipped: line 2 has 3 cells"),
+        pytest.warns(UserWarning, match=r"Skipped 3 lines of a\.csv: line 2 has 3 cells"),
         pytest.warns(match="fewer"),
     ):
         read_rows(opened.source)
@@ -54,14 +54,14 @@ def test_ragged_rows_are_skipped_and_named(table):
 
 def test_only_an_empty_cell_is_missing(table):
     opened = table("a.csv", "text,label\nNone,NA\nnull,n/a\nnan,\n,x\n")
-    as_pieces = rows_of(opened, 1)
+    as_chunks = rows_of(opened, 1)
     whole = read_rows(opened.source)
-    assert as_pieces == whole.astype(object).where(whole.notna(), None).to_dict("records")
-    assert [row["text"] for row in as_pieces] == ["None", "null", "nan", None]
-    assert [row["label"] for row in as_pieces] == ["NA", "n/a", None, "x"]
+    assert as_chunks == whole.astype(object).where(whole.notna(), None).to_dict("records")
+    assert [row["text"] for row in as_chunks] == ["None", "null", "nan", None]
+    assert [row["label"] for row in as_chunks] == ["NA", "n/a", None, "x"]
 
 
-def test_numbers_are_parsed_once_all_is_read(table):
+def test_numbers_are_parsed_in_a_whole_file(table):
     opened = table("a.csv", f"text,n,money,zip,id,yes\n1,2,1.50,007,{BIG},True\n2,,2,08,,False\n")
     df = read_rows(opened.source, text_col=["text"])
     assert df["text"].tolist() == ["1", "2"] and df["money"].tolist() == [1.5, 2.0]
@@ -78,10 +78,10 @@ def test_json_lines_of_other_keys_and_large_numbers(table):
     ]
     lines = [*map(json.dumps, rows), "{cut", "[1]"]
     opened = table("a.jsonl", "\n".join(lines))
-    pieces = list(opened.pieces(1))
-    assert all(list(piece.columns) == ["text", "id", "x", "late"] for piece in pieces)
-    assert len({tuple(piece.dtypes) for piece in pieces}) == 1
-    df = pd.concat(pieces)
+    chunks = list(opened.chunks(1))
+    assert all(list(chunk.columns) == ["text", "id", "x", "late"] for chunk in chunks)
+    assert len({tuple(chunk.dtypes) for chunk in chunks}) == 1
+    df = pd.concat(chunks)
     assert df["id"].tolist() == [BIG, pd.NA, 7] and df["x"].tolist()[1] == rows[1]["x"]
     assert df["late"].tolist() == [None, None, [1]]
     assert [line[:6] for line in opened.skipped] == ["line 4", "line 5"]
@@ -89,7 +89,7 @@ def test_json_lines_of_other_keys_and_large_numbers(table):
         rows_of(table("a.jsonl", '[{"text": "a"}]'))
 
 
-def test_parquet_keeps_whole_numbers_beside_missing_ones(tmp_path):
+def test_parquet_keeps_integers_beside_missing_cells(tmp_path):
     pytest.importorskip("pyarrow")
     ids, ordered = pd.array([BIG, None, 3], dtype="Int64"), pd.Categorical(["b", "a", "b"], ["b", "a"], ordered=True)
     pd.DataFrame({"text": list("abc"), "id": ids, "size": ordered}).to_parquet(tmp_path / "a.parquet")
@@ -98,12 +98,12 @@ def test_parquet_keeps_whole_numbers_beside_missing_ones(tmp_path):
     assert df["id"].tolist()[0] == BIG and df["size"].cat.categories.tolist() == ["b", "a"] and df["size"].cat.ordered
 
 
-def test_what_was_detected_is_said(table):
+def test_notes_name_the_detected_encoding_and_separator(table):
     opened = table("a.csv", "Größe;text\n1;schön, wirklich\n".encode("latin-1"))
     assert rows_of(opened) == [{"Größe": "1", "text": "schön, wirklich"}]
     assert opened.notes == [
-        "a.csv was read with encoding 'cp1252' (encoding= or --encoding) and separator ';' (sep= or --sep), which it "
-        "looks like"
+        "a.csv: detected encoding 'cp1252' (change it with encoding= or --encoding) and separator ';' (change it with "
+        "sep= or --sep)"
     ]
     with pytest.warns(UserWarning, match="encoding 'cp1252'"):
         read_rows(opened.source)
@@ -112,17 +112,17 @@ def test_what_was_detected_is_said(table):
     damaged = table("a.csv", "text\n" + "née\n" * 2 + "ok\n")
     damaged.source.write_bytes(damaged.source.read_bytes() + b"n\xc3e\n")
     damaged = TableFile(damaged.source)
-    assert rows_of(damaged)[-1] == {"text": "n\ufffde"} and "UTF-8 but for line 5" in damaged.notes[0]
+    assert rows_of(damaged)[-1] == {"text": "n\ufffde"} and "UTF-8 except for line 5" in damaged.notes[0]
 
 
-def test_plain_utf8_is_read_without_a_word(table):
+def test_plain_utf8_is_read_without_notes(table):
     opened = table("a.csv", "\ufefftext,label\nnée,1\n")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert read_rows(opened.source).columns.tolist() == ["text", "label"]
 
 
-def test_a_text_a_line(table):
+def test_one_text_per_line(table):
     opened = table("a.txt", "first, text\r\n\r\n  NA \n")
     assert rows_of(opened) == [{"text": "first, text"}, {"text": None}, {"text": "  NA "}]
 
@@ -136,7 +136,7 @@ def test_excel(tmp_path):
     book.save(tmp_path / "a.xlsx")
     opened = TableFile(tmp_path / "a.xlsx")
     rows = [{"text": "None", "n": 1, "zip": "007"}, {"text": "a\r\nb", "n": None, "zip": None}]
-    assert rows_of(opened, 1) == rows and "of the 2 sheets of a.xlsx the first" in opened.notes[0]
+    assert rows_of(opened, 1) == rows and "a.xlsx has 2 sheets; only the first" in opened.notes[0]
     with pytest.warns(UserWarning, match="2 sheets"):
         assert read_rows(tmp_path / "a.xlsx")["n"].dtype == "Int64"
     (tmp_path / "b.xlsx").write_text("no zip")
@@ -145,22 +145,22 @@ def test_excel(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.jsonl.gz", "a.txt.gz"])
-def test_a_file_that_was_cut_short(table, name):
+def test_a_truncated_file(table, name):
     content = gzip.compress(
         "\n".join(["text", *(f'{{"text": "{i * 7919 % 1000} film"}}' for i in range(2000))]).encode()
     )
-    with pytest.raises(ValueError, match="ends in the middle, as after a download that was cut short"):
+    with pytest.raises(ValueError, match="is truncated, as after an interrupted download"):
         rows_of(table(name, content[:-200]))
 
 
-def test_what_cannot_be_read(table, tmp_path):
-    with pytest.raises(ValueError, match="is no file here"):
+def test_files_that_cannot_be_read(table, tmp_path):
+    with pytest.raises(ValueError, match="File not found"):
         TableFile(tmp_path / "none.csv")
     with pytest.raises(ValueError, match="sep='ab' must be one character"):
         table("a.csv", "text\n", sep="ab")
     with pytest.raises(ValueError, match="unknown encoding: latin-0"):
         table("a.csv", "text\n", encoding="latin-0")
-    with pytest.raises(ValueError, match=r"is not in encoding 'utf-8' .*; give another, encoding= \(--encoding\)"):
+    with pytest.raises(ValueError, match=r"is not in encoding 'utf-8' .*; choose another with encoding="):
         rows_of(table("a.csv", b"text\n\xe9\n", encoding="utf-8"))
     with pytest.raises(ValueError, match="cannot be read: it is empty"):
         rows_of(table("a.csv", ""))
