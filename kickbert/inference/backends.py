@@ -75,12 +75,12 @@ class OnnxBackend:
         options.log_severity_level = 3
         self.name, self.workers, self.spare = name, threads or cores(), 16
         self.session = onnxruntime.InferenceSession(path, options, providers=onnxruntime.get_available_providers())
-        self.inputs = [entry.name for entry in self.session.get_inputs()]
 
     def __call__(self, ids: np.ndarray, mask: np.ndarray, document_weights: np.ndarray | None) -> np.ndarray:
-        # By position: artifacts of 0.1 call the third input "share".
-        inputs = zip(self.inputs, (ids, mask, document_weights), strict=False)
-        return self.session.run(None, {name: value for name, value in inputs if value is not None})[0]
+        inputs = {"input_ids": ids, "attention_mask": mask}
+        if document_weights is not None:
+            inputs["document_weights"] = document_weights
+        return self.session.run(None, inputs)[0]
 
 
 class OpenVinoBackend:

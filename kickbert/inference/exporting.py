@@ -28,7 +28,6 @@ from kickbert.utils.extras import require
 from kickbert.utils.messages import nearest
 
 EXPORTS = "exports.json"
-RENAMED = {"torch": "score_torch", "same answer": "agreement"}  # fields of files that 0.1.0 wrote
 TOLERANCE = 1e-4  # of probabilities in fp32
 LIMIT = 0.5  # of a score, in percentage points, that int8 may cost
 CALIBRATION_ROWS = 300  # texts whose activations' ranges are taken
@@ -112,9 +111,8 @@ def check_forms(forms: Sequence[str]) -> None:
 
 
 def _earlier_exports(artifact: Artifact) -> list[dict[str, Any]]:
-    """The rows of earlier exports, with the names that their fields have today."""
-    rows = json.loads(artifact.file(EXPORTS).read_text(encoding="utf-8")) if EXPORTS in artifact else []
-    return [{RENAMED.get(name, name): value for name, value in row.items()} for row in rows]
+    """The rows of earlier exports."""
+    return json.loads(artifact.file(EXPORTS).read_text(encoding="utf-8")) if EXPORTS in artifact else []
 
 
 def _trimmed(before: "ExportComparison", texts: Any) -> tuple["ExportComparison", dict[str, Any]]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 # Of the metadata: what makes token ids of a text, together with a tokenizer.
-READING = ("text_col", "cleaning", "framing", "pad")
+READING = ("text_col", "cleaning", "tokens", "pad")
 
 
 def load_many(

@@ -124,7 +124,7 @@ class Artifact:
         with usable(path, Exception):  # which is what tokenizers raises
             tokenizer = Tokenizer.from_file(str(path))
         with usable(self.folder / INFO, TypeError, ValueError):
-            return TokenEncoder(tokenizer, **self.metadata["framing"])
+            return TokenEncoder(tokenizer, **self.metadata["tokens"])
 
     @property
     def thresholds(self) -> float | np.ndarray:
@@ -147,7 +147,7 @@ def flat_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     """
     kept = ("created", "task", "text_col", "label_col", "cleaning", "temperature", "precision", "backend")
     flat = {name: metadata[name] for name in kept if name in metadata}
-    parts = {"encoder": "encoder", "head": "head", "framing": "tokens", "data": "data"}
+    parts = {"encoder": "encoder", "head": "head", "tokens": "tokens", "data": "data"}
     flat |= {f"{title}: {key}": value for part, title in parts.items() for key, value in metadata[part].items()}
     return flat | metadata["versions"]
 

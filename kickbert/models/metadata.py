@@ -18,7 +18,7 @@ METADATA = {
     "text_col": list,
     "label_col": (str, list),
     "cleaning": (list, type(None)),
-    "framing": {"start": list, "between": list, "end": list, "max_length": int, "long": str, "stride": int},
+    "tokens": {"start": list, "between": list, "end": list, "max_length": int, "long": str, "stride": int},
     "mask": int,
     "pad": int,
     "encoder": {"model_type": str},
@@ -35,7 +35,6 @@ TARGETS = {
     "MultiLabels": {"classes": list},
     "Continuous": {"name": str, "mean": NUMBER, "std": NUMBER},
 }
-TARGETS["Numbers"] = TARGETS["Continuous"]  # as artifacts of 0.1 name it
 
 
 class ArtifactError(ValueError):
@@ -139,17 +138,17 @@ def model_card(info: dict[str, Any], plain: str) -> str:
 
 def _call(info: dict) -> str:
     """How to call transformers' own model, where the folder is one."""
-    columns, framing = info["text_col"], info["framing"]
+    columns, tokens = info["text_col"], info["tokens"]
     if not info["plain transformers"]:
         return "" if "base" in info else PIPELINE
     if len(columns) > 2:
         return f"Its tokenizer joins two texts at most; rows of {len(columns)}, which it reads, kickbert alone makes."
     texts = ", ".join(re.sub(r"\W+", "_", column) for column in columns)
     cleaned = " of cleaned texts" if info["cleaning"] else ""
-    cut = "" if framing["long"] == "truncate" else f"; longer texts are cut otherwise there, not {framing['long']!r}"
+    cut = "" if tokens["long"] == "truncate" else f"; longer texts are cut otherwise there, not {tokens['long']!r}"
     return (
         f"It gives the same{cleaned} when it is called with what its own tokenizer makes: "
-        f'`model(**tokenizer({texts}, truncation=True, max_length={framing["max_length"]}, return_tensors="pt"))`{cut}.'
+        f'`model(**tokenizer({texts}, truncation=True, max_length={tokens["max_length"]}, return_tensors="pt"))`{cut}.'
     )
 
 
@@ -174,7 +173,7 @@ def encoder_name(encoder: dict[str, Any]) -> str:
 def _metadata(info: dict) -> str:
     rows = {"library_name": "kickbert"}
     # The hub's page, and `pipeline`, go by this tag: only where they predict as kickbert does.
-    same = info["plain transformers"] and not info["cleaning"] and info["framing"]["long"] == "truncate"
+    same = info["plain transformers"] and not info["cleaning"] and info["tokens"]["long"] == "truncate"
     if same and len(info["text_col"]) == 1 and info["task"] in (SINGLE, MULTI):
         rows["pipeline_tag"] = "text-classification"
     rows |= {
@@ -212,7 +211,7 @@ def _training(info: dict) -> str:
     lines = [
         f"{data['training rows']:,} training rows, {data['validation rows']:,} validation rows",
         f"encoder: {encoder_name(encoder)} of {encoder['width']}; pooling: {pooling}",
-        f"at most {info['framing']['max_length']} tokens of a text; longer ones: {info['framing']['long']}",
+        f"at most {info['tokens']['max_length']} tokens of a text; longer ones: {info['tokens']['long']}",
         f"cleaning: {', '.join(map(escape_markdown, info['cleaning'] or [])) or 'none'}",
         f"temperature of its probabilities: {info['temperature']:.3f}",
         f"fingerprint of the rows: `{data['fingerprint']}`",

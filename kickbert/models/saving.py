@@ -116,7 +116,7 @@ def push_to_hub(
 def artifact_metadata(learn: Any, evaluation: Any = None) -> dict[str, Any]:
     """What `kickbert.json` says of a learner."""
     dls, model, loss = learn.text_dls, learn.model, learn.loss_func
-    head, config, framing = model.head, model.encoder.body.config, dls.tokenizer.token_encoder
+    head, config, tokens = model.head, model.encoder.body.config, dls.tokenizer.token_encoder
     metrics, judged = _metrics(learn, evaluation)
     thresh = getattr(loss, "thresh", 0.5)
     return {
@@ -126,7 +126,7 @@ def artifact_metadata(learn: Any, evaluation: Any = None) -> dict[str, Any]:
         "text_col": list(dls.text_col),
         "label_col": dls.label_col if isinstance(dls.label_col, str) else list(dls.label_col),
         "cleaning": dls.cleaner.names if dls.cleaner else None,
-        "framing": framing.to_dict(),
+        "tokens": tokens.to_dict(),
         "mask": dls.tokenizer.mask_id,
         "pad": config.pad_token_id or 0,
         "encoder": {"model_type": config.model_type, "layers": model.encoder.n_layers, "width": model.encoder.width},

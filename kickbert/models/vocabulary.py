@@ -159,8 +159,8 @@ def _kept_ids(
     kept |= {vocabulary[part] for a, b in merges for part in (a, b, a + b)}
     kept |= {token["id"] for token in content["added_tokens"]}
     kept |= set(_ids_of(config).values())
-    framing = metadata["framing"]
-    kept |= {*framing["start"], *framing["between"], *framing["end"], metadata["mask"], metadata["pad"]}
+    tokens = metadata["tokens"]
+    kept |= {*tokens["start"], *tokens["between"], *tokens["end"], metadata["mask"], metadata["pad"]}
     if model["type"] == "Unigram":
         # What is unknown costs ten more than the least likely piece, so that piece decides how texts are cut.
         scores = [score for _, score in model["vocab"]]
@@ -214,9 +214,9 @@ def _ids_of(config: dict) -> dict[str, int]:
 
 def _renumbered_metadata(metadata: dict, place: dict[int, int]) -> dict:
     """What `kickbert.json` says, with the new ids of special tokens."""
-    framing = {name: [place[i] for i in metadata["framing"][name]] for name in ("start", "between", "end")}
+    tokens = {name: [place[i] for i in metadata["tokens"][name]] for name in ("start", "between", "end")}
     ids = {name: place[metadata[name]] for name in ("mask", "pad")}
-    return metadata | ids | {"framing": metadata["framing"] | framing}
+    return metadata | ids | {"tokens": metadata["tokens"] | tokens}
 
 
 def _drop_token_ids(file: Path) -> None:

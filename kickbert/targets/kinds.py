@@ -224,7 +224,6 @@ class Continuous:
 
 Target = Labels | Continuous
 KINDS: dict[str, type[Target]] = {kind.__name__: kind for kind in (Labels, Bins, MultiLabels, Continuous)}
-KINDS["Numbers"] = Continuous  # as artifacts of 0.1 name it
 
 
 def to_dict(target: Target) -> dict:

@@ -271,7 +271,7 @@ def learner_from_artifact(
     join()
     artifact = read_artifact(folder, functions)
     info, target, device = artifact.metadata, artifact.target, default_device()
-    lengths = {name: info["framing"][name] for name in ("max_length", "long", "stride")}
+    lengths = {name: info["tokens"][name] for name in ("max_length", "long", "stride")}
     text = TextOptions(info["text_col"], artifact.cleaner, **lengths)
     rows = {"valid": valid, "bs": bs, "seed": seed, "path": path, "device": device}
     model, loss_func = load_classifier(artifact), loss_for(target.task, loss)

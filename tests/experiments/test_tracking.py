@@ -51,7 +51,7 @@ def test_a_further_version_takes_the_alias(run, make, reviews, tmp_path):
 
 
 def test_parameters_are_those_of_the_artifact_and_more():
-    metadata = {"task": "single label", "encoder": {"layers": 2}, "head": {}, "framing": {}, "data": {}, "versions": {}}
+    metadata = {"task": "single label", "encoder": {"layers": 2}, "head": {}, "tokens": {}, "data": {}, "versions": {}}
     assert tracking._parameters(metadata, {"seed": 1}) == {"task": "single label", "layers": 2, "seed": 1}
 
 

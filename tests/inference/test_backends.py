@@ -6,7 +6,7 @@ import pytest
 import kickbert
 from kickbert import ArtifactError
 from kickbert.inference import backends
-from kickbert.inference.backends import OnnxBackend, choose_backend, open_backend
+from kickbert.inference.backends import choose_backend, open_backend
 from kickbert.models.artifact import add_file, read_artifact
 
 
@@ -70,29 +70,6 @@ def test_padding_does_not_change_torchs_probabilities(artifact):
     np.testing.assert_allclose(padded, probs, atol=1e-6)
     half = open_backend(artifact, "torch-bf16")(ids, mask, None)
     assert half.dtype == np.float32 and 0 < np.abs(half - probs).max() < 0.05
-
-
-def test_inputs_of_onnx_go_by_position(tmp_path):
-    """The third was called "share" in version 0.1."""
-    onnx = pytest.importorskip("onnx", reason="the extra kickbert[export] is not installed")
-    pytest.importorskip("onnxruntime")
-    ints, floats = onnx.TensorProto.INT64, onnx.TensorProto.FLOAT
-    inputs = [onnx.helper.make_tensor_value_info(name, kind, [None, None])
-              for name, kind in (("input_ids", ints), ("attention_mask", ints), ("share", floats))]  # fmt: skip
-    output = onnx.helper.make_tensor_value_info("probabilities", floats, [None, None])
-    nodes = [
-        onnx.helper.make_node("Mul", ["input_ids", "attention_mask"], ["product"]),
-        onnx.helper.make_node("Cast", ["product"], ["rows"], to=floats),
-        onnx.helper.make_node("MatMul", ["share", "rows"], ["probabilities"]),
-    ]
-    graph = onnx.helper.make_graph(nodes, "mean", inputs, [output])
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=9)
-    onnx.save(model, tmp_path / "model.onnx")
-    backend = OnnxBackend(tmp_path / "model.onnx", "onnx", threads=1)
-    weights = np.full((1, 2), 0.5, dtype=np.float32)
-    probs = backend(np.array([[1, 2], [3, 4]]), np.array([[1, 1], [1, 0]]), weights)
-    np.testing.assert_allclose(probs, [[2, 1]])
-    assert backend.workers == 1
 
 
 def test_a_changed_export_is_not_run(make, reviews, tmp_path):

@@ -9,7 +9,6 @@ import pytest
 import kickbert
 from kickbert import ArtifactError
 from kickbert.inference import exporting
-from kickbert.models.artifact import add_file
 
 pytest.importorskip("onnxruntime", reason="the extra kickbert[export] is not installed")
 TASKS = {
@@ -75,15 +74,9 @@ def test_further_forms(make, reviews, tmp_path):
     ids, mask = model._padded(model.token_encoder.encode_batch(["a bright film", "bad"])[0])
     found = program(torch.from_numpy(ids), torch.from_numpy(mask)).detach().numpy()
     np.testing.assert_allclose(found, model.predict_proba(["a bright film", "bad"]), atol=1e-5)
-    old = [
-        {"form": "onnx-int8", "torch": 91.0, "score": 90.0, "same answer": 0.99},
-        *json.loads((folder / "exports.json").read_text()),
-    ]
-    add_file(model.artifact, "exports.json", lambda part: part.write_text(json.dumps(old)))  # as 0.1.0 wrote it
     kickbert.export(folder, reviews, ["onnx"])
     kept = json.loads((folder / "exports.json").read_text())
-    assert [row["form"] for row in kept] == ["onnx-int8", "onnx-fp16", "torch-export", "onnx"]
-    assert kept[0] == {"form": "onnx-int8", "score_torch": 91.0, "score": 90.0, "agreement": 0.99}
+    assert [row["form"] for row in kept] == ["onnx-fp16", "torch-export", "onnx"]
 
 
 def test_what_costs_too_much_is_not_kept(make, reviews, tmp_path, monkeypatch):

@@ -1,40 +1,73 @@
 """Learners that are saved, and an artifact that may be changed."""
 
+import copy
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import REPO
+from conftest import BAD, GOOD
 from helpers.artifacts import TASKS
 
+from kickbert import learner_from_df
 
-@pytest.fixture
-def rows(reviews):
+
+def review_rows() -> pd.DataFrame:
+    """120 reviews with a target column for each task and a second column of text."""
     rng = np.random.default_rng(0)
-    return reviews.assign(
-        amount=rng.lognormal(3, 1, len(reviews)),
-        tags=[["x", label] if i % 3 else [] for i, label in enumerate(reviews["label"])],
-        warm=(reviews["label"] == "good").astype(int),
-        cold=(reviews["label"] == "bad").astype(int),
-        more="<b>and</b> more of it",
+    labels = (["good"] * 5 + ["bad"] * 5) * 12
+    return pd.DataFrame(
+        {
+            "text": [f"{text} no {i}" for i in range(12) for text in GOOD + BAD],
+            "label": labels,
+            "amount": rng.lognormal(3, 1, 120),
+            "tags": [["x", label] if i % 3 else [] for i, label in enumerate(labels)],
+            "warm": [int(label == "good") for label in labels],
+            "cold": [int(label == "bad") for label in labels],
+            "more": "<b>and</b> more of it",
+        }
     )
 
 
 @pytest.fixture
-def trained(make, rows):
-    def train(how: str = "labels", **kwargs):
-        learn = make(rows, **TASKS[how], **kwargs)
-        learn.fit_one_cycle(1, 4e-3)
-        return learn
+def rows() -> pd.DataFrame:
+    return review_rows()
 
-    return train
+
+@pytest.fixture(scope="session")
+def trained_learners(tiny, tmp_path_factory):
+    """Trained learners by task, each trained when it is first asked for; a test that changes one takes `trained`."""
+    learners = {}
+
+    def learner(how: str = "labels"):
+        if how not in learners:
+            path = tmp_path_factory.mktemp("trained")
+            learners[how] = learner_from_df(
+                review_rows(), model=tiny, path=path, precision="fp32", bs=16, seed=0, **TASKS[how]
+            )
+            learners[how].fit_one_cycle(1, 4e-3)
+        return learners[how]
+
+    return learner
 
 
 @pytest.fixture
-def old(tmp_path):
-    """An artifact that may be changed; `reseal` writes its manifest anew."""
-    return shutil.copytree(REPO / "tests" / "fixtures" / "artifact-0.1", tmp_path / "v1")
+def trained(trained_learners):
+    """A copy of a trained learner that a test may change."""
+    return lambda how="labels": copy.deepcopy(trained_learners(how))
+
+
+@pytest.fixture(scope="session")
+def saved_bins(trained_learners, tmp_path_factory) -> Path:
+    """The folder of an artifact that predicts ordered classes; no test changes it."""
+    return trained_learners("bins").save_artifact(tmp_path_factory.mktemp("bins"))
+
+
+@pytest.fixture
+def saved(saved_bins, tmp_path) -> Path:
+    """A copy of an artifact's folder that a test may change; `reseal` writes its manifest again."""
+    return Path(shutil.copytree(saved_bins, tmp_path / "v1"))
 
 
 @pytest.fixture

@@ -38,9 +38,8 @@ FILES = [
 
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("harm", ["cut", "byte", "gone"])
-def test_harm_is_noticed(trained, reviews, tmp_path, file, harm):
-    folder = trained().save_artifact(tmp_path / "k")
-    path = folder / file
+def test_harm_is_noticed(saved, rows, file, harm):
+    path = saved / file
     content = bytearray(path.read_bytes())
     if harm == "gone":
         path.unlink()
@@ -49,17 +48,17 @@ def test_harm_is_noticed(trained, reviews, tmp_path, file, harm):
         path.write_bytes(content if harm == "byte" else content[:-7])
     message = {"cut": "cut short", "byte": "sha256 differs", "gone": "is missing"}[harm]
     with pytest.raises(ArtifactError, match=message):
-        kickbert.load(folder, backend="torch")
+        kickbert.load(saved, backend="torch")
     with pytest.raises(ArtifactError, match=message):
-        GradualLearner.from_artifact(folder, reviews)
+        GradualLearner.from_artifact(saved, rows)
 
 
-def test_a_file_that_the_manifest_does_not_list_is_not_read(old):
-    (old / "special_tokens_map.json").write_text("{}")
+def test_a_file_that_the_manifest_does_not_list_is_not_read(saved):
+    (saved / "special_tokens_map.json").write_text("{}")
     with pytest.raises(ArtifactError, match=r"holds special_tokens_map\.json, which its manifest does not list"):
-        kickbert.load(old, backend="torch")
-    (old / "special_tokens_map.json").rename(old / "notes.md")
-    assert kickbert.load(old, backend="torch").labels
+        kickbert.load(saved, backend="torch")
+    (saved / "special_tokens_map.json").rename(saved / "notes.md")
+    assert kickbert.load(saved, backend="torch").labels
 
 
 @pytest.mark.parametrize(
@@ -75,15 +74,14 @@ def test_a_file_that_the_manifest_does_not_list_is_not_read(old):
         (lambda m: [], "lists no files"),
     ],
 )
-def test_a_manifest_that_cannot_be(trained, tmp_path, change, told):
-    folder = trained().save_artifact(tmp_path / "k")
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps(change(manifest)))
+def test_a_manifest_that_cannot_be(saved, change, told):
+    manifest = json.loads((saved / "manifest.json").read_text())
+    (saved / "manifest.json").write_text(json.dumps(change(manifest)))
     with pytest.raises(ArtifactError, match=told):
-        read_artifact(folder)
-    (folder / "manifest.json").write_text("{")
+        read_artifact(saved)
+    (saved / "manifest.json").write_text("{")
     with pytest.raises(ArtifactError, match="no JSON"):
-        read_artifact(folder)
+        read_artifact(saved)
 
 
 def test_folders_that_are_none(tmp_path):

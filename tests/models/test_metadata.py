@@ -16,22 +16,22 @@ NESTED = "[" * 100_000 + "]" * 100_000
 
 @pytest.mark.parametrize("content", [NESTED, '{"a":' * 100_000, "\x00", '{"format": 1}', "1" * 5000, "null", '"a"', ""])
 @pytest.mark.parametrize("file", ["manifest.json", "kickbert.json"])
-def test_json_that_is_no_artifacts(old, file, content):
-    (old / file).write_text(content)
+def test_json_that_is_no_artifacts(saved, file, content):
+    (saved / file).write_text(content)
     if file != "manifest.json":
-        reseal(old)
+        reseal(saved)
     with pytest.raises(ArtifactError) as raised:
-        read_artifact(old)
-    assert file in str(raised.value) and len(str(raised.value)) < 400 + len(str(old))
+        read_artifact(saved)
+    assert file in str(raised.value) and len(str(raised.value)) < 400 + len(str(saved))
 
 
 VALUES = [None, True, -1, 1e400, "x", [], {}, [[]], {"kind": "Bins"}]
 
 
-@pytest.mark.parametrize("name", [*METADATA, *(f"target/{n}" for n in ("kind", "classes", "edges")), "framing/start"])
-def test_metadata_of_other_types(old, name):
+@pytest.mark.parametrize("name", [*METADATA, *(f"target/{n}" for n in ("kind", "classes", "edges")), "tokens/start"])
+def test_metadata_of_other_types(saved, name):
     """Each entry is left out and given other types: what is read is usable, or it is refused in a sentence."""
-    metadata = json.loads((old / "kickbert.json").read_text())
+    metadata = json.loads((saved / "kickbert.json").read_text())
     refused = 0
     for value in [..., *VALUES]:
         changed = copy.deepcopy(metadata)
@@ -41,10 +41,10 @@ def test_metadata_of_other_types(old, name):
             del part[last]
         else:
             part[last] = value
-        (old / "kickbert.json").write_text(json.dumps(changed))
-        reseal(old)
+        (saved / "kickbert.json").write_text(json.dumps(changed))
+        reseal(saved)
         try:
-            artifact = read_artifact(old)
+            artifact = read_artifact(saved)
             assert artifact.target.names is not None and artifact.token_encoder and flat_metadata(artifact.metadata)
         except ArtifactError as err:
             assert "kickbert.json" in str(err)
@@ -52,8 +52,8 @@ def test_metadata_of_other_types(old, name):
     assert refused >= 5
 
 
-def test_a_manifest_of_other_types(old):
-    manifest = json.loads((old / "manifest.json").read_text())
+def test_a_manifest_of_other_types(saved):
+    manifest = json.loads((saved / "manifest.json").read_text())
     for value in VALUES:
         entries = ({"bytes": value, "sha256": "x"}, {"bytes": 1, "sha256": value}, value)
         for changed in (
@@ -61,6 +61,6 @@ def test_a_manifest_of_other_types(old):
             {"format": 1, "files": value},
             *({"format": 1, "files": manifest["files"] | {"config.json": entry}} for entry in entries),
         ):
-            (old / "manifest.json").write_text(json.dumps(changed))
+            (saved / "manifest.json").write_text(json.dumps(changed))
             with pytest.raises(ArtifactError):
-                kickbert.load(old, backend="torch")
+                kickbert.load(saved, backend="torch")

@@ -51,7 +51,7 @@ INFO = {
     "text_col": ["text"],
     "label_col": "label",
     "cleaning": None,
-    "framing": {"max_length": 128, "long": "truncate"},
+    "tokens": {"max_length": 128, "long": "truncate"},
     "encoder": {"model_type": "bert", "layers": 6, "width": 384},
     "head": {"pooling": "mean"},
     "temperature": 1.0,
@@ -72,7 +72,7 @@ INFO = {
         ({"task": "regression", "target": {"name": "pledged"}}, False),
         ({"cleaning": ["remove_html"]}, False),
         ({"text_col": ["name", "text"]}, False),
-        ({"framing": {"max_length": 128, "long": "tail"}}, False),
+        ({"tokens": {"max_length": 128, "long": "tail"}}, False),
         ({"plain transformers": False}, False),
     ],
 )

@@ -70,7 +70,6 @@ def test_a_predictor_says_what_the_learner_says(trained, rows, tmp_path, how):
     key = {"several": "labels", "columns": "labels", "number": "value"}.get(how, "label")
     said = model.predict(given)
     assert said == ours[key].iloc[:-1].tolist() and model.predict([]) == []
-    assert kickbert.evaluate(model, given).rows == 40
 
 
 def test_training_goes_on(trained, rows, tmp_path):
@@ -97,19 +96,19 @@ def test_rows_of_unknown_classes_are_left_out_when_training_goes_on(trained, row
 
 @pytest.mark.parametrize("file", ["model.safetensors", "head.safetensors"])
 @pytest.mark.parametrize("harm", ["lacks a tensor", "another shape", "no safetensors"])
-def test_sealed_weights_that_are_not_whole(old, file, harm):
-    tensors = load_file(old / file)
+def test_sealed_weights_that_are_not_whole(saved, file, harm):
+    tensors = load_file(saved / file)
     name = sorted(tensors)[-1]
     tensors[name] = tensors[name].repeat(2, *[1] * (tensors[name].dim() - 1))
     if harm == "lacks a tensor":
         del tensors[name]
     if harm == "no safetensors":
-        (old / file).write_bytes(b"\xff" * 100)
+        (saved / file).write_bytes(b"\xff" * 100)
     else:
-        save_file(tensors, old / file, metadata={"format": "pt"})
-    reseal(old)
+        save_file(tensors, saved / file, metadata={"format": "pt"})
+    reseal(saved)
     with pytest.raises(ArtifactError, match=rf"{file} holds what cannot be used \("):
-        kickbert.load(old, backend="torch")
+        kickbert.load(saved, backend="torch")
 
 
 def test_a_full_disk_changes_nothing(trained, tmp_path, monkeypatch):

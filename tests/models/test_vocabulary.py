@@ -70,8 +70,8 @@ KINDS = {"WordPiece": (wordpiece, "bert"), "BPE": (byte_level, "roberta"), "Unig
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def saved(request, tmp_path_factory):
-    """A saved model of two text columns, by the kind of its tokenizer."""
+def model(request, tmp_path_factory):
+    """A model model of two text columns, by the kind of its tokenizer."""
     from transformers import AutoConfig, AutoModel
 
     home = tmp_path_factory.mktemp("vocabulary")
@@ -92,8 +92,8 @@ def saved(request, tmp_path_factory):
 SEEN = [("a warm film, très émouvante", "фильм"), ("a warm story ☃", ""), ("这部电影", "international </s> nations")]
 
 
-def test_predictions_stay_and_the_model_is_smaller(saved):
-    artifact, _ = saved
+def test_predictions_stay_and_the_model_is_smaller(model):
+    artifact, _ = model
     trimmed = trim_vocabulary(artifact, SEEN)
     assert artifact.version == "v1" and int(trimmed.version[1:]) > 1
     assert read_artifact(artifact.folder.parent).version == trimmed.version
@@ -112,13 +112,13 @@ def test_predictions_stay_and_the_model_is_smaller(saved):
         assert unknown[1] not in ids[1] and unknown[0] not in ids[0] and len(ids[1]) >= len(ids[0])
 
 
-def test_a_trimmed_version_trains_on_and_is_trimmed_again(saved, tmp_path):
-    artifact, df = saved
+def test_a_trimmed_version_trains_on_and_is_trimmed_again(model, tmp_path):
+    artifact, df = model
     trimmed = trim_vocabulary(artifact, df)
     learn = kickbert.GradualLearner.from_artifact(trimmed.folder, df, precision="fp32", path=tmp_path)
     expected = kickbert.load(artifact.folder, backend="torch").predict_proba(df)
     np.testing.assert_allclose(learn.predict_proba(df), expected, atol=1e-5)
-    assert learn.dls.tokenizer.token_encoder.to_dict() == trimmed.metadata["framing"]
+    assert learn.dls.tokenizer.token_encoder.to_dict() == trimmed.metadata["tokens"]
     assert learn.dls.tokenizer.mask_id == trimmed.metadata["mask"]
     again = trim_vocabulary(trimmed, SEEN)
     assert again.metadata["vocabulary"]["of"] == trimmed.metadata["vocabulary"]["of"]
@@ -126,12 +126,12 @@ def test_a_trimmed_version_trains_on_and_is_trimmed_again(saved, tmp_path):
     np.testing.assert_allclose(found, kickbert.load(artifact.folder, backend="torch").predict_proba(SEEN), atol=1e-6)
 
 
-def test_ids_of_special_tokens_follow(saved):
-    artifact, _ = saved
+def test_ids_of_special_tokens_follow(model):
+    artifact, _ = model
     trimmed = trim_vocabulary(artifact, [("a film", "a film")])
     tokenizers = [a.token_encoder.tokenizer for a in (artifact, trimmed)]
     for name in ("start", "between", "end"):
-        names = [[t.id_to_token(i) for i in a.metadata["framing"][name]]
+        names = [[t.id_to_token(i) for i in a.metadata["tokens"][name]]
                  for a, t in zip((artifact, trimmed), tokenizers, strict=True)]  # fmt: skip
         assert names[0] == names[1] and None not in names[1]
     masks = [t.id_to_token(a.metadata["mask"]) for a, t in zip((artifact, trimmed), tokenizers, strict=True)]
@@ -140,10 +140,10 @@ def test_ids_of_special_tokens_follow(saved):
     assert config["vocab_size"] == tokenizers[1].get_vocab_size() == trimmed.metadata["vocabulary"]["tokens"]
 
 
-@pytest.mark.parametrize("saved", ["Unigram"], indirect=True)
-def test_export_cuts_first_and_tells_the_sizes(saved):
+@pytest.mark.parametrize("model", ["Unigram"], indirect=True)
+def test_export_cuts_first_and_tells_the_sizes(model):
     pytest.importorskip("onnxruntime", reason="the extra kickbert[export] is not installed")
-    artifact, df = saved[0], saved[1].head(3)
+    artifact, df = model[0], model[1].head(3)
     made = kickbert.export(artifact.folder, df, ["onnx"], vocabulary=df, force=True)
     row = made.iloc[0]
     assert made["form"].tolist() == ["vocabulary", "onnx"] and row["difference"] <= 1e-6 and row["agreement"] == 1
@@ -154,10 +154,10 @@ def test_export_cuts_first_and_tells_the_sizes(saved):
     np.testing.assert_allclose(found, kickbert.load(artifact.folder, backend="torch").predict_proba(df), atol=1e-4)
 
 
-def test_what_cannot_be_cut(saved, tmp_path):
+def test_what_cannot_be_cut(model, tmp_path):
     import shutil
 
-    artifact, _ = saved
+    artifact, _ = model
     before = sorted(p.name for p in artifact.folder.parent.iterdir())
     for texts, message in (([], "holds no texts"), ([" ", ("", "")], "has a word")):
         with pytest.raises(ValueError, match=message):
@@ -170,9 +170,9 @@ def test_what_cannot_be_cut(saved, tmp_path):
     assert sorted(p.name for p in artifact.folder.parent.iterdir()) == before
 
 
-@pytest.mark.parametrize("saved", ["WordPiece"], indirect=True)
-def test_another_tokenizer_is_refused(saved, monkeypatch):
-    artifact, _ = saved
+@pytest.mark.parametrize("model", ["WordPiece"], indirect=True)
+def test_another_tokenizer_is_refused(model, monkeypatch):
+    artifact, _ = model
     read = Artifact.file
 
     def words(self, name):
@@ -191,10 +191,10 @@ def test_another_tokenizer_is_refused(saved, monkeypatch):
         trim_vocabulary(artifact, SEEN)
 
 
-@pytest.mark.parametrize("saved", ["BPE"], indirect=True)
-def test_a_file_of_an_older_version_is_read(saved, monkeypatch):
+@pytest.mark.parametrize("model", ["BPE"], indirect=True)
+def test_a_file_of_an_older_version_is_read(model, monkeypatch):
     """roberta-base's own says of its model neither the type nor pairs of merges."""
-    artifact, read = saved[0], Artifact.file
+    artifact, read = model[0], Artifact.file
 
     def older(self, name):
         path = read(self, name)
