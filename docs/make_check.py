@@ -1,6 +1,6 @@
-"""Check the guide without building it: links, anchors, alternative texts, names of the API and where each is explained.
+"""Check the guide without building it: links, anchors, alt texts, API names, and where each name is documented.
 
-    python docs/make_check.py        # prints what is wrong, a line each; a second or two
+    python docs/make_check.py        # prints one line per problem; takes a second or two
 
 The tests run it.
 """
@@ -23,8 +23,8 @@ LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 IMAGE = re.compile(r"<(?:img|source)\b[^>]*?\b(?:src|srcset)=\"([^\"]+)\"[^>]*>")
 NAME = re.compile(r"\bkickbert((?:\.[A-Za-z_]\w*)+)")
 METHOD = re.compile(r"\b(learn|model|student|predictor)\.([a-z]\w*)")
-FILES = {"py", "html", "db", "svg", "json"}  # endings of files, which read like names
-SHOWN = ("text", "evaluation", "experiments", "inference")  # wings whose functions people call by name
+FILES = {"py", "html", "db", "svg", "json"}  # file extensions, which look like names
+SHOWN = ("text", "evaluation", "experiments", "inference")  # packages whose functions people call by name
 DRAWS = re.compile(r"\bplot_\w+\(|\.plot\(|\.figures\(")
 # Attributes that a fastai Learner has once it is made, and not its class.
 MADE = {"cache", "dls", "history", "ladder", "loss_func", "model", "path", "recorder", "seed"}
@@ -57,31 +57,31 @@ def anchors(page: Path) -> set[str]:
 
 
 def broken_links(page: Path, text: str) -> Iterator[str]:
-    """Links to files that are not there, to headings that are not there, and pictures that nothing is said of."""
+    """Links to missing files or headings, and pictures without alt text."""
     for tag in IMAGE.finditer(plain_of(text)):
         if not (page.parent / tag[1]).exists():
-            yield f"{tag[1]} is shown and is not there"
+            yield f"picture not found: {tag[1]}"
         if tag[0].startswith("<img") and not re.search(r'\balt="[^"]', tag[0]):
-            yield f"the picture {tag[1]} has no alternative text"
+            yield f"picture without alt text: {tag[1]}"
     for picture, alternative, target in LINK.findall(plain_of(text)):
         if picture and not alternative.strip():
-            yield f"the picture {target} has no alternative text"
+            yield f"picture without alt text: {target}"
         if re.match(r"[a-z]+:", target):
             continue
         file, _, anchor = target.partition("#")
         goal = (page.parent / file).resolve() if file else page
         if not goal.exists():
-            yield f"{target} is linked and is not there"
+            yield f"link target not found: {target}"
         elif anchor and goal.suffix == ".md" and anchor not in anchors(goal):
-            yield f"{target} is linked, and {goal.name} has no such heading"
+            yield f"heading not found: {target}"
     for block in re.findall(r"^```\{code-cell\} ipython3\n(.*?)^```", text, re.M | re.S):
         if DRAWS.search(block) and not re.search(r"^ +alt: \S", block, re.M):
-            yield f"a cell draws and has no alternative text: {block.strip().splitlines()[-1]}"
+            yield f"cell with a plot but no alt text: {block.strip().splitlines()[-1]}"
 
 
 @cache
 def resolved(name: str) -> bool:
-    """Whether `kickbert.<name>` is there; after a class its methods and what its instances are made with."""
+    """Whether `kickbert.<name>` exists; after a class, also its methods and parameters."""
     value: object = kickbert
     for part in name.split("."):
         if part in FILES and inspect.ismodule(value) and not hasattr(value, part):
@@ -93,23 +93,23 @@ def resolved(name: str) -> bool:
 
 
 def unknown_names(text: str) -> Iterator[str]:
-    """Names of the API that are spelt wrong."""
-    for name in sorted({found.strip(".") for found in NAME.findall(text)}):
+    """API names that do not exist."""
+    for name in sorted({match.strip(".") for match in NAME.findall(text)}):
         if not resolved(name):
-            yield f"kickbert.{name} is not there"
+            yield f"kickbert.{name} does not exist"
     known = set(dir(kickbert.GradualLearner)) | set(dir(kickbert.Predictor)) | MADE
     for owner, method in sorted(set(METHOD.findall("\n".join([*code_of(text), *re.findall(r"`([^`\n]+)`", text)])))):
         if method not in known | FILES | {"save_pretrained", "safetensors", "pkl", "joblib"}:
-            yield f"{owner}.{method} is not there"
+            yield f"{owner}.{method} does not exist"
 
 
 def unknown_arguments(text: str) -> Iterator[str]:
-    """Keyword arguments that a function or a class of kickbert does not take, in blocks of code and within lines."""
+    """Keyword arguments that a kickbert function or class does not have, in code blocks and inline code."""
     for source in [*code_of(text), *re.findall(r"`([^`\n]+)`", text)]:
         try:
             tree = ast.parse(source.replace("\\|", "|"))
         except SyntaxError:
-            continue  # a name of a file, a command, a piece of a call
+            continue  # a file name, a command, or part of a call
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
             if message := _unknown_argument(call):
                 yield message
@@ -132,33 +132,33 @@ def _unknown_argument(call: ast.Call) -> str | None:
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return None
     wrong = [k.arg for k in call.keywords if k.arg and k.arg not in parameters]
-    return f"{name} takes no {wrong[0]}=" if wrong else None
+    return f"{name} has no argument {wrong[0]}=" if wrong else None
 
 
 def public_names() -> dict[str, list[str]]:
-    """The names of each wing, and under "" those at the top."""
-    wings = {wing: list(getattr(kickbert, wing).__all__) for wing in dir(kickbert) if wing not in kickbert.__all__}
-    return {"": list(kickbert.__all__), **wings}
+    """Names of each package, and under "" the top-level ones."""
+    packages = {name: list(getattr(kickbert, name).__all__) for name in dir(kickbert) if name not in kickbert.__all__}
+    return {"": list(kickbert.__all__), **packages}
 
 
 def unexplained() -> Iterator[str]:
-    """Public names that the reference lacks; names at the top and functions of `SHOWN` that no page shows in use."""
+    """Public names missing in the reference; top-level names and functions of `SHOWN` that no page uses."""
     reference = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "reference").glob("*.md"))
     uses = "\n".join(
         page.read_text(encoding="utf-8") for part in ("tutorials", "how_to") for page in (DOCS / part).glob("*.md")
     )
-    for wing, names in public_names().items():
+    for package, names in public_names().items():
         for name in names:
-            path = f"kickbert.{name}" if wing == "" or name in kickbert.__all__ else f"kickbert.{wing}.{name}"
+            path = f"kickbert.{name}" if package == "" or name in kickbert.__all__ else f"kickbert.{package}.{name}"
             if not re.search(rf"\b{re.escape(path)}\b(?!\.)", reference):
                 yield f"{path} is not in docs/reference"
-            used = wing == "" or (wing in SHOWN and inspect.isfunction(getattr(getattr(kickbert, wing), name, None)))
-            if used and not re.search(rf"\b{name}\b", uses):
-                yield f"{path} is in no tutorial and in no how-to"
+            is_function = package in SHOWN and inspect.isfunction(getattr(getattr(kickbert, package), name, None))
+            if (package == "" or is_function) and not re.search(rf"\b{name}\b", uses):
+                yield f"{path} is in no tutorial or how-to"
 
 
 def problems() -> list[str]:
-    """All that is wrong with the guide, a line each."""
+    """All problems of the guide, one line each."""
     lines = []
     for page in pages():
         text = page.read_text(encoding="utf-8")
@@ -168,6 +168,6 @@ def problems() -> list[str]:
 
 
 if __name__ == "__main__":
-    found = problems()
-    print("\n".join(found) or f"{len(pages())} pages, nothing wrong")
-    sys.exit(bool(found))
+    lines = problems()
+    print("\n".join(lines) or f"{len(pages())} pages, no problems")
+    sys.exit(bool(lines))

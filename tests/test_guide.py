@@ -13,12 +13,12 @@ check = module_from_spec(spec)
 spec.loader.exec_module(check)
 
 
-def test_links_names_and_alternative_texts_of_the_guide():
+def test_links_names_and_alt_texts_of_the_guide():
     assert len(check.pages()) > 30
     assert check.problems() == []
 
 
-def test_what_is_wrong_is_found(tmp_path):
+def test_problems_are_found(tmp_path):
     page = tmp_path / "page.md"
     (tmp_path / "other.md").write_text("# A heading, of `two` words\n", encoding="utf-8")
     page.write_text(
@@ -30,36 +30,36 @@ def test_what_is_wrong_is_found(tmp_path):
     )
     text = page.read_text(encoding="utf-8")
     assert list(check.broken_links(page, text)) == [
-        "dark.png is shown and is not there",
-        "the picture other.md has no alternative text",
-        "gone.md is linked and is not there",
-        "other.md#nowhere is linked, and other.md has no such heading",
-        "the picture other.md has no alternative text",
-        "a cell draws and has no alternative text: figure = kickbert.evaluation.plot_confusion(predictions, rate=True)",
+        "picture not found: dark.png",
+        "picture without alt text: other.md",
+        "link target not found: gone.md",
+        "heading not found: other.md#nowhere",
+        "picture without alt text: other.md",
+        "cell with a plot but no alt text: figure = kickbert.evaluation.plot_confusion(predictions, rate=True)",
     ]
     assert list(check.unknown_names(text)) == [
-        "kickbert.learner_form_df is not there",
-        "learn.fit_gradually is not there",
+        "kickbert.learner_form_df does not exist",
+        "learn.fit_gradually does not exist",
     ]
     assert list(check.unknown_arguments(text)) == [
-        "kickbert.evaluation.plot_confusion takes no rate=",
-        "kickbert.split takes no valud=",
+        "kickbert.evaluation.plot_confusion has no argument rate=",
+        "kickbert.split has no argument valud=",
     ]
 
 
-def test_a_name_that_nothing_explains_is_found(monkeypatch):
+def test_an_undocumented_name_is_found(monkeypatch):
     monkeypatch.setattr(check, "public_names", lambda: {"": ["learner_of_df"], "text": ["Cleaner", "Scrubber"]})
     assert list(check.unexplained()) == [
         "kickbert.learner_of_df is not in docs/reference",
-        "kickbert.learner_of_df is in no tutorial and in no how-to",
+        "kickbert.learner_of_df is in no tutorial or how-to",
         "kickbert.text.Scrubber is not in docs/reference",
     ]
 
 
 @pytest.mark.guide
 @pytest.mark.timeout(900)
-def test_every_page_runs_and_the_guide_is_built(tmp_path, minilm):
-    pytest.importorskip("myst_nb", reason="the extra kickbert[docs] is not installed")
+def test_the_guide_builds_and_every_page_runs(tmp_path, minilm):
+    pytest.importorskip("myst_nb", reason="kickbert[docs] is not installed")
     docs = shutil.copytree(REPO / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("_build"))
     for name in ("data", "benchmarks", "examples", "CHANGELOG.md"):
         (tmp_path / name).symlink_to(REPO / name)
