@@ -34,7 +34,9 @@ def train(
     test: Annotated[float, typer.Option(help="test share of the rows")] = 0.15,
     calibrated: Annotated[bool, typer.Option("--calibrate", help="temperature scaling on the validation rows")] = False,
     form: Annotated[list[str] | None, typer.Option("--export", help=FORM_HELP)] = None,
-    epochs: Annotated[int | None, typer.Option(help="epochs of the last layers; the head has one before")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="train layer by layer, with this many epochs of the last layers")
+    ] = None,
     lr: Annotated[float | None, typer.Option(help="peak learning rate of the last layers, such as 4e-4")] = None,
     batch_size: Annotated[int, typer.Option(help="rows of a training batch")] = 32,
     class_weights: Annotated[str | None, typer.Option(help='"balanced" for the loss; else as they come')] = None,
@@ -55,6 +57,7 @@ def train(
     import kickbert
     from kickbert.inference.exporting import check_forms
     from kickbert.models.saving import save_artifact
+    from kickbert.training.fitting import fit_default
 
     check_forms(form or [])  # and not after the training
     with prints_to_stderr(json):
@@ -71,7 +74,7 @@ def train(
     if dry_run:
         return print_result(plan, json, lambda console: console.print(table(plan, "Training phases")))
     with prints_to_stderr(json):
-        ladder = learn.fit_gradual(budget=budget)
+        ladder = fit_default(learn, budget, instead="pass --epochs")
         if rank():
             return  # the first process does the rest
         if calibrated:
@@ -135,14 +138,14 @@ def _augmenter(name: str | None) -> Any:
 
 
 def _plan(learn: Any) -> Any:
-    """What `fit_gradual` would train: a row for each phase."""
+    """What would be trained, one row per phase."""
     import pandas as pd
 
     from kickbert.training.few_shot import few_labels
     from kickbert.training.schedule import gradual_unfreezing
 
     rows = len(learn.dls.train_ds)
-    if not learn.schedule and few_labels(learn):
+    if few_labels(learn):
         return pd.DataFrame([{"phase": "few labels: fit_few", "training rows": rows}])
     groups = [sum(p.numel() for p in group) for group in learn.model.groups().values()]
     return pd.DataFrame([

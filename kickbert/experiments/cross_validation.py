@@ -28,6 +28,7 @@ from kickbert.targets.kinds import MULTI, REGRESSION, Bins, Target
 from kickbert.text.columns import TextOptions, as_list
 from kickbert.training.checkpoint import first_states
 from kickbert.training.factories import learner_from_df
+from kickbert.training.fitting import fit_default
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.hardware import choose_precision
 from kickbert.utils.hashing import Unidentifiable, file_digest, fingerprint
@@ -70,11 +71,6 @@ class CrossValidation:
         return self._shown().to_html(index=False, float_format="{:,.3f}".format)
 
 
-def fit_gradual(learn: Any) -> None:
-    """Train by gradual unfreezing: the default of `fit`."""
-    learn.fit_gradual()
-
-
 @dataclass(frozen=True)
 class FoldAssignment:
     """The rows of a cross-validation and their fold assignment.
@@ -103,7 +99,7 @@ def cross_validate(
     repeats: int = 1,
     group_col: str | None = None,
     valid: float = 0.1,
-    fit: Callable[[Any], Any] = fit_gradual,
+    fit: Callable[[Any], Any] = fit_default,
     seed: int = 42,
     folder: str | Path | None = None,
     name: str | None = None,
@@ -118,7 +114,7 @@ def cross_validate(
         repeats: how often the rows are assigned to folds anew.
         group_col: rows of one group (a customer, an author) stay in one fold.
         valid: share of the rows outside a fold that validate, for whatever training chooses by them.
-        fit: trains a learner; gradual unfreezing by default.
+        fit: trains a learner; by default `fit_few` with few labels per class, otherwise `fit_gradual`.
         seed: of the folds and of training.
         folder: where each fold is kept once it is done; the same call goes on after a kill. A fold is found again by
             all that it depends on: rows, recipe, `fit` with what it reads, the files of a model's folder, the seed.

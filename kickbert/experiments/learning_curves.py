@@ -12,8 +12,9 @@ from kickbert.cache.storage import Cache
 from kickbert.data.splits import TEST, TRAIN
 from kickbert.evaluation.evaluation import scores_of
 from kickbert.evaluation.predictions import Predictions
-from kickbert.experiments.cross_validation import PART, assign_folds, fit_gradual
+from kickbert.experiments.cross_validation import PART, assign_folds
 from kickbert.training.factories import learner_from_df
+from kickbert.training.fitting import fit_default
 from kickbert.utils.progress import bar
 
 LEFT_OUT = "left out"
@@ -25,7 +26,7 @@ def by_size(
     *,
     folds: int = 5,
     repeats: int = 3,
-    fit: Callable[[Any], Any] = fit_gradual,
+    fit: Callable[[Any], Any] = fit_default,
     seed: int = 42,
     cache: Cache | None = None,
     **recipe: Any,

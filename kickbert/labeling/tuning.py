@@ -248,8 +248,9 @@ def train_from_labels(file: str | Path, out: str | Path, model: str = "minilm") 
 
     df = read(file)
     from kickbert.training.factories import learner_from_df  # torch and fastai: not before it is known that they serve
+    from kickbert.training.fitting import fit_default
 
     learn = learner_from_df(df, text_col=df.attrs["text_col"], task=df.attrs["task"], model=model, path=out)
-    ladder = learn.fit_gradual()
+    ladder = fit_default(learn)
     scores = ladder.iloc[-1][[m.name for m in learn.metrics]].astype(float).to_dict()
     return {"folder": str(learn.save_artifact(out)), "rows": len(df), "scores": scores}

@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = attach(
         "distributed": [],
         "prediction": [],
         "factories": ["learner_from_df"],
+        "fitting": ["fit_default"],
         "few_shot": ["FewShot", "RECIPES"],
         "ladder": [],
         "callbacks": ["TrainingDiverged"],

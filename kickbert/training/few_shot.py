@@ -80,12 +80,14 @@ RECIPES = (FewShot(layers=0), FewShot(layers=2, loss="cross entropy"), FewShot()
 
 
 def few_labels(learn: Any) -> bool:
-    """Whether `fit_gradual` had better be `fit_few`: few rows, a sentence encoder, and nothing that it leaves aside.
+    """Tell whether `fit_few` usually does better than `fit_gradual`: few rows and nothing that `fit_few` ignores.
 
-    That is single labels, mean pooling, the loss, the sampling and the optimizer of the default, no windows, no
-    augmentation, no callbacks that would have to be called.
+    That means single labels, mean pooling, the default loss, sampling, optimizer and schedule, no windows, no
+    augmentation, and no callbacks that would have to be called.
     """
-    if learn.opt_func is not adamw or any(type(cb) not in USUAL or isinstance(cb, RunLog) for cb in learn.cbs):
+    if learn.schedule or learn.opt_func is not adamw:
+        return False
+    if any(type(cb) not in USUAL or isinstance(cb, RunLog) for cb in learn.cbs):
         return False
     dls, head, loss = learn.dls, learn.model.head, getattr(learn.loss_func, "func", None)
     if getattr(dls, "target", None) is None or dls.target.task != SINGLE or dls.train.rows[0].first is not None:

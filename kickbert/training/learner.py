@@ -152,8 +152,8 @@ class GradualLearner(PredictingLearner):
     ) -> pd.DataFrame:
         """Train by gradual unfreezing (Howard and Ruder 2018, 3.3): by default the head, then the last four layers.
 
-        Each phase ends with a checkpoint under `path/model_dir/gradual.safetensors`. Of few labels, 40 rows a class or
-        fewer, the default is `fit_few`, and a line says so.
+        Each phase ends with a checkpoint under `path/model_dir/gradual.safetensors`. With 40 rows per class or fewer a
+        line says that `fit_few` usually does better.
 
         Args:
             phases: what to train when; None for `gradual_unfreezing` of this model's groups, by the `schedule`; "auto"
@@ -173,9 +173,8 @@ class GradualLearner(PredictingLearner):
         """
         if phases is None and self.splitter is not layer_groups:
             raise ValueError("splitter= has groups of its own; give phases of them: [Phase('head', 1, 1, 2e-3), …]")
-        if phases is None and budget is None and not cbs and not self.schedule and few_labels(self):
-            say("few labels: trained by fit_few(), which does better on so few; fit_gradual(phases) takes the ladder")
-            return self.fit_few()
+        if phases is None and budget is None and few_labels(self):
+            say("Few labels per class: fit_few() usually does better than fit_gradual() here.")
         plan = self._plan(phases, budget)
         cbs = callbacks_by_name(cbs)  # here, so that one log has all phases
         ladder = climb(self, plan, cbs, resume)

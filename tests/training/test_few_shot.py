@@ -18,6 +18,7 @@ from kickbert.text import EDA
 from kickbert.training import FewShot, few_shot
 from kickbert.training.callbacks import TrainingDiverged
 from kickbert.training.few_shot import contrastive_loss
+from kickbert.training.fitting import fit_default
 from kickbert.utils.batching import draw_rows
 
 
@@ -155,13 +156,14 @@ def test_bad_recipes(bad):
 def test_it_is_the_default_of_few_rows_unless_something_would_be_left_aside(make, reviews, capsys):
     few = {"pooling": "mean", "valid": 0}
     assert few_shot.few_labels(make(reviews.head(80), **few)) and not few_shot.few_labels(make(reviews, **few))
-    assert "steps" in make(reviews.head(40), **few).fit_gradual() and "trained by fit_few()" in capsys.readouterr().out
+    assert "steps" in fit_default(make(reviews.head(40), **few)) and "so fit_few() is used" in capsys.readouterr().out
+    assert "epochs" in make(reviews.head(40), **few).fit_gradual()
+    assert "fit_few() usually does better" in capsys.readouterr().out
     aside = ({"cbs": GradientClip(1.0)}, {"cbs": "csv"}, {"optimizer": "lamb"}, {"loss": "focal"}, {"pooling": "cls"},
              {"class_weights": "balanced"}, {"sampling": "balanced"}, {"augment": EDA()},
              {"head_layers": 2})  # fmt: skip
     for options in aside:
         assert not few_shot.few_labels(make(reviews.head(40), **few | options)), options
-    assert "epochs" in make(reviews.head(40), **few, cbs=GradientClip(1.0)).fit_gradual()
 
 
 def test_a_prefix_that_must_not_be_cached_is_computed(make, reviews, capsys):

@@ -1,0 +1,30 @@
+"""The default training of commands, folds and reports: `fit_few` with few labels per class, otherwise `fit_gradual`."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from kickbert.training.few_shot import few_labels
+from kickbert.utils.progress import say
+
+if TYPE_CHECKING:
+    from kickbert.training.learner import GradualLearner
+
+
+def fit_default(
+    learn: "GradualLearner", budget: str | float | None = None, instead: str = "call fit_gradual()"
+) -> pd.DataFrame:
+    """Train a learner as its rows suggest, and print a line if that is by `fit_few`.
+
+    Args:
+        learn: the learner.
+        budget: maximum training time, as for `GradualLearner.fit_gradual`, which is then used.
+        instead: how to train layer by layer, for the printed line.
+
+    Returns:
+        The ladder, one row per phase.
+    """
+    if budget is None and few_labels(learn):
+        say(f"Few labels per class, so fit_few() is used. To train layer by layer instead, {instead}.")
+        return learn.fit_few()
+    return learn.fit_gradual(budget=budget)
