@@ -5,7 +5,7 @@ import time
 import torch
 from torch import Tensor
 
-from kickbert.cache.keys import hindrance, prefix_keys, prefix_modules
+from kickbert.cache.keys import prefix_keys, prefix_modules, why_not_cacheable
 from kickbert.cache.states import View
 from kickbert.cache.storage import Cache
 from kickbert.data.bucketing import Packed
@@ -69,7 +69,7 @@ def view_of(model: TextClassifier, ids: Packed, depth: int, cache: Cache) -> Vie
         None, and a line says why, where there is no room for them, or the prefix cannot be cached.
     """
     try:
-        reason = hindrance(prefix_modules(model, depth))
+        reason = why_not_cacheable(prefix_modules(model, depth))
         keys = prefix_keys(model, depth) if reason is None else []
     except Unidentifiable as err:
         reason = str(err)

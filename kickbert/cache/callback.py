@@ -17,7 +17,7 @@ from fastai.callback.core import Callback
 from torch import Tensor
 
 from kickbert.cache.building import NOT_CACHED, build, store_name
-from kickbert.cache.keys import Snapshot, hindrance, prefix_hooks, prefix_keys, prefix_modules
+from kickbert.cache.keys import Snapshot, prefix_hooks, prefix_keys, prefix_modules, why_not_cacheable
 from kickbert.cache.states import View
 from kickbert.cache.storage import SHARED, Cache
 from kickbert.data.bucketing import BucketDL, Packed
@@ -72,7 +72,7 @@ class PrefixCache(Callback):
 
     def before_fit(self):
         self._snapshot = None
-        self.learn.model.known_states = None  # of a batch that ended in an error
+        self.learn.model.cached_states = None  # of a batch that ended in an error
 
     def before_train(self):
         loaders = [dl for dl in self.dls.loaders if isinstance(dl, BucketDL)]
@@ -101,10 +101,10 @@ class PrefixCache(Callback):
         view = self._views.get(dl.ids) if isinstance(dl, BucketDL) else None
         if view is not None:
             # The model itself asks for them: it knows what the callbacks have made of the batch.
-            model.known_states = partial(self._states, view, dl)
+            model.cached_states = partial(self._states, view, dl)
 
     def after_batch(self):
-        self.learn.model.known_states = None
+        self.learn.model.cached_states = None
 
     def _states(self, view: View, dl: BucketDL, x: Tensor) -> tuple[Tensor, int] | None:
         """The cached states of the dl's current batch, and their depth; None if x is no longer that batch."""
@@ -124,7 +124,7 @@ class PrefixCache(Callback):
         """Keys of the prefixes up to the frozen depth; None where nothing is cached, or nothing has changed."""
         depth = self.model.frozen_depth if isinstance(self.model, TextClassifier) else None
         modules = prefix_modules(self.model, depth) if depth else []  # embeddings alone are quicker than a store
-        reason = hindrance(modules) if modules else None
+        reason = why_not_cacheable(modules) if modules else None
         if reason is None and self._snapshot is not None and self._snapshot.holds(self.model.precision, modules):
             return None
         self._views.clear()

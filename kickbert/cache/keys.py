@@ -47,7 +47,7 @@ def prefix_modules(model: TextClassifier, depth: int) -> list[nn.Module]:
     return [module for group in model.encoder.modules_by_group()[: depth + 1] for module in group]
 
 
-def hindrance(modules: list[nn.Module]) -> str | None:
+def why_not_cacheable(modules: list[nn.Module]) -> str | None:
     """Why a prefix cannot be cached: what may make each of its forwards differ; None where nothing does."""
     if any(prefix_hooks(modules)):
         return "its modules have hooks"

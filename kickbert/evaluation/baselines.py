@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from kickbert.evaluation.predictions import Predictions
-from kickbert.models.protocol import Labelled
+from kickbert.models.protocol import Labeled
 from kickbert.targets.kinds import MULTI, REGRESSION, Target
 from kickbert.targets.thresholds import best_thresholds
 from kickbert.text.word_statistics import tfidf_vectorizer
@@ -67,7 +67,7 @@ def linear(target: Target, codes: np.ndarray, train: Sequence[str], texts: Seque
 
 
 def baseline_predictions(
-    predictions: Predictions, train: list[str], codes: np.ndarray, valid: Labelled | None
+    predictions: Predictions, train: list[str], codes: np.ndarray, valid: Labeled | None
 ) -> dict[str, Predictions]:
     """Predict the rows of a model by each baseline; thresholds of several labels are tuned as the model's are.
 

@@ -151,7 +151,7 @@ def evaluate(
     if isinstance(learn, Predictions):
         predictions, train = learn, None
     elif is_model(learn):
-        predictions, train = Predictions.from_model(learn, df), learn.labelled_rows("train")
+        predictions, train = Predictions.from_model(learn, df), learn.labeled_rows("train")
     else:
         predictions, train = Predictions.from_probabilities(learn, df), None
     if predictions.y_true is None:
@@ -167,7 +167,7 @@ def evaluate(
     table = table.join(intervals(scores, len(predictions), rounds, seed))
     differences = {}
     if compare and train is not None:
-        for name, baseline in baseline_predictions(predictions, *train, learn.labelled_rows("valid")).items():
+        for name, baseline in baseline_predictions(predictions, *train, learn.labeled_rows("valid")).items():
             table[name] = pd.Series(scores_of(baseline)(np.ones(len(baseline))))
             differences[name] = compare_scores(predictions, baseline, rounds, seed).loc["difference"]
     classes = None

@@ -98,7 +98,7 @@ class Predictions:
 
     @classmethod
     def _of_validation(cls, learn: Any) -> "Predictions":
-        rows = learn.labelled_rows("valid")
+        rows = learn.labeled_rows("valid")
         if rows is None:
             raise ValueError("the model has no validation rows; give a DataFrame: evaluate(model, df)")
         probs, y_true, y_pred = learn.get_preds(ds_idx=1, with_decoded=True)

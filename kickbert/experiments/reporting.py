@@ -191,7 +191,7 @@ def _explanations(learn: Any, evaluation: Evaluation) -> Iterator[Section]:
             "By occlusion, what masking a word takes from the prediction: orange speaks for it, blue against it.",
             markup=markup,
         )
-    if (training := learn.labelled_rows("train")) is not None:
+    if (training := learn.labeled_rows("train")) is not None:
         table = error_analysis.leaks(predictions, training[0])
         if len(table):
             text = "Rows whose text stands in training too: they flatter the scores; drop them."

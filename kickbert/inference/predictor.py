@@ -206,7 +206,7 @@ class Predictor(Described):
         """Probabilities of rows of token ids, each a document by itself."""
         return self._document_probabilities(rows, np.arange(len(rows) + 1), BATCH)
 
-    def labelled_rows(self, part: str) -> None:
+    def labeled_rows(self, part: str) -> None:
         """None: an artifact is saved without its rows."""
 
     def read(self, items: Any) -> tuple[list[str], np.ndarray]:

@@ -25,10 +25,10 @@ class TextClassifier(nn.Module):
             training, validation, cached prefixes and prediction all compute alike.
 
     Attributes:
-        known_states: returns the hidden states of a batch of token ids, if they are cached, and their depth; else None.
+        cached_states: function of token ids that returns their cached hidden states and the depth, or None.
     """
 
-    known_states: Callable[[Tensor], tuple[Tensor, int] | None] | None = None
+    cached_states: Callable[[Tensor], tuple[Tensor, int] | None] | None = None
 
     def __init__(self, encoder: Encoder, head: Head, precision: str = "fp32"):
         super().__init__()
@@ -37,7 +37,7 @@ class TextClassifier(nn.Module):
 
     def __getstate__(self) -> dict:
         # What is cached is training data in another form, which is no part of a saved model.
-        return {name: value for name, value in self.__dict__.items() if name != "known_states"}
+        return {name: value for name, value in self.__dict__.items() if name != "cached_states"}
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameters by group, from the embeddings to the head; each parameter is in exactly one group."""
@@ -72,8 +72,8 @@ class TextClassifier(nn.Module):
             float32, shape (batch, classes).
         """
         x = x.as_subclass(Tensor)  # fastai's tensor type would dispatch each operation in Python
-        if hidden is None and self.known_states is not None:
-            hidden, depth = self.known_states(x) or (None, 0)
+        if hidden is None and self.cached_states is not None:
+            hidden, depth = self.cached_states(x) or (None, 0)
             if depth > (self._depth or 0):  # layers below train since a `freeze_to` in mid-epoch
                 hidden, depth = None, 0
         if x.dim() == 2:

@@ -54,11 +54,11 @@ def plain_model(classifier: ProbabilityModel, target: Target, windows: bool) -> 
         The model, or None where it cannot be; and a sentence about it for the model card.
     """
     body, head = classifier.encoder.body, classifier.head
-    why = hindrance(body.config.model_type, head, target, windows)
+    why = why_not_portable(body.config.model_type, head, target, windows)
     if why:
         return None, f"transformers' AutoModel loads the encoder; the head is kickbert's own, for {why}."
     with quiet():
-        model = AutoModelForSequenceClassification.from_config(labelled_config(body.config, target)).eval()
+        model = AutoModelForSequenceClassification.from_config(labeled_config(body.config, target)).eval()
     model.base_model.load_state_dict(body.state_dict(), strict=False)
     _fill(model, head, classifier.temperature)
     if not _agrees(model, classifier):
@@ -69,7 +69,7 @@ def plain_model(classifier: ProbabilityModel, target: Target, windows: bool) -> 
     return model, "transformers' `AutoModelForSequenceClassification.from_pretrained` loads this folder too."
 
 
-def labelled_config(config: PretrainedConfig, target: Target) -> PretrainedConfig:
+def labeled_config(config: PretrainedConfig, target: Target) -> PretrainedConfig:
     """A copy of a configuration that names the classes."""
     config = type(config).from_dict(config.to_dict())
     config.id2label = dict(enumerate(target.names))
@@ -78,7 +78,7 @@ def labelled_config(config: PretrainedConfig, target: Target) -> PretrainedConfi
     return config
 
 
-def hindrance(kind: str, head: Head, target: Target, windows: bool) -> str | None:
+def why_not_portable(kind: str, head: Head, target: Target, windows: bool) -> str | None:
     """Why the head cannot be expressed in transformers' terms; None where it can."""
     if target.task == ORDINAL:
         return "theirs has no ordered classes (CORN)"

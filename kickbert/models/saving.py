@@ -33,7 +33,7 @@ from kickbert.models.artifact import (
 from kickbert.models.classifier import ProbabilityModel, TextClassifier
 from kickbert.models.encoder import load_encoder
 from kickbert.models.head import Head
-from kickbert.models.hf_conversion import labelled_config, plain_model
+from kickbert.models.hf_conversion import labeled_config, plain_model
 from kickbert.models.metadata import model_card, usable
 from kickbert.targets.kinds import to_dict
 from kickbert.text.columns import read_items
@@ -66,7 +66,7 @@ def save_artifact(learn: Any, folder: str | Path, evaluation: Any = None) -> Pat
             dls.tokenizer.hf.save_pretrained(part)
             (plain or model.encoder.body).save_pretrained(part)
             if plain is None:
-                labelled_config(model.encoder.body.config, dls.target).save_pretrained(part)
+                labeled_config(model.encoder.body.config, dls.target).save_pretrained(part)
         save_file({k: v.detach().cpu().contiguous() for k, v in model.head.state_dict().items()}, part / HEAD)
         (part / INFO).write_text(json.dumps(info, indent=1, ensure_ascii=False), encoding="utf-8")
         (part / CARD).write_text(model_card(info, sentence), encoding="utf-8")

@@ -18,7 +18,7 @@ from kickbert.models.artifact import INFO, read_artifact
 from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import Encoder, load_config, load_encoder
 from kickbert.models.head import Head
-from kickbert.models.hf_conversion import checkpoint_head, hindrance, keeps_head, unused_head
+from kickbert.models.hf_conversion import checkpoint_head, keeps_head, unused_head, why_not_portable
 from kickbert.models.saving import load_classifier
 from kickbert.targets.binning import Format
 from kickbert.targets.fitting import TargetOptions
@@ -149,7 +149,9 @@ def learner_from_df(
     pooling = pooling or (None if head else "cls" if portable else sentence_pooling(model, hub["revision"]) or "cls")
     options = {"pooling": pooling, "dropout": dropout, "layers": head_layers}
     head_module = _head(head, model, encoder, target, labels is not None, hub, **options)
-    if portable and (reason := hindrance(encoder.body.config.model_type, head_module, target, long == "windows")):
+    if portable and (
+        reason := why_not_portable(encoder.body.config.model_type, head_module, target, long == "windows")
+    ):
         raise ValueError(f"portable=True: transformers' pipeline cannot predict so, as {reason}; leave portable out")
     classifier = TextClassifier(encoder, head_module, precision).to(device)
     weights = class_weights_of(class_weights, target, dls.train.rows[1].numpy())

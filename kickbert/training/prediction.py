@@ -20,7 +20,7 @@ from kickbert.data.dataloaders import TextDataLoaders
 from kickbert.data.transforms import Tokens
 from kickbert.evaluation.attribution import attribute
 from kickbert.evaluation.explanation import Explanation
-from kickbert.models.protocol import Labelled
+from kickbert.models.protocol import Labeled
 from kickbert.models.saving import artifact_metadata, push_to_hub, save_artifact
 from kickbert.targets.kinds import Target
 from kickbert.targets.outputs import prediction_frame
@@ -228,7 +228,7 @@ class PredictingLearner(Described, LeanLearner):
         """Explain a prediction by the words for and against a class; arguments as for `evaluation.attribution`."""
         return attribute(self, text, label, method, **options)
 
-    def labelled_rows(self, part: str) -> Labelled | None:
+    def labeled_rows(self, part: str) -> Labeled | None:
         """Texts and codes of the "train" or "valid" rows; None for a learner that was loaded without rows."""
         dl = {"train": self.text_dls.train, "valid": self.text_dls.valid}[part]
         if not len(dl.dataset):

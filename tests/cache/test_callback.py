@@ -150,7 +150,7 @@ def test_a_callback_sees_the_batch_as_it_is_and_may_run_the_model_again(make, re
     learn = make(reviews, cache=Cache(), dropout=0.0)
     learn.freeze()
     learn.fit(1, 1e-3, cbs=Twice())
-    assert set(seen) == {1} and learn.model.known_states is None
+    assert set(seen) == {1} and learn.model.cached_states is None
 
 
 def test_an_error_in_a_batch_leaves_nothing_that_serves(make, reviews):
@@ -162,12 +162,12 @@ def test_an_error_in_a_batch_leaves_nothing_that_serves(make, reviews):
     learn.freeze()
     with pytest.raises(RuntimeError, match="stop"):
         learn.fit(1, 1e-3, cbs=Fails())
-    assert learn.model.known_states is not None
-    assert pickle.loads(pickle.dumps(learn.model)).known_states is None  # it would hold the training rows
+    assert learn.model.cached_states is not None
+    assert pickle.loads(pickle.dumps(learn.model)).cached_states is None  # it would hold the training rows
     learn.remove_cbs(Fails)
     learn.unfreeze()
     learn.fit(1, 1e-3)
-    assert learn.model.known_states is None
+    assert learn.model.cached_states is None
 
 
 def test_batches_of_one_shape_give_bitwise_equal_losses(make, tiny_tok, monkeypatch):

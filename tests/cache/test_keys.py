@@ -12,7 +12,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModel
 
 from kickbert import Cache
-from kickbert.cache.keys import Snapshot, hindrance, prefix_keys, prefix_modules
+from kickbert.cache.keys import Snapshot, prefix_keys, prefix_modules, why_not_cacheable
 from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import LAYERS, Encoder, load_encoder
 from kickbert.models.head import Head
@@ -48,7 +48,7 @@ def test_a_forward_changes_no_key(kind):
         model(ids.masked_fill(~mask, -1))
         model.encoder.prefix(ids, mask, 1)
     assert prefix_keys(model, depth) == keys and snapshot.holds("fp32", modules)
-    assert hindrance(modules) is None
+    assert why_not_cacheable(modules) is None
 
 
 class Own(nn.Module):
@@ -194,7 +194,7 @@ def test_a_setting_that_cannot_be_compared_keeps_a_prefix_from_being_cached(make
     assert capsys.readouterr().out.count(line) == 1 and learn.cache.info().empty
 
 
-def test_a_hook_that_goes_within_a_fit_is_no_hindrance_from_then_on(make, reviews, monkeypatch):
+def test_a_hook_removed_within_a_fit_does_not_matter_from_then_on(make, reviews, monkeypatch):
     class Leaves(Callback):
         def before_epoch(self):
             if self.epoch == 1:

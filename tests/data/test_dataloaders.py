@@ -161,7 +161,7 @@ def test_bad_frames(reviews, tokens, change, kwargs, message):
         build(change(reviews), tokens, **kwargs)
 
 
-def test_labelled_rows_to_test_on(reviews, tokens):
+def test_labeled_rows_to_test_on(reviews, tokens):
     dls = build(reviews, tokens)
     dl = dls.test_dl(reviews, with_labels=True)
     assert sum(len(y) for _, y in dl) == 120

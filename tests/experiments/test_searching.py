@@ -67,7 +67,7 @@ def test_the_check_is_of_rows_that_no_trial_saw(reviews, recipe, monkeypatch):
     def spying(assignment, number, options, fit):
         def spied(learn):
             for part in ("train", "valid"):
-                seen.update(learn.labelled_rows(part)[0])
+                seen.update(learn.labeled_rows(part)[0])
             fit(learn)
 
         return fold(assignment, number, options, spied)

@@ -183,7 +183,7 @@ def test_every_action_has_a_key(page, served_here):
     page.press("u")
     assert page.row == second and page.find("#was")[0].text.startswith("You skipped this text")
     page.press("b")
-    assert page.row == first and page.find("#was")[0].text.startswith("Labelled x")
+    assert page.row == first and page.find("#was")[0].text.startswith("Labeled x")
     page.press("2")  # changed in place, and on to where one was
     page.type("+")
     page.type("third class", "\ue007")

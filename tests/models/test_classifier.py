@@ -56,7 +56,7 @@ def test_the_kernel_for_training_gives_the_same_numbers(model):
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2])
-def test_known_states_give_the_same_logits(model, depth):
+def test_cached_states_give_the_same_logits(model, depth):
     model.eval()
     x = tokens()
     with torch.no_grad():

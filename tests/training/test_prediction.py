@@ -95,15 +95,15 @@ def test_probabilities_and_decisions_are_those_of_predict_df(make, reviews):
     assert np.allclose(learn.predict_proba(reviews["text"].tolist()), probs)
 
 
-def test_labelled_rows_are_those_of_training_and_validation(make, reviews):
+def test_labeled_rows_are_those_of_training_and_validation(make, reviews):
     learn = make(reviews, valid=0.25)
-    (train, train_codes), (valid, valid_codes) = learn.labelled_rows("train"), learn.labelled_rows("valid")
+    (train, train_codes), (valid, valid_codes) = learn.labeled_rows("train"), learn.labeled_rows("valid")
     assert sorted(train + valid) == sorted(reviews["text"]) and len(valid) == 30
     labels = dict(zip(reviews["text"], reviews["label"], strict=True))
     assert learn.target.decode(train_codes) == [labels[text] for text in train]
     assert learn.target.decode(valid_codes) == [labels[text] for text in valid]
     learn.dls = learn.dls.new_empty()
-    assert learn.labelled_rows("train") is None
+    assert learn.labeled_rows("train") is None
 
 
 def test_training_rows_are_predicted_once_each_however_they_are_drawn(make, reviews):
