@@ -7,6 +7,7 @@ import typer
 
 from kickbert.cli.arguments import FORM_HELP, KINDS, Backend, Encoding, Json, Model, Rows, Separator, Texts
 from kickbert.cli.output import print_result, prints_to_stderr, table
+from kickbert.utils.messages import plural
 
 
 def predict(
@@ -14,7 +15,10 @@ def predict(
         Path, typer.Argument(metavar="IN", help=f"table of rows: {KINDS}; or a folder of .parquet files")
     ],
     out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="file of the predictions, of a kind its ending names; of a folder one")
+        Path,
+        typer.Argument(
+            metavar="OUT", help="output file, format taken from its extension; an output folder if the input is a folder"
+        ),
     ],
     model: Annotated[Path, typer.Option(help="folder of the model")],
     text: Texts = None,
@@ -22,52 +26,86 @@ def predict(
     backend: Backend = "auto",
     encoding: Encoding = None,
     sep: Separator = None,
-    engine: Annotated[
-        str | None, typer.Option(help="of a folder: local for processes of this machine, ray for a cluster's actors")
-    ] = None,
-    workers: Annotated[int | None, typer.Option(help="of a folder: processes or actors; else one a core")] = None,
     keep: Annotated[
-        list[str] | None, typer.Option(help="of a folder: column that is written too; repeat for several; else all")
+        list[str] | None, typer.Option(help="column to copy to the output; repeat for several (default: all)")
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="for folders: ray, for several processes or a cluster (default: this process)")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="for --engine ray: number of workers (default: one per core)")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Predict the rows of a file of any size, or of a folder of Parquet files; that goes on where it was stopped."""
+    """Predict every row of a file of any size or a folder of Parquet files. Folder runs resume where they stopped."""
     from dataclasses import asdict
 
     from kickbert.inference.batch_prediction import predict_file
-    from kickbert.inference.distributed import predict_dataset
+    from kickbert.inference.folders import predict_folder
     from kickbert.inference.predictor import load
 
-    options = {"text_col": text, "min_confidence": min_confidence}
-    of_files = {"encoding": encoding, "sep": sep}
-    of_folders = {name: value for name, value in (("engine", engine), ("workers", workers), ("keep", keep)) if value}
-    folder = source.is_dir() or "engine" in of_folders
-    unfit = [name for name, value in (of_files if folder else of_folders).items() if value]
-    if unfit:
-        kinds = ("a folder of Parquet files", "a file") if folder else ("a file", "a folder of Parquet files")
-        raise ValueError(f"--{unfit[0]} is of no use for {kinds[0]}; it is for {kinds[1]}")
+    _check_options(source.is_dir(), encoding, sep, engine, workers)
     with prints_to_stderr(json):
         loaded = load(model, backend)
-        call = predict_dataset if folder else predict_file
-        done = call(loaded, source, out, **options, **(of_folders if folder else of_files))
+        if source.is_dir():
+            done = predict_folder(
+                loaded,
+                source,
+                out,
+                text_col=text,
+                keep=keep,
+                min_confidence=min_confidence,
+                engine=engine,
+                workers=workers,
+            )
+        else:
+            done = predict_file(
+                loaded,
+                source,
+                out,
+                text_col=text,
+                keep=keep,
+                min_confidence=min_confidence,
+                skip_errors=True,
+                encoding=encoding,
+                sep=sep,
+            )
     print_result(asdict(done), json, lambda console: _print_done(console, asdict(done)))
 
 
+def _check_options(folder: bool, encoding: str | None, sep: str | None, engine: str | None, workers: int | None) -> None:
+    """Check that each option fits the input.
+
+    Raises:
+        ValueError: an option does not.
+    """
+    if folder and (encoding or sep):
+        raise ValueError(f"{'--encoding' if encoding else '--sep'} is for text files, and the input is a folder")
+    if engine and not folder:
+        raise ValueError("--engine is for folders of Parquet files, and the input is a file")
+    if engine not in (None, "ray"):
+        raise ValueError(f"--engine {engine} is not available; use --engine ray, or leave it out")
+    if workers and not engine:
+        raise ValueError("--workers needs --engine ray")
+
+
 def _print_done(console: Any, done: dict[str, Any]) -> None:
-    """What became of the rows of a file or a folder, for people."""
-    console.print(f"{done['rows']:,} rows → {done['out']}", highlight=False)
+    """Print what became of the rows of a file or a folder."""
+    rows = plural(done["rows"], "row")
+    console.print(f"{rows} → {done['out']}", highlight=False)
     if done.get("resumed"):
-        console.print(f"{done['resumed']:,} of {done['partitions']:,} partitions were there from an earlier run")
+        console.print(f"{done['resumed']:,} of {plural(done['files'], 'file')} finished in an earlier run")
     if done["without_text"]:
         first = done["first_without_text"]
-        console.print(f"{done['without_text']:,} rows without text have no prediction: rows {first} …")
+        console.print(f"{plural(done['without_text'], 'row')} without text, without a prediction: {first}")
     if done["without_label"]:
         share = done["without_label"] / done["rows"]
-        console.print(f"{done['without_label']:,} rows ({share:.1%}) got no label: the model is not confident enough")
-    if done.get("failed"):
-        console.print(f"{done['failed']:,} rows could not be predicted: {'; '.join(done['first_failed'])}")
+        console.print(f"{plural(done['without_label'], 'row')} ({share:.1%}) without a label: confidence too low")
+    if done["failed"]:
+        listed = [entry if isinstance(entry, str) else f"row {entry[0]}: {entry[1]}" for entry in done["first_failed"]]
+        console.print(f"{plural(done['failed'], 'row')} raised errors, without a prediction: {'; '.join(listed)}")
     if done.get("skipped"):
-        console.print(f"{len(done['skipped']):,} lines could not be read: {'; '.join(done['skipped'][:20])}")
+        console.print(f"{plural(len(done['skipped']), 'line')} could not be read: {'; '.join(done['skipped'][:20])}")
     for note in done["notes"]:
         console.print(note)
 

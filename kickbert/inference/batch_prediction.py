@@ -1,6 +1,6 @@
-"""Batch prediction of files of any length: read piece by piece, predicted, written in the same order.
+"""Prediction of files of any size, a chunk of rows at a time.
 
-a table in a file → pieces → `predict_df` → the same rows with predictions beside them → a file, whole or none
+table in a file → chunks → `predict_df` → the same rows with predictions beside them → output file, written whole
 """
 
 import warnings
@@ -8,39 +8,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from kickbert.data.tables.formats import WRITABLE, table_kind
-from kickbert.data.tables.reading import TableFile
-from kickbert.inference.table_writers import as_texts, table_writer
+from kickbert.data.table_files import TableFile
+from kickbert.data.table_formats import WRITABLE, table_kind
+from kickbert.inference.table_writers import table_writer
+from kickbert.models.protocol import TextModel
 from kickbert.targets.kinds import MULTI, ORDINAL
-from kickbert.targets.outputs import prediction_frame
 from kickbert.utils.atomic_files import replacing
+from kickbert.utils.messages import nearest, shorten
 from kickbert.utils.progress import bar
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-PIECE = 10_000  # rows held at a time
-SHOWN = 20  # of what is named in a report
+CHUNK = 10_000  # rows in memory at a time
+MAX_LISTED = 20  # rows listed in a report
+MAX_FAILED = 1_000  # rows per chunk; with more, the model is at fault and not the rows
 
 
 @dataclass
 class PredictedFile:
-    """The outcome of `predict_file`.
+    """The result of `predict_file`; rows are numbered from 0.
 
     Args:
-        out: the file of predictions.
-        rows: its number of rows.
+        out: output file.
+        rows: number of rows.
         without_text: number of rows without text, which have no prediction.
-        first_without_text: the first of them, counted from 0.
-        without_label: number of rows with a text that got no label: the model is less confident than `min_confidence`,
-            or, of several labels, none reaches its threshold.
-        skipped: lines that could not be read, and why.
-        notes: how the file was read, where that was detected, and what else a user must know; a sentence each.
+        first_without_text: the first of them.
+        without_label: number of rows that have text and got no label: the confidence is below `min_confidence`, or none
+            of several labels reaches its threshold.
+        failed: number of rows that raised an error and have no prediction.
+        first_failed: the first of them, each with its error.
+        skipped: lines that could not be read, each with the reason.
+        notes: how the file was read, if that was detected, and other things a user must know; one sentence each.
     """
 
     out: Path
@@ -48,91 +47,136 @@ class PredictedFile:
     without_text: int = 0
     first_without_text: list[int] = field(default_factory=list)
     without_label: int = 0
+    failed: int = 0
+    first_failed: list[tuple[int, str]] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
 def predict_file(
-    model: Any,
+    model: TextModel,
     source: str | Path,
     out: str | Path,
     *,
     text_col: Sequence[str] | None = None,
+    keep: Sequence[str] | None = None,
     min_confidence: float | None = None,
-    piece: int = PIECE,
+    skip_errors: bool = False,
+    chunk_rows: int = CHUNK,
     encoding: str | None = None,
     sep: str | None = None,
 ) -> PredictedFile:
-    """Predict the rows of a file that may be larger than memory.
+    """Predict every row of a file that may be larger than memory.
 
     Args:
         model: a predictor or a learner.
-        source: a table with the text columns, of a kind that `TableFile` reads.
-        out: the same columns with the predictions beside them, .csv, .tsv, .jsonl (also .gz), .parquet or .xlsx. A
-            prediction whose name is taken is `predicted_<name>`; those that an earlier run wrote are replaced.
-        text_col: the file's names of the text columns, in the model's order; None for the model's own.
-        min_confidence: below which a row gets no label.
-        piece: rows held at a time.
-        encoding, sep: of the source, as for `TableFile`; None for what it looks like.
+        source: a table in a format that `TableFile` reads.
+        out: output file: .csv, .tsv, .jsonl (also .gz), .parquet or .xlsx. It has the columns of the source with the
+            predictions beside them. A prediction is called `predicted_<name>` if its name is taken; columns that an
+            earlier run wrote are replaced.
+        text_col: names of the text columns in the file, in the model's order; None for the model's own names.
+        keep: columns to copy to the output; None for all.
+        min_confidence: confidence below which a row gets no label.
+        skip_errors: whether a row that raises an error is reported and gets no prediction, instead of ending the run.
+        chunk_rows: number of rows in memory at a time.
+        encoding, sep: encoding and separator of the source, as for `TableFile`; None to detect them.
     Returns:
-        How many rows there were, and those that got no prediction or could not be read.
+        Number of rows, and of those that got no prediction or could not be read.
     Raises:
-        ValueError: a kind of file that is not known, a file without rows, or one that lacks a text column.
+        ValueError: the format is unknown, the file has no rows, or a column does not exist.
     """
+    source = Path(source)
     out = Path(out)
     table_kind(out, WRITABLE)
+    texts = text_names(model, text_col)
     table = TableFile(source, encoding, sep)
-    names = text_names(model, text_col)
     done = PredictedFile(out, skipped=table.skipped, notes=table.notes)
-    shown = bar(None, table.source.name, table.rows, " rows")
-    with replacing(out) as part, shown, table_writer(part, out, table.schema) as write:
-        for df in table.chunks(piece):
-            lacking = [c for c in names if c not in df]
-            if lacking:
-                raise ValueError(f"{source} has no column {lacking[0]!r}; it has {list(df.columns)}")
-            write(_predicted(model, df, names, min_confidence, done))
-            shown.update(len(df))
+    types = [column for column in table.schema or () if keep is None or column.name in keep]
+    progress = bar(None, source.name, table.rows, " rows")
+    with replacing(out) as part, progress, table_writer(part, out, types) as write:
+        for df in table.pieces(chunk_rows):
+            check_columns(source.name, list(df.columns), [*texts, *(keep or ())])
+            cells = df[list(texts)].rename(columns=texts)
+            predictions = _counted(done, *_predicted(model, cells, min_confidence, skip_errors))
+            write(_side_by_side(df if keep is None else df[list(keep)], predictions, done))
+            progress.update(len(df))
     if model.target.task == ORDINAL:
-        done.notes.append("the label is the median of the ordered classes, which may not be the likeliest one")
+        done.notes.append("the label is the median of the ordered classes, which may not be the most likely one")
     return done
 
 
-def text_names(model: Any, text_col: Sequence[str] | None) -> dict[str, str]:
-    """The model's name of each text column, by the table's.
+def text_names(model: TextModel, text_col: Sequence[str] | None) -> dict[str, str]:
+    """The model's name of each text column, by its name in the file.
 
     Raises:
-        ValueError: another number of columns than the model reads.
+        ValueError: the model reads another number of columns.
     """
     columns = list(model.text_col)
-    names = dict(zip(text_col or columns, columns, strict=False))
-    if len(names) != len(columns) or len(text_col or columns) != len(columns):
-        raise ValueError(f"text_col={list(text_col or ())} must name {len(columns)} columns, for the model's {columns}")
-    return names
+    named = columns if text_col is None else list(text_col)
+    if len(named) != len(columns) or len(set(named)) != len(named):
+        raise ValueError(f"text_col={named} must name {len(columns)} different columns, for the model's {columns}")
+    return dict(zip(named, columns, strict=True))
+
+
+def check_columns(file: str, columns: Sequence[str], needed: Sequence[str]) -> None:
+    """Check that a file has the columns that are needed.
+
+    Raises:
+        ValueError: a column does not exist.
+    """
+    missing = [name for name in needed if name not in columns]
+    if missing:
+        hint = nearest(missing[0], columns)
+        raise ValueError(f"{file} has no column {missing[0]!r}. Columns: {list(columns)}{hint}")
 
 
 def _predicted(
-    model: Any, df: pd.DataFrame, names: dict[str, str], min_confidence: float | None, done: PredictedFile
-) -> pd.DataFrame:
-    """A piece with its predictions, counted."""
-    predictions = flat_predictions(model, df[list(names)].rename(columns=names), min_confidence)
-    empty = predictions.isna().all(axis=1).to_numpy()
-    done.without_text += int(empty.sum())
-    done.first_without_text += [done.rows + int(i) for i in empty.nonzero()[0]][: SHOWN - len(done.first_without_text)]
-    done.without_label += count_without_label(predictions)
-    done.rows += len(df)
-    earlier, renamed = output_columns(list(df.columns), list(predictions.columns))
-    if earlier and len(df) == done.rows:
-        done.notes.append(f"columns of an earlier prediction were replaced: {', '.join(earlier)}")
-    return pd.concat([df.drop(columns=earlier), predictions.rename(columns=renamed)], axis=1)
+    model: TextModel, cells: pd.DataFrame, min_confidence: float | None, skip_errors: bool
+) -> tuple[pd.DataFrame, dict[int, str]]:
+    """Predictions of a chunk, and the rows that raise errors, by position."""
+    try:
+        return flat_predictions(model, cells, min_confidence), {}
+    except Exception:  # raised by any step of cleaning, tokenizing or computing
+        if not skip_errors:
+            raise
+    failing = failing_rows(model, cells)
+    cells = cells.astype(object)
+    cells.iloc[list(failing)] = None
+    return flat_predictions(model, cells, min_confidence), failing
 
 
-def flat_predictions(model: Any, df: pd.DataFrame, min_confidence: float | None = None) -> pd.DataFrame:
-    """Predict rows as a file holds them: several labels joined by "|", rows without text not warned of.
+def failing_rows(model: TextModel, cells: pd.DataFrame) -> dict[int, str]:
+    """Find the rows that raise errors, by halving the rows again and again.
+
+    Returns:
+        The error of each row, by position.
+    Raises:
+        RuntimeError: more than `MAX_FAILED` rows raise errors.
+    """
+    failing: dict[int, str] = {}
+    spans = [(0, len(cells))]
+    while spans:
+        start, stop = spans.pop()
+        try:
+            flat_predictions(model, cells.iloc[start:stop])
+        except Exception as err:
+            if stop - start > 1:
+                middle = (start + stop) // 2
+                spans += [(middle, stop), (start, middle)]
+                continue
+            failing[start] = f"{type(err).__name__}: {shorten(str(err), 200)}"
+            if len(failing) > MAX_FAILED:
+                raise RuntimeError(f"more than {MAX_FAILED:,} rows raise errors; the last one: {failing[start]}") from err
+    return failing
+
+
+def flat_predictions(model: TextModel, df: pd.DataFrame, min_confidence: float | None = None) -> pd.DataFrame:
+    """Predict rows as they are written to a file: several labels joined by "|", no warning about rows without text.
 
     Args:
         model: a predictor or a learner.
         df: the text columns, by the model's names.
-        min_confidence: below which a row gets no label.
+        min_confidence: confidence below which a row gets no label.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*have no text")
@@ -143,8 +187,21 @@ def flat_predictions(model: Any, df: pd.DataFrame, min_confidence: float | None 
     return predictions
 
 
+def _counted(done: PredictedFile, predictions: pd.DataFrame, failing: dict[int, str]) -> pd.DataFrame:
+    """Add the rows of a chunk to the report."""
+    empty = [int(i) for i in predictions.isna().all(axis=1).to_numpy().nonzero()[0] if i not in failing]
+    done.without_text += len(empty)
+    done.first_without_text += [done.rows + i for i in empty][: MAX_LISTED - len(done.first_without_text)]
+    done.without_label += count_without_label(predictions)
+    done.failed += len(failing)
+    listed = [(done.rows + i, reason) for i, reason in failing.items()]
+    done.first_failed += listed[: MAX_LISTED - len(done.first_failed)]
+    done.rows += len(predictions)
+    return predictions
+
+
 def count_without_label(predictions: pd.DataFrame) -> int:
-    """Count rows that have a prediction and no label: it is not confident enough, or no label reaches its threshold.
+    """Count rows that have a prediction and no label.
 
     >>> count_without_label(pd.DataFrame({"label": ["a", None, None], "confidence": [0.9, 0.4, None]}))
     1
@@ -153,14 +210,22 @@ def count_without_label(predictions: pd.DataFrame) -> int:
     return int((decision.isna() | (decision == "")).sum() - predictions.isna().all(axis=1).sum())
 
 
-def output_columns(columns: list[str], predicted: list[str]) -> tuple[list[str], dict[str, str]]:
-    """Which columns an earlier run of the same model wrote, and the name of each prediction beside the others.
+def _side_by_side(df: pd.DataFrame, predictions: pd.DataFrame, done: PredictedFile) -> pd.DataFrame:
+    """The columns of a chunk and its predictions, under free names."""
+    earlier, renamed = output_columns(list(df.columns), list(predictions.columns))
+    if earlier and len(df) == done.rows:  # the first chunk
+        done.notes.append(f"columns of an earlier prediction were replaced: {', '.join(earlier)}")
+    return pd.concat([df.drop(columns=earlier), predictions.rename(columns=renamed)], axis=1)
 
-    All probabilities are there after an earlier run; the decision then is `predicted_<name>`, or else `<name>`.
+
+def output_columns(columns: list[str], predicted: list[str]) -> tuple[list[str], dict[str, str]]:
+    """Find the columns that an earlier run of the same model wrote, and a free name for each prediction.
+
+    After an earlier run all probabilities are there; its decision is then `predicted_<name>` or else `<name>`.
 
     Args:
-        columns: of the file.
-        predicted: of the predictions, the decision first.
+        columns: columns of the file.
+        predicted: columns of the predictions, the decision first.
 
     >>> output_columns(["text", "label"], ["label", "prob_a"])
     ([], {'label': 'predicted_label', 'prob_a': 'prob_a'})
@@ -171,44 +236,10 @@ def output_columns(columns: list[str], predicted: list[str]) -> tuple[list[str],
     earlier: list[str] = []
     if others and set(others) <= set(columns):
         earlier = [name for name in (f"predicted_{decision}", decision) if name in columns][:1] + others
-    taken, renamed = set(columns) - set(earlier), {}
+    taken = set(columns) - set(earlier)
+    renamed: dict[str, str] = {}
     for name in predicted:
         free = chain([name, f"predicted_{name}"], (f"predicted_{name}_{i}" for i in count(2)))
         renamed[name] = next(other for other in free if other not in taken)
         taken.add(renamed[name])
     return earlier, renamed
-
-
-def as_arrow(predictions: pd.DataFrame, schema: Any = None) -> "pa.Table":
-    """Predictions as a table of Arrow; columns of mixed types are text.
-
-    Args:
-        schema: of pyarrow; None for what the columns look like.
-    """
-    import pyarrow as pa
-
-    if schema is None:
-        names = [name for name in predictions.columns if predictions[name].dtype == object]
-    else:
-        names = [column.name for column in schema if column.type == pa.string()]
-    texts = predictions.assign(**{name: as_texts(predictions[name]) for name in names})
-    return pa.Table.from_pandas(texts, schema, preserve_index=False)
-
-
-def prediction_schema(model: Any, min_confidence: float | None = None) -> "pa.Schema":
-    """Names and types of `flat_predictions` in Arrow, whatever the rows.
-
-    Args:
-        model: a predictor or a learner.
-        min_confidence: below which a row gets no label.
-    Raises:
-        ValueError: a least confidence where there is none, of several labels or numbers.
-    """
-    import pyarrow as pa
-
-    probs = np.eye(len(model.target.names), dtype=np.float32)  # a row of each class
-    index, nothing = pd.RangeIndex(len(probs)), np.zeros(len(probs), dtype=bool)
-    predictions = prediction_frame(model.target, probs, model.decide(probs), index, nothing, min_confidence)
-    texts = (pa.large_string(), pa.null())
-    schema = as_arrow(predictions).schema
-    return pa.schema([pa.field(c.name, pa.string() if c.type in texts else c.type) for c in schema])

@@ -95,13 +95,13 @@ class Predictor(Described):
         }
 
     def __reduce__(self) -> tuple:
-        return reopen, self.opening()
+        return reopen, self.reopen_args()
 
-    def opening(self, threads: int | None = None) -> tuple:
-        """Arguments by which `reopen` opens it in another process.
+    def reopen_args(self, threads: int | None = None) -> tuple[Any, ...]:
+        """Arguments of `reopen` that open this model in another process.
 
         Args:
-            threads: of ONNX Runtime or OpenVINO there; None for as many as here.
+            threads: number of threads of ONNX Runtime or OpenVINO there; None for as many as here.
         """
         artifact = self.artifact
         folder = artifact.folder.resolve()  # other processes work in other folders

@@ -4,7 +4,7 @@ import gzip
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import date, time
 from pathlib import Path
@@ -22,13 +22,13 @@ EXCEL_ESCAPED = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}
 
 
 @contextmanager
-def table_writer(part: Path, out: Path, schema: Any = None) -> Iterator[Callable[[pd.DataFrame], None]]:
+def table_writer(part: Path, out: Path, schema: Iterable[Any] = ()) -> Iterator[Callable[[pd.DataFrame], None]]:
     """A function that writes a piece of a table, all pieces of the same columns and types.
 
     Args:
         part: where to write.
         out: whose ending says how.
-        schema: of pyarrow, the types of columns that come from a Parquet file; of others they are those of the piece.
+        schema: fields of pyarrow, for the columns that come from a Parquet file; the types of others are inferred.
     """
     kind = table_kind(out, WRITABLE)
     if kind == "excel":
@@ -74,7 +74,7 @@ def _parquet_writer(part: Path, schema: Any) -> Iterator[Callable[[pd.DataFrame]
     from pyarrow.parquet import ParquetWriter
 
     known = {field.name: getattr(field.type, "value_type", field.type) if pa.types.is_dictionary(field.type)
-             else field.type for field in schema or ()}  # fmt: skip
+             else field.type for field in schema}  # fmt: skip
     writers: list[ParquetWriter] = []
 
     def column(cells: pd.Series) -> pa.Array:
@@ -82,7 +82,8 @@ def _parquet_writer(part: Path, schema: Any) -> Iterator[Callable[[pd.DataFrame]
             return pa.array(cells.astype(object), known[cells.name], from_pandas=True)
         if cells.dtype == object:  # text, whatever a later piece brings
             return pa.array(as_texts(cells), pa.string(), from_pandas=True)
-        return pa.array(cells, from_pandas=True)
+        values = pa.array(cells, from_pandas=True)
+        return values.cast(pa.string()) if pa.types.is_large_string(values.type) else values
 
     def write(df: pd.DataFrame) -> None:
         table = pa.table({name: column(df[name]) for name in df.columns})

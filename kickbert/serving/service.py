@@ -226,7 +226,7 @@ class Service:
                 source, out = Path(folder) / "in.csv", Path(folder) / "out.csv"
                 source.write_bytes(content)
                 try:
-                    report = predict_file(model, source, out, piece=PIECE)
+                    report = predict_file(model, source, out, chunk_rows=PIECE)
                 except ValueError as err:
                     raise ValueError(str(err).replace(str(source), "the file")) from err
                 report.notes = [note.replace(source.name, "the file") for note in report.notes]

@@ -12,12 +12,12 @@ def test_predict(kickbert, rows, served, tmp_path):
     assert json.loads(done.stdout)["rows"] == 120, done.stderr
     assert (tmp_path / "out.csv").read_text().startswith("text,label,predicted_label,confidence")
     done = kickbert("predict", rows, tmp_path / "out.csv", *options, "--min-confidence", 1.1)
-    assert "120 rows (100.0%) got no label: the model is not confident enough" in done.stdout
+    assert "120 rows (100.0%) without a label: confidence too low" in done.stdout
     (tmp_path / "in.csv").write_bytes("id;text;\n1;schöner Film;\n2;;\n3;a;b;c;\n".encode("latin-1"))
     done = kickbert("predict", tmp_path / "in.csv", tmp_path / "out.csv", *options)
     told = " ".join(done.stdout.split())
-    assert "2 rows → " in told and "1 rows without text have no prediction: rows [1]" in told
-    assert "line 4 has 5 cells where the header has 3" in told and "in.csv: detected encoding 'cp1252'" in told
+    assert "2 rows → " in told and "1 row without text, without a prediction: [1]" in told
+    assert "line 4 has 5 cells where the header has 3" in told and "in.csv was read with encoding 'cp1252'" in told
     assert "schöner Film" in (tmp_path / "out.csv").read_text(encoding="utf-8")
 
 
@@ -30,16 +30,26 @@ def test_predict_a_folder(kickbert, rows, served, tmp_path):
     pd.DataFrame({"text": ["a film", None], "more": 1}).to_parquet(tmp_path / "in" / "b.parquet")
     options = ["--model", served / "one", "--backend", "torch"]
     done = kickbert("predict", tmp_path / "in", tmp_path / "out", *options, "--keep", "text")
-    assert done.returncode == 0 and "122 rows → " in done.stdout and "got no label" not in done.stdout, done.stderr
-    assert "1 rows without text have no prediction: rows ['b.parquet row 1']" in done.stdout
-    assert pd.read_parquet(tmp_path / "out").columns.tolist()[:3] == ["text", "source_file", "source_row"]
+    assert done.returncode == 0 and "122 rows → " in done.stdout and "without a label" not in done.stdout, done.stderr
+    assert "1 row without text, without a prediction: ['b.parquet row 1']" in done.stdout
+    assert pd.read_parquet(tmp_path / "out").columns.tolist()[:2] == ["text", "label"]
     done = kickbert("predict", tmp_path / "in", tmp_path / "out", *options, "--keep", "text", "--json")
     assert json.loads(done.stdout)["resumed"] == 2, done.stderr
-    done = kickbert("predict", tmp_path / "in", tmp_path / "out", *options, "--engine", "rya")
-    assert done.returncode == 1 and "--engine 'rya' is not one of ['local', 'ray']" in done.stderr
-    for source, option in ((tmp_path / "in", "--encoding"), (rows, "--keep")):
-        done = kickbert("predict", source, tmp_path / "o.csv", *options, option, "text")
-        assert done.returncode == 1 and f"{option} is of no use for a f" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("folder", "options", "error"),
+    [
+        (True, ["--engine", "rya"], "--engine rya is not available; use --engine ray, or leave it out"),
+        (True, ["--sep", ";"], "--sep is for text files, and the input is a folder"),
+        (True, ["--workers", "2"], "--workers needs --engine ray"),
+        (False, ["--engine", "ray"], "--engine is for folders of Parquet files, and the input is a file"),
+    ],
+)
+def test_options_that_do_not_fit_the_input(kickbert, rows, served, tmp_path, folder, options, error):
+    source = tmp_path if folder else rows
+    done = kickbert("predict", source, tmp_path / "out", "--model", served / "one", *options)
+    assert done.returncode == 1 and done.stderr == f"error: {error}\n"
 
 
 def test_a_file_that_was_cut_short_is_not_told_as_stopped(kickbert, served, tmp_path):
@@ -48,7 +58,7 @@ def test_a_file_that_was_cut_short_is_not_told_as_stopped(kickbert, served, tmp_
     done = kickbert(
         "predict", tmp_path / "in.csv.gz", tmp_path / "o.csv", "--model", served / "one", "--backend", "torch"
     )
-    assert done.returncode == 1 and "in.csv.gz is truncated" in done.stderr and "stopped" not in done.stderr
+    assert done.returncode == 1 and "in.csv.gz ends in the middle" in done.stderr and "stopped" not in done.stderr
     assert not (tmp_path / "o.csv").exists()
 
 

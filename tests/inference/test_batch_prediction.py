@@ -7,14 +7,9 @@ import pandas as pd
 import pytest
 
 import kickbert
-from kickbert.data.tables.reading import read_rows
-from kickbert.inference.batch_prediction import (
-    as_arrow,
-    flat_predictions,
-    output_columns,
-    predict_file,
-    prediction_schema,
-)
+from kickbert.data.table_files import read_rows
+from kickbert.inference import batch_prediction
+from kickbert.inference.batch_prediction import failing_rows, output_columns, predict_file
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +30,7 @@ def test_files_of_every_kind_keep_their_order(model, tmp_path, kind):
     }
     sep = "\t" if kind == "tsv" else ","
     write.get(kind, lambda p: rows.to_csv(p, index=False, sep=sep))(source)
-    done = predict_file(model, source, tmp_path / f"out.{kind}", piece=20)
+    done = predict_file(model, source, tmp_path / f"out.{kind}", chunk_rows=20)
     assert (done.rows, done.without_text, done.first_without_text) == (95, 2, [3, 50])
     out = read_rows(done.out)
     assert out["id"].astype(str).str.zfill(3).tolist() == rows["id"].tolist()
@@ -69,6 +64,25 @@ def test_predicting_twice_replaces_what_the_first_run_wrote(model, tmp_path, lab
     ]
 
 
+def test_rows_that_raise_errors_are_skipped_on_request(exported, tmp_path):
+    pd.DataFrame({"text": ["a film", "brittle", None, "a story"]}).to_csv(tmp_path / "in.csv", index=False)
+    done = predict_file(exported, tmp_path / "in.csv", tmp_path / "out.csv", skip_errors=True)
+    assert (done.rows, done.failed, done.without_text) == (4, 1, 1)
+    assert done.first_failed == [(1, "ValueError: it broke")] and done.first_without_text == [2]
+    assert read_rows(done.out)["label"].isna().tolist() == [False, True, True, False]
+    with pytest.raises(ValueError, match="it broke"):
+        predict_file(exported, tmp_path / "in.csv", tmp_path / "out.csv")
+
+
+def test_failing_rows_are_found_by_halving(exported, monkeypatch):
+    texts = [f"a film {i}" for i in range(40)]
+    texts[7] = texts[8] = texts[39] = "brittle"
+    assert list(failing_rows(exported, pd.DataFrame({"text": texts}))) == [7, 8, 39]
+    monkeypatch.setattr(batch_prediction, "MAX_FAILED", 2)
+    with pytest.raises(RuntimeError, match="more than 2 rows raise errors; the last one: ValueError: it broke"):
+        failing_rows(exported, pd.DataFrame({"text": texts}))
+
+
 def test_no_name_comes_twice():
     assert output_columns(["label", "confidence", "predicted_label"], ["label", "confidence", "prob_a"]) == (
         [],
@@ -82,7 +96,7 @@ def test_classes_that_are_numbers_stay_whole(tiny, reviews, tmp_path):
     lines = [{"text": None}, {"text": "a film"}, {"late": 1, "text": "a story"}]
     (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, lines)))
     for name in ("out.csv", "out.parquet"):
-        done = predict_file(learn, tmp_path / "in.jsonl", tmp_path / name, piece=1)
+        done = predict_file(learn, tmp_path / "in.jsonl", tmp_path / name, chunk_rows=1)
         out = read_rows(done.out)
         assert out["label"].dtype == "Int64" and set(out["label"][1:]) <= {0, 1}, name
         assert out["late"].notna().tolist() == [False, False, True] and done.first_without_text == [0]
@@ -90,30 +104,34 @@ def test_classes_that_are_numbers_stay_whole(tiny, reviews, tmp_path):
 
 @pytest.mark.parametrize("task", ["strings", "whole numbers", "truth values", "mixed", "several", "number", "bins"])
 @pytest.mark.filterwarnings("ignore:.*in training")
-def test_the_types_of_predictions_are_those_of_any_rows(make, reviews, task):
-    pytest.importorskip("pyarrow")
+def test_types_do_not_depend_on_the_rows(make, reviews, tmp_path, task):
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
     good, amount = reviews["label"] == "good", np.arange(120.0)
     labels = {"strings": reviews["label"], "whole numbers": good.astype(int), "truth values": good, "number": amount,
               "mixed": good.map({True: 1, False: "none"}), "several": [[name] for name in reviews["label"]],
               "bins": amount}  # fmt: skip
     options = {"number": {"task": "regression"}, "bins": {"bins": 3}}.get(task, {})
     learn = make(reviews.assign(label=labels[task]), **options)
-    schema = prediction_schema(learn)
+    schemas = []
     for texts in (["a film", "a story"], ["a film", None], [None]):
-        table = as_arrow(flat_predictions(learn, pd.DataFrame({"text": texts}, dtype=object)), schema)
-        assert table.schema.remove_metadata() == schema
-        assert table.column(0).null_count == texts.count(None)
+        pq.write_table(pa.table({"text": pa.array(texts, pa.string())}), tmp_path / "in.parquet")
+        done = predict_file(learn, tmp_path / "in.parquet", tmp_path / "out.parquet")
+        predicted = pq.read_table(done.out)
+        schemas.append(predicted.schema.remove_metadata())
+        assert predicted.column(1).null_count == texts.count(None)
+    assert schemas[0] == schemas[1] == schemas[2]
     decision = {"whole numbers": "int64", "truth values": "bool", "number": "double"}.get(task, "string")
-    assert str(schema.types[0]) == decision, schema
+    assert str(schemas[0].types[1]) == decision, schemas[0]
 
 
 @pytest.mark.parametrize(
     ("content", "out", "told"),
     [
-        ("a,b\n1,2\n", "out.csv", r"has no column 'text'; it has \['a', 'b'\]"),
+        ("a,b\n1,2\n", "out.csv", r"has no column 'text'\. Columns: \['a', 'b'\]"),
         ("", "out.csv", "cannot be read"),
         ("text\n", "out.csv", "has no rows"),
-        ("text\na\n", "out.txt", r"has the extension '\.txt'"),
+        ("text\na\n", "out.txt", r"ends in '\.txt'; known are"),
     ],
 )
 def test_files_that_cannot_be(model, tmp_path, content, out, told):
@@ -121,7 +139,7 @@ def test_files_that_cannot_be(model, tmp_path, content, out, told):
     with pytest.raises(ValueError, match=told):
         predict_file(model, tmp_path / "in.csv", tmp_path / out)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv"]  # nothing half written
-    with pytest.raises(ValueError, match=r"text_col=\['a', 'b'\] must name 1 columns, for the model's \['text'\]"):
+    with pytest.raises(ValueError, match=r"text_col=\['a', 'b'\] must name 1 different columns, for the model's \['text'\]"):
         predict_file(model, tmp_path / "in.csv", tmp_path / "out.csv", text_col=["a", "b"])
-    with pytest.raises(ValueError, match="File not found"):
+    with pytest.raises(ValueError, match="is no file here"):
         predict_file(model, tmp_path / "none.csv", tmp_path / "out.csv")
