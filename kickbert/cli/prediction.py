@@ -17,7 +17,8 @@ def predict(
     out: Annotated[
         Path,
         typer.Argument(
-            metavar="OUT", help="output file, format taken from its extension; an output folder if the input is a folder"
+            metavar="OUT",
+            help="output file, format taken from its extension; an output folder if the input is a folder",
         ),
     ],
     model: Annotated[Path, typer.Option(help="folder of the model")],
@@ -73,7 +74,9 @@ def predict(
     print_result(asdict(done), json, lambda console: _print_done(console, asdict(done)))
 
 
-def _check_options(folder: bool, encoding: str | None, sep: str | None, engine: str | None, workers: int | None) -> None:
+def _check_options(
+    folder: bool, encoding: str | None, sep: str | None, engine: str | None, workers: int | None
+) -> None:
     """Check that each option fits the input.
 
     Raises:

@@ -166,7 +166,9 @@ def failing_rows(model: TextModel, cells: pd.DataFrame) -> dict[int, str]:
                 continue
             failing[start] = f"{type(err).__name__}: {shorten(str(err), 200)}"
             if len(failing) > MAX_FAILED:
-                raise RuntimeError(f"more than {MAX_FAILED:,} rows raise errors; the last one: {failing[start]}") from err
+                raise RuntimeError(
+                    f"more than {MAX_FAILED:,} rows raise errors; the last one: {failing[start]}"
+                ) from err
     return failing
 
 

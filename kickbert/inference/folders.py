@@ -2,8 +2,8 @@
 
     done = kickbert.inference.predict_folder(kickbert.load("models/k"), "texts/", "predicted/", engine="ray")
 
-Each input file becomes an output file of the same name, written whole. A manifest in the output folder holds what each of
-them was made from, one line per file; it is read by the next run.
+Each input file becomes an output file of the same name, written whole. A manifest in the output folder says what each
+was made from, one line per file, for the next run.
 """
 
 import json
@@ -142,7 +142,9 @@ class FolderJob:
                 skip_errors=True,
             )
         except Exception as err:
-            raise RuntimeError(f"{name} could not be predicted ({err}). Run it again to continue with this file") from err
+            raise RuntimeError(
+                f"{name} could not be predicted ({err}). Run it again to continue with this file"
+            ) from err
         return {"file": name, "key": key} | {name: value for name, value in vars(done).items() if name != "out"}
 
 
@@ -181,10 +183,10 @@ def _check_columns(source: Path, names: list[str], texts: Iterable[str], keep: S
     Raises:
         ValueError: a file does not.
     """
+    first = TableFile(source / names[0]).schema.names
     for name in names:
         columns = TableFile(source / name).schema.names
         check_columns(name, columns, [*texts, *(keep or ())])
-        first = columns if name == names[0] else first
         if keep is None and set(columns) != set(first):
             differing = sorted(set(columns) ^ set(first))
             raise ValueError(

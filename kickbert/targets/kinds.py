@@ -82,7 +82,8 @@ class Labels:
             probs: shape (n, classes).
             codes: what was decided, shape (n,).
         """
-        out = pd.DataFrame({"label": pd.Series(self.decode(codes), index=index)}, index=index)
+        labels = pd.Series(self.decode(range(len(self.classes))))  # its type does not depend on the rows
+        out = labels.take(codes).set_axis(index).to_frame("label")
         out["confidence"] = probs[np.arange(len(probs)), codes]
         return pd.concat([out, _probabilities(probs, self.names, index)], axis=1)
 

@@ -139,7 +139,9 @@ def test_files_that_cannot_be(model, tmp_path, content, out, told):
     with pytest.raises(ValueError, match=told):
         predict_file(model, tmp_path / "in.csv", tmp_path / out)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv"]  # nothing half written
-    with pytest.raises(ValueError, match=r"text_col=\['a', 'b'\] must name 1 different columns, for the model's \['text'\]"):
+    with pytest.raises(
+        ValueError, match=r"text_col=\['a', 'b'\] must name 1 different columns, for the model's \['text'\]"
+    ):
         predict_file(model, tmp_path / "in.csv", tmp_path / "out.csv", text_col=["a", "b"])
     with pytest.raises(ValueError, match="is no file here"):
         predict_file(model, tmp_path / "none.csv", tmp_path / "out.csv")

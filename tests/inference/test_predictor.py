@@ -19,6 +19,7 @@ def model(served):
     return kickbert.load(served / "one", backend="torch")
 
 
+@pytest.mark.system
 def test_it_needs_neither_fastai_nor_torch_to_be_imported():
     code = """
 import sys, kickbert.inference.predictor, kickbert.inference.batch_prediction

@@ -16,7 +16,7 @@ BIG = 2**60 + 1
 KINDS = ["csv", "tsv", "csv.gz", "jsonl", "jsonl.gz", "parquet", "xlsx"]
 
 
-def written(tmp_path, kind: str, *pieces: pd.DataFrame, schema=None):
+def written(tmp_path, kind: str, *pieces: pd.DataFrame, schema=()):
     """Write pieces as a user's file."""
     pytest.importorskip({"xlsx": "openpyxl", "parquet": "pyarrow"}.get(kind, "json"))
     out = tmp_path / f"out.{kind}"
