@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from kickbert.data.table_files import TableFile
-from kickbert.data.table_formats import WRITABLE, table_kind
+from kickbert.data.tables.formats import WRITABLE, table_kind
+from kickbert.data.tables.reading import TableFile
 from kickbert.inference.table_writers import table_writer
 from kickbert.models.protocol import TextModel
 from kickbert.targets.kinds import MULTI, ORDINAL
@@ -94,7 +94,7 @@ def predict_file(
     types = [column for column in table.schema or () if keep is None or column.name in keep]
     progress = bar(None, source.name, table.rows, " rows")
     with replacing(out) as part, progress, table_writer(part, out, types) as write:
-        for df in table.pieces(chunk_rows):
+        for df in table.chunks(chunk_rows):
             check_columns(source.name, list(df.columns), [*texts, *(keep or ())])
             cells = df[list(texts)].rename(columns=texts)
             predictions = _counted(done, *_predicted(model, cells, min_confidence, skip_errors))

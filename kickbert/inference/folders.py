@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kickbert.data.table_files import TableFile
+from kickbert.data.tables.reading import TableFile
 from kickbert.inference.batch_prediction import MAX_LISTED, check_columns, predict_file, text_names
 from kickbert.inference.predictor import Predictor
 from kickbert.utils.atomic_files import replacing

@@ -17,7 +17,7 @@ def test_predict(kickbert, rows, served, tmp_path):
     done = kickbert("predict", tmp_path / "in.csv", tmp_path / "out.csv", *options)
     told = " ".join(done.stdout.split())
     assert "2 rows → " in told and "1 row without text, without a prediction: [1]" in told
-    assert "line 4 has 5 cells where the header has 3" in told and "in.csv was read with encoding 'cp1252'" in told
+    assert "line 4 has 5 cells where the header has 3" in told and "in.csv: detected encoding 'cp1252'" in told
     assert "schöner Film" in (tmp_path / "out.csv").read_text(encoding="utf-8")
 
 
@@ -58,7 +58,7 @@ def test_a_file_that_was_cut_short_is_not_told_as_stopped(kickbert, served, tmp_
     done = kickbert(
         "predict", tmp_path / "in.csv.gz", tmp_path / "o.csv", "--model", served / "one", "--backend", "torch"
     )
-    assert done.returncode == 1 and "in.csv.gz ends in the middle" in done.stderr and "stopped" not in done.stderr
+    assert done.returncode == 1 and "in.csv.gz is truncated" in done.stderr and "stopped" not in done.stderr
     assert not (tmp_path / "o.csv").exists()
 
 

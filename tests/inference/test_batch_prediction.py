@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import kickbert
-from kickbert.data.table_files import read_rows
+from kickbert.data.tables.reading import read_rows
 from kickbert.inference import batch_prediction
 from kickbert.inference.batch_prediction import failing_rows, output_columns, predict_file
 
@@ -131,7 +131,7 @@ def test_types_do_not_depend_on_the_rows(make, reviews, tmp_path, task):
         ("a,b\n1,2\n", "out.csv", r"has no column 'text'\. Columns: \['a', 'b'\]"),
         ("", "out.csv", "cannot be read"),
         ("text\n", "out.csv", "has no rows"),
-        ("text\na\n", "out.txt", r"ends in '\.txt'; known are"),
+        ("text\na\n", "out.txt", r"has the extension '\.txt'"),
     ],
 )
 def test_files_that_cannot_be(model, tmp_path, content, out, told):
@@ -143,5 +143,5 @@ def test_files_that_cannot_be(model, tmp_path, content, out, told):
         ValueError, match=r"text_col=\['a', 'b'\] must name 1 different columns, for the model's \['text'\]"
     ):
         predict_file(model, tmp_path / "in.csv", tmp_path / "out.csv", text_col=["a", "b"])
-    with pytest.raises(ValueError, match="is no file here"):
+    with pytest.raises(ValueError, match="File not found"):
         predict_file(model, tmp_path / "none.csv", tmp_path / "out.csv")

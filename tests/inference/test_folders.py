@@ -131,7 +131,7 @@ def test_invalid_options(exported, table, tmp_path, options, message):
 
 
 def test_invalid_folders(exported, table, tmp_path, make, reviews):
-    with pytest.raises(TypeError, match="not a predictor. Save and load it"):
+    with pytest.raises(TypeError, match="not a predictor"):
         predict_folder(make(reviews), table, tmp_path / "out")
     with pytest.raises(ValueError, match="Folder not found"):
         predict_folder(exported, tmp_path / "none", tmp_path / "out")
