@@ -15,28 +15,13 @@ import pandas as pd
 
 from kickbert.evaluation.baselines import baseline_predictions
 from kickbert.evaluation.conclusions import conclusions, few_rows
+from kickbert.evaluation.groups import group_scores
 from kickbert.evaluation.predictions import Predictions
-from kickbert.evaluation.scores import (
-    MAIN_SCORES,
-    SECOND_SCORES,
-    SHOWN_SCORES,
-    WeightedScores,
-    class_scores,
-    count_scores,
-    label_scores,
-    number_scores,
-    per_class,
-)
-from kickbert.evaluation.significance import intervals
+from kickbert.evaluation.scores import SHOWN_SCORES, all_scores, per_class
+from kickbert.evaluation.significance import ROUNDS, compare_scores, intervals
 from kickbert.models.protocol import is_model
-from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION
-from kickbert.text.columns import check_column
-from kickbert.text.word_statistics import detect_languages
+from kickbert.targets.kinds import REGRESSION
 from kickbert.utils.atomic_files import replacing
-
-ROUNDS = 500  # bootstrap samples of the intervals
-LANGUAGE = "language"
-GROUPS = 200  # of rows that are scored apart; there are fewer languages than that
 
 
 @dataclass(frozen=True, repr=False)
@@ -161,14 +146,14 @@ def evaluate(
     if few := few_rows(len(predictions)):
         warnings.warn(few, stacklevel=2)
         notes = (*notes, few)
-    scores = scores_of(predictions)
+    scores = all_scores(predictions)
     values = scores(np.ones(len(predictions)))
     table = pd.DataFrame({"score": list(values), "model": list(values.values())}).set_index("score")
     table = table.join(intervals(scores, len(predictions), rounds, seed))
     differences = {}
     if compare and train is not None:
         for name, baseline in baseline_predictions(predictions, *train, learn.labeled_rows("valid")).items():
-            table[name] = pd.Series(scores_of(baseline)(np.ones(len(baseline))))
+            table[name] = pd.Series(all_scores(baseline)(np.ones(len(baseline))))
             differences[name] = compare_scores(predictions, baseline, rounds, seed).loc["difference"]
     classes = None
     if predictions.target.task != REGRESSION:
@@ -177,94 +162,3 @@ def evaluate(
     training = None if train is None else train[1]
     summary = conclusions(predictions, table, pd.DataFrame(differences).T, classes, training)
     return Evaluation(table.reset_index(), classes, predictions, groups, tuple(summary), notes)
-
-
-def compare_scores(first: Predictions, second: Predictions, rounds: int = ROUNDS, seed: int = 0) -> pd.DataFrame:
-    """The main score of two predictions of the same rows, and the paired bootstrap interval of their difference.
-
-    Args:
-        first, second: of the same rows, with true labels.
-        rounds, seed: of the bootstrap.
-    Returns:
-        score, low, high (95 %), indexed by "first", "second" and "difference".
-    """
-    score = MAIN_SCORES[first.target.task]
-    of_first, of_second = main_scores(first), main_scores(second)
-
-    def both(weight: np.ndarray) -> dict[str, float]:
-        pair = of_first(weight)[score], of_second(weight)[score]
-        return {"first": pair[0], "second": pair[1], "difference": pair[0] - pair[1]}
-
-    rows = len(first)
-    return pd.concat([pd.Series(both(np.ones(rows)), name="score"), intervals(both, rows, rounds, seed)], axis=1)
-
-
-def scores_of(predictions: Predictions) -> WeightedScores:
-    """Choose the metrics that fit the task: of classes, of several labels, of numbers.
-
-    Args:
-        predictions: with true labels.
-    Returns:
-        A function of row weights, shape (n,), which gives the scores by name.
-    """
-    target = predictions.target
-    if target.task == REGRESSION:
-        return number_scores(*predictions.numbers)
-    if target.task == MULTI:
-        return label_scores(predictions.y_true, predictions.probs, predictions.y_pred)
-    return class_scores(predictions.y_true, predictions.probs, predictions.y_pred, target.task == ORDINAL)
-
-
-def main_scores(predictions: Predictions, places: Any = slice(None)) -> WeightedScores:
-    """The scores that a task is judged by first, `MAIN_SCORES` among them: cheap enough for many bootstraps.
-
-    Args:
-        predictions: with true labels.
-        places: positions of the rows that count.
-    Returns:
-        As `scores_of`.
-    """
-    task = predictions.target.task
-    if task == REGRESSION:
-        return number_scores(*(numbers[places] for numbers in predictions.numbers))
-    pair = (codes[places].astype(int) for codes in (predictions.y_true, predictions.y_pred))
-    return count_scores(task, *pair, len(predictions.target.names))
-
-
-def group_scores(predictions: Predictions, by: str, rounds: int = ROUNDS, seed: int = 0) -> pd.DataFrame:
-    """The main scores of each group of rows.
-
-    Args:
-        predictions: of rows whose labels are known.
-        by: a column of their DataFrame, or "language".
-        rounds, seed: of the bootstrap.
-    Returns:
-        <by>, rows, score, model, low, high (95 %): two rows a group, the largest group first.
-    Raises:
-        ValueError: no such column, or one of so many values that they are no groups.
-    """
-    task, out = predictions.target.task, []
-    for value, places in pd.Series(np.arange(len(predictions))).groupby(_groups(predictions, by), dropna=False):
-        scores = main_scores(predictions, places)
-        table = intervals(scores, len(places), rounds, seed)
-        for score in (MAIN_SCORES[task], SECOND_SCORES[task]):
-            out.append((value, len(places), score, scores(np.ones(len(places)))[score], *table.loc[score]))
-    table = pd.DataFrame(out, columns=[by, "rows", "score", "model", "low", "high"])
-    return table.sort_values("rows", ascending=False, kind="stable", ignore_index=True)
-
-
-def _groups(predictions: Predictions, by: str) -> np.ndarray:
-    """The group of each row."""
-    df = predictions.df
-    if by == LANGUAGE and predictions.texts and (df is None or by not in df):
-        return np.array(detect_languages(predictions.texts), dtype=object)
-    if df is None:
-        raise ValueError(f"by={by!r} needs the rows as a DataFrame with that column: evaluate(model, df, by={by!r})")
-    check_column(df, by, "by")
-    values = df[by].astype(object)
-    if values.nunique() > GROUPS:
-        raise ValueError(
-            f"by={by!r} has {values.nunique():,} different values, more than {GROUPS} groups; give a column of few, "
-            f"such as df.assign(group=pd.qcut(df[{by!r}], 5).astype(str)) of a number"
-        )
-    return values.to_numpy()

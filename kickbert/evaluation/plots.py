@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from sklearn import metrics as skm
 
-from kickbert.evaluation.calibration import coverage
 from kickbert.evaluation.evaluation import Evaluation
 from kickbert.evaluation.predictions import Predictions, as_predictions
-from kickbert.evaluation.scores import BINS, ExpectedCalibrationError, top_label
+from kickbert.evaluation.reliability import BINS, ExpectedCalibrationError, top_label
+from kickbert.evaluation.selective_prediction import coverage
 from kickbert.models.protocol import TextModel
 from kickbert.targets.kinds import MULTI, REGRESSION
 from kickbert.utils.plotting import BLUE, GREY, LINES, ORANGE, axes_of, literal

@@ -5,9 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from kickbert.evaluation.scores import WeightedScores
+from kickbert.evaluation.decisions import WeightedScores
+from kickbert.evaluation.predictions import Predictions
+from kickbert.evaluation.scores import MAIN_SCORES, main_scores
 
-RESAMPLES = 9_999  # of the permutation test
+RESAMPLES = 9_999  # samples of the permutation test
+ROUNDS = 500  # bootstrap samples of an interval
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -50,7 +53,7 @@ def paired_test(a: np.ndarray, b: np.ndarray, seed: int = 0) -> float:
     return float(result.pvalue)
 
 
-def intervals(scores: WeightedScores, rows: int, rounds: int = 500, seed: int = 0) -> pd.DataFrame:
+def intervals(scores: WeightedScores, rows: int, rounds: int = ROUNDS, seed: int = 0) -> pd.DataFrame:
     """95 % confidence intervals of scores by the percentile bootstrap (Efron and Tibshirani 1993, section 13.3).
 
     Args:
@@ -64,3 +67,27 @@ def intervals(scores: WeightedScores, rows: int, rounds: int = 500, seed: int = 
     rng, even = np.random.default_rng(seed), np.full(rows, 1 / rows)
     samples = pd.DataFrame([scores(rng.multinomial(rows, even).astype(float)) for _ in range(rounds)])
     return pd.DataFrame({"low": samples.quantile(0.025), "high": samples.quantile(0.975)})
+
+
+def compare_scores(first: Predictions, second: Predictions, rounds: int = ROUNDS, seed: int = 0) -> pd.DataFrame:
+    """Compare the main score of two predictions of the same rows by a paired bootstrap.
+
+    Args:
+        first: predictions with true labels.
+        second: predictions of the same rows.
+        rounds: bootstrap samples.
+        seed: seed of the samples.
+    Returns:
+        score, low, high (95% interval), indexed by "first", "second" and "difference".
+    """
+    score = MAIN_SCORES[first.target.task]
+    first_scores = main_scores(first)
+    second_scores = main_scores(second)
+
+    def both(weight: np.ndarray) -> dict[str, float]:
+        one = first_scores(weight)[score]
+        other = second_scores(weight)[score]
+        return {"first": one, "second": other, "difference": one - other}
+
+    rows = len(first)
+    return pd.concat([pd.Series(both(np.ones(rows)), name="score"), intervals(both, rows, rounds, seed)], axis=1)

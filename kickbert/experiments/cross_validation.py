@@ -20,9 +20,8 @@ from kickbert import __version__
 from kickbert.cache.storage import Cache
 from kickbert.data.rows import usable_rows
 from kickbert.data.splits import TEST, fold_assignments
-from kickbert.evaluation.evaluation import main_scores, scores_of
 from kickbert.evaluation.predictions import Predictions
-from kickbert.evaluation.scores import MAIN_SCORES, SHOWN_SCORES
+from kickbert.evaluation.scores import MAIN_SCORES, SHOWN_SCORES, all_scores, main_score
 from kickbert.targets.fitting import TargetOptions
 from kickbert.targets.kinds import MULTI, REGRESSION, Bins, Target
 from kickbert.text.columns import TextOptions, as_list
@@ -224,9 +223,8 @@ def _fold_line(assignment: FoldAssignment, number: int, result: dict[str, np.nda
     """The outcome of a fold, on a line."""
     y_true = assignment.y_true[assignment.parts[number] == TEST]
     fold = Predictions(assignment.target, result["probs"], result["y_pred"], y_true)
-    score = MAIN_SCORES[assignment.target.task]
-    value = main_scores(fold)(np.ones(len(fold)))[score]
-    return f"fold {number + 1}/{len(assignment.parts)}  {score} {value:.4f}  {float(result['seconds']):.0f} s"
+    score = f"{MAIN_SCORES[assignment.target.task]} {main_score(fold):.4f}"
+    return f"fold {number + 1}/{len(assignment.parts)}  {score}  {float(result['seconds']):.0f} s"
 
 
 def aligned(own: Target, target: Target, probs: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -263,7 +261,7 @@ def _together(assignment: FoldAssignment, results: list[dict], folds: int, index
             y_pred[test] = result["y_pred"]
         fold = Predictions(target, result["probs"], result["y_pred"], assignment.y_true[test])
         place = {"repeat": number // folds, "fold": number % folds}
-        scores.append(place | scores_of(fold)(np.ones(len(fold))) | {"seconds": float(result["seconds"])})
+        scores.append(place | all_scores(fold)(np.ones(len(fold))) | {"seconds": float(result["seconds"])})
     probs = sums / (len(results) // folds)
     if target.task == REGRESSION:
         y_pred = probs

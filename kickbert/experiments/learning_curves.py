@@ -10,8 +10,8 @@ import pandas as pd
 
 from kickbert.cache.storage import Cache
 from kickbert.data.splits import TEST, TRAIN
-from kickbert.evaluation.evaluation import scores_of
 from kickbert.evaluation.predictions import Predictions
+from kickbert.evaluation.scores import all_scores
 from kickbert.experiments.cross_validation import PART, assign_folds
 from kickbert.training.factories import learner_from_df
 from kickbert.training.fitting import fit_default
@@ -57,7 +57,7 @@ def by_size(
             learn = learner_from_df(assignment.rows[used].assign(**{PART: part[used]}), **options)
             fit(learn)
             predictions = Predictions.from_model(learn, assignment.rows[part == TEST])
-        rows.append({"rows": size, "repeat": repeat} | scores_of(predictions)(np.ones(len(predictions))))
+        rows.append({"rows": size, "repeat": repeat} | all_scores(predictions)(np.ones(len(predictions))))
     return pd.DataFrame(rows)
 
 

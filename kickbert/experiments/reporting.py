@@ -14,9 +14,9 @@ import pandas as pd
 import torch
 
 from kickbert.evaluation import error_analysis, plots
-from kickbert.evaluation.calibration import coverage
 from kickbert.evaluation.evaluation import Evaluation, evaluate
 from kickbert.evaluation.predictions import Predictions
+from kickbert.evaluation.selective_prediction import coverage
 from kickbert.experiments.plots import plot_ladder, plot_learning_curves
 from kickbert.inference.backends import benchmark
 from kickbert.models.artifact import flat_metadata

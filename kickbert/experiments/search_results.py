@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kickbert.evaluation.evaluation import compare_scores
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.scores import MAIN_SCORES
+from kickbert.evaluation.significance import compare_scores
 
 ROUNDS = 500  # bootstrap samples of the intervals
 

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kickbert.evaluation.evaluation import main_scores
 from kickbert.evaluation.predictions import Predictions
-from kickbert.evaluation.scores import MAIN_SCORES
+from kickbert.evaluation.scores import MAIN_SCORES, main_score, main_scores
 from kickbert.evaluation.significance import intervals
 from kickbert.inference.backends import ONNX, Backend, open_backend, open_export
 from kickbert.inference.onnx_graphs import FORMS, Source, write_onnx
@@ -226,7 +225,6 @@ class ExportComparison:
         }
         if predictions.y_true is None:
             return row
-        score = MAIN_SCORES[predictions.target.task]
         for name, scored in (("score_torch", self.reference), ("score", predictions)):
-            row[name] = float(100 * main_scores(scored)(np.ones(len(scored)))[score])
+            row[name] = 100 * main_score(scored)
         return row

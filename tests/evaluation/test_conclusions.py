@@ -6,8 +6,8 @@ import pytest
 
 from kickbert import evaluate
 from kickbert.evaluation.conclusions import FEW, conclusions, few_rows
-from kickbert.evaluation.evaluation import compare_scores
 from kickbert.evaluation.predictions import Predictions
+from kickbert.evaluation.significance import compare_scores
 from kickbert.targets.fitting import fit_target
 from kickbert.targets.kinds import ORDINAL, Labels
 

@@ -8,8 +8,8 @@ from fastai.learner import load_learner
 
 from kickbert import evaluate
 from kickbert.evaluation.baselines import LINEAR, MAJORITY
-from kickbert.evaluation.evaluation import scores_of
 from kickbert.evaluation.predictions import Predictions
+from kickbert.evaluation.scores import all_scores
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_labels_and_probabilities_from_anywhere():
     assert evaluation["accuracy"] == pytest.approx(2 / 3)
     predictions = Predictions.from_probabilities([1, 0, 1], probs)
     assert evaluate(predictions, rounds=20).scores.equals(evaluation.scores)
-    assert scores_of(predictions)(np.array([1.0, 1.0, 0.0]))["accuracy"] == 1  # the wrong row has no weight
+    assert all_scores(predictions)(np.array([1.0, 1.0, 0.0]))["accuracy"] == 1  # the wrong row has no weight
 
 
 @pytest.mark.parametrize("kind", ["bins", "number", "several"])

@@ -10,7 +10,6 @@ from matplotlib.cbook import is_math_text
 from matplotlib.text import Text
 
 from kickbert import evaluate
-from kickbert.evaluation.calibration import coverage
 from kickbert.evaluation.plots import (
     plot_calibration,
     plot_confusion,
@@ -20,7 +19,8 @@ from kickbert.evaluation.plots import (
     plot_values,
 )
 from kickbert.evaluation.predictions import Predictions
-from kickbert.evaluation.scores import ExpectedCalibrationError, top_label
+from kickbert.evaluation.reliability import ExpectedCalibrationError, top_label
+from kickbert.evaluation.selective_prediction import coverage
 from kickbert.targets.fitting import fit_target
 
 HOSTILE = ["$1–2$", "a_b^c", "<b>", r"$\frac$", "_hidden", "very long " * 40, "😀", "שלום", "%d {x}", "$"]

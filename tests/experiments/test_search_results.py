@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kickbert.evaluation.evaluation import scores_of
 from kickbert.evaluation.predictions import Predictions
+from kickbert.evaluation.scores import main_score
 from kickbert.experiments.plots import plot_importances, plot_search
 from kickbert.experiments.search_results import Search, check, conclusion
 from kickbert.targets.fitting import fit_target
@@ -37,7 +37,7 @@ def test_the_score_is_that_of_evaluate(task):
         y_true = rng.integers(0, 2, (40, 2)) if task == "multi-label" else rng.integers(0, 2, 40)
         found = Predictions.from_probabilities(y_true, rng.dirichlet([1, 1], 40))
     table = check(found, found)
-    assert table.iloc[0, 1] == pytest.approx(scores_of(found)(np.ones(40))[table.columns[1]])
+    assert table.iloc[0, 1] == pytest.approx(main_score(found))
 
 
 def test_a_gain_that_may_be_luck_is_called_so():

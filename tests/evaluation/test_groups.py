@@ -8,36 +8,9 @@ import pytest
 from sklearn import metrics as skm
 
 from kickbert import evaluate
-from kickbert.evaluation.evaluation import group_scores
+from kickbert.evaluation.groups import group_scores
 from kickbert.evaluation.predictions import Predictions
-from kickbert.evaluation.scores import class_scores, count_scores, label_scores
 from kickbert.targets.fitting import fit_target
-from kickbert.targets.kinds import MULTI, ORDINAL, SINGLE
-
-RNG = np.random.default_rng(0)
-
-
-@pytest.mark.parametrize("weights", ["even", "drawn"])
-def test_scores_from_counts_are_scikit_learns(weights):
-    n, k = 60, 4
-    probs = RNG.dirichlet(np.ones(k), n)
-    truth, decided = RNG.integers(0, k - 1, n), RNG.integers(0, k, n)  # the last class is decided and never true
-    weight = np.ones(n) if weights == "even" else RNG.multinomial(n, np.full(n, 1 / n)).astype(float)
-    found, all_scores = (
-        count_scores(ORDINAL, truth, decided, k)(weight),
-        class_scores(truth, probs, decided, True)(weight),
-    )
-    assert found == pytest.approx({name: all_scores[name] for name in found})
-    assert set(found) == {"accuracy", "macro-F1", "quadratic kappa"}
-    several = [RNG.integers(0, 2, (n, k)) * np.array([1, 1, 1, 0]) for _ in range(2)]  # a label that nobody has
-    found, all_scores = count_scores(MULTI, *several, k)(weight), label_scores(several[0], probs, several[1])(weight)
-    assert found == pytest.approx({name: all_scores[name] for name in found})
-
-
-def test_one_class_has_no_kappa_and_no_warning(recwarn):
-    found = count_scores(SINGLE, np.zeros(3, int), np.zeros(3, int), 2)(np.ones(3))
-    assert found["accuracy"] == found["macro-F1"] == 1 and np.isnan(found["quadratic kappa"])
-    assert not recwarn.list
 
 
 @pytest.fixture
@@ -104,9 +77,9 @@ def test_the_main_scores_fit_the_task(task):
 def test_what_is_no_group(trained, reviews):
     with pytest.raises(ValueError, match=r"by='contry' is not a column of df.*Did you mean 'country'"):
         evaluate(trained, reviews.assign(country="nl"), by="contry", compare=False, rounds=2)
-    with pytest.raises(ValueError, match="by='country' needs the rows as a DataFrame"):
+    with pytest.raises(ValueError, match="by='country' needs a DataFrame with that column"):
         evaluate(trained, by="country", compare=False, rounds=2)
-    with pytest.raises(ValueError, match="by='language' needs the rows as a DataFrame"):
+    with pytest.raises(ValueError, match="by='language' needs a DataFrame with that column"):
         evaluate([0, 1], [[0.5, 0.5], [0.2, 0.8]], by="language", rounds=2)
     many = pd.concat([reviews] * 2, ignore_index=True).assign(number=range(240))
     with pytest.raises(ValueError, match="by='number' has 240 different values, more than 200 groups"):
