@@ -1,16 +1,20 @@
-"""A custom cleaning step in a module that other processes can import."""
+"""Functions in a module that other processes can import."""
 
 import os
 import signal
-import time
+from pathlib import Path
 
 
 def fragile(text: str) -> str:
-    """Return most texts unchanged; sleep, raise, or kill the process for some."""
-    if "slow" in text:
-        time.sleep(0.02)
+    """Clean a text: raise an error for some."""
     if "brittle" in text:
         raise ValueError("it broke")
-    if "deadly" in text:
-        os.kill(os.getpid(), signal.SIGKILL)
     return text
+
+
+def die_once(model, marker: str) -> int:
+    """End the process the first time; return the number of the model's threads the second time."""
+    if not Path(marker).exists():
+        Path(marker).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return model.backend.workers

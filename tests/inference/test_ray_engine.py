@@ -1,14 +1,10 @@
 """Folders predicted by Ray: the same files as in one process; a worker that dies is restarted."""
 
-import os
-import signal
-
 import pandas as pd
-import psutil
 import pytest
+from helpers.steps import die_once
 
 from kickbert.inference import predict_folder, ray_engine
-from kickbert.inference.predictor import reopen
 
 pytestmark = pytest.mark.system
 pytest.importorskip("pyarrow", reason="the extra kickbert[export] is not installed")
@@ -31,16 +27,8 @@ def test_the_same_predictions_as_in_this_process(cluster, exported, table, tmp_p
     assert predict_folder(exported, table, tmp_path / "ray").resumed == 3  # in this process, too
 
 
-def kill_once(model, marker: str):
-    """End the process the first time, and the next time say how many threads the model has."""
-    if not os.path.exists(marker):
-        open(marker, "w").close()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return model.backend.workers
-
-
 def test_a_worker_that_dies_is_restarted(cluster, exported, tmp_path):
-    threads = list(ray_engine.run_on_ray(kill_once, exported, [str(tmp_path / "killed")], 1))
+    threads = list(ray_engine.run_on_ray(die_once, exported, [str(tmp_path / "killed")], 1))
     assert threads == [cluster]
 
 
@@ -49,8 +37,3 @@ def test_errors_name_the_file(cluster, exported, table, tmp_path):
     (table / "a.parquet").write_bytes(good[:100] + bytes(200) + good[300:])
     with pytest.raises(RuntimeError, match=r"^a\.parquet could not be predicted"):
         predict_folder(exported, table, tmp_path / "out", engine="ray")
-
-
-def test_ray_is_stopped_at_the_end(exported, table, tmp_path):
-    assert reopen(*exported.reopen_args(1)).backend.workers == 1
-    assert [p for p in psutil.Process().children(recursive=True) if "MapWorker" in p.name()] == []
