@@ -8,11 +8,11 @@ from torch import Tensor
 from kickbert.cache.keys import prefix_keys, prefix_modules, why_not_cacheable
 from kickbert.cache.states import View
 from kickbert.cache.storage import Cache
-from kickbert.data.bucketing import Packed
+from kickbert.data.batching import length_batches
+from kickbert.data.packed import Packed
 from kickbert.models.classifier import TextClassifier
 from kickbert.models.head import POOLS
 from kickbert.text.tokenization import PAD
-from kickbert.utils.batching import length_batches
 from kickbert.utils.hashing import Unidentifiable
 from kickbert.utils.messages import byte_size
 from kickbert.utils.progress import bar, say

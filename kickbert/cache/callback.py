@@ -20,7 +20,8 @@ from kickbert.cache.building import NOT_CACHED, build, store_name
 from kickbert.cache.keys import Snapshot, prefix_hooks, prefix_keys, prefix_modules, why_not_cacheable
 from kickbert.cache.states import View
 from kickbert.cache.storage import SHARED, Cache
-from kickbert.data.bucketing import BucketDL, Packed
+from kickbert.data.bucketing import BucketDL
+from kickbert.data.packed import Packed
 from kickbert.models.classifier import TextClassifier
 from kickbert.utils.hashing import Unidentifiable
 from kickbert.utils.progress import say

@@ -9,7 +9,7 @@ from fastai.torch_core import default_device
 
 from kickbert.cache.building import fill, view_of
 from kickbert.cache.storage import SHARED, Cache
-from kickbert.data.bucketing import Packed
+from kickbert.data.packed import Packed
 from kickbert.data.transforms import TextTokenizer, load_tokenizer
 from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import load_encoder

@@ -1,7 +1,7 @@
-"""The data wing: a DataFrame → rows that can be used → splits → DataLoaders; and what to know of it before training.
+"""Data: a DataFrame → usable rows → splits → DataLoaders, exploration before training, and tables in files.
 
-Comes in: a DataFrame. Goes out: fastai DataLoaders of batches of nearly equal length, an exploration, pieces of files.
-Start reading at `dataloaders.dataloaders_from_df`."""
+Input: a DataFrame or a file. Output: fastai DataLoaders of batches of nearly equal length, an exploration, DataFrames.
+Start reading at `dataloaders.TextDataLoaders.from_df`."""
 
 from kickbert.utils.lazy import attach
 
@@ -12,7 +12,9 @@ __getattr__, __dir__, __all__ = attach(
         "splits": ["split"],
         "imbalance": [],
         "transforms": ["TextTokenizer", "Tokens"],
-        "bucketing": ["BucketDL", "Packed"],
+        "packed": ["Packed"],
+        "batching": ["length_batches"],
+        "bucketing": ["BucketDL"],
         "dataloaders": ["TextBlock", "TextDataLoaders", "dataloaders_from_df"],
         "display": [],
         "profiling": [],

@@ -14,8 +14,9 @@ from fastai.data.core import DataLoaders, Datasets
 from transformers import PreTrainedTokenizerBase
 
 from kickbert.data import display  # noqa: F401 - teaches fastai's show_batch, show_results and the rest about Tokens
-from kickbert.data.bucketing import BucketDL, Packed
+from kickbert.data.bucketing import BucketDL
 from kickbert.data.imbalance import row_weights
+from kickbert.data.packed import Packed
 from kickbert.data.rows import usable_rows
 from kickbert.data.splits import valid_rows
 from kickbert.data.transforms import TextTokenizer, target_tensor, target_transforms

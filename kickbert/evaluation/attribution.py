@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
-from kickbert.data.bucketing import Packed
+from kickbert.data.packed import Packed
 from kickbert.evaluation.explanation import Explanation, class_number, explained_value
 from kickbert.evaluation.occlusion import occlusion
 from kickbert.targets.kinds import REGRESSION

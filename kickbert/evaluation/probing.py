@@ -15,10 +15,10 @@ from sklearn.metrics import accuracy_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from kickbert.data.bucketing import Packed
+from kickbert.data.batching import length_batches
+from kickbert.data.packed import Packed
 from kickbert.targets.kinds import MULTI, REGRESSION
 from kickbert.text.tokenization import PAD
-from kickbert.utils.batching import length_batches
 from kickbert.utils.plotting import LINES, axes_of, literal
 from kickbert.utils.progress import bar
 

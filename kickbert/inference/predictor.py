@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kickbert.data.batching import length_batches
 from kickbert.evaluation.explanation import Explanation
 from kickbert.evaluation.occlusion import occlusion
 from kickbert.inference.backends import Backend, open_backend
@@ -22,7 +23,6 @@ from kickbert.targets.kinds import Target, describe_target
 from kickbert.targets.outputs import prediction_frame
 from kickbert.text.cleaning_steps import Step
 from kickbert.text.columns import as_list, read_items
-from kickbert.utils.batching import length_batches
 from kickbert.utils.hashing import digest
 from kickbert.utils.messages import Described
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from starlette.concurrency import run_in_threadpool
 
+from kickbert.data.batching import length_batches
 from kickbert.inference.backends import Backend
 from kickbert.inference.batch_prediction import PredictedFile, predict_file
 from kickbert.inference.predictor import BATCH, Predictor, load
@@ -22,7 +23,6 @@ from kickbert.serving.csv_files import check_csv, escape_formulas
 from kickbert.serving.settings import Settings
 from kickbert.serving.telemetry import Telemetry
 from kickbert.targets.outputs import prediction_records
-from kickbert.utils.batching import length_batches
 
 PIECE = 500  # rows of a file that are read at a time
 LONGER = "or start the service with a longer --timeout"

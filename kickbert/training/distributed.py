@@ -25,8 +25,8 @@ from fastai.callback.training import GradientClip
 from fastcore.foundation import L
 from torch import Tensor
 
+from kickbert.data.batching import bucketed
 from kickbert.data.bucketing import BucketDL
-from kickbert.utils.batching import bucketed
 from kickbert.utils.hardware import check_processes, processes, rank
 from kickbert.utils.hashing import fingerprint
 from kickbert.utils.progress import say

@@ -20,7 +20,8 @@ from torch.nn import functional as F  # noqa: N812 - as torch's own documentatio
 from kickbert.cache.building import view_of
 from kickbert.cache.embeddings import NAMED
 from kickbert.cache.states import View
-from kickbert.data.bucketing import Packed
+from kickbert.data.batching import length_batches
+from kickbert.data.packed import Packed
 from kickbert.data.splits import held_out_folds
 from kickbert.targets.kinds import MULTI, SINGLE, Target
 from kickbert.text.tokenization import PAD
@@ -28,7 +29,6 @@ from kickbert.training.callbacks import TrainingDiverged, bring_back, kept_weigh
 from kickbert.training.checkpoint import USUAL
 from kickbert.training.run_logs.callback import RunLog
 from kickbert.training.schedule import adamw, one_cycle
-from kickbert.utils.batching import draw_rows, length_batches
 from kickbert.utils.progress import bar, say
 
 FEW = 40  # rows a class up to which `fit_gradual` trains this way by default
@@ -297,3 +297,19 @@ def contrastive_loss(embeddings: Tensor, targets: Tensor) -> Tensor:
     pairs = ~torch.eye(len(targets), dtype=torch.bool, device=targets.device)
     parts = [(cosines - alike)[pairs & kind].square() for kind in (alike > 0, alike == 0)]
     return sum((part.mean() for part in parts if len(part)), start=cosines.new_zeros(()))
+
+
+def draw_rows(targets: np.ndarray, max_rows: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw the rows of a batch: all if they fit, else two or more rows each of as many classes as fit.
+
+    Args:
+        targets: class numbers, shape (n,), or zeros and ones, shape (n, labels), whose rows are drawn at random.
+        max_rows: maximum rows per batch.
+    """
+    order = rng.permutation(len(targets))
+    if len(order) <= max_rows or targets.ndim == 2:
+        return order[:max_rows]
+    classes = rng.permutation(np.unique(targets))[: max_rows // 2]
+    each = max(2, max_rows // len(classes))
+    chosen = [order[targets[order] == c][:each] for c in classes]
+    return np.concatenate(chosen)[:max_rows]

@@ -7,12 +7,12 @@ from helpers.encoders import random_encoder
 from kickbert import Cache, gradual_unfreezing
 from kickbert.cache.building import TOKENS, build
 from kickbert.cache.keys import prefix_keys
-from kickbert.data.bucketing import Packed
+from kickbert.data.batching import length_batches
+from kickbert.data.packed import Packed
 from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import LAYERS
 from kickbert.models.head import Head
 from kickbert.text.tokenization import PAD
-from kickbert.utils.batching import length_batches
 
 PHASES = gradual_unfreezing(4, layers=(0, 1), epochs=(2, 2), lr=(1e-2, 3e-3))
 

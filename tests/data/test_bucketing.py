@@ -8,11 +8,12 @@ from fasttransform import ItemTransform, Transform
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kickbert.data.bucketing import BucketDL, Packed, by_document
+from kickbert.data.batching import bucketed
+from kickbert.data.bucketing import BucketDL
 from kickbert.data.dataloaders import TextBlock
+from kickbert.data.packed import Packed, by_document
 from kickbert.data.transforms import Tokens
 from kickbert.text.tokenization import PAD
-from kickbert.utils.batching import bucketed
 
 
 @given(st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=9), min_size=1, max_size=12), st.data())
@@ -123,7 +124,7 @@ def test_drop_last(by_hand):
 
 @pytest.mark.parametrize("name", ["before_batch", "create_batch", "do_batch", "shuffle_fn"])
 def test_what_would_never_be_called_is_refused(by_hand, reviews, name):
-    with pytest.raises(ValueError, match=f"{name}= is never called.*use item_tfms"):
+    with pytest.raises(ValueError, match=f"{name}= is never called.*Use item_tfms"):
         by_hand.train.new(**{name: lambda batch: batch})
     assert by_hand.train.new(before_batch=[]).rows is by_hand.train.rows
     by_hand.add_tfms([WordDropout()], "before_batch")
@@ -199,7 +200,7 @@ def test_varying_rows_are_computed_and_the_others_cached(tiny, reviews, tmp_path
 
 def test_item_tfms_and_windows_do_not_go_together(make, reviews):
     dls = make(reviews, long="windows", max_length=6, stride=1).dls
-    with pytest.raises(ValueError, match=r"item_tfms=\[WordDropout.*documents in windows; use batch_tfms"):
+    with pytest.raises(ValueError, match=r"item_tfms=\[WordDropout.*documents in windows. Use batch_tfms"):
         dls.train.new(after_item=WordDropout())
     assert dls.valid.new(after_item=WordDropout()).rows is dls.valid.rows  # they leave validation rows alone
 

@@ -17,9 +17,8 @@ from kickbert.models.head import Head
 from kickbert.text import EDA
 from kickbert.training import FewShot, few_shot
 from kickbert.training.callbacks import TrainingDiverged
-from kickbert.training.few_shot import contrastive_loss
+from kickbert.training.few_shot import contrastive_loss, draw_rows
 from kickbert.training.fitting import fit_default
-from kickbert.utils.batching import draw_rows
 
 
 def test_the_loss_is_zero_where_classes_are_apart_and_one():

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kickbert.utils.batching import length_batches
+from kickbert.data.batching import length_batches
 
 ROW_LENGTHS = st.lists(st.integers(0, 50), max_size=40).map(np.array)
 
