@@ -27,7 +27,7 @@ def train(
     task: Annotated[str | None, typer.Option(help='"single label", "multi-label", "ordinal" or "regression"')] = None,
     label_delim: Delimiter = None,
     model: Annotated[str, typer.Option(help="pretrained model: hub id, folder, or minilm (no network)")] = "minilm",
-    cleaning: Annotated[str | None, typer.Option(help="auto, heavy or none")] = None,
+    cleaning: Annotated[str | None, typer.Option(help="auto or none")] = None,
     max_length: Annotated[int | None, typer.Option(help="maximum length of a text, in tokens")] = None,
     long: Annotated[str, typer.Option(help="longer texts: truncate, tail, head+tail or windows")] = "truncate",
     valid: Annotated[float, typer.Option(help="validation share of the rows")] = 0.15,

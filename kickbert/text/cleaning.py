@@ -2,58 +2,51 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from kickbert.text.cleaning_steps import (
     Step,
     convert_to_lowercase,
     discard_non_alpha,
-    lemmas,
     normalize_unicode,
     remove_emoji,
     remove_html,
     remove_http,
     remove_punctuation,
-    remove_stopwords,
     remove_whitespace,
-    text_lemmatizer,
 )
 from kickbert.utils.messages import nearest
 
-STEPS: dict[str, Step] = {
-    f.__name__: f
-    for f in (
-        convert_to_lowercase, remove_whitespace, remove_punctuation, remove_html, remove_emoji, remove_http,
-        remove_stopwords, discard_non_alpha, text_lemmatizer, normalize_unicode,
-    )
-}  # fmt: skip
-PRESETS = {
-    # A transformer's tokenizer was trained on text as people write it: only what no reader would see goes.
-    "auto": ("remove_html", "normalize_unicode", "remove_whitespace"),
-    # What is done for bags of words; benchmarks/studies.py measures what it costs a transformer.
-    "heavy": (
-        "remove_html", "normalize_unicode", "remove_http", "remove_emoji", "convert_to_lowercase", "remove_punctuation",
-        "remove_stopwords", "discard_non_alpha", "text_lemmatizer",
-    ),
-}  # fmt: skip
+FUNCTIONS: tuple[Step, ...] = (
+    convert_to_lowercase,
+    discard_non_alpha,
+    normalize_unicode,
+    remove_emoji,
+    remove_html,
+    remove_http,
+    remove_punctuation,
+    remove_whitespace,
+)
+STEPS: dict[str, Step] = {function.__name__: function for function in FUNCTIONS}
+# A transformer's tokenizer was trained on text as people write it, so "auto" removes only what no reader would see.
+AUTO = ("remove_html", "normalize_unicode", "remove_whitespace")
 
 
 class Cleaner:
     """Cleaning steps in a row.
 
     Args:
-        steps: names of steps, functions from text to text, or both; or the name of a preset, "auto" or "heavy".
+        steps: names of steps, functions from text to text, or both; or "auto" for HTML, broken Unicode and white space.
     Raises:
-        ValueError: an unknown name; the nearest is offered.
+        ValueError: unknown step.
 
     >>> Cleaner(["remove_html", str.upper])("<b>a lamp</b>")
     'A LAMP'
     """
 
     def __init__(self, steps: str | Sequence[str | Step] = "auto"):
-        if isinstance(steps, str):
-            steps = PRESETS.get(steps) or _unknown(steps, PRESETS, "cleaning", "preset")
-        self.steps = [step if callable(step) else STEPS.get(step) or _unknown(step) for step in steps]
+        if isinstance(steps, str) and steps != "auto":
+            raise ValueError(f"cleaning={steps!r} is not 'auto'; for a single step give a list: cleaning=[{steps!r}]")
+        self.steps: list[Step] = [_step(step) for step in (AUTO if isinstance(steps, str) else steps)]
 
     def __call__(self, text: str) -> str:
         for step in self.steps:
@@ -69,17 +62,13 @@ class Cleaner:
         return [getattr(step, "__name__", repr(step)) for step in self.steps]
 
     def apply(self, texts: Iterable[str]) -> list[str]:
-        """Clean many texts: each different one once, step by step."""
+        """Clean many texts, each different text once."""
         texts = list(texts)
-        unique = list(dict.fromkeys(texts))
-        done = unique
-        for step in self.steps:
-            done = list(lemmas(done) if step is text_lemmatizer else map(step, done))
-        cleaned = dict(zip(unique, done, strict=True))
+        cleaned = {text: self(text) for text in dict.fromkeys(texts)}
         return [cleaned[text] for text in texts]
 
     def to_json(self) -> str:
-        """The steps as JSON: their names."""
+        """The names of the steps as JSON."""
         return json.dumps({"cleaning": self.names})
 
     @classmethod
@@ -88,16 +77,19 @@ class Cleaner:
 
         Args:
             text: the JSON.
-            functions: steps of your own among them; code is never read from the JSON.
+            functions: your own functions among the steps; the JSON holds only their names.
         Raises:
-            ValueError: a step that is neither kickbert's nor one of `functions`.
+            ValueError: a step is neither kickbert's nor one of `functions`.
         """
-        own = {f.__name__: f for f in functions}
-        return cls([own.get(name) or STEPS.get(name) or _unknown(name) for name in json.loads(text)["cleaning"]])
+        own = {function.__name__: function for function in functions}
+        return cls([own.get(name, name) for name in json.loads(text)["cleaning"]])
 
 
-def _unknown(name: Any, known: Iterable[str] = STEPS, argument: str = "step", what: str = "cleaning step") -> Any:
-    hint = nearest(name, known, cutoff=0.4) or "."
-    raise ValueError(
-        f"{argument}={name!r} is no {what}; there are {list(known)}{hint} A function of your own is passed as it is"
-    )
+def _step(step: str | Step) -> Step:
+    """The function of a cleaning step."""
+    if callable(step):
+        return step
+    if step not in STEPS:
+        hint = nearest(step, STEPS, cutoff=0.4) or "."
+        raise ValueError(f"step={step!r} is not a cleaning step. Steps: {list(STEPS)}{hint} Or pass your own function.")
+    return STEPS[step]

@@ -6,10 +6,8 @@ for them: a column of a million short rows is cleaned in seconds. Those that can
 
 import html
 import re
-from collections.abc import Callable, Iterable, Iterator
-from functools import cache, lru_cache
+from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 import regex  # knows Unicode's classes, which `re` does not; transformers brings it
 
@@ -43,7 +41,6 @@ _RUN = rf"(?:{_ONE}(?:\u200D{_ONE})*+[\u200D\uFE0F]*)+"
 _EMOJI = regex.compile(rf"(?V1)^(?:{_RUN} ?)+| ?{_RUN}")
 _PUNCTUATION = regex.compile(r"(?V1)(?<![\p{L}\p{M}])['’]|['’](?!\p{L})|[[\p{P}$+<=>^`|~]--['’]]")
 _WORD = regex.compile(r"(?<!\w)[\p{L}\p{M}]+(?:['’][\p{L}\p{M}]+)*(?!\w)")
-_CONTRACTION = re.compile(r"(.+?)(n't|'(?:s|m|d|re|ve|ll))$")
 _PLAIN = re.compile(r"[\t\n -~]*")  # what ftfy leaves as it is: ASCII without control characters
 
 
@@ -155,35 +152,6 @@ def _after(match: regex.Match) -> str:
     return link[end:]
 
 
-def remove_stopwords(text: str) -> str:
-    """Without spaCy's 326 English stop words.
-
-    "not" and "never" are among them, which changes what a review says: measure before you use it.
-
-    >>> remove_stopwords("This is not the lamp that I wanted")
-    'lamp wanted'
-    """
-    return " ".join(word for word in text.split() if not _is_stop(word))
-
-
-@lru_cache(maxsize=100_000)  # a column says the same words again and again
-def _is_stop(word: str) -> bool:
-    stop, word = _stop_words(), word.lower().replace("’", "'")
-    word = word.strip(".,;:!?\"“”()[]'") or word
-    if word in stop:
-        return True
-    parts = _CONTRACTION.match(word)
-    return parts is not None and parts[1] in stop and parts[2] in stop
-
-
-@cache
-def _stop_words() -> frozenset[str]:
-    require("spacy", extra="clean")
-    from spacy.lang.en.stop_words import STOP_WORDS
-
-    return frozenset(STOP_WORDS)
-
-
 def discard_non_alpha(text: str) -> str:
     """Only the words made of letters, with apostrophes inside: no numbers, no codes, no punctuation.
 
@@ -191,39 +159,6 @@ def discard_non_alpha(text: str) -> str:
     "Room don't use of please"
     """
     return " ".join(_WORD.findall(text))
-
-
-def text_lemmatizer(text: str) -> str:
-    """Each word in its dictionary form, by spaCy's look-up tables for English.
-
-    >>> text_lemmatizer("The children were running")
-    'The child be run'
-    """
-    return next(lemmas([text]))
-
-
-def lemmas(texts: Iterable[str]) -> Iterator[str]:
-    """`text_lemmatizer` of many texts."""
-    for doc in _nlp().pipe(texts):
-        out = ""
-        for token in doc:
-            lemma = token.lemma_ or token.text
-            # "don't" is two tokens with nothing between, and the second's lemma is "not".
-            out += (" " if out[-1:].isalpha() and lemma[:1].isalpha() else "") + lemma + token.whitespace_
-        yield out
-
-
-@cache
-def _nlp() -> Any:
-    require("spacy", extra="clean")
-    require("spacy_lookups_data", extra="clean")
-    import spacy
-
-    nlp = spacy.blank("en")
-    nlp.max_length = 10**9  # its limit protects parsers, which are not used here
-    nlp.add_pipe("lemmatizer", config={"mode": "lookup"})
-    nlp.initialize()
-    return nlp
 
 
 def normalize_unicode(text: str) -> str:

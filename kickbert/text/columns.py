@@ -19,7 +19,7 @@ class TextOptions:
 
     Args:
         text_col: one column, or several in the order in which they are read.
-        cleaning: steps done to each text: names, functions, a `Cleaner`, "auto" or "heavy"; None for none.
+        cleaning: steps done to each text: names, functions, a `Cleaner`, or "auto"; None for none.
         max_length: most tokens of a row; None for the model's limit, at most 512.
         long, stride: what becomes of a longer text, as in `TokenEncoder`.
     """

@@ -1,19 +1,20 @@
 """Texts that stand in a table more than once, word for word or nearly, and across a split."""
 
-import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
-from kickbert.utils.extras import require
 from kickbert.utils.messages import shorten
 from kickbert.utils.progress import bar
 
 WIDTH = 100  # characters of a text in a table
-READ = 5_000  # characters of a text that `NearDuplicates` compares
-PERMUTATIONS = 64  # of a MinHash
+READ = 5_000  # characters of a text that are compared
+SHINGLE = 5  # characters
+FACTOR = np.uint64(0x9E3779B97F4A7C15)  # of a polynomial hash: odd, and its bits look random
+HASHES = 64  # of a MinHash
+MARGIN = 0.2  # four standard deviations of the similarity that a MinHash estimates
 
 
 def _folded(text: str) -> str:
@@ -29,59 +30,37 @@ def duplicates(df: pd.DataFrame, texts: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({"row": df.index[again], "same as row": df.index[first[again]], "text": shown})
 
 
-def _shingles(text: str) -> set[bytes]:
-    return {text[i : i + 5].encode() for i in range(max(1, len(text) - 4))}
+def shingles(text: str) -> np.ndarray:
+    """Hashes of the different character five-grams of a text, uint64, ascending; one hash for a shorter text.
 
-
-def near_duplicates(texts: Sequence[str], similar: float = 0.8) -> list[list[int]]:
-    """Groups of different texts that share most of their character five-grams.
-
-    Candidates by MinHash and locality-sensitive hashing (Broder 1997; datasketch), each then measured.
-
-    Args:
-        similar: least Jaccard similarity, between 0 and 1.
-    Returns:
-        Row numbers of each group, the group's first row first.
-    Raises:
-        ValueError: a similarity out of range.
+    Capitals and white space do not count, nor does what follows after 5,000 characters.
     """
-    if not 0 < similar < 1:
-        raise ValueError(f"similar={similar} is not between 0 and 1; give the least Jaccard similarity, such as 0.8")
-    require("datasketch", extra="report")
-    from datasketch import MinHash, MinHashLSH
+    text = _folded(text[:READ])
+    codes = np.frombuffer(text.ljust(SHINGLE, "\0").encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    hashes = np.zeros(len(codes) - SHINGLE + 1, dtype=np.uint64)
+    for offset in range(SHINGLE):
+        hashes = hashes * FACTOR + codes[offset : offset + len(hashes)]
+    hashes ^= hashes >> np.uint64(31)
+    return np.unique(hashes * FACTOR)
 
-    first = {}
-    for i, text in enumerate(texts):
-        if folded := _folded(text):
-            first.setdefault(folded, i)
-    places, unique = list(first.values()), list(first)
-    parent = list(range(len(unique)))
-    index = MinHashLSH(threshold=min(similar, 0.9), num_perm=PERMUTATIONS)  # more than that, it has too few bands
-    for i in bar(range(len(unique)), "looking for near duplicates"):
-        own, sketch = _shingles(unique[i]), MinHash(num_perm=PERMUTATIONS)
-        sketch.update_batch(list(own))
-        for j in index.query(sketch):
-            if _root(parent, i) == _root(parent, j):
-                continue
-            other = _shingles(unique[j])  # made again: to keep those of all texts takes a hundred times their length
-            if len(own & other) >= similar * len(own | other):
-                parent[_root(parent, i)] = _root(parent, j)
-        index.insert(i, sketch)
-    groups: dict[int, list[int]] = {}
-    for i in range(len(unique)):
-        groups.setdefault(_root(parent, i), []).append(places[i])
-    return [sorted(group) for group in groups.values() if len(group) > 1]
+
+def _rows_per_band(similar: float) -> int:
+    """The longest bands that two texts of this similarity still share with a probability of 99%."""
+    rows = [r for r in range(1, HASHES + 1) if (1 - similar**r) ** (HASHES // r) <= 0.01]
+    return max(rows, default=1)
 
 
 class NearDuplicates:
-    """Texts that came before, and whether another one is nearly one of them: most of its five-grams are the same.
+    """Remember texts, and find those that share most of their character five-grams with another text.
 
-    Exact, and few sets are compared, by prefix filtering (Chaudhuri, Ganti and Kaushik 2006, section 3): in an order of
-    all members, two sets that are alike have one in common among the first few of each. It is for texts that come one
-    by one; `near_duplicates` groups those of a whole table.
+    Candidates come from MinHash and banding (Broder 1997; Leskovec, Rajaraman and Ullman 2020, section 3.4), which
+    find a pair at the limit with a probability of at least 99%. Each is then compared exactly, by its first 5,000
+    characters.
 
     Args:
-        similar: Jaccard similarity from which two texts are nearly the same, 0 to 1.
+        similar: minimum Jaccard similarity, between 0 and 1.
+    Raises:
+        ValueError: `similar` is out of range.
 
     >>> known = NearDuplicates()
     >>> known.add("the lamp arrived broken and nobody answers my mails")
@@ -90,28 +69,82 @@ class NearDuplicates:
     """
 
     def __init__(self, similar: float = 0.8):
+        if not 0 < similar < 1:
+            raise ValueError(f"similar={similar} is not between 0 and 1; give a Jaccard similarity, such as 0.8")
         self.similar = similar
-        self._sets: list[set[bytes]] = []
-        self._by_member: dict[bytes, list[int]] = defaultdict(list)
+        self.texts: list[str] = []
+        self._sketches: list[np.ndarray] = []
+        self._rows = _rows_per_band(similar)
+        self._by_band: dict[tuple[int, bytes], list[int]] = defaultdict(list)
+        rng = np.random.default_rng(0)
+        self._factors, self._shifts = rng.integers(0, 2**64, (2, HASHES, 1), dtype=np.uint64)
+        self._factors |= np.uint64(1)
 
     def add(self, text: str) -> None:
         """Remember a text."""
-        members = _shingles(_folded(text[:READ]))
-        for member in self._prefix(members):
-            self._by_member[member].append(len(self._sets))
-        self._sets.append(members)
+        sketch = self._sketch(shingles(text))
+        for band in self._bands(sketch):
+            self._by_band[band].append(len(self.texts))
+        self._sketches.append(sketch)
+        self.texts.append(text[:READ])
 
     def has_like(self, text: str) -> bool:
-        """Whether one like it was remembered."""
-        members = _shingles(_folded(text[:READ]))
-        likely = {i for member in self._prefix(members) for i in self._by_member.get(member, ())}
-        others = (self._sets[i] for i in likely)
-        return any(len(members & other) >= self.similar * len(members | other) for other in others)
+        """Whether a similar text was remembered."""
+        return any(True for _ in self.like(text))
 
-    def _prefix(self, members: set[bytes]) -> list[bytes]:
-        """So many members, in the order of their hashes, that two sets which are alike share one of them."""
-        alike = math.ceil(self.similar * len(members) - 1e-9)  # 0.8 * 15 is a little over 12
-        return sorted(members, key=hash)[: len(members) - alike + 1]
+    def like(self, text: str, skip: Callable[[int], bool] = lambda number: False) -> Iterator[int]:
+        """The numbers of similar texts, in the order in which they were added.
+
+        Args:
+            skip: whether to leave a text out, by its number.
+        """
+        members = shingles(text)
+        sketch = self._sketch(members)
+        candidates = {number for band in self._bands(sketch) for number in self._by_band.get(band, ())}
+        for number in sorted(candidates):
+            estimate = np.count_nonzero(self._sketches[number] == sketch) / HASHES
+            if estimate < self.similar - MARGIN or skip(number):
+                continue
+            other = shingles(self.texts[number])  # not kept: the sets of all texts take a hundred times their length
+            common = len(np.intersect1d(members, other, assume_unique=True))
+            if common >= self.similar * (len(members) + len(other) - common):
+                yield number
+
+    def _sketch(self, members: np.ndarray) -> np.ndarray:
+        """The MinHash of a set, uint64, shape (HASHES,)."""
+        return (members * self._factors + self._shifts).min(axis=1)
+
+    def _bands(self, sketch: np.ndarray) -> list[tuple[int, bytes]]:
+        """The bands of a MinHash, each with its position."""
+        starts = range(0, HASHES - self._rows + 1, self._rows)
+        return [(start, sketch[start : start + self._rows].tobytes()) for start in starts]
+
+
+def near_duplicates(texts: Sequence[str], similar: float = 0.8) -> list[list[int]]:
+    """Find groups of different texts that share most of their character five-grams.
+
+    Args:
+        texts: the texts; empty ones are in no group.
+        similar: minimum Jaccard similarity, between 0 and 1.
+    Returns:
+        The row numbers of each group, ascending.
+    Raises:
+        ValueError: `similar` is out of range.
+    """
+    known = NearDuplicates(similar)
+    rows: dict[str, int] = {}
+    for row, text in enumerate(texts):
+        if folded := _folded(text):
+            rows.setdefault(folded, row)
+    parent = list(range(len(rows)))
+    for i, text in enumerate(bar(list(rows), "looking for near duplicates")):
+        for j in known.like(text, skip=lambda j, i=i: _root(parent, i) == _root(parent, j)):
+            parent[_root(parent, i)] = _root(parent, j)
+        known.add(text)
+    groups: dict[int, list[int]] = {}
+    for i, row in enumerate(rows.values()):
+        groups.setdefault(_root(parent, i), []).append(row)
+    return [sorted(group) for group in groups.values() if len(group) > 1]
 
 
 def _root(parent: list[int], i: int) -> int:

@@ -29,7 +29,6 @@ def rows() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def exploration(rows):
-    pytest.importorskip("datasketch")
     return explore(rows, model="minilm")
 
 
