@@ -23,8 +23,9 @@ from common.record import RECORDS, Parts, measure
 from common.sets import FOLDER
 
 import kickbert
-from kickbert.models.artifact import WEIGHTS, read_artifact
-from kickbert.models.vocabulary import trim_vocabulary
+from kickbert.models.artifact.manifest import WEIGHTS
+from kickbert.models.artifact.reading import read_artifact
+from kickbert.models.artifact.vocabulary import trim_vocabulary
 
 RUNS = RECORDS / "languages.jsonl"
 SOURCE, PREFIX = "english", "query: "  # e5 was trained with it

@@ -31,7 +31,7 @@ from common.sets import FOLDER, load
 
 import kickbert
 from kickbert.inference.backends import BACKENDS, OnnxBackend, benchmark
-from kickbert.models.artifact import read_artifact
+from kickbert.models.artifact.reading import read_artifact
 
 RUNS = RECORDS / "predicting.jsonl"
 MODELS = Path(os.environ.get("KICKBERT_MODELS", Path(tempfile.gettempdir()) / "kickbert-models"))

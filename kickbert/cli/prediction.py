@@ -126,7 +126,7 @@ def export(
     """Export a model to ONNX and int8, each compared with torch on labelled rows (validation rows, say)."""
     import kickbert
     from kickbert.data.tables.reading import read_rows
-    from kickbert.models.artifact import read_artifact
+    from kickbert.models.artifact.reading import read_artifact
 
     with prints_to_stderr(json):
         df = read_rows(rows, encoding, sep, read_artifact(model).metadata["text_col"])

@@ -56,7 +56,7 @@ def train(
         return
     import kickbert
     from kickbert.inference.exporting import check_forms
-    from kickbert.models.saving import save_artifact
+    from kickbert.models.artifact.saving import save_artifact
     from kickbert.training.fitting import fit_default
 
     check_forms(form or [])  # and not after the training
@@ -168,7 +168,7 @@ def _exported(folder: Path, rows: Any, forms: list[str]) -> Any:
     import pandas as pd
 
     import kickbert
-    from kickbert.models.artifact import ArtifactError
+    from kickbert.models.artifact.json_checks import ArtifactError
 
     tables = []
     for form in forms:

@@ -20,11 +20,11 @@ from kickbert.data.dataloaders import TextDataLoaders, soft_loaders
 from kickbert.data.transforms import TextTokenizer, load_tokenizer
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.probing import enough_layers, probe
+from kickbert.models.artifact.loading import load_classifier
 from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import Encoder
 from kickbert.models.head import Head
 from kickbert.models.protocol import TextModel, is_model
-from kickbert.models.saving import load_classifier
 from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, Labels, Target, describe_target, unseen_labels
 from kickbert.text.cleaning import Cleaner
 from kickbert.text.columns import as_list, check_frame, pick, read_items

@@ -19,8 +19,7 @@ from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.selective_prediction import coverage
 from kickbert.experiments.plots import plot_ladder, plot_learning_curves
 from kickbert.inference.backends import benchmark
-from kickbert.models.artifact import flat_metadata
-from kickbert.models.metadata import encoder_name
+from kickbert.models.artifact.metadata import encoder_name, flat_metadata
 from kickbert.targets.kinds import MULTI, REGRESSION
 from kickbert.text.tokenization import SEP
 from kickbert.training.learner import GradualLearner

@@ -18,8 +18,8 @@ import pandas as pd
 from kickbert.cache.storage import Cache
 from kickbert.inference.exporting import export
 from kickbert.inference.predictor import load
-from kickbert.models.artifact import ArtifactError
-from kickbert.models.saving import save_artifact
+from kickbert.models.artifact.json_checks import ArtifactError
+from kickbert.models.artifact.saving import save_artifact
 from kickbert.training.factories import learner_from_df
 from kickbert.training.learner import GradualLearner
 from kickbert.training.schedule import gradual_unfreezing

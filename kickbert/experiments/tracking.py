@@ -12,7 +12,8 @@ import pandas as pd
 
 from kickbert import __version__
 from kickbert.inference.predictor import load
-from kickbert.models.artifact import flat_metadata, read_artifact
+from kickbert.models.artifact.metadata import flat_metadata
+from kickbert.models.artifact.reading import read_artifact
 from kickbert.training.run_logs.mlflow_store import experiment_id, mlflow_name, open_store
 
 CHAMPION = "champion"  # alias of the registered version that is served

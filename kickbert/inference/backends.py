@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from kickbert.models.artifact import Artifact, ArtifactError
+from kickbert.models.artifact.json_checks import ArtifactError
+from kickbert.models.artifact.reading import Artifact
 from kickbert.models.protocol import is_model
 from kickbert.utils.extras import require
 from kickbert.utils.hardware import best_device, cores, has_bf16
@@ -126,8 +127,8 @@ class TorchBackend:
         require("torch", extra="train")
         import torch
 
+        from kickbert.models.artifact.loading import load_classifier
         from kickbert.models.classifier import ProbabilityModel
-        from kickbert.models.saving import load_classifier
 
         self.torch, self.name = torch, name
         self.device = best_device()

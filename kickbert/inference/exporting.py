@@ -19,8 +19,11 @@ from kickbert.evaluation.significance import intervals
 from kickbert.inference.backends import ONNX, Backend, open_backend, open_export
 from kickbert.inference.onnx_graphs import FORMS, Source, write_onnx
 from kickbert.inference.predictor import Predictor
-from kickbert.models.artifact import WEIGHTS, Artifact, ArtifactError, add_file, read_artifact
-from kickbert.models.vocabulary import trim_vocabulary
+from kickbert.models.artifact.json_checks import ArtifactError
+from kickbert.models.artifact.manifest import WEIGHTS
+from kickbert.models.artifact.reading import Artifact, read_artifact
+from kickbert.models.artifact.versions import add_file
+from kickbert.models.artifact.vocabulary import trim_vocabulary
 from kickbert.targets.kinds import REGRESSION
 from kickbert.text.cleaning_steps import Step
 from kickbert.utils.extras import require

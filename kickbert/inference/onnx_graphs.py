@@ -19,9 +19,10 @@ import numpy as np
 import torch
 
 from kickbert.inference.backends import CONSTANTS, GRAPH, INT8, ONNX, OPENVINO
-from kickbert.models.artifact import Artifact, ArtifactError
+from kickbert.models.artifact.json_checks import ArtifactError
+from kickbert.models.artifact.loading import load_classifier
+from kickbert.models.artifact.reading import Artifact
 from kickbert.models.classifier import ProbabilityModel, example_input
-from kickbert.models.saving import load_classifier
 
 FP16, EXPORTED = "model.fp16.onnx", "model.pt2"
 OPSET = 20

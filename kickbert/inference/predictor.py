@@ -17,8 +17,9 @@ from kickbert.data.batching import length_batches
 from kickbert.evaluation.explanation import Explanation
 from kickbert.evaluation.occlusion import occlusion
 from kickbert.inference.backends import Backend, open_backend
-from kickbert.models.artifact import Artifact, ArtifactError, read_artifact
-from kickbert.models.metadata import encoder_name
+from kickbert.models.artifact.json_checks import ArtifactError
+from kickbert.models.artifact.metadata import encoder_name
+from kickbert.models.artifact.reading import Artifact, read_artifact
 from kickbert.targets.kinds import Target, describe_target
 from kickbert.targets.outputs import prediction_frame
 from kickbert.text.cleaning_steps import Step
@@ -90,7 +91,9 @@ class Predictor(Described):
             "columns": f"{columns} → {' + '.join(as_list(self.label_col))}",
             "encoder": f"{encoder_name(encoder)} of {encoder['width']}; {self.backend.name}",
             "folder": str(self.artifact.folder),
-            "scores": f"{'  '.join(known[:4])}, on {info['judged on']}" if known else "not evaluated when it was saved",
+            "scores": f"{'  '.join(known[:4])}, on {info['evaluated on']}"
+            if known
+            else "not evaluated when it was saved",
             "next": "predict(texts), predict_df(df), explain(text), kickbert.evaluate(model, df)",
         }
 

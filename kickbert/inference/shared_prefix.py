@@ -16,7 +16,8 @@ import pandas as pd
 
 from kickbert.inference.backends import TorchBackend
 from kickbert.inference.predictor import BATCH, Predictor
-from kickbert.models.artifact import TOKENIZER, Artifact, read_artifact
+from kickbert.models.artifact.manifest import TOKENIZER
+from kickbert.models.artifact.reading import Artifact, read_artifact
 from kickbert.targets.outputs import prediction_frame
 from kickbert.text.cleaning_steps import Step
 from kickbert.utils.messages import Described

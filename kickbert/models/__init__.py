@@ -1,7 +1,8 @@
-"""The models wing: a model's name → an encoder in layer groups, a head, a classifier; and the artifact on disk.
+"""Encoders in layer groups, heads, classifiers, and the artifact on disk.
 
-Comes in: a hub id, a folder, an artifact. Goes out: a `TextClassifier`, any prefix or suffix of its encoder, a folder.
-Start reading at `encoder.Encoder`, then `artifact`."""
+Input: a Hub id, a folder or an artifact. Output: a `TextClassifier`, any prefix or suffix of its encoder, a folder.
+Start reading at `encoder.Encoder`, then `artifact.reading`.
+"""
 
 from kickbert.utils.lazy import attach
 
@@ -13,12 +14,20 @@ __getattr__, __dir__, __all__ = attach(
         "logistic_regression": [],
         "classifier": ["ProbabilityModel", "TextClassifier"],
         "attention": [],
+        "first_token": [],
         "dropout": [],
-        "vocabulary": ["trim_vocabulary"],
-        "metadata": ["ArtifactError"],
-        "artifact": ["Artifact", "read_artifact"],
-        "saving": ["ArtifactPipeline", "push_to_hub", "save_artifact"],
         "protocol": ["TextModel"],
         "hf_conversion": [],
+        "artifact.json_checks": ["ArtifactError"],
+        "artifact.manifest": [],
+        "artifact.metadata": [],
+        "artifact.model_card": [],
+        "artifact.versions": [],
+        "artifact.reading": ["Artifact", "read_artifact"],
+        "artifact.saving": ["save_artifact"],
+        "artifact.loading": [],
+        "artifact.hub": ["push_to_hub"],
+        "artifact.pipeline": ["ArtifactPipeline"],
+        "artifact.vocabulary": ["trim_vocabulary"],
     },
 )

@@ -1,10 +1,10 @@
-"""Dropout whose masks are random bytes: on a CPU torch draws a number for each unit, which is slow."""
+"""Dropout with masks from random bytes; on a CPU, torch draws one number per unit, which is slow."""
 
 import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig
 
-# What architectures call the dropout of their layers.
+# Configuration names of the dropout inside the layers.
 NAMES = {
     "attention_dropout",
     "attention_probs_dropout_prob",
@@ -16,13 +16,13 @@ NAMES = {
 
 
 def keep_mask(shape: tuple[int, ...], p: float) -> tuple[Tensor, float]:
-    """A dropout mask: a random byte decides of each unit, eight of them from one draw, so `p` is rounded to a 256th.
+    """Draw a dropout mask: one random byte per unit, eight from each draw, so `p` is rounded to a multiple of 1/256.
 
     Args:
-        shape: of the mask.
-        p: probability with which a unit is dropped.
+        shape: shape of the mask.
+        p: probability of dropping a unit.
     Returns:
-        The mask, bool, True for units that are kept; and the probability of being kept, by which those are divided.
+        The mask (bool, True for kept units), and the probability of being kept, by which kept units are divided.
 
     >>> keep, keep_prob = keep_mask((1000, 1000), 0.1)
     >>> keep_prob, abs(keep.float().mean().item() - keep_prob) < 0.01
@@ -35,21 +35,22 @@ def keep_mask(shape: tuple[int, ...], p: float) -> tuple[Tensor, float]:
 
 
 def drop(x: Tensor, keep: Tensor | None, keep_prob: float) -> Tensor:
-    """Inverted dropout: x times the mask, divided by `keep_prob`; x itself when the mask is None."""
+    """Apply inverted dropout: x times the mask, divided by `keep_prob`; x itself if the mask is None."""
     return x if keep is None else x.mul(keep).div_(keep_prob)
 
 
 class Dropout(nn.Dropout):
-    """`torch.nn.Dropout` (Srivastava et al. 2014) with the mask of `keep_mask` on a CPU."""
+    """`torch.nn.Dropout` (Srivastava et al. 2014), with the masks of `keep_mask` on a CPU."""
 
     def forward(self, x: Tensor) -> Tensor:
         if x.device.type != "cpu" or not self.training or self.p == 0:
-            return super().forward(x)
+            dropped: Tensor = super().forward(x)
+            return dropped
         return drop(x, *keep_mask(tuple(x.shape), self.p))
 
 
 def use_dropout(module: nn.Module) -> None:
-    """Replace every `torch.nn.Dropout` within a module by `Dropout`, in place."""
+    """Replace every `torch.nn.Dropout` inside a module with `Dropout`, in place."""
     for name, child in module.named_children():
         if type(child) is nn.Dropout:
             setattr(module, name, Dropout(child.p))
@@ -58,6 +59,6 @@ def use_dropout(module: nn.Module) -> None:
 
 
 def set_dropout(config: PretrainedConfig, p: float) -> None:
-    """Set the dropout of an architecture's layers, in place."""
+    """Set the dropout of the layers in a configuration, in place."""
     for name in NAMES & set(config.to_dict()):
         setattr(config, name, p)

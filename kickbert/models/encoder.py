@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
-from kickbert.models.attention import first_token_alone, use_attention
+from kickbert.models.attention import use_attention
 from kickbert.models.dropout import set_dropout, use_dropout
+from kickbert.models.first_token import first_token_only
 from kickbert.utils.hub import UnavailableModel, load
 
 # Where an architecture keeps its layers. ALBERT runs one shared layer many times: its whole encoder is one layer here.
@@ -202,7 +203,7 @@ class Encoder(nn.Module):
         raise RuntimeError(f"layer {depth + 1} of {self.body.config.model_type} was never run")
 
     def _run(self, ids: Tensor, mask: Tensor, first: bool, **token_types: Tensor) -> Tensor:
-        with first_token_alone(self.layers[-1], self.body.config) if first else nullcontext():
+        with first_token_only(self.layers[-1], self.body.config) if first else nullcontext():
             return self.body(input_ids=ids, attention_mask=mask.long(), **token_types)[0][:, : ids.shape[1]]
 
     def _check(self, depth: int) -> None:

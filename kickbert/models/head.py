@@ -1,6 +1,8 @@
 """Classification heads: hidden states → pooling → dropout → linear → logits."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,44 +13,49 @@ from kickbert.models.logistic_regression import fit_logistic
 
 
 def pool_cls(hidden: Tensor, mask: Tensor) -> Tensor:
-    """The first token's state, as BERT's authors do (Devlin et al. 2019, section 3)."""
+    """Return the first token's state, as in BERT (Devlin et al. 2019, section 3)."""
     return hidden[:, 0]
 
 
 def pool_mean(hidden: Tensor, mask: Tensor) -> Tensor:
-    """The mean over the tokens, as sentence encoders do (Reimers and Gurevych 2019, section 3)."""
+    """Average over the tokens, as sentence encoders do (Reimers and Gurevych 2019, section 3)."""
     weight = mask.unsqueeze(-1).to(hidden.dtype)
     return (hidden * weight).sum(1) / weight.sum(1)
 
 
 def pool_max(hidden: Tensor, mask: Tensor) -> Tensor:
-    """The largest value of each unit over the tokens."""
+    """Take the maximum of each unit over the tokens."""
     return hidden.masked_fill(~mask.unsqueeze(-1), -torch.inf).amax(1)
 
 
 class AttentionPool(nn.Module):
-    """A mean over the tokens, weighted by a learnt score of each (Yang et al. 2016, section 2.2)."""
+    """A mean over the tokens, weighted by learned scores (Yang et al. 2016, section 2.2)."""
 
     def __init__(self, width: int):
         super().__init__()
         self.score = nn.Linear(width, 1)
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        weight = self.score(hidden).masked_fill(~mask.unsqueeze(-1), -torch.inf).softmax(1)
+        weight: Tensor = self.score(hidden).masked_fill(~mask.unsqueeze(-1), -torch.inf).softmax(1)
         return (hidden * weight).sum(1)
 
 
-POOLS = {"cls": pool_cls, "mean": pool_mean, "max": pool_max}  # those with nothing to train
+POOLS = {"cls": pool_cls, "mean": pool_mean, "max": pool_max}  # poolings without parameters
 POOLINGS = (*POOLS, "attention")
-# By transformers' names; "gelu_new" is the approximation of gelu by tanh.
-ACTIVATIONS = {"relu": F.relu, "tanh": torch.tanh, "gelu": F.gelu, "gelu_new": partial(F.gelu, approximate="tanh")}
+# Named as in transformers; "gelu_new" approximates gelu by tanh.
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "tanh": torch.tanh,
+    "gelu": F.gelu,
+    "gelu_new": partial(F.gelu, approximate="tanh"),
+}
 
 
 class Corn(nn.Module):
     """CORN's link function (Shi, Cao and Raschka 2021, section 3.3): K - 1 conditional logits to K log-probabilities.
 
-    Logit k is of "above rank k, given that it is at least k". Cross entropy of the log-probabilities is CORN's loss;
-    everywhere else they take the place of the logits of classes.
+    Logit k means "above rank k, given at least rank k". Cross entropy of the log-probabilities is CORN's loss;
+    elsewhere they replace the class logits.
 
     >>> Corn()(torch.zeros(1, 2)).exp()
     tensor([[0.5000, 0.2500, 0.2500]])
@@ -69,9 +76,9 @@ class Head(nn.Module):
         pooling: "cls", "mean", "max" or "attention".
         dropout: share of units dropped in training, 0 to 1.
         layers: 1, or 2 for pre_classifier, activation, dropout, classifier (as in DistilBERT's classifier).
-        ordinal: whether the classes are ranks, and `Corn` tells them apart.
-        activation: between two layers, of `ACTIVATIONS`.
-        normalize: whether pooled states are brought to length one first, as sentence encoders compare them.
+        ordinal: whether the classes are ranks, predicted by `Corn`.
+        activation: activation between two layers, a name of `ACTIVATIONS`.
+        normalize: whether to scale pooled states to length one first, as sentence encoders do.
     Raises:
         ValueError: an unknown pooling or activation, or a number out of range.
     """
@@ -96,8 +103,9 @@ class Head(nn.Module):
             raise ValueError(f"head_layers={layers} is not 1 or 2")
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation={activation!r} is not one of {list(ACTIVATIONS)}")
+        self.pooling = pooling
         self.activation = activation
-        self.pooling, self.normalize = pooling, normalize
+        self.normalize = normalize
         self.pool = POOLS.get(pooling) or AttentionPool(width)
         self.pre_classifier = nn.Linear(width, width) if layers == 2 else None
         self.dropout = nn.Dropout(dropout)
@@ -106,33 +114,45 @@ class Head(nn.Module):
 
     @property
     def reads_first(self) -> bool:
-        """Whether it reads the first token's state alone."""
+        """Whether the head reads only the first token's state."""
         return self.pool is pool_cls
 
+    def options(self) -> dict[str, Any]:
+        """Return the arguments that recreate this head, apart from its size."""
+        return {
+            "pooling": self.pooling,
+            "dropout": self.dropout.p,
+            "layers": 1 if self.pre_classifier is None else 2,
+            "ordinal": isinstance(self.link, Corn),
+            "activation": self.activation,
+            "normalize": self.normalize,
+        }
+
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """Logits, float32, shape (batch, classes), from states of shape (batch, tokens, width) and their mask."""
+        """Compute logits, float32, shape (batch, classes), from states, shape (batch, tokens, width), and a mask."""
         return self.classify(self.pool(hidden, mask))
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """Logits from pooled states, shape (batch, width): in fp32, for little work and no rounding of the logits."""
+        """Compute logits from pooled states, shape (batch, width), in fp32, so that logits are not rounded."""
         with torch.autocast(pooled.device.type, enabled=False):
             pooled = F.normalize(pooled.float(), dim=-1) if self.normalize else pooled.float()
             if self.pre_classifier is not None:
                 pooled = ACTIVATIONS[self.activation](self.pre_classifier(pooled))
-            return self.link(self.classifier(self.dropout(pooled)))
+            logits: Tensor = self.link(self.classifier(self.dropout(pooled)))
+            return logits
 
     def fit(self, embeddings: np.ndarray, targets: np.ndarray, c: float = 1.0) -> None:
-        """Set the last linear layer to a logistic regression by scikit-learn.
+        """Set the linear layer to a scikit-learn logistic regression.
 
         Args:
-            embeddings: pooled states, of length one where they are normalised, shape (n, width).
+            embeddings: pooled states, normalized if the head normalizes them, shape (n, width).
             targets: class numbers, shape (n,), or zeros and ones, shape (n, labels).
-            c: inverse strength of the L2 regularisation.
+            c: inverse strength of the L2 regularization.
         Raises:
-            ValueError: a head of two layers.
+            ValueError: the head has two layers.
         """
         if self.pre_classifier is not None:
-            raise ValueError("a logistic regression is a head of one layer; make the learner with head_layers=1")
+            raise ValueError("a logistic regression needs a head with one layer; make the learner with head_layers=1")
         weight, bias = fit_logistic(embeddings, targets, self.classifier.out_features, c)
         with torch.no_grad():
             self.classifier.weight.copy_(torch.from_numpy(weight))

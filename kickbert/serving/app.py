@@ -19,8 +19,8 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from fastapi.security import APIKeyHeader
 
 from kickbert import __version__
-from kickbert.models.artifact import ArtifactError
-from kickbert.models.metadata import encoder_name
+from kickbert.models.artifact.json_checks import ArtifactError
+from kickbert.models.artifact.metadata import encoder_name
 from kickbert.serving.batcher import QueueFull
 from kickbert.serving.csv_files import TooLarge
 from kickbert.serving.middleware import BodyLimit, RequestMetrics
@@ -170,7 +170,7 @@ async def model(service: Ready, name: Named = None) -> ModelInfo:
     return ModelInfo(
         name=name, version=artifact.version, encoder=encoder, task=model.task, labels=model.labels,
         text_col=model.text_col, backend=model.backend.name, metrics=scores, examples=list(settings.examples),
-        evaluated_on=metadata["judged on"] or "", card=artifact.card,
+        evaluated_on=metadata["evaluated on"] or "", card=artifact.card,
         models=names,
     )  # fmt: skip
 

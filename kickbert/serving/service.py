@@ -17,7 +17,7 @@ from kickbert.inference.backends import Backend
 from kickbert.inference.batch_prediction import PredictedFile, predict_file
 from kickbert.inference.predictor import BATCH, Predictor, load
 from kickbert.inference.shared_prefix import ManyPredictors, load_many
-from kickbert.models.artifact import ArtifactError
+from kickbert.models.artifact.json_checks import ArtifactError
 from kickbert.serving.batcher import Batcher
 from kickbert.serving.csv_files import check_csv, escape_formulas
 from kickbert.serving.settings import Settings

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kickbert.inference.predictor import BATCH
-from kickbert.models.artifact import ArtifactError, read_artifact
+from kickbert.models.artifact.json_checks import ArtifactError
+from kickbert.models.artifact.reading import read_artifact
 from kickbert.targets.kinds import ORDINAL, SINGLE
 
 Folders = str | Path | Sequence[str | Path] | Mapping[str, str | Path]

@@ -14,12 +14,13 @@ from kickbert.cache.storage import Cache
 from kickbert.data.dataloaders import dataloaders_from_df
 from kickbert.data.imbalance import class_weights as class_weights_of
 from kickbert.data.transforms import TextTokenizer, check_fast, load_tokenizer
-from kickbert.models.artifact import INFO, read_artifact
+from kickbert.models.artifact.loading import load_classifier
+from kickbert.models.artifact.manifest import INFO
+from kickbert.models.artifact.reading import read_artifact
 from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import Encoder, load_config, load_encoder
 from kickbert.models.head import Head
 from kickbert.models.hf_conversion import checkpoint_head, keeps_head, unused_head, why_not_portable
-from kickbert.models.saving import load_classifier
 from kickbert.targets.binning import Format
 from kickbert.targets.fitting import TargetOptions
 from kickbert.targets.kinds import MULTI, ORDINAL, Target, describe_target
@@ -152,7 +153,7 @@ def learner_from_df(
     if portable and (
         reason := why_not_portable(encoder.body.config.model_type, head_module, target, long == "windows")
     ):
-        raise ValueError(f"portable=True: transformers' pipeline cannot predict so, as {reason}; leave portable out")
+        raise ValueError(f"portable=True is not possible: transformers {reason}. Omit portable")
     classifier = TextClassifier(encoder, head_module, precision).to(device)
     weights = class_weights_of(class_weights, target, dls.train.rows[1].numpy())
     loss_func = loss_for(target.task, loss, None if weights is None else torch.from_numpy(weights).to(device))

@@ -17,8 +17,8 @@ from torch import nn
 from kickbert.cache.callback import PrefixCache
 from kickbert.cache.storage import Cache
 from kickbert.data.dataloaders import TextDataLoaders
+from kickbert.models.artifact.saving import save_artifact
 from kickbert.models.classifier import TextClassifier
-from kickbert.models.saving import save_artifact
 from kickbert.targets.kinds import MULTI
 from kickbert.targets.thresholds import best_thresholds
 from kickbert.training.callbacks import Collapse, Guard, History

@@ -20,8 +20,10 @@ from kickbert.data.dataloaders import TextDataLoaders
 from kickbert.data.transforms import Tokens
 from kickbert.evaluation.attribution import attribute
 from kickbert.evaluation.explanation import Explanation
+from kickbert.models.artifact.hub import push_to_hub
+from kickbert.models.artifact.metadata import learner_metadata
+from kickbert.models.artifact.saving import save_artifact
 from kickbert.models.protocol import Labeled
-from kickbert.models.saving import artifact_metadata, push_to_hub, save_artifact
 from kickbert.targets.kinds import Target
 from kickbert.targets.outputs import prediction_frame
 from kickbert.text.columns import without_text
@@ -177,7 +179,7 @@ class PredictingLearner(Described, LeanLearner):
     @property
     def metadata(self) -> dict[str, Any]:
         """Task, encoder, head, tokens, rows and versions, as `kickbert.json` will have them."""
-        return artifact_metadata(self)
+        return learner_metadata(self)
 
     @property
     def fingerprint(self) -> str:

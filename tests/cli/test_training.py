@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from kickbert.models.artifact import ArtifactError
+from kickbert.models.artifact.json_checks import ArtifactError
 
 
 def test_train_evaluate_report_explore(kickbert, rows, tiny, tmp_path):

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from kickbert.models.artifact import _entry
+from kickbert.models.artifact.manifest import file_entry
 
 TASKS = {
     "labels": {},
@@ -18,5 +18,5 @@ TASKS = {
 
 def reseal(folder: Path) -> None:
     """Rewrite the manifest for the folder's current files."""
-    files = {p.name: _entry(p) for p in folder.iterdir() if p.name != "manifest.json"}
+    files = {p.name: file_entry(p) for p in folder.iterdir() if p.name != "manifest.json"}
     (folder / "manifest.json").write_text(json.dumps({"format": 1, "files": files}))

@@ -7,7 +7,8 @@ import kickbert
 from kickbert import ArtifactError
 from kickbert.inference import backends
 from kickbert.inference.backends import choose_backend, open_backend
-from kickbert.models.artifact import add_file, read_artifact
+from kickbert.models.artifact.reading import read_artifact
+from kickbert.models.artifact.versions import add_file
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from kickbert import ArtifactError
 from kickbert.inference import onnx_graphs
 from kickbert.inference.backends import OnnxBackend, OpenVinoBackend, open_backend
 from kickbert.inference.onnx_graphs import FORMS, Source, write_onnx
-from kickbert.models.artifact import read_artifact
+from kickbert.models.artifact.reading import read_artifact
 
 pytest.importorskip("onnxruntime", reason="the extra kickbert[export] is not installed")
 IDS = np.array([[0, 20, 21, 22, 2, 1], [0, 9, 2, 1, 1, 1], [0, 7, 8, 9, 10, 2]])

@@ -11,7 +11,7 @@ from conftest import BAD, GOOD
 
 import kickbert
 from kickbert import ArtifactError, Phase
-from kickbert.models.artifact import read_artifact
+from kickbert.models.artifact.reading import read_artifact
 
 TEXTS = [f"{text} no {i} {'and so on ' * (i % 5)}" for i, text in enumerate(6 * (GOOD + BAD))] + ["", GOOD[0]]
 LAST = [Phase("last layer", 2, 1, 5e-3)]
@@ -120,7 +120,7 @@ def test_what_cannot_be_loaded_together_says_why(folders, tmp_path):
         kickbert.load_many([])
     with pytest.raises(ValueError, match=r"several models are named 'last'; give names"):
         kickbert.load_many([folders["last"], folders["last"].parent])
-    with pytest.raises(ArtifactError, match=re.escape(f"{tmp_path} has no manifest.json, so it is no artifact")):
+    with pytest.raises(ArtifactError, match=re.escape(f"{tmp_path} is not an artifact: it has no manifest.json")):
         kickbert.load_many([folders["last"], tmp_path])
     assert (
         json.loads((folders["last"] / "manifest.json").read_text())["files"] == read_artifact(folders["last"]).manifest

@@ -113,7 +113,7 @@ def test_tiles_hold_every_head_once(monkeypatch):
 
 def test_a_row_that_may_look_nowhere_is_not_nan():
     q, k, v = states(torch.bfloat16)
-    assert attention.attention(torch.nn.Module(), q, k, v, torch.zeros(3, 1, 7, 7).bool())[0].isfinite().all()
+    assert attention.tiled_attention(torch.nn.Module(), q, k, v, torch.zeros(3, 1, 7, 7).bool())[0].isfinite().all()
 
 
 def test_an_encoder_made_for_looking_at_attentions_stays_so(tiny):

@@ -5,11 +5,9 @@ import pytest
 import torch
 from helpers.encoders import ARCHITECTURES, own_tokenizer, padded_batch, random_encoder
 from safetensors.torch import load_file, save_file
-from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModel
 
 from kickbert.data.transforms import TextTokenizer
-from kickbert.models.attention import FIRST_TOKEN
 from kickbert.models.encoder import LAYERS, Encoder, load_encoder
 
 
@@ -41,36 +39,6 @@ def test_depths_do_differ_and_padding_does_not_matter(kind, extra):
         alone = encoder(ids[1:2, :7], mask[1:2, :7])
         assert torch.allclose(encoder(ids, mask)[1, :7], alone[0], atol=1e-5)
         assert torch.equal(encoder(ids.masked_fill(~mask, 99), mask)[mask], encoder(ids, mask)[mask])
-
-
-@pytest.mark.parametrize("kind", FIRST_TOKEN)
-def test_the_first_token_alone_is_that_of_the_full_layer_for_less_work(kind):
-    encoder, (ids, mask) = random_encoder(kind), padded_batch()
-    with torch.no_grad():
-        states, whole = encoder.prefix(ids, mask, 3), encoder(ids, mask)
-
-    def run(first: bool) -> tuple[list[torch.Tensor], int]:
-        encoder.zero_grad()
-        with FlopCounterMode(display=False) as counted:
-            hidden = encoder.suffix(states, mask, 3, first=first)
-            (hidden[:, 0] ** 3).sum().backward()
-        assert hidden.shape[1] == (1 if first else ids.shape[1])
-        return [hidden[:, 0], *(p.grad for p in encoder.parameters() if p.grad is not None)], counted.get_total_flops()
-
-    (full, work), (alone, less) = run(first=False), run(first=True)
-    assert len(full) == len(alone) >= 17 and less < 0.5 * work
-    for ours, theirs in zip(alone, full, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
-    with torch.no_grad():
-        torch.testing.assert_close(encoder(ids, mask, first=True)[:, 0], whole[:, 0], rtol=1e-5, atol=1e-6)
-        assert torch.equal(encoder(ids, mask), whole)  # the layer is left as it was
-
-
-def test_layers_that_cannot_compute_one_token():
-    ids, mask = padded_batch()
-    for encoder in (random_encoder("deberta"), random_encoder("bert", chunk_size_feed_forward=1)):
-        with torch.no_grad():
-            assert torch.equal(encoder(ids, mask, first=True), encoder(ids, mask))
 
 
 @pytest.mark.parametrize("kind", LAYERS)

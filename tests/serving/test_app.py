@@ -14,7 +14,7 @@ import pytest
 from helpers.serving import CSV, JSON, Server
 
 import kickbert
-from kickbert.models.artifact import set_latest
+from kickbert.models.artifact.versions import set_latest
 
 pytest.importorskip("fastapi", reason="the extra kickbert[serve] is not installed")
 

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra kickbert[serve] is not installed")
 
 import kickbert
-from kickbert.models.artifact import versions
+from kickbert.models.artifact.versions import versions
 from kickbert.serving import service as module
 from kickbert.serving.csv_files import TooLarge
 from kickbert.serving.service import Busy, Service, Stopping
@@ -164,7 +164,7 @@ def test_an_edited_model_card_is_shown_and_a_missing_one_is_empty(served, tmp_pa
 WRITE = """
 import sys
 from pathlib import Path
-from kickbert.models.artifact import write_artifact
+from kickbert.models.artifact.versions import write_artifact
 source = {p.name: p.read_bytes() for p in Path(sys.argv[1]).iterdir() if p.name != "manifest.json"}
 for _ in range(15):
     write_artifact(sys.argv[2], lambda part: [(part / name).write_bytes(data) for name, data in source.items()])

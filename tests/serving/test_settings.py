@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from kickbert.models.artifact import ArtifactError
+from kickbert.models.artifact.json_checks import ArtifactError
 from kickbert.serving.settings import Settings
 
 

@@ -223,8 +223,16 @@ def test_tokenizer_rate_decay_and_device_of_ones_own(make, reviews, tiny, tiny_t
     [
         ({"device": "warp:9"}, ValueError, r"device='warp:9' is not to be had here \(.*\); there is "),
         ({"tokenizer": 7}, TypeError, "tokenizer is no tokenizer but int"),
-        ({"portable": True, "pooling": "mean"}, ValueError, "portable=True: .* theirs does not pool by 'mean'"),
-        ({"portable": True, "long": "windows"}, ValueError, "theirs reads no documents in windows; leave portable out"),
+        (
+            {"portable": True, "pooling": "mean"},
+            ValueError,
+            "portable=True is not possible: transformers does not pool by 'mean'",
+        ),
+        (
+            {"portable": True, "long": "windows"},
+            ValueError,
+            "transformers does not read documents in windows. Omit portable",
+        ),
     ],
 )
 def test_options_that_cannot_be_had(make, reviews, options, error, message):

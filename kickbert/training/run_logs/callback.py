@@ -15,7 +15,7 @@ from fastai.torch_core import no_random
 from fastcore.foundation import L
 from torch import Tensor, stack
 
-from kickbert.models.artifact import flat_metadata
+from kickbert.models.artifact.metadata import flat_metadata
 from kickbert.training.run_logs.writers import EXTRAS, WRITERS, RunWriter
 from kickbert.utils.extras import require
 from kickbert.utils.hardware import rank

@@ -1,4 +1,4 @@
-"""The model card: what the hub reads, how to call the model, and names from data that must not act in it."""
+"""The model card: what the Hub reads, how to call the model, and names from the data that must stay inert."""
 
 import re
 
@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from huggingface_hub import ModelCard
 
-from kickbert.models.metadata import escape_markdown, model_card
+from kickbert.models.artifact.model_card import escape_markdown, model_card
 
 
 @pytest.fixture
@@ -23,26 +23,23 @@ def test_the_card_is_one_the_hub_reads(make, rows, tmp_path):
     assert "one of the ordered classes under \\$" in card.text and "accuracy" in card.text
 
 
+CALL = 'model(**tokenizer({}, truncation=True, max_length=64, return_tensors="pt"))` gives the same result'
+
+
 @pytest.mark.parametrize(
-    ("columns", "how", "told"),
+    ("columns", "how", "expected"),
     [
-        (["text"], {}, '`model(**tokenizer(text, truncation=True, max_length=64, return_tensors="pt"))`.'),
-        (["text", "more"], {"cleaning": "auto"}, "same of cleaned texts when .*tokenizer\\(text, more, truncation"),
-        (["text"], {"long": "tail"}, "cut otherwise there, not 'tail'"),
-        (["text", "more", "most"], {}, "joins two texts at most; rows of 3"),
-        (["text"], {"pooling": "mean"}, "the head is kickbert's own, for theirs does not pool by 'mean'\\. In transf"),
+        (["text"], {}, CALL.format("text") + "."),
+        (["text", "more"], {"cleaning": "auto"}, CALL.format("text, more") + " on cleaned texts."),
+        (["text"], {"long": "tail"}, CALL.format("text") + " for short texts; kickbert cuts long ones by 'tail'."),
+        (["text", "more", "most"], {}, "joins at most two texts; only kickbert can build rows of 3 columns"),
+        (["text"], {"pooling": "mean"}, "In a transformers pipeline, use kickbert's pipeline class"),
     ],
 )
-def test_it_says_how_transformers_is_called(make, rows, columns, how, told):
+def test_it_shows_how_to_call_transformers(make, rows, columns, how, expected):
     learn = make(rows, text_col=columns, **how)
-    plain = (
-        "loads this folder too."
-        if "pooling" not in how
-        else "the head is kickbert's own, for theirs does not pool by 'mean'."
-    )
-    info = learn.metadata | {"plain transformers": "pooling" not in how}
-    card = model_card(info, plain)
-    assert told in card or re.search(told, card), card
+    card = model_card(learn.metadata | {"plain transformers": "pooling" not in how}, "transformers loads it.")
+    assert expected in card, card
 
 
 INFO = {
@@ -56,7 +53,7 @@ INFO = {
     "head": {"pooling": "mean"},
     "temperature": 1.0,
     "metrics": {"accuracy": 0.875, "AUC": None},
-    "judged on": "200 rows",
+    "evaluated on": "200 rows",
     "data": {"training rows": 1_000, "validation rows": 100, "fingerprint": "abc"},
     "versions": {"kickbert": "0.1"},
     "plain transformers": False,
@@ -76,17 +73,17 @@ INFO = {
         ({"plain transformers": False}, False),
     ],
 )
-def test_the_hub_is_told_of_a_pipeline_where_it_predicts_the_same(change, same):
+def test_the_pipeline_tag_is_set_only_if_a_pipeline_predicts_the_same(change, same):
     card = model_card(INFO | {"plain transformers": True} | change, "")
     assert ('pipeline_tag: "text-classification"' in card) == same
 
 
-def test_it_says_what_the_model_is_and_how_good():
+def test_it_describes_the_model_and_its_scores():
     card = model_card(INFO, "transformers loads it.")
     assert "# label from text" in card and "It predicts one of bad, good." in card and "| accuracy | 0.875 |" in card
     assert "AUC" not in card and "1,000 training rows, 100 validation rows" in card
     assert "It was not evaluated" in model_card(INFO | {"metrics": {}}, "")
-    assert "the number pledged of a text" in model_card(
+    assert "the number pledged from a text" in model_card(
         INFO | {"task": "regression", "target": {"name": "pledged"}}, ""
     )
 
@@ -103,11 +100,11 @@ HOSTILE = "<script>alert(1)</script>\n\n# [a](javascript:b) | `c` $d$ <!--"
         {"label_col": HOSTILE},
         {"task": "regression", "target": {"name": HOSTILE}},
         {"metrics": {HOSTILE: 0.5}},
-        {"judged on": HOSTILE},
+        {"evaluated on": HOSTILE},
         {"cleaning": [HOSTILE]},
     ],
 )
-def test_names_from_data_do_not_act(change):
+def test_names_from_the_data_are_inert(change):
     card = model_card(INFO | change, "")
     code = re.search(r"```python\n(.*?)\n```", card, re.DOTALL)[0]
     text = card.replace(code, "")
@@ -115,12 +112,12 @@ def test_names_from_data_do_not_act(change):
     assert len(re.findall(r"^# ", card, re.MULTILINE)) == 1 and code.count("\n") == 5
 
 
-def test_a_row_of_several_columns_is_python_that_runs():
+def test_the_example_of_several_columns_is_valid_python():
     columns = ['say "hi"', "```\nb", "\\"]
     code = re.search(r"model.predict\((.*)\)", model_card(INFO | {"text_col": columns}, ""))[1]
     assert eval(code) == [dict.fromkeys(columns, "…")]
 
 
-def test_what_is_escaped_renders_as_it_was():
+def test_escaped_text_renders_unchanged():
     text = r"a*b_c \ <d> & | `e` $f$ ~g~ #h [i]"
     assert re.sub(r"\\([!-/:-@[-`{-~])", r"\1", escape_markdown(text)) == text

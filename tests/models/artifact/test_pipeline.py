@@ -5,8 +5,8 @@ import pytest
 from transformers import pipeline
 
 import kickbert
-from kickbert.models.artifact import read_artifact
-from kickbert.models.saving import ArtifactPipeline
+from kickbert.models.artifact.pipeline import ArtifactPipeline
+from kickbert.models.artifact.reading import read_artifact
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,7 @@ def test_transformers_pipeline_predicts_as_any_artifact_by_its_class(make, pairs
     assert [best["label"] for best in classify(inputs)] == [names[i] for i in probs.argmax(1)]
 
 
+@pytest.mark.system
 def test_the_default_of_a_sentence_encoder_is_for_kickbert_and_portable_for_transformers(reviews, minilm, tmp_path):
     texts = reviews["text"].iloc[:4].tolist()
     cards = []

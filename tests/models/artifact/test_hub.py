@@ -8,6 +8,8 @@ from huggingface_hub import constants
 import kickbert
 from kickbert.models import ArtifactError, push_to_hub
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path):

@@ -19,17 +19,10 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
-from kickbert.models.artifact import (
-    CARD,
-    HEAD,
-    INFO,
-    TOKENIZER,
-    WEIGHTS,
-    Artifact,
-    ArtifactError,
-    read_artifact,
-    write_artifact,
-)
+from kickbert.models.artifact.json_checks import ArtifactError
+from kickbert.models.artifact.manifest import CARD, HEAD, INFO, TOKENIZER, WEIGHTS
+from kickbert.models.artifact.reading import Artifact, read_artifact
+from kickbert.models.artifact.versions import write_artifact
 from kickbert.text.columns import read_items
 from kickbert.text.tokenization import AT_ONCE, SEP
 from kickbert.utils.messages import shorten

@@ -9,8 +9,9 @@ import torch
 from helpers.encoders import LAYERS, random_encoder
 
 import kickbert
-from kickbert.models.artifact import Artifact, ArtifactError, read_artifact
-from kickbert.models.vocabulary import EMBEDDINGS, merges_within, trim_vocabulary
+from kickbert.models.artifact.json_checks import ArtifactError
+from kickbert.models.artifact.reading import Artifact, read_artifact
+from kickbert.models.artifact.vocabulary import EMBEDDINGS, merges_within, trim_vocabulary
 
 CORPUS = [
     "a bright, warm film of wonderful characters",
