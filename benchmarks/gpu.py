@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from kickbert.utils.hardware import best_device, choose_precision, describe_device
+from kickbert.utils.devices import best_device, choose_precision, describe_device
 
 REPO = Path(__file__).resolve().parents[1]
 STEPS = {

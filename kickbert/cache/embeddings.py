@@ -14,8 +14,8 @@ from kickbert.data.transforms import TextTokenizer, load_tokenizer
 from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import load_encoder
 from kickbert.models.head import Head
-from kickbert.utils.hardware import choose_precision
-from kickbert.utils.hub import sentence_pooling
+from kickbert.models.pooling import sentence_pooling
+from kickbert.utils.devices import choose_precision
 
 NAMED = "This text is about {}."  # the sentence whose embedding stands for the name of a class
 

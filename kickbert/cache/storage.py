@@ -14,8 +14,8 @@ from torch import Tensor
 
 from kickbert.cache.states import Store, View
 from kickbert.utils.atomic_files import replacing
-from kickbert.utils.hardware import processes, rank
 from kickbert.utils.messages import byte_size
+from kickbert.utils.processes import rank, world_size
 
 SHARE = 0.5  # of the memory, and of the disk, that is free: the rest is for the training itself and for others
 
@@ -35,8 +35,8 @@ class Cache:
     def __init__(self, memory: int | None = None, disk: int | None = None, folder: str | Path | None = None):
         self.memory, self.disk = memory, disk
         self.folder = Path(folder) if folder is not None else None
-        if self.folder is not None and processes() > 1:  # each keeps other rows under the same keys
-            self.folder /= f"{rank()}of{processes()}"
+        if self.folder is not None and world_size() > 1:  # each keeps other rows under the same keys
+            self.folder /= f"{rank()}of{world_size()}"
         self.by_key: dict[str, Store] = {}  # the least recently used first
 
     def find(self, key: str) -> Store | None:
@@ -96,7 +96,7 @@ class Cache:
         if budget is None:
             folder = tempfile.gettempdir()
             free = psutil.virtual_memory().available if where == "memory" else shutil.disk_usage(folder).free
-            budget = int(SHARE * (free / processes(here=True) + used))
+            budget = int(SHARE * (free / world_size(local=True) + used))
         return budget - used
 
     def save(self, key: str, store: Store) -> None:

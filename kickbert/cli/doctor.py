@@ -11,7 +11,7 @@ from packaging.version import Version
 
 from kickbert import __version__
 from kickbert.utils.extras import installed
-from kickbert.utils.hardware import cores
+from kickbert.utils.processes import cores
 
 # Of each package the oldest version that setup.cfg allows and the newest that all tests passed on.
 PACKAGES = {
@@ -95,7 +95,7 @@ def _arithmetic() -> list[tuple[str, str, str]]:
     """Checks of what computes: a GPU, bf16."""
     if importlib.util.find_spec("torch") is None:
         return []
-    from kickbert.utils.hardware import best_device, describe_device, has_bf16
+    from kickbert.utils.devices import best_device, describe_device, has_bf16
 
     device = best_device()
     fast = has_bf16(device)

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from kickbert.utils.hardware import check_processes, cores, rank
-from kickbert.utils.hardware import processes as together
+from kickbert.utils.processes import check_processes, cores, rank, world_size
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
@@ -30,7 +29,7 @@ def launched(processes: int) -> bool:
         Exit: the first process failed, and has said why.
         RuntimeError: another one failed; the message says why.
     """
-    if processes == 1 or together() > 1:
+    if processes == 1 or world_size() > 1:
         return False
     import torch
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std

@@ -10,7 +10,7 @@ import typer
 from kickbert.cli.arguments import FORM_HELP, All, Backend, Encoding, Json, Model, Rows, Separator, Texts
 from kickbert.cli.launching import launched
 from kickbert.cli.output import print_result, prints_to_stderr, table
-from kickbert.utils.hardware import rank
+from kickbert.utils.processes import rank
 
 Target = Annotated[str | None, typer.Option(help="column of the labels, where it has another name than in training")]
 Delimiter = Annotated[str | None, typer.Option(help="delimiter of the labels of a cell, for multi-label targets")]

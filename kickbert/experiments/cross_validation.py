@@ -29,7 +29,7 @@ from kickbert.training.checkpoint import first_states
 from kickbert.training.factories import learner_from_df
 from kickbert.training.fitting import fit_default
 from kickbert.utils.atomic_files import replacing
-from kickbert.utils.hardware import choose_precision
+from kickbert.utils.devices import choose_precision
 from kickbert.utils.hashing import Unidentifiable, file_digest, fingerprint
 from kickbert.utils.hub import load, resolve
 from kickbert.utils.messages import shorten

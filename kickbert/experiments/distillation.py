@@ -24,6 +24,7 @@ from kickbert.models.artifact.loading import load_classifier
 from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import Encoder
 from kickbert.models.head import Head
+from kickbert.models.pooling import sentence_pooling
 from kickbert.models.protocol import TextModel, is_model
 from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, Labels, Target, describe_target, unseen_labels
 from kickbert.text.cleaning import Cleaner
@@ -35,9 +36,8 @@ from kickbert.training.losses import KINDS, Distillation
 from kickbert.training.metrics import metrics_for
 from kickbert.training.schedule import Phase, gradual_unfreezing, optimizer_by_name
 from kickbert.utils.atomic_files import replacing
-from kickbert.utils.hardware import choose_precision
+from kickbert.utils.devices import choose_precision
 from kickbert.utils.hashing import digest
-from kickbert.utils.hub import sentence_pooling
 from kickbert.utils.messages import shorten
 
 

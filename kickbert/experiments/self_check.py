@@ -23,7 +23,7 @@ from kickbert.models.artifact.saving import save_artifact
 from kickbert.training.factories import learner_from_df
 from kickbert.training.learner import GradualLearner
 from kickbert.training.schedule import gradual_unfreezing
-from kickbert.utils.hardware import describe_device
+from kickbert.utils.devices import describe_device
 
 WORDS = {"praise": ["great", "warm", "moving", "bright", "lovely"], "blame": ["dull", "cold", "boring", "flat", "poor"]}
 ROWS, EPOCHS = 160, (3, 2)

@@ -21,8 +21,9 @@ import psutil
 from kickbert.models.artifact.json_checks import ArtifactError
 from kickbert.models.artifact.reading import Artifact
 from kickbert.models.protocol import is_model
+from kickbert.utils.devices import best_device, has_bf16
 from kickbert.utils.extras import require
-from kickbert.utils.hardware import best_device, cores, has_bf16
+from kickbert.utils.processes import cores
 
 ONNX, INT8, OPENVINO = "model.onnx", "model.int8.onnx", "model.int8.openvino.zip"
 # The fastest first (benchmarks/predicting.py): the file of each, and the package that runs it.

@@ -138,8 +138,8 @@ def _learner(file: Path, model: str, path: Path) -> tuple[list[Row], list[str], 
     """All rows of a database, their texts, and a learner of those that are labelled, without validation rows."""
     import pandas as pd
 
+    from kickbert.models.pooling import sentence_pooling
     from kickbert.training.factories import learner_from_df
-    from kickbert.utils.hub import sentence_pooling
 
     database = LabelDatabase(file)
     try:

@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "encoder": ["Encoder", "load_encoder"],
         "head": ["Head"],
+        "pooling": [],
         "logistic_regression": [],
         "classifier": ["ProbabilityModel", "TextClassifier"],
         "attention": [],

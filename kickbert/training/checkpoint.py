@@ -25,8 +25,8 @@ from kickbert.training.losses import FITTED
 from kickbert.training.metrics import EpochRecorder, NoBars, Progress
 from kickbert.training.run_logs.callback import RunLog
 from kickbert.utils.atomic_files import replacing
-from kickbert.utils.hardware import processes, rank
 from kickbert.utils.hashing import Unidentifiable, fingerprint, first_fingerprint
+from kickbert.utils.processes import rank, world_size
 from kickbert.utils.progress import say
 
 # Callbacks that every learner may have and that leave what is learnt as it is.
@@ -91,7 +91,7 @@ def run_parts(learn: Any, phases: Sequence, cbs: Any, weights: list[str]) -> dic
         "batches": lambda: [_batches(dl) for dl in loaders],
         "phases": lambda: list(phases),
         "seed": lambda: learn.seed,
-        "number of processes": processes,
+        "number of processes": world_size,
         "model": lambda: [type(model), structure(model.encoder), structure(model.head)],
         "weights": lambda: weights,
         "precision": lambda: model.precision,

@@ -27,8 +27,8 @@ from torch import Tensor
 
 from kickbert.data.batching import bucketed
 from kickbert.data.bucketing import BucketDL
-from kickbert.utils.hardware import check_processes, processes, rank
 from kickbert.utils.hashing import fingerprint
+from kickbert.utils.processes import check_processes, rank, world_size
 from kickbert.utils.progress import say
 
 
@@ -38,10 +38,10 @@ def join() -> None:
     Raises:
         ValueError: there are more of them than GPUs, or than cores where there is no GPU.
     """
-    if processes() == 1 or dist.is_initialized():
+    if world_size() == 1 or dist.is_initialized():
         return
     gpus = torch.cuda.device_count()
-    check_processes(processes(here=True), gpus)
+    check_processes(world_size(local=True), gpus)
     if gpus:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo")
@@ -74,7 +74,7 @@ class Shard(BucketDL):
             ValueError: there are fewer rows than ranks.
         """
         ids, *targets = whole.rows
-        weights, ranks = whole.weights, processes()
+        weights, ranks = whole.weights, world_size()
         # Rows of one weight are of one class: so each rank has its share of every class.
         dealt = np.lexsort((-ids.sizes,) if weights is None else (-ids.sizes, weights))
         counts = [len(dealt[r::ranks]) for r in range(ranks)]
@@ -160,7 +160,7 @@ class SummedGradients(Callback):
         sizes = [grad.numel() for grad in grads]
         if self.size != sum(sizes):
             self.size = sum(sizes)
-            self.shared = shared_memory((processes(), self.size)) if grads[0].device.type == "cpu" else None
+            self.shared = shared_memory((world_size(), self.size)) if grads[0].device.type == "cpu" else None
         flat = [grad.reshape(-1) for grad in grads]
         if self.shared is None:
             parts = torch.cat(flat)[None]
@@ -177,7 +177,7 @@ class SummedGradients(Callback):
 def shared_memory(shape: tuple[int, int]) -> Tensor | None:
     """A float32 tensor that all ranks read and write; None where they are on several machines, or there is no room."""
     size, name = math.prod(shape), None
-    if processes() > processes(here=True):
+    if world_size() > world_size(local=True):
         return None
     with ExitStack() as opened:
         if rank() == 0:
@@ -203,7 +203,7 @@ def data_parallel(learn: Any, epochs: int, cbs: Any = None) -> Iterator[None]:
         RuntimeError: another rank is gone.
     """
     join()
-    if processes() == 1:
+    if world_size() == 1:
         yield
         return
     if any(isinstance(cb, LRFinder) for cb in L(cbs)):
@@ -233,7 +233,7 @@ def _others_there() -> Iterator[None]:
         reason = str(err).splitlines()[-1].strip()  # fastai puts a line before it
         if isinstance(err, dist.DistError) or "gloo" in reason:
             raise RuntimeError(
-                f"rank {rank()} has lost another of {processes()} ranks, whose own message says why if it had the time "
+                f"rank {rank()} lost another of {world_size()} ranks, whose own message says why if it had the time "
                 f"({reason}); fit_gradual(resume=True) goes on after the last phase that was finished"
             ) from err
         raise
@@ -268,7 +268,7 @@ def _agree(learn: Any, epochs: int) -> None:
 
 def _of_all(value: Any) -> list:
     """The value of each rank."""
-    values: list = [None] * processes()
+    values: list = [None] * world_size()
     dist.all_gather_object(values, value)
     return values
 
@@ -284,7 +284,7 @@ def on_first(work: Callable[[], Any]) -> Any:
         What it returned there, on each rank; so with what it raised.
     """
     join()
-    if processes() == 1:
+    if world_size() == 1:
         return work()
     outcome = None
     if not rank():

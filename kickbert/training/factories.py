@@ -21,6 +21,7 @@ from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import Encoder, load_config, load_encoder
 from kickbert.models.head import Head
 from kickbert.models.hf_conversion import checkpoint_head, keeps_head, unused_head, why_not_portable
+from kickbert.models.pooling import sentence_pooling
 from kickbert.targets.binning import Format
 from kickbert.targets.fitting import TargetOptions
 from kickbert.targets.kinds import MULTI, ORDINAL, Target, describe_target
@@ -33,8 +34,7 @@ from kickbert.training.learner import GradualLearner
 from kickbert.training.losses import loss_for
 from kickbert.training.metrics import metrics_for
 from kickbert.training.schedule import optimizer_by_name
-from kickbert.utils.hardware import choose_precision, describe_device, usable_device
-from kickbert.utils.hub import sentence_pooling
+from kickbert.utils.devices import choose_precision, describe_device, usable_device
 from kickbert.utils.progress import say
 
 

@@ -29,7 +29,7 @@ from kickbert.targets.outputs import prediction_frame
 from kickbert.text.columns import without_text
 from kickbert.training.distributed import on_first
 from kickbert.training.run_logs.callback import callbacks_by_name, end_logs
-from kickbert.utils.hardware import choose_precision
+from kickbert.utils.devices import choose_precision
 from kickbert.utils.hashing import digest
 from kickbert.utils.messages import Described
 from kickbert.utils.progress import say

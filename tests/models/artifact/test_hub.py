@@ -46,12 +46,15 @@ def test_what_is_pushed_is_loaded_by_its_name(make, reviews, hub, monkeypatch, t
 
 def test_the_hub_refuses_in_a_sentence(make, reviews, hub, tmp_path):
     learn = make(reviews)
-    with pytest.raises(ValueError, match=r"'someone/reviews' was not uploaded \(.*401.*token= with the right to write"):
+    with pytest.raises(ValueError, match=r"'someone/reviews' was not uploaded \(.*token= with write access"):
         learn.push_to_hub("someone/reviews")
-    with pytest.raises(ArtifactError, match=r"someone/none is no folder here, and on the hub .* no artifact"):
+    with pytest.raises(
+        ArtifactError,
+        match=r"someone/none is not a local folder, .*the Hub has no such model",
+    ):
         kickbert.load("someone/none")
     hub["someone/else"] = {"config.json": b"{}"}
-    with pytest.raises(ArtifactError, match=r"someone/else is no folder here, and on the hub .* no artifact"):
+    with pytest.raises(ArtifactError, match=r"someone/else is not a local folder, and no such model was found"):
         kickbert.load("someone/else")
     (learn.save_artifact(tmp_path / "k") / "head.safetensors").write_bytes(b"changed")
     with pytest.raises(ArtifactError, match=r"head\.safetensors has 7 bytes"):
