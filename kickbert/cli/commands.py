@@ -63,7 +63,7 @@ def serve(
     max_chars: Annotated[int, typer.Option(help="maximum length of a text, in characters")] = 100_000,
     max_texts: Annotated[int, typer.Option(help="maximum number of texts of a request")] = 1_000,
     max_rows: Annotated[int, typer.Option(help="maximum number of rows of a file")] = 10_000,
-    room: Annotated[int, typer.Option(help="queue length, in texts")] = 4_096,
+    queue_size: Annotated[int, typer.Option(help="maximum number of waiting texts")] = 4_096,
     timeout: Annotated[float, typer.Option(help="timeout of a request, in seconds")] = 4.0,
     file_timeout: Annotated[float, typer.Option(help="timeout of a file, in seconds")] = 60.0,
     private_metrics: Annotated[
@@ -79,7 +79,7 @@ def serve(
     backend: Backend = "auto",
     json: Json = False,
 ) -> None:
-    """Serve a model over HTTP, with a page for people at /; of several the layers that they share run once."""
+    """Serve one or more models over HTTP, with a web page at /."""
     from kickbert.utils.extras import require
 
     require("fastapi", extra="serve")
@@ -88,11 +88,21 @@ def serve(
 
     folders = [_fetched(name, store) for name in model]
     key = os.environ.get("KICKBERT_API_KEY") if api_key is None else api_key  # typer takes an empty variable for none
-    limits = {"most_bytes": max_body, "most_chars": max_chars, "most_texts": max_texts, "most_rows": max_rows}
-    times = {"room": room, "timeout": timeout, "file_timeout": file_timeout}
-    page = {"examples": tuple(example or ())}
-    served = folders if len(folders) > 1 else folders[0]
-    settings = Settings(served, backend, threads, key, private_metrics=private_metrics, **limits, **times, **page)
+    settings = Settings(
+        folders if len(folders) > 1 else folders[0],
+        backend,
+        threads,
+        key,
+        private_metrics=private_metrics,
+        max_bytes=max_body,
+        max_chars=max_chars,
+        max_texts=max_texts,
+        max_rows=max_rows,
+        queue_size=queue_size,
+        timeout=timeout,
+        file_timeout=file_timeout,
+        examples=tuple(example or ()),
+    )
     if json:  # the rest, such as a line for each request, goes to standard error
         print_result({"model": ", ".join(map(str, folders)), "url": f"http://{host}:{port}"}, json, print)
     with prints_to_stderr(json):

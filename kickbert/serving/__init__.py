@@ -1,7 +1,7 @@
-"""The serving wing: a predictor → HTTP.
+"""A saved model as an HTTP service.
 
-Comes in: requests. Goes out: predictions as JSON, a page for people, metrics. Start reading at `app.create_app`, then
-`service.Service`, which answers requests that come together in one batch."""
+Input: model folders and requests. Output: predictions as JSON, a web page, metrics. Start reading at `app.create_app`,
+then `service.Service`, which answers requests in batches."""
 
 from kickbert.utils.lazy import attach
 
@@ -13,9 +13,10 @@ __getattr__, __dir__, __all__ = attach(
         "settings": ["Settings"],
         "service": ["Service"],
         "batcher": ["Batcher"],
-        "parsing": [],
+        "json_limits": [],
         "csv_files": [],
         "schemas": [],
+        "errors": [],
         "middleware": [],
         "telemetry": [],
     },

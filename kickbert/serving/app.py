@@ -1,32 +1,28 @@
-"""A model as an HTTP service, with a page for people at `/`.
+"""A model as an HTTP service, with a web page at `/`.
 
-request → limits → `Service` (batches of requests that come together) → JSON
+request → limits → `Service` (batches across requests) → JSON
 """
 
 import asyncio
 import hmac
 import importlib.resources
 import json
-import signal
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from math import isfinite
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from fastapi.security import APIKeyHeader
 
 from kickbert import __version__
-from kickbert.models.artifact.json_checks import ArtifactError
 from kickbert.models.artifact.metadata import encoder_name
-from kickbert.serving.batcher import QueueFull
-from kickbert.serving.csv_files import TooLarge
+from kickbert.serving.errors import DETAIL, describe_errors, handle_errors
+from kickbert.serving.json_limits import json_route
 from kickbert.serving.middleware import BodyLimit, RequestMetrics
-from kickbert.serving.parsing import JsonLimits, json_route, short_errors
 from kickbert.serving.schemas import (
-    ErrorResponse,
     ExplanationResponse,
     Health,
     ManyPredictionsResponse,
@@ -35,250 +31,228 @@ from kickbert.serving.schemas import (
     PredictionResponse,
     request_models,
 )
-from kickbert.serving.service import Busy, Service, Stopping, UnknownModel, models_of, version_of
+from kickbert.serving.service import Service, open_services, reload_models
 from kickbert.serving.settings import Settings
+from kickbert.serving.telemetry import Telemetry
+from kickbert.targets.kinds import ORDINAL, SINGLE
 from kickbert.utils.messages import shorten
 
-CSV = "text/csv"
-DETAIL = 500  # characters of an error: it may name columns of a file
-ERRORS = {
-    400: "The body is no UTF-8 JSON.",
-    401: "The header X-API-Key is missing or wrong.",
-    403: "The request comes from a page of another site.",
-    404: "No model of that name answers, or several do and none is named.",
-    408: "The body did not arrive in time.",
-    413: "A body, a text, a row, or the number of texts, values, columns or rows is over the limit.",
-    422: "The request does not fit the schema; the detail says where.",
-    429: "Too much waits already; try again after the seconds in Retry-After.",
-    503: "The model is not loaded yet, or the service is being stopped; try again after the seconds in Retry-After.",
-    504: "It took too long; the detail says what to do.",
-}
-# The page brings all it needs with it, and nothing else is to run in it.
+CSV = {"content": {"text/csv": {"schema": {"type": "string"}}}}
+# The page loads nothing from elsewhere, and no other script may run in it.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
 
-
-def _responses(*codes: int) -> dict[int | str, dict]:
-    return {code: {"model": ErrorResponse, "description": ERRORS[code]} for code in codes}
+# Dependencies are `async` although they wait for nothing: FastAPI runs others in a thread each.
 
 
-async def _service(request: Request) -> Service:
-    # `async`, though it waits for nothing: FastAPI would run it in a thread of its own.
-    service: Service = request.app.state.service
-    if service.model is None:
-        raise HTTPException(503, ERRORS[503], {"Retry-After": "1"})
-    return service
+async def _services(request: Request) -> dict[str, Service]:
+    services: dict[str, Service] = request.app.state.services
+    return services
 
 
-Ready = Annotated[Service, Depends(_service)]
-Named = Annotated[str | None, Query(alias="model", description="name of the model, where several answer")]
+Services = Annotated[dict[str, Service], Depends(_services)]
 
 
-async def _authorised(
+async def _service(
+    services: Services,
+    model: Annotated[str | None, Query(description="name of the model, if there are several")] = None,
+) -> Service:
+    if model is None and len(services) == 1:
+        return next(iter(services.values()))
+    if model not in services:
+        raise HTTPException(404, shorten(f"model={model!r} is not a model. Models: {', '.join(services)}", DETAIL))
+    return services[model]
+
+
+Chosen = Annotated[Service, Depends(_service)]
+
+
+async def _authorize(
     request: Request, key: Annotated[str | None, Depends(APIKeyHeader(name="X-API-Key", auto_error=False))]
 ) -> None:
-    """Compare keys in a time that does not tell how much of one is right."""
-    expected = request.app.state.service.settings.api_key
+    """Compare keys in a time that does not depend on how much of the key is right."""
+    expected = request.app.state.settings.api_key
     if not hmac.compare_digest((key or "").encode(), expected.encode()):
-        raise HTTPException(401, ERRORS[401], {"WWW-Authenticate": "X-API-Key"})
+        raise HTTPException(401, "the header X-API-Key is missing or wrong", {"WWW-Authenticate": "X-API-Key"})
 
 
 async def _same_origin(request: Request) -> None:
-    """Refuse what a page of another site makes a browser send; JSON needs its consent anyway, other bodies do not."""
-    origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
-    # Browsers that tell the site are believed: a proxy may have changed the host that the origin is compared with.
+    """Refuse requests that a page of another site makes a browser send; JSON needs the service's consent anyway."""
+    origin = request.headers.get("origin")
+    site = request.headers.get("sec-fetch-site")
+    # Prefer the browser's word: a proxy may have changed the host that the origin is compared with.
     same = site in ("same-origin", "none") if site else not origin or urlsplit(origin).netloc == request.url.netloc
     if not same:
-        raise HTTPException(403, ERRORS[403])
+        raise HTTPException(403, "the request comes from a page of another site")
 
 
-public, described, private = APIRouter(), APIRouter(), APIRouter(responses=_responses(503))
-same_origin = {"dependencies": [Depends(_same_origin)]}
+public = APIRouter()
+described = APIRouter()
+private = APIRouter()
 
 
-def _model_routes(settings: Settings) -> APIRouter:
-    """The routes whose requests depend on the model: its columns and labels are part of the description."""
-    columns, labels, single = settings.reads()
-    request_of, explanation_of = request_models(columns, labels, single, settings.most_chars, settings.most_texts)
-    # Of each text its beginning and a comma, of each column its name, its value and a comma, each with what stands
-    # between; the rest is for the other fields.
-    limits = JsonLimits(64 + settings.most_texts * (4 + 6 * len(columns)), settings.most_chars)
-    router = APIRouter(responses=_responses(503), route_class=json_route(limits))
+def _prediction_routes(services: dict[str, Service], settings: Settings) -> APIRouter:
+    """Create the routes whose schema depends on the models."""
+    models = [service.model for service in services.values()]
+    columns = models[0].text_col
+    labels = list(dict.fromkeys(label for model in models for label in model.labels))
+    single = all(model.task in (SINGLE, ORDINAL) for model in models)
+    max_texts = min(settings.max_texts, settings.queue_size)
+    request_of, explanation_of = request_models(columns, labels, single, settings.max_chars, max_texts)
+    # A text has one brace and one comma, and for each column its name, its value and a comma.
+    router = APIRouter(route_class=json_route(64 + max_texts * (2 + 3 * len(columns))))
+    response_of = PredictionResponse if len(models) == 1 else ManyPredictionsResponse
 
-    response_of = ManyPredictionsResponse if settings.several else PredictionResponse
-
-    @router.post("/predict", response_model=response_of, responses=_responses(400, 408, 413, 422, 429, 504))
-    async def predict(body: request_of, service: Ready) -> Response:
-        """Classify one text or many."""
-        texts = _plain(body.items, settings)
-        response = await service.predict(texts, getattr(body, "min_confidence", None))
-        # As bytes at once: to check our own response against the schema takes longer than to make it.
-        return Response(json.dumps(response), media_type="application/json")
+    @router.post("/predict", response_model=response_of, responses=describe_errors(400, 408, 413, 422, 429, 503, 504))
+    async def predict(body: request_of) -> Response:  # type: ignore[valid-type]
+        """Predict one text or many."""
+        min_confidence = getattr(body, "min_confidence", None)
+        answers = await asyncio.gather(*(one.predict(body.items, min_confidence) for one in services.values()))
+        answer = answers[0] if len(models) == 1 else {"models": dict(zip(services, answers, strict=True))}
+        # A response, because validating our own answer would take longer than making it.
+        return Response(json.dumps(answer), media_type="application/json")
 
     @router.post(
-        "/explain", response_model=ExplanationResponse, responses=_responses(400, 404, 408, 413, 422, 429, 504)
+        "/explain",
+        response_model=ExplanationResponse,
+        responses=describe_errors(400, 404, 408, 413, 422, 429, 503, 504),
     )
-    async def explain(body: explanation_of, service: Ready, name: Named = None) -> dict:
+    async def explain(body: explanation_of, service: Chosen) -> dict:  # type: ignore[valid-type]
         """Score which words of a text make a class more probable, and which less."""
-        return await service.explain(_plain([body.text], settings)[0], body.label, name)
+        return await service.explain(body.text.model_dump(by_alias=True), body.label)
 
     return router
 
 
-_CSV = {"content": {CSV: {"schema": {"type": "string"}}}}
-
-
 @private.post(
-    "/label",
+    "/predict/file",
     response_class=Response,
-    openapi_extra={"requestBody": {"description": "A CSV file with the model's text columns.", **_CSV}},
+    openapi_extra={"requestBody": {"description": "A CSV file with the text columns of the model.", **CSV}},
     responses={
-        200: {
-            "description": "The rows with predictions beside them; cells that a spreadsheet would take for a formula "
-            "begin with an apostrophe.",
-            **_CSV,
-        },
-        409: {
-            "model": ErrorResponse,
-            "description": "The file is no CSV, has no rows, or lacks a text column.",
-        },
-        **_responses(403, 404, 408, 413, 422, 429, 504),
+        200: {"description": "The rows with predictions. Cells that a spreadsheet might run as a formula are prefixed "
+              "with an apostrophe.", **CSV},
+        **describe_errors(403, 404, 408, 409, 413, 422, 429, 503, 504),
     },
-    **same_origin,
-)
-async def label(request: Request, service: Ready, name: Named = None) -> Response:
-    """Classify the rows of a CSV file."""
-    service.named(name)
+    dependencies=[Depends(_same_origin)],
+)  # fmt: skip
+async def predict_file(request: Request, service: Chosen) -> Response:
+    """Predict the rows of a CSV file."""
     try:
-        content, report = await service.label(await request.body(), name)
+        content, report = await service.predict_csv(await request.body())
     except ValueError as err:
         raise HTTPException(409, shorten(str(err), DETAIL)) from err
-    counts = {"X-Rows": report.rows, "X-Without-Text": report.without_text, "X-Skipped": len(report.skipped)}
-    headers = {name: str(count) for name, count in counts.items()}
-    headers["X-Notes"] = json.dumps([shorten(note, DETAIL) for note in report.notes])
-    return Response(content, media_type=CSV, headers=headers)
+    headers = {
+        "X-Rows": str(report.rows),
+        "X-Without-Text": str(report.without_text),
+        "X-Skipped": str(len(report.skipped)),
+        "X-Notes": json.dumps([shorten(note, DETAIL) for note in report.notes]),
+    }
+    return Response(content, media_type="text/csv", headers=headers)
 
 
-@private.get("/model", responses=_responses(404, 422))
-async def model(service: Ready, name: Named = None) -> ModelInfo:
-    """Describe the model, of several the first: name, version, task, labels, columns, scores, examples, model card."""
-    names, settings = list(models_of(service.model)), service.settings
-    name = name or names[0]
-    model = service.named(name)
-    artifact, metadata = model.artifact, model.artifact.metadata
-    scores = {name: value for name, value in metadata["metrics"].items() if value is not None and isfinite(value)}
-    encoder = encoder_name(metadata["encoder"])
+@private.get("/model", responses=describe_errors(404, 422))
+async def describe_model(
+    services: Services, request: Request, model: Annotated[str | None, Query(description="by default the first")] = None
+) -> ModelInfo:
+    """Describe a model: version, task, labels, columns, scores, examples, model card."""
+    service = await _service(services, model or next(iter(services)))
+    predictor = service.model
+    artifact = predictor.artifact
+    metadata = artifact.metadata
     return ModelInfo(
-        name=name, version=artifact.version, encoder=encoder, task=model.task, labels=model.labels,
-        text_col=model.text_col, backend=model.backend.name, metrics=scores, examples=list(settings.examples),
-        evaluated_on=metadata["evaluated on"] or "", card=artifact.card,
-        models=names,
-    )  # fmt: skip
+        name=artifact.name,
+        version=artifact.version,
+        encoder=encoder_name(metadata["encoder"]),
+        task=predictor.task,
+        labels=predictor.labels,
+        text_col=predictor.text_col,
+        backend=predictor.backend.name,
+        metrics={name: value for name, value in metadata["metrics"].items() if value is not None and isfinite(value)},
+        evaluated_on=metadata["evaluated on"] or "",
+        examples=list(request.app.state.settings.examples),
+        card=artifact.card,
+        models=list(services),
+    )
 
 
-@private.post(
-    "/reload",
-    responses={
-        409: {"model": ErrorResponse, "description": "The new version cannot be read, or does not fit."},
-        **_responses(403),
-    },
-    **same_origin,
-)
-async def reload(service: Ready) -> ModelStatus:
-    """Load the latest version of the model; no request is dropped."""
-    return ModelStatus(status="reloaded", version=await service.reload())
+@private.post("/reload", responses=describe_errors(403, 409), dependencies=[Depends(_same_origin)])
+async def reload(request: Request, services: Services) -> ModelStatus:
+    """Load the latest version of each model; no request is dropped."""
+    await reload_models(services)
+    _record(request.app)
+    return ModelStatus(status="reloaded", version=_versions(services))
 
 
 @public.get("/health")
 async def health() -> Health:
-    """Tell that the process runs."""
+    """Confirm that the process runs."""
     return Health(status="ok")
 
 
-@public.get("/ready", responses=_responses(503))
-async def ready(service: Ready) -> ModelStatus:
-    """Tell whether the model answers."""
-    return ModelStatus(status="ready", version=version_of(service.model))
+@public.get("/ready")
+async def ready(services: Services) -> ModelStatus:
+    """Confirm that the models answer."""
+    return ModelStatus(status="ready", version=_versions(services))
 
 
 @described.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> PlainTextResponse:
-    """Counts and times, for Prometheus."""
-    return PlainTextResponse(request.app.state.service.telemetry.text(), media_type="text/plain; version=0.0.4")
+    """Return counts and times for Prometheus."""
+    return PlainTextResponse(request.app.state.telemetry.text(), media_type="text/plain; version=0.0.4")
 
 
 @described.get("/openapi.json", include_in_schema=False)
 async def openapi(request: Request) -> JSONResponse:
-    """The description of the service."""
+    """Return the OpenAPI description of the service."""
     return JSONResponse(request.app.openapi())
 
 
 @public.get("/", response_class=HTMLResponse)
 async def page() -> HTMLResponse:
-    """The page for people."""
+    """Return the web page."""
     content = importlib.resources.files("kickbert.serving").joinpath("serve_page.html").read_text(encoding="utf-8")
     return HTMLResponse(content, headers={"Content-Security-Policy": POLICY})
 
 
-def _plain(texts: list, settings: Settings) -> list[str | dict[str, str]]:
-    """The texts of a request as strings and dicts; too many, or too long, are refused."""
-    if len(texts) > settings.most_texts:
-        raise HTTPException(413, f"{len(texts):,} texts; send {settings.most_texts:,} at most at a time")
-    plain = [text if isinstance(text, str) else text.model_dump(by_alias=True) for text in texts]
-    for i, text in enumerate(plain):
-        longest = max(map(len, text.values() if isinstance(text, dict) else [text]))
-        if longest > settings.most_chars:
-            raise HTTPException(413, f"text {i} has {longest:,} characters; send {settings.most_chars:,} at most")
-    return plain
+def _versions(services: dict[str, Service]) -> str:
+    if len(services) == 1:
+        return next(iter(services.values())).model.artifact.version
+    return ", ".join(f"{name} {service.model.artifact.version}" for name, service in services.items())
+
+
+def _record(app: FastAPI) -> None:
+    app.state.telemetry.loaded({name: service.model for name, service in app.state.services.items()})
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The service as an ASGI application."""
-    service = Service(settings)
+    """Load the models and create the service as an ASGI application.
+
+    Raises:
+        ArtifactError, ValueError: The models cannot be loaded, or not together.
+    """
+    telemetry = Telemetry(lambda: sum(service.batcher.waiting for service in services.values()))
+    services = open_services(settings, telemetry)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI):
-        await service.start()
-        loop = asyncio.get_running_loop()
-        with suppress(ValueError, RuntimeError, NotImplementedError, AttributeError):  # no main thread, or Windows
-            loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(service.reload()))
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        for service in services.values():
+            await service.start()
         yield
-        await service.stop()
+        for service in services.values():
+            await service.stop()
 
     app = FastAPI(title="kickbert", version=__version__, lifespan=lifespan, openapi_url=None)
-    app.state.service = service
-    guarded = {"dependencies": [Depends(_authorised)], "responses": _responses(401)} if settings.api_key else {}
+    app.state.settings = settings
+    app.state.services = services
+    app.state.telemetry = telemetry
+    _record(app)
+    guarded: dict[str, Any] = {}
+    if settings.api_key:
+        guarded = {"dependencies": [Depends(_authorize)], "responses": describe_errors(401)}
     app.include_router(public)
     app.include_router(described, **(guarded if settings.private_metrics else {}))
-    for router in (private, _model_routes(settings)):
-        app.include_router(router, **guarded)
-    app.add_middleware(BodyLimit, most=settings.most_bytes, seconds=settings.upload_timeout)
-    app.add_middleware(RequestMetrics, telemetry=service.telemetry)
-    _translate(app)
+    app.include_router(private, **guarded)
+    app.include_router(_prediction_routes(services, settings), **guarded)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_bytes, seconds=settings.upload_timeout)
+    app.add_middleware(RequestMetrics, telemetry=telemetry)
+    handle_errors(app)
     return app
-
-
-def _translate(app: FastAPI) -> None:
-    """Answer errors from inside with what a client can act on."""
-
-    def handler(code: int, headers: dict[str, str] | None = None) -> Any:
-        async def handle(request: Request, err: Exception) -> JSONResponse:
-            return JSONResponse({"detail": shorten(str(err), DETAIL) or ERRORS[code]}, code, headers)
-
-        return handle
-
-    async def invalid(request: Request, err: RequestValidationError) -> JSONResponse:
-        return JSONResponse({"detail": short_errors(err.errors())}, 422)
-
-    again = {"Retry-After": "1"}
-    for kind, code, headers in (
-        (QueueFull, 429, again),
-        (Busy, 429, again),
-        (Stopping, 503, again),
-        (TooLarge, 413, None),
-        (TimeoutError, 504, None),
-        (UnknownModel, 404, None),
-        (ArtifactError, 409, None),
-        (ValueError, 422, None),
-    ):
-        app.add_exception_handler(kind, handler(code, headers))
-    app.add_exception_handler(RequestValidationError, invalid)

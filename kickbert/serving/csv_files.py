@@ -1,17 +1,17 @@
-"""CSV files that come from people and go back to their spreadsheets: measured before they are read, harmless after."""
+"""CSV files: checked before they are read, and safe to open in a spreadsheet afterwards."""
 
+import csv
 import io
 import re
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
 
-COLUMNS = 1_000  # of a file at most
-SEPARATORS = b",;\t|"
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a cell begins with that a spreadsheet computes
-# A record: cells up to the end of the line, where a cell that begins with a quote may hold anything, unclosed or not.
-_CELL = rb'(?:"(?:[^"]++|"")*+(?:"|\Z))?+[^,;\t|\r\n]*+'
-_RECORD = re.compile(rb"(?=[^\r\n])%b(?:[,;\t|]%b)*+" % (_CELL, _CELL))
+from kickbert.data.tables.formats import detect_separator
+
+MAX_COLUMNS = 1_000
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a spreadsheet computes cells that start with one of these
 _NUMBER = re.compile(r"[+-]?[\d.,]*\d[\d.,]*(?:[eE][+-]?\d+)?\s?%?")
 
 
@@ -19,32 +19,40 @@ class TooLarge(Exception):
     """A file is over one of the limits."""
 
 
-def check_csv(content: bytes, most_rows: int, most_chars: int) -> None:
-    """Refuse a file that is too large before pandas makes objects of its cells.
+def check_csv(content: bytes, max_rows: int, max_chars: int) -> None:
+    """Check the size of a file, row by row, before it becomes a table.
 
     Args:
-        content: of the file, in any encoding that has ASCII's separators and quotes.
-        most_rows: below the header.
-        most_chars: of a row.
+        content: CSV in any encoding that extends ASCII.
+        max_rows: maximum rows below the header.
+        max_chars: maximum characters per row.
     Raises:
-        TooLarge: too many columns or rows, or a row that is too long.
+        TooLarge: There are too many columns or rows, or a row is too long.
     """
-    for row, record in enumerate(_RECORD.finditer(content)):
-        if row == 0:
-            columns = 1 + sum(record[0].count(separator) for separator in SEPARATORS)
-            if columns > COLUMNS:
-                raise TooLarge(f"the file has {columns:,} columns; send {COLUMNS:,} at most")
-        bytes_of_row = record.end() - record.start()
-        if bytes_of_row > most_chars and (chars := len(record[0].decode(errors="replace"))) > most_chars:
-            raise TooLarge(f"row {row:,} has {chars:,} characters; send rows of {most_chars:,} at most")
-        if row > most_rows:
-            raise TooLarge(f"the file has over {most_rows:,} rows; send fewer at a time, or use kickbert predict")
+    csv.field_size_limit(2**31 - 1)  # of the process; `TableFile` sets the same
+    file = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", errors="replace", newline="")
+    header = file.readline(max_chars + 1)
+    _check_row(0, [header], max_chars)
+    _check_row(0, re.split("[,;\t|]", header), max_chars)
+    separator = detect_separator([header, *islice(file, 49)], ",")
+    file.seek(0)
+    for row, cells in enumerate(filter(None, csv.reader(file, delimiter=separator))):
+        _check_row(row, cells, max_chars)
+        if row > max_rows:
+            raise TooLarge(f"the file has over {max_rows:,} rows; send fewer at a time, or run kickbert predict")
+
+
+def _check_row(row: int, cells: list[str], max_chars: int) -> None:
+    if len(cells) > MAX_COLUMNS:
+        raise TooLarge(f"row {row:,} has {len(cells):,} columns; the limit is {MAX_COLUMNS:,}")
+    if sum(map(len, cells)) > max_chars:
+        raise TooLarge(f"row {row:,} has over {max_chars:,} characters")
 
 
 def escape_formula(cell: str) -> str:
-    r"""A cell that a spreadsheet shows and does not compute: an apostrophe before what it would take for a formula.
+    r"""Prefix a cell that a spreadsheet might run as a formula with an apostrophe; numbers stay as they are.
 
-    Numbers stay as they are. See OWASP, *CSV Injection*.
+    See OWASP, *CSV Injection*.
 
     >>> [escape_formula(cell) for cell in ("=1+1", "-5.2", "-cmd", "\t=1", "a = b")]
     ["'=1+1", '-5.2', "'-cmd", "'\t=1", 'a = b']
@@ -53,11 +61,11 @@ def escape_formula(cell: str) -> str:
 
 
 def escape_formulas(file: Path) -> bytes:
-    """A CSV file that `predict_file` wrote, UTF-8 with the line ends of RFC 4180, every cell and name escaped."""
+    """Read a CSV file in UTF-8 and return it with escaped cells and column names, and the line ends of RFC 4180."""
     out = io.StringIO(newline="")
-    # Without the line ends of RFC 4180 a cell with a carriage return would not be quoted.
-    cells = {"header": None, "dtype": str, "keep_default_na": False, "skip_blank_lines": False}
-    with pd.read_csv(file, chunksize=1_000, **cells) as pieces:
-        for piece in pieces:
-            piece.map(escape_formula).to_csv(out, header=False, index=False, lineterminator="\r\n")
+    chunks = pd.read_csv(file, chunksize=1_000, header=None, dtype=str, keep_default_na=False, skip_blank_lines=False)
+    with chunks:
+        for chunk in chunks:
+            # With "\n" as the line end, pandas would not quote a cell that contains a carriage return.
+            chunk.map(escape_formula).to_csv(out, header=False, index=False, lineterminator="\r\n")
     return out.getvalue().encode()

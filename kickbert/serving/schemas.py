@@ -1,12 +1,12 @@
-"""Requests and responses of the service: the JSON of each, checked by pydantic and described in `/openapi.json`."""
+"""JSON of requests and responses, validated by pydantic and described in `/openapi.json`."""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 
 
 class Strict(BaseModel):
-    """No field but those that are named, and no number where a text belongs."""
+    """A request without unknown fields and without conversions, such as from a number to a text."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -15,51 +15,61 @@ def _no_default(schema: dict) -> None:
     schema.pop("default", None)
 
 
-class OneOfTwo(Strict):
-    """A request with `texts`, one or many, or with `text`, one."""
+class TextsRequest(Strict):
+    """A request with either `texts`, one or many, or `text`."""
 
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["texts"]}, {"required": ["text"]}]})
 
     @model_validator(mode="after")
-    def _one(self) -> "OneOfTwo":
+    def _one(self) -> "TextsRequest":
         if len({"text", "texts"} & self.model_fields_set) != 1:
-            raise ValueError("give either texts, one or many, or text, one")
+            raise ValueError("send either texts, one or many, or text, one")
         return self
 
     @property
-    def items(self) -> list:
-        """The texts, one or many, as a list."""
-        texts = self.texts if "texts" in self.model_fields_set else self.text
-        return texts if isinstance(texts, list) else [texts]
+    def items(self) -> list[dict[str, str]]:
+        """Each text as a dict from column to cell."""
+        fields: Any = self
+        rows = fields.texts if "texts" in self.model_fields_set else [fields.text]
+        return [row.model_dump(by_alias=True) for row in rows]
 
 
 def request_models(
-    columns: list[str], labels: list[str], single: bool, most_chars: int, most_texts: int
-) -> tuple[type[OneOfTwo], type[Strict]]:
-    """The models of requests to a service of these columns and labels: texts to classify, and a text to explain.
+    columns: list[str], labels: list[str], single: bool, max_chars: int, max_texts: int
+) -> tuple[type[TextsRequest], type[Strict]]:
+    """Create the models of requests: texts to predict, and a text to explain.
 
     Args:
-        columns: of the model; of several, a text is an object with each of them.
-        labels: its classes.
-        single: whether a text has one label, which a minimum confidence may withhold.
-        most_chars, most_texts: limits that the description names; they are checked elsewhere, and answered with 413.
+        columns: text columns. A text is an object with these fields, or a string if there is one column.
+        labels: names of the classes.
+        single: whether each text gets one label, so that a minimum confidence makes sense.
+        max_chars: maximum characters per column of a text.
+        max_texts: maximum texts per request.
     """
-    cell: Any = Annotated[str, Field(description=f"at most {most_chars:,} characters")]
-    row = create_model("Row", __base__=Strict, **{f"c{i}": (cell, Field(alias=c)) for i, c in enumerate(columns)})
-    one: Any = cell | row if len(columns) == 1 else row
-    many = Annotated[list[one], Field(min_length=1, description=f"at most {most_texts:,}")]
+    cell: Any = Annotated[str, Field(max_length=max_chars)]
+    row: Any = create_model("Row", __base__=Strict, **{f"c{i}": (cell, Field(alias=c)) for i, c in enumerate(columns)})
+    one = row
+    described = row
+    if len(columns) == 1:
+        described = cell | row
+        as_row = BeforeValidator(lambda text: {columns[0]: text} if isinstance(text, str) else text, described)
+        one = Annotated[row, as_row]
+    limits = Field(min_length=1, max_length=max_texts)
+    described_list = Annotated[list[described], limits]
+    as_list = BeforeValidator(lambda texts: texts if isinstance(texts, list) else [texts], described | described_list)
+    many = Annotated[list[one], limits, as_list]
     fields: dict[str, Any] = {
-        "texts": (one | many, Field(None, description="one text, or many", json_schema_extra=_no_default)),
-        "text": (one, Field(None, description="one text, in place of texts", json_schema_extra=_no_default)),
+        "texts": (many, Field(None, description="one text, or a list", json_schema_extra=_no_default)),
+        "text": (one, Field(None, description="one text, instead of texts", json_schema_extra=_no_default)),
     }
     if single:
         probability = Annotated[float, Field(ge=0, le=1)]
-        fields["min_confidence"] = (probability | None, Field(None, description="no label below it"))
-    prediction = create_model("PredictionRequest", __base__=OneOfTwo, __doc__="Texts to classify.", **fields)
+        fields["min_confidence"] = (probability | None, Field(None, description="below it, the label is null"))
+    prediction = create_model("PredictionRequest", __base__=TextsRequest, __doc__="Texts to predict.", **fields)
     explanation = create_model(
         "ExplanationRequest",
         __base__=Strict,
-        __doc__="A text to explain, and the class to explain it for; without one the most probable.",
+        __doc__="A text to explain, and the class to explain it for; by default the predicted one.",
         text=(one, Field(description="a text with at least one word")),
         label=(Literal[tuple(labels)] | None, None),
     )
@@ -67,62 +77,59 @@ def request_models(
 
 
 class Prediction(BaseModel):
-    """The prediction of a text."""
+    """The prediction for a text. Every field is null for an empty text."""
 
-    label: Any = Field(
-        None,
-        description="predicted class (of ordered ones the median); null without text or enough confidence",
-    )
-    labels: list | None = Field(None, description="of a multi-label model: the classes that reach their threshold")
-    value: float | None = Field(None, description="of a regression model: the predicted number")
+    label: Any = Field(None, description="predicted class, the median for ordered classes; null below min_confidence")
+    labels: list | None = Field(None, description="multi-label: the classes that reach their threshold")
+    value: float | None = Field(None, description="regression: the predicted number")
     confidence: float | None = Field(None, description="probability of the predicted class")
-    expected: float | None = Field(None, description="of ordered buckets: the expected value, in its own unit")
-    probabilities: dict[str, float] | None = Field(None, description="of each class")
+    expected: float | None = Field(None, description="ordered bins: the expected value, in the original unit")
+    probabilities: dict[str, float] | None = Field(None, description="probability of each class")
 
 
 class PredictionResponse(BaseModel):
-    """A prediction for each text, in their order."""
+    """A prediction for each text, in the order of the request."""
 
-    version: str = Field(description="of the model that predicted")
+    version: str = Field(description="version of the model")
     predictions: list[Prediction]
 
 
 class ManyPredictionsResponse(BaseModel):
-    """The predictions of several models on the same texts."""
+    """The predictions of several models for the same texts."""
 
-    models: dict[str, PredictionResponse] = Field(description="by the model's name")
+    models: dict[str, PredictionResponse] = Field(description="by name of the model")
 
 
 class WordScore(BaseModel):
     """A word and its attribution score."""
 
     word: str
-    score: float = Field(description="above zero where the word makes the class more probable")
+    score: float = Field(description="above zero if the word makes the class more probable")
 
 
 class ExplanationResponse(BaseModel):
     """Attribution scores of the words of a text for a class, by occlusion."""
 
-    label: str | None = Field(description="the class that is explained")
+    label: str | None = Field(description="the explained class")
     value: float | None = Field(description="its probability, or the predicted number")
-    words: list[WordScore] = Field(description="in the order of the text; none where there is no text")
+    words: list[WordScore] = Field(description="in the order of the text; empty for an empty text")
 
 
 class ModelInfo(BaseModel):
-    """The model that a service runs."""
+    """A model of the service."""
 
     name: str
     version: str
-    encoder: str = Field(description="its architecture and number of layers")
+    encoder: str = Field(description="architecture and number of layers")
     task: str
     labels: list[str]
     text_col: list[str]
     backend: str
-    metrics: dict[str, float] = Field(description="scores on `evaluated_on`, by name; empty where it has none")
-    evaluated_on: str = Field(description="the rows that the scores are of")
+    metrics: dict[str, float] = Field(description="scores on the rows in evaluated_on; empty if there are none")
+    evaluated_on: str
     examples: list[str] = Field(description="texts to try")
-    card: str = Field(description="the model card, Markdown; empty where there is none")
-    models: list[str] = Field(description="names of all models that answer")
+    card: str = Field(description="model card, Markdown; empty if there is none")
+    models: list[str] = Field(description="names of all models of the service")
 
 
 class Health(BaseModel):
@@ -135,7 +142,7 @@ class ModelStatus(BaseModel):
     """Which version of the model answers."""
 
     status: str
-    version: str = Field(description="of several models each after its name")
+    version: str = Field(description="with several models: the name and version of each")
 
 
 class ErrorResponse(BaseModel):

@@ -1,13 +1,13 @@
-"""The model, or models, behind a service: answers in batches, explanations, files, and an exchange while it answers."""
+"""A model behind a service: predictions in batches, explanations, files, and a reload while it answers."""
 
 import asyncio
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from starlette.concurrency import run_in_threadpool
@@ -16,7 +16,6 @@ from kickbert.data.batching import length_batches
 from kickbert.inference.backends import Backend
 from kickbert.inference.batch_prediction import PredictedFile, predict_file
 from kickbert.inference.predictor import BATCH, Predictor, load
-from kickbert.inference.shared_prefix import ManyPredictors, load_many
 from kickbert.models.artifact.json_checks import ArtifactError
 from kickbert.serving.batcher import Batcher
 from kickbert.serving.csv_files import check_csv, escape_formulas
@@ -24,36 +23,37 @@ from kickbert.serving.settings import Settings
 from kickbert.serving.telemetry import Telemetry
 from kickbert.targets.outputs import prediction_records
 
-PIECE = 500  # rows of a file that are read at a time
-LONGER = "or start the service with a longer --timeout"
-CHARS = 2**20  # of texts that are tokenised at a time
-AREA = 2**18  # rows times tokens squared of a call: what attention takes, 13 MB of scores with twelve heads
-
-
-class UnknownModel(ValueError):
-    """No model of that name answers, or several do and none is named."""
+CHUNK = 500  # rows of a file that are predicted at a time
+CHARS = 2**20  # characters that are tokenized at a time
+AREA = 2**18  # rows times squared tokens per call, which bounds attention scores to 13 MB with twelve heads
+ADVICE = "or start the service with a longer --timeout"
+T = TypeVar("T")
 
 
 class Busy(Exception):
-    """There is more to do than can be done in time."""
+    """Too many explanations and files are in progress."""
 
 
 class Stopping(Exception):
-    """The service is being stopped, and what was asked would take longer than that."""
+    """The service is shutting down, and the work would take longer than that."""
 
 
-class _ServiceBackend:
-    """A model's backend for one piece of work: within what a service may take, and until `check` raises.
+class LimitedBackend:
+    """A backend for one piece of work: few rows per call, few calls at a time, until `check` raises.
 
     Args:
-        backend: of the model.
-        slots: so many calls run at a time, whatever is asked.
-        check: called before each.
+        backend: backend of the model.
+        slots: limits how many calls run at the same time.
+        check: called before each call.
     """
 
     def __init__(self, backend: Backend, slots: threading.Semaphore, check: Callable[[], None]):
-        self.backend, self.slots, self.check = backend, slots, check
-        self.name, self.workers, self.spare = backend.name, backend.workers, backend.spare
+        self.backend = backend
+        self.slots = slots
+        self.check = check
+        self.name = backend.name
+        self.workers = backend.workers
+        self.spare = backend.spare
 
     def __call__(self, ids: np.ndarray, mask: np.ndarray, document_weights: np.ndarray | None) -> np.ndarray:
         rows = len(ids) if document_weights is not None else max(1, AREA // ids.shape[1] ** 2)
@@ -65,212 +65,214 @@ class _ServiceBackend:
         return np.concatenate(parts)
 
 
-Model = Predictor | ManyPredictors
+class Row(NamedTuple):
+    """The answer to a text: the model, its probabilities, shape (classes,), and whether the text is empty."""
 
-
-def models_of(model: Model) -> dict[str, Predictor]:
-    """The models that answer, by name."""
-    return model.models if isinstance(model, ManyPredictors) else {model.artifact.name: model}
-
-
-def version_of(model: Model) -> str:
-    """The version of a model; of several each after its name."""
-    versions = {name: one.artifact.version for name, one in models_of(model).items()}
-    several = isinstance(model, ManyPredictors)
-    return ", ".join(f"{name} {version}" if several else version for name, version in versions.items())
-
-
-def _parts(model: Model) -> list[Predictor]:
-    """What answers a text each by itself: a model, or those of several that read it alike, as one."""
-    return model.parts if isinstance(model, ManyPredictors) else [model]
+    model: Predictor
+    probs: np.ndarray
+    empty: bool
 
 
 class Service:
-    """A model that answers requests, or several that answer each of them.
+    """A model that answers requests.
 
     Args:
-        settings: of the service.
+        folder: model folder.
+        settings: limits and timeouts.
+        telemetry: counts texts and batches.
+    Raises:
+        ArtifactError: The folder is not a model, or cannot be read.
     """
 
-    def __init__(self, settings: Settings):
-        self.settings, self.jobs = settings, 0
-        self.model: Model | None = None
-        self.batcher: Batcher | None = None
-        self.slots = threading.Semaphore()
-        self.ends = math.inf  # on `time.monotonic`: when work is to be over, once the service is being stopped
-        self.telemetry = Telemetry(lambda: self.batcher.waiting if self.batcher else 0)
+    def __init__(self, folder: str | Path, settings: Settings, telemetry: Telemetry):
+        self.folder = folder
+        self.settings = settings
+        self.telemetry = telemetry
+        self.jobs = 0
+        self.ends = math.inf  # time.monotonic() at which all work must end
+        self.model = load(folder, settings.backend, threads=settings.threads)
+        workers = self.model.backend.workers
+        self.slots = threading.Semaphore(workers)
+        self.batcher = Batcher(
+            self._predict_batch,
+            settings.batch,
+            settings.wait,
+            settings.queue_size,
+            workers,
+            telemetry.batches.observe,
+        )
 
     async def start(self) -> None:
-        """Load the model and begin to answer."""
-        await self.reload()
-        settings, workers = self.settings, max(part.backend.workers for part in _parts(self.model))
-        self.slots = threading.Semaphore(workers)
-        self.batcher = Batcher(self._predict_batch, settings.batch, settings.wait, settings.room, workers)
-        self.batcher.on_batch = self.telemetry.batches.observe
+        """Start answering."""
+        await run_in_threadpool(_warm_up, self.model)
         self.batcher.start()
 
     def close(self) -> None:
-        """Let explanations and files that take longer than `timeout` from now on end with `Stopping`."""
+        """Announce a shutdown: explanations and files that take over `timeout` from now on raise `Stopping`."""
         self.ends = time.monotonic() + self.settings.timeout
 
     async def stop(self) -> None:
-        """Answer what was taken, then end."""
-        if self.batcher is not None:
-            await self.batcher.stop()
+        """Answer everything that was accepted, then stop."""
+        await self.batcher.stop()
 
-    async def reload(self) -> str:
-        """Load the latest version beside the one that answers, then let it answer; the name of the version.
-
-        Raises:
-            ArtifactError: it cannot be read, or has other columns or labels; the one before goes on answering.
-        """
-        model = await run_in_threadpool(self._load)
-        before = {} if self.model is None else models_of(self.model)
-        for name, one in models_of(model).items():
-            known = before.get(name, one)
-            if (one.text_col, one.labels) != (known.text_col, known.labels):
-                raise ArtifactError(
-                    f"{one.artifact.version} reads {one.text_col} and predicts {one.labels[:5]}, other columns or "
-                    f"labels than {known.artifact.version}, which clients know; start the service anew for it"
-                )
-        for part in _parts(model):
-            await run_in_threadpool(part.predict_proba, [[""] * len(part.text_col)])  # the first call takes longer
-        self.model = model
-        self.telemetry.serving(version_of(model), _parts(model)[0].backend.name)
-        return version_of(model)
-
-    def _load(self) -> Model:
-        settings = self.settings
-        if settings.several:
-            return load_many(settings.folder)
-        return load(settings.folder, settings.backend, threads=settings.threads)
-
-    def named(self, name: str | None) -> Predictor:
-        """The model of a name; without a name the only one.
+    def load_latest(self) -> Predictor:
+        """Load the latest version of the model, which does not answer yet.
 
         Raises:
-            UnknownModel: there is none, or there are several.
+            ArtifactError: The version cannot be read, or has other columns or labels.
         """
-        models = models_of(self.model)
-        if name is None and len(models) == 1:
-            return next(iter(models.values()))
-        if name not in models:
-            raise UnknownModel(f"model={name!r} is not one of {list(models)}; name one of them: ?model=…")
-        return models[name]
+        model = load(self.folder, self.settings.backend, threads=self.settings.threads)
+        if (model.text_col, model.labels) != (self.model.text_col, self.model.labels):
+            raise ArtifactError(
+                f"{model.artifact.version} reads {model.text_col} and predicts {model.labels[:5]}: other columns or "
+                f"labels than {self.model.artifact.version}, which is running; restart the service to change them"
+            )
+        _warm_up(model)
+        return model
 
-    def _predict_batch(self, texts: list[tuple[Model, Any]], check: Callable[[], None]) -> np.ndarray:
-        """Of each text, by each part of the model that answered when it came: probabilities, whether it is empty."""
-        out = np.empty(len(texts), dtype=object)
-        for model in {id(m): m for m, _ in texts}.values():
-            places = np.array([i for i, (m, _) in enumerate(texts) if m is model])
-            chars = np.array([sum(map(len, _cells(texts[i][1]))) for i in places])
-            parts = [self._within(part, check) for part in _parts(model)]
-            for piece in length_batches(chars, tokens=CHARS):
-                items = [texts[i][1] for i in places[piece]]
-                for i, *row in zip(places[piece], *(_answers(part, items) for part in parts), strict=True):
-                    out[i] = row
-        return out
+    def _predict_batch(self, texts: list[dict[str, str]], check: Callable[[], None]) -> list[Row]:
+        model = self._limited(check)
+        rows: list[Any] = [None] * len(texts)
+        chars = np.array([sum(map(len, text.values())) for text in texts])
+        for positions in length_batches(chars, tokens=CHARS):
+            cleaned, empty = model.read([texts[i] for i in positions])
+            probs = model.probabilities_of(cleaned, BATCH)
+            for i, *answer in zip(positions, probs, empty, strict=True):
+                rows[i] = Row(model, *answer)
+        return rows
 
-    async def predict(self, texts: list, min_confidence: float | None = None) -> dict:
-        """Predictions of texts, as JSON.
+    async def predict(self, texts: list[dict[str, str]], min_confidence: float | None = None) -> dict[str, Any]:
+        """Predict texts; each is a dict from column to cell.
 
+        Returns:
+            The fields of `PredictionResponse`.
         Raises:
-            QueueFull: too many wait already.
-            TimeoutError: it took too long.
+            QueueFull: Too many texts are waiting.
+            TimeoutError: The prediction took too long.
         """
-        model, seconds = self.model, self.settings.timeout
+        seconds = self.settings.timeout
         try:
-            rows = await asyncio.wait_for(self.batcher([(model, text) for text in texts]), seconds)
+            rows = await asyncio.wait_for(self.batcher(texts), seconds)
         except TimeoutError:
-            raise _too_long(seconds, f"send fewer or shorter texts at a time, {LONGER}") from None
+            raise _too_long(seconds, f"send fewer or shorter texts at a time, {ADVICE}") from None
         self.telemetry.texts.inc(len(texts))
-        responses = {}
-        for part, answers in zip(_parts(model), zip(*rows, strict=True), strict=True):
-            probs, empty = map(np.stack, zip(*answers, strict=True))
-            for name, own in (part.split(probs) if self.settings.several else {"": probs}).items():
-                one = model.models[name] if self.settings.several else model
-                predictions = prediction_records(one.target, own, one.decide(own), empty, min_confidence)
-                responses[name] = {"version": one.artifact.version, "predictions": predictions}
-        return {"models": responses} if self.settings.several else responses[""]
+        model = rows[0].model
+        probs = np.stack([row.probs for row in rows])
+        empty = np.array([row.empty for row in rows])
+        predictions = prediction_records(model.target, probs, model.decide(probs), empty, min_confidence)
+        return {"version": model.artifact.version, "predictions": predictions}
 
-    async def explain(self, text: Any, label: str | None, name: str | None = None) -> dict:
-        """Words for and against a class, as JSON, by the model of a name.
+    async def explain(self, text: dict[str, str], label: str | None) -> dict[str, Any]:
+        """Explain a prediction by the attribution of each word to a class.
 
+        Returns:
+            The fields of `ExplanationResponse`.
         Raises:
-            Busy: so many jobs are done already.
-            TimeoutError, Stopping: it took too long.
-            ValueError: no such class.
+            Busy: Too many explanations and files are in progress.
+            TimeoutError, Stopping: The explanation took too long.
+            ValueError: The class does not exist.
         """
-        chosen = self.named(name)
-        if chosen.read([text])[1].all():
+        if self.model.read([text])[1].all():
             return {"label": None, "value": None, "words": []}
-        advice = f"send a shorter text, {LONGER}"
-        result = await self._job(chosen, lambda model: model.explain(text, label), self.settings.timeout, advice)
-        words = [{"word": w, "score": float(score)} for w, score in zip(result.words, result.scores, strict=True)]
-        return {"label": result.label, "value": result.value, "words": words}
 
-    async def label(self, content: bytes, name: str | None = None) -> tuple[bytes, PredictedFile]:
-        """A CSV file with a model's predictions beside its rows, formulas made harmless, and a report of the rows.
+        def explain(model: Predictor) -> dict[str, Any]:
+            result = model.explain(text, label)
+            words = [{"word": w, "score": float(score)} for w, score in zip(result.words, result.scores, strict=True)]
+            return {"label": result.label, "value": result.value, "words": words}
 
+        return await self._job(explain, self.settings.timeout, f"send a shorter text, {ADVICE}")
+
+    async def predict_csv(self, content: bytes) -> tuple[bytes, PredictedFile]:
+        """Predict the rows of a CSV file.
+
+        Returns:
+            The rows with predictions, formulas escaped, and a report.
         Raises:
-            TooLarge: too many rows or columns, or a row that is too long.
-            ValueError: no CSV, or one without the text columns.
-            Busy: so many jobs are done already.
-            TimeoutError, Stopping: it took too long.
+            TooLarge: There are too many rows or columns, or a row is too long.
+            ValueError: The content is not CSV, or lacks a text column.
+            Busy: Too many explanations and files are in progress.
+            TimeoutError, Stopping: The file took too long.
         """
         settings = self.settings
 
         def predict(model: Predictor) -> tuple[bytes, PredictedFile]:
-            check_csv(content, settings.most_rows, settings.most_chars)
+            check_csv(content, settings.max_rows, settings.max_chars)
             with TemporaryDirectory() as folder:
-                source, out = Path(folder) / "in.csv", Path(folder) / "out.csv"
+                source = Path(folder) / "in.csv"
+                out = Path(folder) / "out.csv"
                 source.write_bytes(content)
                 try:
-                    report = predict_file(model, source, out, chunk_rows=PIECE)
+                    report = predict_file(model, source, out, chunk_rows=CHUNK)
                 except ValueError as err:
                     raise ValueError(str(err).replace(str(source), "the file")) from err
                 report.notes = [note.replace(source.name, "the file") for note in report.notes]
                 return escape_formulas(out), report
 
-        advice = "send fewer rows at a time, use kickbert predict, or start the service with a longer --file-timeout"
-        return await self._job(self.named(name), predict, settings.file_timeout, advice)
+        advice = "send fewer rows at a time, run kickbert predict, or start the service with a longer --file-timeout"
+        return await self._job(predict, settings.file_timeout, advice)
 
-    async def _job(self, model: Predictor, work: Callable[[Predictor], Any], seconds: float, advice: str) -> Any:
-        """Work in a thread, with a model that stops when time is up."""
+    async def _job(self, work: Callable[[Predictor], T], seconds: float, advice: str) -> T:
+        """Run work in a thread, with a model that stops when the time is over."""
         if self.jobs >= self.settings.jobs:
-            raise Busy(f"{self.jobs} explanations or files are being worked on already; try again later")
+            raise Busy(f"explanations and files in progress: {self.jobs}, which is the maximum; try again later")
         until = time.monotonic() + seconds
 
         def check() -> None:
             if time.monotonic() > self.ends:
-                raise Stopping
+                raise Stopping("the service is shutting down; try again later")
             if time.monotonic() > until:
                 raise _too_long(seconds, advice)
 
         self.jobs += 1
         try:
-            return await run_in_threadpool(work, self._within(model, check))
+            return await run_in_threadpool(work, self._limited(check))
         finally:
             self.jobs -= 1
 
-    def _within(self, model: Predictor, check: Callable[[], None]) -> Predictor:
-        """The model, for one piece of work."""
-        within = object.__new__(type(model))  # `copy` would open its folder again
-        vars(within).update({name: value for name, value in vars(model).items() if name != "_pool"})
-        within.backend = _ServiceBackend(model.backend, self.slots, check)
-        return within
+    def _limited(self, check: Callable[[], None]) -> Predictor:
+        """Return the model for one piece of work."""
+        return Predictor(self.model.artifact, LimitedBackend(self.model.backend, self.slots, check))
 
 
-def _answers(model: Predictor, items: list) -> list[tuple[np.ndarray, bool]]:
-    """Of each text its probabilities, and whether it is empty."""
-    texts, empty = model.read(items)
-    return list(zip(model.probabilities_of(texts, BATCH), empty, strict=True))
+def open_services(settings: Settings, telemetry: Telemetry) -> dict[str, Service]:
+    """Load the models of a service, by name.
+
+    Raises:
+        ArtifactError: A folder is not a model, or the models have different text columns.
+        ValueError: Two models have the same name.
+    """
+    folders = [settings.folder] if isinstance(settings.folder, str | Path) else settings.folder
+    services: dict[str, Service] = {}
+    for folder in folders:
+        service = Service(folder, settings, telemetry)
+        name = service.model.artifact.name
+        if name in services:
+            raise ValueError(f"two models are named {name!r}; rename one of their folders")
+        services[name] = service
+        first = next(iter(services.values())).model
+        if service.model.text_col != first.text_col:
+            raise ArtifactError(
+                f"{name} reads {service.model.text_col}, and {first.artifact.name} reads {first.text_col}; models with "
+                "different text columns need a service each"
+            )
+    return services
 
 
-def _cells(text: str | dict[str, str]) -> list[str]:
-    """The columns of a text."""
-    return list(text.values()) if isinstance(text, dict) else [text]
+async def reload_models(services: Mapping[str, Service]) -> None:
+    """Load the latest version of each model, then let all of them answer; requests in progress are not affected.
+
+    Raises:
+        ArtifactError: A version cannot be read, or has other columns or labels; all models stay as they are.
+    """
+    models = [await run_in_threadpool(service.load_latest) for service in services.values()]
+    for service, model in zip(services.values(), models, strict=True):
+        service.model = model
+
+
+def _warm_up(model: Predictor) -> None:
+    """Predict an empty text, because the first call takes longer."""
+    model.predict_proba([[""] * len(model.text_col)])
 
 
 def _too_long(seconds: float, advice: str) -> TimeoutError:
-    return TimeoutError(f"it took over {seconds:g} s; {advice}")
+    return TimeoutError(f"the request took over {seconds:g} s; {advice}")

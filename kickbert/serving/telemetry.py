@@ -1,34 +1,38 @@
-"""Prometheus metrics of a service: requests, seconds, texts, batches, the queue; never a text."""
+"""Prometheus metrics of a service: requests, seconds, texts, batches, and the queue. They never contain a text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from kickbert.inference.predictor import Predictor
+
+SIZES = (1, 2, 4, 8, 16, 32, 64)
+
 
 class Telemetry:
-    """The metrics of one service.
+    """Metrics of one application.
 
     Args:
-        waiting: returns how many texts wait.
+        waiting: returns the number of texts in the queue.
     """
 
     def __init__(self, waiting: Callable[[], int]):
-        self.registry = CollectorRegistry()
-        on = {"registry": self.registry}
-        self.requests = Counter("kickbert_requests", "Requests answered.", ["path", "status"], **on)
-        self.seconds = Histogram("kickbert_request_seconds", "Seconds from request to response.", ["path"], **on)
-        self.texts = Counter("kickbert_texts", "Texts classified.", **on)
-        self.batches = Histogram(
-            "kickbert_batch_texts", "Batch size, in texts.", buckets=(1, 2, 4, 8, 16, 32, 64), **on
-        )
-        self.model = Gauge("kickbert_model", "The model that answers: 1.", ["version", "backend"], **on)
-        Gauge("kickbert_queue_texts", "Queue length, in texts.", **on).set_function(waiting)
+        registry = CollectorRegistry()
+        self.registry = registry
+        self.requests = Counter("kickbert_requests", "Answered requests.", ["path", "status"], registry=registry)
+        self.seconds = Histogram("kickbert_request_seconds", "Seconds per request.", ["path"], registry=registry)
+        self.texts = Counter("kickbert_texts", "Classified texts.", registry=registry)
+        self.batches = Histogram("kickbert_batch_texts", "Texts per batch.", buckets=SIZES, registry=registry)
+        self.model = Gauge("kickbert_model", "Loaded models.", ["name", "version", "backend"], registry=registry)
+        queue = Gauge("kickbert_queue_texts", "Texts in the queue.", registry=registry)
+        queue.set_function(waiting)
 
-    def serving(self, version: str, backend: str) -> None:
-        """Record which model answers from now on."""
+    def loaded(self, models: Mapping[str, Predictor]) -> None:
+        """Record which models answer from now on."""
         self.model.clear()
-        self.model.labels(version, backend).set(1)
+        for name, model in models.items():
+            self.model.labels(name, model.artifact.version, model.backend.name).set(1)
 
     def text(self) -> bytes:
-        """All metrics in Prometheus' text format."""
+        """Return all metrics in the text format of Prometheus."""
         return generate_latest(self.registry)

@@ -72,5 +72,5 @@ def test_serve_takes_one_model_or_several(kickbert, served, monkeypatch):
     monkeypatch.setattr("kickbert.serving.server.serve", lambda settings, *where: runs.append(settings))
     assert kickbert("serve", served / "one").returncode == 0 and runs[0].folder == str(served / "one")
     done = kickbert("serve", served / "one", served / "two", "--json")
-    assert runs[1].several and runs[1].folder == [str(served / "one"), str(served / "two")]
+    assert runs[1].folder == [str(served / "one"), str(served / "two")]
     assert json.loads(done.stdout)["model"] == f"{served / 'one'}, {served / 'two'}"

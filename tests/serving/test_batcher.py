@@ -1,4 +1,4 @@
-"""Batches: they gather, they split, they are bounded, and work that nobody waits for ends."""
+"""Batches gather, split and are bounded, and abandoned work ends."""
 
 import asyncio
 import threading
@@ -22,13 +22,13 @@ def test_batches_gather_and_the_queue_is_bounded():
         return np.array([float(t) for t in texts])
 
     async def main():
-        batcher = Batcher(answer, most=8, wait=0.01, room=20)
+        batcher = Batcher(answer, size=8, wait=0.01, queue_size=20)
         batcher.start()
         first = asyncio.create_task(batcher(["0"]))
-        await asyncio.sleep(0.05)  # it is being answered
+        await asyncio.sleep(0.05)  # it is in progress
         others = [asyncio.create_task(batcher([str(i), str(i)])) for i in range(1, 11)]
         await asyncio.sleep(0)
-        with pytest.raises(QueueFull, match="20 texts wait already"):
+        with pytest.raises(QueueFull, match="20 texts are already waiting"):
             await batcher(["1", "2", "3"])
         others[-1].cancel()
         gate.set()
@@ -40,7 +40,7 @@ def test_batches_gather_and_the_queue_is_bounded():
     assert sizes[0] == 1 and sum(sizes) == 19 and max(sizes) == 8
 
 
-def test_what_nobody_waits_for_is_not_answered():
+def test_abandoned_texts_are_not_answered():
     begun, ended = threading.Event(), []
 
     def answer(texts, check):
@@ -55,18 +55,18 @@ def test_what_nobody_waits_for_is_not_answered():
         return np.array(texts)
 
     async def main():
-        batcher = Batcher(answer, most=2)
+        batcher = Batcher(answer, size=2)
         batcher.start()
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.gather(*(batcher([i, i]) for i in range(10))), 0.1)
-        await batcher.stop()  # at once: the batch that had begun ends, the nine others do not begin
+        await batcher.stop()  # at once: the batch in progress ends, the nine others do not start
         assert batcher.waiting == 0
 
     run(main)
     assert begun.is_set() and ended == [Abandoned]
 
 
-def test_an_error_of_the_model_reaches_those_who_asked():
+def test_an_error_of_the_model_reaches_the_caller():
     def answer(texts, check):
         raise RuntimeError("no")
 

@@ -21,6 +21,7 @@ def instructions() -> list[tuple[str, str]]:
     return [tuple(line.split(" ", 1)) for line in lines if line and not line.startswith("#")]
 
 
+@pytest.mark.system
 @pytest.mark.timeout(580)
 def test_its_steps_work_where_there_is_no_torch(served, tmp_path):
     pytest.importorskip("onnxruntime", reason="the extra kickbert[export] is not installed")

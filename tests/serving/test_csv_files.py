@@ -1,11 +1,11 @@
-"""CSV files: measured before they are read, and harmless in a spreadsheet."""
+"""CSV files: size limits, and cells that are safe in a spreadsheet."""
 
 import csv
 import io
 
 import pytest
 
-from kickbert.serving.csv_files import COLUMNS, TooLarge, check_csv, escape_formula, escape_formulas
+from kickbert.serving.csv_files import MAX_COLUMNS, TooLarge, check_csv, escape_formula, escape_formulas
 
 
 @pytest.mark.parametrize(
@@ -15,29 +15,35 @@ from kickbert.serving.csv_files import COLUMNS, TooLarge, check_csv, escape_form
         b'text\n"a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\nl"\n',  # one row
         b'text\r\n"a ""b"",\r\nc"\r\n',
         b'text\n5" disk\n6" disk\n',
-        b"text\n\n\n\n\n\n\n\n\n\n\n\n\na\n",  # empty lines are no rows
+        b"text\n\n\n\n\n\n\n\n\n\n\n\n\na\n",  # empty lines are not rows
+        b'a;text\n1;"b\nc"\n' + b'2;"b\nc"\n' * 9,  # ten rows of two lines each
         b"",
     ],
 )
-def test_what_is_within_the_limits_passes(content):
-    check_csv(content, most_rows=10, most_chars=60)
+def test_files_within_the_limits_pass(content):
+    check_csv(content, max_rows=10, max_chars=60)
 
 
 @pytest.mark.parametrize(
     ("content", "detail"),
     [
         (b"text\n" + b"a\n" * 11, "over 10 rows"),
-        (b'text\n"a' + b"\n" * 60, "row 1 has 62 characters"),
-        (b"text\n" + b"a" * 61, "row 1 has 61 characters"),
-        (b"text\n" + "ü".encode() * 61, "row 1 has 61 characters"),
-        (b"," * COLUMNS, "1,001 columns"),
-        (b'"a\n",' * COLUMNS, "1,001 columns"),
-        (b";" * COLUMNS, "1,001 columns"),
+        (b'text\n"a' + b"\n" * 61, "row 1 has over 60 characters"),
+        (b"text\n" + b"a" * 61, "row 1 has over 60 characters"),
+        (b"text\n" + "ü".encode() * 61, "row 1 has over 60 characters"),
+        (b"a" * 61, "row 0 has over 60 characters"),
+        (b'"a\n",' * 61, "row 0 has over 60 characters"),
     ],
 )
-def test_what_is_over_a_limit_is_refused(content, detail):
+def test_files_over_a_limit_are_refused(content, detail):
     with pytest.raises(TooLarge, match=detail):
-        check_csv(content, most_rows=10, most_chars=60)
+        check_csv(content, max_rows=10, max_chars=60)
+
+
+@pytest.mark.parametrize("header", [b"," * MAX_COLUMNS, b";" * MAX_COLUMNS, b'"a\n",' * MAX_COLUMNS])
+def test_too_many_columns_are_refused(header):
+    with pytest.raises(TooLarge, match="row 0 has 1,001 columns"):
+        check_csv(header, max_rows=10, max_chars=100_000)
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1+1", "-1-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "-", "=1", "+49 30 1"])

@@ -17,12 +17,13 @@ def column_names(header: Sequence[str]) -> list[str]:
     >>> column_names(["text", "", "text"])
     ['text', 'Unnamed: 1', 'text.1']
     """
-    names: list[str] = []
+    taken = set(header)
+    names: dict[str, int] = {}
     for i, name in enumerate(header):
         name = name or f"Unnamed: {i}"
         numbered = (f"{name}.{k}" for k in count(1))
-        names.append(name if name not in names else next(n for n in numbered if n not in [*names, *header]))
-    return names
+        names[name if name not in names else next(n for n in numbered if n not in names and n not in taken)] = i
+    return list(names)
 
 
 def parse_column(cells: pd.Series) -> pd.Series:
