@@ -1,8 +1,8 @@
-"""The cache wing: a frozen prefix and rows → stored hidden states → batches of states.
+"""Hidden states of a frozen prefix, computed once and read in every later epoch, fit and fold.
 
-Comes in: a `TextClassifier` with frozen groups, packed rows. Goes out: the hidden states of its frozen prefix, computed
-once and read in every later epoch, fit and fold.
-Start reading at `callback`, which fastai calls, then `building` and `storage`."""
+Input: a `TextClassifier` with frozen groups, packed rows. Output: batches of hidden states.
+Start reading at `callback`, which fastai calls, then `building` and `storage`.
+"""
 
 from kickbert.utils.lazy import attach
 
@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = attach(
         "states": ["Store"],
         "storage": ["Cache"],
         "keys": [],
+        "snapshot": [],
         "building": [],
         "callback": ["PrefixCache"],
         "embeddings": ["embed"],

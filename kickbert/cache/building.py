@@ -1,6 +1,7 @@
-"""Compute the hidden states of a frozen prefix once, from the deepest shallower ones that are cached."""
+"""Compute the hidden states of a frozen prefix once, starting from the deepest cached states below."""
 
 import time
+from collections.abc import Collection
 
 import torch
 from torch import Tensor
@@ -17,8 +18,8 @@ from kickbert.utils.hashing import Unidentifiable
 from kickbert.utils.messages import byte_size
 from kickbert.utils.progress import bar, say
 
-NOT_CACHED = "cache: the frozen part is computed each time, for {}"
-TOKENS = {"cpu": 4096, "cuda": 131_072}  # of a batch, padding included, while states are computed
+NOT_CACHED = "cache: off, the frozen part is computed in each epoch: {}"
+TOKENS = {"cpu": 4096, "cuda": 131_072}  # tokens per batch, with padding, while states are computed
 
 
 def build(
@@ -27,35 +28,37 @@ def build(
     depth: int,
     keys: list[str],
     cache: Cache,
-    keep: set[str] = frozenset(),
+    keep: Collection[str] = (),
 ) -> None:
-    """Add the rows of `parts` that it lacks to the store of `depth`, computed from a shallower store if there is one.
+    """Add missing rows to the store of `depth`, computed from a shallower store if there is one.
 
     Args:
-        parts: token ids, of the training and of the validation rows, say.
+        model: the classifier.
+        parts: token ids, for example of the training and validation rows.
         depth: number of layers of the prefix.
-        keys: of the prefixes of depth 0 to `depth`, or further, as `prefix_keys` gives them.
-        cache: to add to; where it has no room, a line is printed and nothing added.
+        keys: keys of the prefixes up to `depth` or deeper, from `prefix_keys`.
+        cache: the cache; if the states do not fit, a line is printed and nothing is added.
         keep: keys of stores that are not evicted for this one.
     """
     name, pooled = store_name(model, depth, keys)
     store = cache.get(name, depth, pooled)
-    rows = {key: (part, i) for part in parts for i, key in enumerate(part.keys) if key not in store.places}
+    rows = {key: (part, i) for part in parts for i, key in enumerate(part.keys) if key not in store.positions}
     if not rows:
         return
     ids = Packed.of([part.row(i) for part, i in rows.values()])
     width, dtype = model.encoder.width, torch.bfloat16 if model.precision == "bf16" and not pooled else torch.float32
     device = next(model.parameters()).device
     shape = (len(rows) if pooled else int(ids.offsets[-1]), width)
-    flat, where = cache.allocate(shape, dtype, device, keep | {name})
+    flat, where = cache.allocate(shape, dtype, device, {*keep, name})
     if flat is None:
-        print(f"cache: not at depth {depth}, the frozen part is computed each time: {where}")
+        print(f"cache: off at depth {depth}, the frozen part is computed in each epoch: {where}")
         return
     if where == "file":
-        print(f"cache: {byte_size(flat.nbytes)} at depth {depth} are over the memory budget and go to a temporary file")
+        print(f"cache: {byte_size(flat.nbytes)} at depth {depth} exceed the memory budget; using a temporary file")
     start = time.perf_counter()
-    places = fill(flat, model, ids, depth, pooled, _source(model, depth, keys, cache, list(rows)))
-    store.places |= {key: (len(store.segments), *place) for key, place in zip(rows, places, strict=True)}
+    positions = fill(flat, model, ids, depth, pooled, _source(depth, keys, cache, list(rows)))
+    for key, (start, length) in zip(rows, positions, strict=True):
+        store.positions[key] = (len(store.segments), start, length)
     store.segments.append(flat)
     store.where.append(where)
     store.seconds += time.perf_counter() - start
@@ -63,10 +66,10 @@ def build(
 
 
 def view_of(model: TextClassifier, ids: Packed, depth: int, cache: Cache) -> View | None:
-    """The states of rows at a depth, those that the cache lacks computed now.
+    """Return the states of rows at a depth, after computing those that the cache lacks.
 
     Returns:
-        None, and a line says why, where there is no room for them, or the prefix cannot be cached.
+        None, after a line that says why, if they do not fit or the prefix cannot be cached.
     """
     try:
         reason = why_not_cacheable(prefix_modules(model, depth))
@@ -81,16 +84,16 @@ def view_of(model: TextClassifier, ids: Packed, depth: int, cache: Cache) -> Vie
 
 
 def store_name(model: TextClassifier, depth: int, keys: list[str]) -> tuple[str, bool]:
-    """The key of the store of this depth, and whether it holds pooled vectors.
+    """Return the key of the store of this depth, and whether it holds pooled vectors.
 
-    After the last layer pooled vectors are enough, where pooling is one of kickbert's without parameters.
+    After the last layer, pooled vectors are enough if the pooling is a built-in one without parameters.
     """
     pooled = depth == model.encoder.n_layers and model.head.pool is POOLS.get(model.head.pooling)
     return keys[depth] + (f"-{model.head.pooling}" if pooled else ""), pooled
 
 
-def _source(model: TextClassifier, depth: int, keys: list[str], cache: Cache, rows: list[bytes]) -> View | None:
-    """The rows in the deepest store of less than `depth` layers that has them all."""
+def _source(depth: int, keys: list[str], cache: Cache, rows: list[bytes]) -> View | None:
+    """Find the rows in the deepest store below `depth` that has all of them."""
     for shallower in range(depth - 1, 0, -1):
         if (view := cache.view(keys[shallower], rows)) is not None:
             return view
@@ -99,25 +102,30 @@ def _source(model: TextClassifier, depth: int, keys: list[str], cache: Cache, ro
 
 def fill(
     flat: Tensor, model: TextClassifier, ids: Packed, depth: int, pooled: bool, source: View | None
-) -> list[tuple]:
+) -> list[tuple[int, int]]:
     """Write the states of all rows into `flat`.
 
     Args:
-        flat: shape (states, width): one of each token, or of each row if they are pooled.
-        source: the same rows at a shallower depth, to start from; None to start from the token ids.
+        flat: shape (states, width): one state per token, or per row if they are pooled.
+        model: the classifier.
+        ids: token ids of the rows.
+        depth: number of layers.
+        pooled: whether to pool the states.
+        source: the same rows at a shallower depth to start from; None to start from the token ids.
     Returns:
-        The offset and the number of states of each row.
+        Each row's offset and number of states.
     """
     device = next(model.parameters()).device
     batches = list(length_batches(ids.lengths, tokens=TOKENS.get(device.type, TOKENS["cpu"])))
-    places, offset = [(0, 0)] * len(ids), 0
-    for chosen in bar(batches, f"computing depth {depth} once"):
+    positions = [(0, 0)] * len(ids)
+    offset = 0
+    for chosen in bar(batches, f"cache: computing depth {depth}"):
         x = ids.gather(chosen, fill=PAD).long().to(device)
         shallower = source.hidden(chosen, device) if source else None
         states = model.states(x, depth, shallower, source.store.depth if source else 0, pooled)
         states = states if pooled else states[x != PAD]
         flat[offset : offset + len(states)] = states
         for i in chosen.tolist():
-            places[i] = (offset, 1 if pooled else int(ids.lengths[i]))
-            offset += places[i][1]
-    return places
+            positions[i] = (offset, 1 if pooled else int(ids.lengths[i]))
+            offset += positions[i][1]
+    return positions

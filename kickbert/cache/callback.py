@@ -2,13 +2,14 @@
 
     rows of the DataLoaders → missing ones through the frozen prefix → `Store` → batches of states → suffix and head
 
-The key of a store is a hash of all that its states depend on: the weights and settings of the prefix, the depth, the
-precision; the key of a row is a hash of its token ids, which depend on text, tokenizer and truncation. So folds, trials
-and further fits share states, and stale ones are never read. A batch is read from the cache only where its token ids
-are still those of its rows.
+The key of a store is a hash of everything its states depend on: the weights and settings of the prefix, the depth, the
+precision. The key of a row is a hash of its token ids, which depend on text, tokenizer and truncation. So folds, trials
+and later fits share states, and stale ones are never read. A batch is read from the cache only if its token ids are
+still those of its rows.
 """
 
 from functools import partial
+from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 import pandas as pd
@@ -17,7 +18,8 @@ from fastai.callback.core import Callback
 from torch import Tensor
 
 from kickbert.cache.building import NOT_CACHED, build, store_name
-from kickbert.cache.keys import Snapshot, prefix_hooks, prefix_keys, prefix_modules, why_not_cacheable
+from kickbert.cache.keys import prefix_hooks, prefix_keys, prefix_modules, why_not_cacheable
+from kickbert.cache.snapshot import Snapshot
 from kickbert.cache.states import View
 from kickbert.cache.storage import SHARED, Cache
 from kickbert.data.bucketing import BucketDL
@@ -28,34 +30,35 @@ from kickbert.utils.progress import say
 
 
 class PrefixCache(Callback):
-    """Caches the hidden states of the frozen prefix, for training and validation, in every fit that freezes one.
+    """Cache the hidden states of the frozen prefix, for training and validation, in every fit that freezes one.
 
     Args:
-        storage: the cache; by default one that all learners of the process share.
+        storage: the cache; by default the one that all learners of the process share.
     """
 
-    name = "cache"  # of the learner's attribute: `learn.cache`
+    name = "cache"  # the learner's attribute: `learn.cache`
     order = 90  # after everything that may change which groups are frozen
 
     def __init__(self, storage: Cache = SHARED):
-        self.storage, self.ahead = storage, []
+        self.storage = storage
+        self.ahead: list[int] = []  # depths that later phases will need
         self._printed: set[str] = set()
         self._views: WeakKeyDictionary[Packed, View] = WeakKeyDictionary()
-        self._trained: WeakSet[Packed] = WeakSet()  # rows of a training or its validation: only their states are cached
+        self._trained: WeakSet[Packed] = WeakSet()  # training and validation rows; only their states are cached
         self._snapshot: Snapshot | None = None
-        self._hooks: list[dict] = []  # of the frozen modules
+        self._hooks: list[dict[int, Any]] = []  # hooks of the frozen modules
 
-    def __getstate__(self) -> dict:
-        # An exported learner leaves the states behind: they are the training data in another form.
-        own = {"storage", "_views", "_trained", "_snapshot", "_hooks"}
-        return {k: v for k, v in self.__dict__.items() if k not in own}
+    def __getstate__(self) -> dict[str, Any]:
+        # An exported learner leaves the states behind: they are training data in another form.
+        left_out = {"storage", "_views", "_trained", "_snapshot", "_hooks"}
+        return {k: v for k, v in self.__dict__.items() if k not in left_out}
 
-    def __setstate__(self, state: dict) -> None:
-        self.__init__()
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        PrefixCache.__init__(self)
         self.__dict__.update(state)
 
     def info(self) -> pd.DataFrame:
-        """One row per store.
+        """Describe the stores, one row each.
 
         Returns:
             depth, rows, tokens, bytes, where, seconds to build, and an estimate of the seconds saved by reading.
@@ -63,56 +66,66 @@ class PrefixCache(Callback):
         rows = []
         for store in self.storage.by_key.values():
             saved = store.seconds * (store.read / max(1, store.tokens) - 1)
-            depth, where = "pooled" if store.pooled else store.depth, ", ".join(sorted(set(store.where)))
-            row = (depth, len(store.places), store.tokens, store.nbytes(), where, store.seconds, max(0.0, saved))
-            rows.append(row)
+            rows.append(
+                {
+                    "depth": "pooled" if store.pooled else store.depth,
+                    "rows": len(store.positions),
+                    "tokens": store.tokens,
+                    "bytes": store.nbytes(),
+                    "where": ", ".join(sorted(set(store.where))),
+                    "seconds to build": store.seconds,
+                    "seconds saved": max(0.0, saved),
+                }
+            )
         columns = ["depth", "rows", "tokens", "bytes", "where", "seconds to build", "seconds saved"]
         return pd.DataFrame(rows, columns=columns)
 
-    # What happens when: fastai calls before_fit for validation too, so stores are built in before_train alone.
+    # fastai calls before_fit for validation too, so stores are only built in before_train.
 
-    def before_fit(self):
+    def before_fit(self) -> None:
         self._snapshot = None
-        self.learn.model.cached_states = None  # of a batch that ended in an error
+        self.learn.model.cached_states = None  # left by a batch that ended in an error
 
-    def before_train(self):
+    def before_train(self) -> None:
         loaders = [dl for dl in self.dls.loaders if isinstance(dl, BucketDL)]
         if loaders and loaders[0].varies:
             self._print_once("training texts change from epoch to epoch")
         parts = [dl.rows[0] for dl in loaders if not dl.varies]
         self._trained.update(parts)
-        if (keys := self._changed_keys()) is None:
+        keys = self._changed_keys()
+        if keys is None:
             return
         depth = len(keys) - 1
-        # Shallow to deep: each is the start of the next, and all together cost one pass.
-        wanted = sorted({depth, *(d for d in self.ahead if d <= depth)})
-        for d in wanted:
-            build(self.model, parts, d, keys, self.storage, {store_name(self.model, w, keys)[0] for w in wanted})
+        # From shallow to deep: each store is the start of the next, so all of them cost one pass.
+        depths = sorted({depth, *(d for d in self.ahead if d <= depth)})
+        keep = {store_name(self.model, d, keys)[0] for d in depths}
+        for d in depths:
+            build(self.model, parts, d, keys, self.storage, keep)
         self._look_up(parts, keys)
 
-    def before_validate(self):
+    def before_validate(self) -> None:
         rows = self.dl.rows[0] if isinstance(self.dl, BucketDL) else None
         # The weights may have changed since the last fit, or since this epoch's training.
         if rows in self._trained and (keys := self._changed_keys()) is not None:
             self._look_up([rows], keys)
-            self._snapshot = None  # if training goes on, its rows are to be looked up again
+            self._snapshot = None  # if training continues, its rows must be looked up again
 
-    def before_batch(self):
-        dl, model = self.learn.dl, self.learn.model
+    def before_batch(self) -> None:
+        dl = self.learn.dl
         view = self._views.get(dl.ids) if isinstance(dl, BucketDL) else None
         if view is not None:
-            # The model itself asks for them: it knows what the callbacks have made of the batch.
-            model.cached_states = partial(self._states, view, dl)
+            # The model asks for the states itself, because callbacks may still change the batch.
+            self.learn.model.cached_states = partial(self._states, view, dl)
 
-    def after_batch(self):
+    def after_batch(self) -> None:
         self.learn.model.cached_states = None
 
     def _states(self, view: View, dl: BucketDL, x: Tensor) -> tuple[Tensor, int] | None:
-        """The cached states of the dl's current batch, and their depth; None if x is no longer that batch."""
+        """The cached states of the current batch, and their depth; None if x is no longer that batch."""
         same = torch.equal(x, dl.batch_ids.to(x.device))
         if any(self._hooks) or not same:
-            if self.model.training == self.learn.training:  # or a callback reads other texts in the middle of a step
-                self._print_once("its modules have hooks" if same else "batches were changed after they were made")
+            if self.model.training == self.learn.training:  # otherwise a callback reads other texts during a step
+                self._print_once("its modules have hooks" if same else "a callback or transform changed the batches")
             return None
         return view.hidden(dl.batch_rows, x.device), view.store.depth
 
@@ -122,20 +135,24 @@ class PrefixCache(Callback):
             say(NOT_CACHED.format(reason))
 
     def _changed_keys(self) -> list[str] | None:
-        """Keys of the prefixes up to the frozen depth; None where nothing is cached, or nothing has changed."""
+        """Keys of the prefixes up to the frozen depth; None if nothing can be cached, or nothing has changed."""
         depth = self.model.frozen_depth if isinstance(self.model, TextClassifier) else None
-        modules = prefix_modules(self.model, depth) if depth else []  # embeddings alone are quicker than a store
-        reason = why_not_cacheable(modules) if modules else None
+        modules = prefix_modules(self.model, depth) if depth else []  # embeddings alone are faster than a store
+        reason = why_not_cacheable(modules)
         if reason is None and self._snapshot is not None and self._snapshot.holds(self.model.precision, modules):
             return None
         self._views.clear()
         self._hooks = prefix_hooks(modules)
-        cacheable = bool(modules) and reason is None
-        self._snapshot = Snapshot(self.model.precision, modules) if cacheable else None
-        try:
-            keys = prefix_keys(self.model, depth) if cacheable else None
-        except Unidentifiable as err:
-            keys, reason = None, str(err)
+        self._snapshot = None
+        if not modules:
+            return None
+        keys = None
+        if reason is None:
+            self._snapshot = Snapshot(self.model.precision, modules)
+            try:
+                keys = prefix_keys(self.model, depth)
+            except Unidentifiable as err:
+                reason = str(err)
         if reason is not None:
             self._print_once(reason)
         return keys
@@ -143,5 +160,6 @@ class PrefixCache(Callback):
     def _look_up(self, parts: list[Packed], keys: list[str]) -> None:
         name = store_name(self.model, len(keys) - 1, keys)[0]
         for rows in parts:
-            if (view := self.storage.view(name, rows.keys)) is not None:
+            view = self.storage.view(name, rows.keys)
+            if view is not None:
                 self._views[rows] = view

@@ -1,4 +1,4 @@
-"""Sentence embeddings: the pooled states of a whole encoder, each text computed once and kept."""
+"""Sentence embeddings: the pooled states of a whole encoder, computed once per text and cached."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -17,24 +17,24 @@ from kickbert.models.head import Head
 from kickbert.models.pooling import sentence_pooling
 from kickbert.utils.devices import choose_precision
 
-NAMED = "This text is about {}."  # the sentence whose embedding stands for the name of a class
+NAMED = "This text is about {}."  # the embedding of this sentence represents a class name
 
 
 def embed(texts: list[str], model: str | Path = "minilm", cache: Cache = SHARED) -> np.ndarray:
-    """Sentence embeddings: pooled states of the last layer (Reimers and Gurevych 2019, section 3).
+    """Compute sentence embeddings: pooled states of the last layer (Reimers and Gurevych 2019, section 3).
 
     Args:
         texts: n strings.
-        model: hub id, folder or "minilm".
-        cache: where they are kept; a text that is there is not computed again.
+        model: Hub id, folder or "minilm".
+        cache: the cache of the embeddings.
     Returns:
-        float32, shape (n, width); not normalised.
+        float32, shape (n, width); not normalized.
     """
     return embed_by(*_loaded(str(model)), texts, cache)
 
 
 def embed_by(classifier: TextClassifier, tokenizer: TextTokenizer, texts: list[str], cache: Cache) -> np.ndarray:
-    """As `embed`, by a model that is in memory."""
+    """Compute sentence embeddings as `embed` does, with a model in memory."""
     depth, width = classifier.encoder.n_layers, classifier.encoder.width
     if not texts:
         return np.zeros((0, width), dtype=np.float32)
@@ -42,9 +42,9 @@ def embed_by(classifier: TextClassifier, tokenizer: TextTokenizer, texts: list[s
     view = view_of(classifier, rows, depth, cache)
     if view is not None:
         return view.hidden(range(len(rows)), torch.device("cpu")).numpy()
-    embeddings = torch.empty(len(rows), width)  # no room to keep them there
-    places = fill(embeddings, classifier, rows, depth, True, None)
-    return embeddings[[place for place, _ in places]].numpy()
+    embeddings = torch.empty(len(rows), width)  # the cache has no room for them
+    positions = fill(embeddings, classifier, rows, depth, True, None)
+    return embeddings[[start for start, _ in positions]].numpy()
 
 
 @lru_cache(maxsize=2)

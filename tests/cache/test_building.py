@@ -1,3 +1,5 @@
+"""Stores are built once, from shallower ones, for every architecture at every depth."""
+
 import numpy as np
 import pytest
 import torch
@@ -29,13 +31,13 @@ def eight_rows(monkeypatch):
 
 @pytest.mark.parametrize("kind", LAYERS)
 def test_losses_of_every_architecture_are_bitwise_equal(kind, stores, eight_rows):
-    """Three steps at every depth, in fp32, with batches of the store's shape."""
+    """Take a step per batch at every depth, in fp32, with batches of the store's shape."""
     rng = np.random.default_rng(0)
     rows = Packed.of([rng.integers(5, 100, n).astype(np.int32) for n in rng.integers(4, 13, 24)])
     y = torch.from_numpy(rng.integers(0, 3, 24))
-    batches = list(length_batches(rows.lengths, tokens=TOKENS["cpu"]))  # as a store is filled
+    batches = list(length_batches(rows.lengths, tokens=TOKENS["cpu"]))  # as the store's
     for depth in range(1, random_encoder(kind).n_layers + 1):
-        told = []
+        values = []
         for cached in (False, True):
             torch.manual_seed(1)
             model = TextClassifier(random_encoder(kind), Head(32, 3, "attention", dropout=0.0))
@@ -55,8 +57,8 @@ def test_losses_of_every_architecture_are_bitwise_equal(kind, stores, eight_rows
                 opt.zero_grad()
                 loss.backward()
                 opt.step()
-                told.append(loss.item())
-        assert told[:3] == told[3:], f"depth {depth}"
+                values.append(loss.item())
+        assert values[:3] == values[3:], f"depth {depth}"
 
 
 @pytest.mark.parametrize("kind", LAYERS)
@@ -108,14 +110,14 @@ def test_equal_rows_are_computed_once_and_only_what_is_missing(stores, monkeypat
     build(model, [rows], 2, keys, stores)
     build(model, [rows, more], 2, keys, stores)
     store = stores.by_key[keys[2]]
-    assert [len(segment) for segment in store.segments] == [5, 4] and len(store.places) == 3
+    assert [len(segment) for segment in store.segments] == [5, 4] and len(store.positions) == 3
     build(model, [rows, more], 2, keys, stores)
     assert len(store.segments) == 2
 
 
-def test_without_room_a_line_is_printed_and_nothing_kept(capsys):
+def test_states_over_the_budget_are_not_kept(capsys):
     model, cache = TextClassifier(random_encoder("bert"), Head(32, 3)).eval(), Cache(memory=0, disk=0)
     rows = Packed.of([np.array([5, 6, 7], dtype=np.int32)])
     build(model, [rows], 1, prefix_keys(model, 1), cache)
-    assert "not at depth 1, the frozen part is computed each time" in capsys.readouterr().out
+    assert "off at depth 1, the frozen part is computed in each epoch" in capsys.readouterr().out
     assert cache.used("memory") == 0 and not any(store.segments for store in cache.by_key.values())

@@ -1,3 +1,5 @@
+"""Rows are looked up in the segments of a store."""
+
 import pytest
 import torch
 
@@ -5,12 +7,12 @@ from kickbert.cache.states import Store, View
 
 
 def filled(lengths: list[int], segments: int = 1) -> Store:
-    """A store whose row i holds the numbers i.00, i.01, …, spread over segments."""
+    """Make a store in which row i holds the numbers i.00, i.01, …, spread over segments."""
     store = Store(1, False)
     for number in range(segments):
         at, states = 0, []
         for i in range(number, len(lengths), segments):
-            store.places[bytes([i])] = (number, at, lengths[i])
+            store.positions[bytes([i])] = (number, at, lengths[i])
             states += [[i + 0.01 * j] for j in range(lengths[i])]
             at += lengths[i]
         store.segments.append(torch.tensor(states))
@@ -19,7 +21,7 @@ def filled(lengths: list[int], segments: int = 1) -> Store:
 
 
 @pytest.mark.parametrize("segments", [1, 2, 3])
-def test_rows_come_back_whatever_segment_they_are_in(segments):
+def test_rows_are_read_from_any_segment(segments):
     lengths = [3, 1, 5, 2, 4, 2]
     view = filled(lengths, segments).view([bytes([i]) for i in range(6)])
     out = view.gather([4, 0, 3])
@@ -29,12 +31,12 @@ def test_rows_come_back_whatever_segment_they_are_in(segments):
     assert isinstance(view, View) and view.store.read == 9
 
 
-def test_a_row_that_is_not_there_is_no_view():
+def test_an_unknown_row_raises():
     with pytest.raises(KeyError):
         filled([3, 1]).view([bytes([0]), b"another"])
 
 
-def test_what_is_held_is_counted_by_place():
+def test_bytes_are_counted_by_place():
     store = filled([3, 1, 5], segments=2)
     store.where[1] = "file"
     assert store.tokens == 9 and store.nbytes() == 9 * 4

@@ -1,3 +1,5 @@
+"""States are stored in memory, then in a temporary file, then not at all."""
+
 import os
 import signal
 import subprocess
@@ -27,10 +29,13 @@ def test_memory_first_then_a_file_then_nothing():
     flat.fill_(7)
     assert flat.sum() == 7 * 260
     flat, why = stores.allocate((101, 10), torch.float32, CPU, set())
-    assert flat is None and "over the budgets of memory and disk" in why
+    assert flat is None and "exceed the memory and disk budgets" in why
 
 
-def test_temporary_files_have_no_name():
+@pytest.mark.parametrize("fallocate", [True, False])
+def test_temporary_files_are_deleted_at_once(monkeypatch, fallocate):
+    if not fallocate:  # macOS and Windows
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
     before = set(Path(tempfile.gettempdir()).glob("kickbert-*"))
     flat, where = Cache(memory=0).allocate((100, 10), torch.float32, CPU, set())
     assert where == "file" and set(Path(tempfile.gettempdir()).glob("kickbert-*")) == before
@@ -38,7 +43,22 @@ def test_temporary_files_have_no_name():
     assert flat.mean() == 3
 
 
-def test_stores_of_earlier_use_make_way():
+def test_a_mapped_file_that_cannot_be_deleted_is_deleted_at_exit(monkeypatch):
+    def refuse(name):  # as Windows does
+        raise PermissionError(13, "in use")
+
+    later = []
+    monkeypatch.setattr(os, "unlink", refuse)
+    monkeypatch.setattr("kickbert.cache.storage.atexit.register", lambda *args, **kwargs: later.append((args, kwargs)))
+    flat, where = Cache(memory=0).allocate((100, 10), torch.float32, CPU, set())
+    monkeypatch.undo()
+    [((delete,), options)] = later
+    assert where == "file" and delete.__self__.exists()
+    delete(**options)
+    assert not delete.__self__.exists() and flat.fill_(2).mean() == 2
+
+
+def test_earlier_stores_are_evicted():
     stores = Cache(memory=1000, disk=0)
     old = stores.get("old", 1, False)
     flat, where = stores.allocate((20, 10), torch.float32, CPU, {"old"})
@@ -49,7 +69,7 @@ def test_stores_of_earlier_use_make_way():
 
 
 @pytest.mark.parametrize("where", ["memory", "file"])
-def test_the_longest_unused_goes_first_and_none_goes_in_vain(where):
+def test_the_least_recently_used_is_evicted_and_only_if_that_helps(where):
     stores = Cache(memory=2000 if where == "memory" else 0, disk=2000 if where == "file" else 0)
     for key in ("first", "second"):
         flat, there = stores.allocate((20, 10), torch.float32, CPU, set())
@@ -63,14 +83,14 @@ def test_the_longest_unused_goes_first_and_none_goes_in_vain(where):
     assert stores.find("second") is None
 
 
-def test_a_full_disk_or_a_forbidden_folder_means_no_store(make, reviews, monkeypatch, capsys):
+def test_a_full_disk_or_a_missing_folder_turns_the_cache_off(make, reviews, monkeypatch, capsys):
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
     learn = make(reviews, cache=Cache(memory=0))
     ladder = learn.fit_gradual(PHASES)
-    assert "not at depth 1, the frozen part is computed each time: no temporary file" in capsys.readouterr().out
+    assert "off at depth 1, the frozen part is computed in each epoch: no temporary file" in capsys.readouterr().out
     monkeypatch.undo()
     plain = make(reviews, cache=False).fit_gradual(PHASES)
     assert ladder.drop(columns="seconds").equals(plain.drop(columns="seconds"))
@@ -85,7 +105,7 @@ def test_past_the_memory_budget_the_numbers_are_the_same(make, reviews, capsys):
     capsys.readouterr()
     learn = make(reviews, cache=Cache(memory=0))
     on_disk = learn.fit_gradual(PHASES)
-    assert capsys.readouterr().out.count("go to a temporary file") == 2
+    assert capsys.readouterr().out.count("using a temporary file") == 2
     assert set(learn.cache.info()["where"]) == {"file"}
     assert on_disk.drop(columns="seconds").equals(in_memory.drop(columns="seconds"))
 
@@ -105,8 +125,7 @@ def test_a_folder_keeps_stores_between_processes(make, reviews, tmp_path, monkey
     assert np.allclose(again["train_loss"], first["train_loss"], atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["states", "index"])
-@pytest.mark.parametrize("damage", ["cut short", "gone"])
+@pytest.mark.parametrize(("kind", "damage"), [("states", "cut"), ("states", "gone"), ("index", "cut")])
 def test_a_damaged_file_is_computed_again(make, reviews, tmp_path, damage, kind):
     folder = tmp_path / "kept"
     first = make(reviews, cache=Cache(folder=folder)).fit_gradual(PHASES)
@@ -123,11 +142,11 @@ from kickbert import Cache
 df = pd.DataFrame({"text": ["good film", "bad film"] * 200, "label": ["good", "bad"] * 200})
 learn = kickbert.learner_from_df(df, model=sys.argv[1], path=sys.argv[2], cache=Cache(memory=0))
 learn.freeze_to(2)
-print("training", flush=True)
 learn.fit(1000, 1e-3)
 """
 
 
+@pytest.mark.system
 def test_a_killed_process_leaves_no_files_behind(tiny, tmp_path):
     before = set(Path(tempfile.gettempdir()).glob("kickbert-*"))
     process = subprocess.Popen([sys.executable, "-c", KILLED, tiny, str(tmp_path)], stdout=subprocess.PIPE, text=True)

@@ -172,7 +172,7 @@ def test_a_prefix_that_must_not_be_cached_is_computed(make, reviews, capsys):
     hooked.model.encoder.layers[0].register_forward_hook(lambda *_: seen.append(1))
     for learn in (plain, hooked):
         learn.fit_few(recipe)
-    assert len(seen) > 3 and "computed each time, for its modules have hooks" in capsys.readouterr().out
+    assert len(seen) > 3 and "in each epoch: its modules have hooks" in capsys.readouterr().out
     np.testing.assert_allclose(hooked.predict_proba(reviews), plain.predict_proba(reviews), atol=1e-5)
 
 
