@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.preprocessing import normalize
 
 import kickbert
-from kickbert.labeling.classifier import EmbeddingClassifier, label_codes
+from kickbert.labeling import EmbeddingClassifier, label_codes
 
 SAMPLE = Path(__file__).parents[1] / "data" / "ecommerce_sample.csv"
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -47,12 +47,12 @@ def accuracy(rows: list[int]) -> float:
 query, curves = kickbert.labeling.query, {}
 for strategy in ("breaking_ties", "random"):
     chosen = query(None, texts, 20, embeddings=embeddings).tolist()  # one of each of 20 clusters
-    labelled, curves[strategy] = [], {}
-    while chosen and len(labelled) < 200:
-        labelled += chosen
-        curves[strategy][len(labelled)] = accuracy(labelled)
-        probabilities = fitted(labelled).predict_proba(embeddings)
-        chosen = query(probabilities, texts, 20, strategy, labelled=labelled, seed=len(labelled)).tolist()
+    labeled, curves[strategy] = [], {}
+    while chosen and len(labeled) < 200:
+        labeled += chosen
+        curves[strategy][len(labeled)] = accuracy(labeled)
+        probabilities = fitted(labeled).predict_proba(embeddings)
+        chosen = query(probabilities, texts, 20, strategy, labeled=labeled, seed=len(labeled)).tolist()
 
 everything = accuracy(list(range(len(texts))))
 print(f"With all {len(texts):,} labels {everything:.3f} of {len(test):,} test rows are right; with fewer:")

@@ -1,8 +1,8 @@
-"""The labeling wing: unlabelled rows → labels: active learning, a page to label on.
+"""Active learning and a page to label on.
 
-Comes in: a table of texts, names of classes. Goes out: labels in one SQLite file, then an artifact. Start reading at
-`session.LabelingSession`, what the page works with, then `background` (the model behind it), `tuning`
-(its encoder) and `strategies.query`."""
+Input: a table of unlabeled texts, class names. Output: labels in an SQLite file, then an artifact.
+Start reading at `session.LabelingSession`, then `background` (the model behind the page) and `strategies.query`.
+"""
 
 from kickbert.utils.lazy import attach
 
@@ -13,13 +13,17 @@ __getattr__, __dir__, __all__ = attach(
         "database": ["Label", "LabelDatabase"],
         "classes": ["ClassList"],
         "tables": ["add_table", "export_labels", "read"],
-        "classifier": ["EmbeddingClassifier"],
+        "classifier": ["EmbeddingClassifier", "label_codes"],
         "strategies": ["STRATEGIES", "cold_start", "query"],
-        "stopping": ["Forecast", "forecast", "stabilised"],
+        "stopping": ["Forecast", "forecast", "stabilized"],
         "assessment": ["Assessment", "assess"],
         "background": ["BackgroundModel"],
-        "tuning": ["EncoderTuning", "train_from_labels"],
+        "child_process": ["ChildProcess"],
+        "encoder_tuning": ["EncoderTuning"],
+        "artifact_training": ["train_from_labels"],
         "session": ["LabelingSession", "Settings"],
-        "app": ["create_app", "label_rows"],
+        "routes": [],
+        "app": ["create_app"],
+        "server": ["label_rows"],
     },
 )

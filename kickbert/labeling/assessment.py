@@ -1,54 +1,57 @@
-"""How far the labels have come: accuracy with an interval, thin classes, labels that look wrong, when to stop."""
+"""Progress of the labels: accuracy with an interval, labels that look wrong, agreement, and when to stop."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest
 
 from kickbert.labeling.classifier import EmbeddingClassifier, out_of_fold
 from kickbert.labeling.database import Label, Row
-from kickbert.labeling.stopping import MORE, WORTH, Forecast, correct_by_size, forecast, stabilised
+from kickbert.labeling.stopping import MORE, WORTH, Forecast, correct_by_size, forecast, stabilized, wilson_interval
 from kickbert.targets.kinds import MULTI
 from kickbert.targets.label_noise import label_confidence, suspected_errors
 
-LATEST = 100  # suggestions that agreement is told of: earlier models were worse
-RANDOM = "random"  # the strategy of texts that are drawn whatever the model makes of them
-THIN = 8  # labels of a class under which it is called thin
-ENOUGH, SAFE = 10, 30  # labels of the random sample from which accuracy is told, and from which a stop is suggested
-# Of labels with 5 % mistakes planted, those that have less probability than this are wrong about four times in ten.
-DOUBT, DOUBTED = 0.05, 0.05  # probability of a label under which it looks wrong, and the share of labels that may
+LATEST = 100  # suggestions that agreement is computed on: earlier models were worse
+RANDOM = "random"  # strategy of texts drawn regardless of the model
+MIN_JUDGED = 10  # labels in the random sample from which accuracy is reported
+MIN_TO_STOP = 30  # labels in the random sample from which a stop is suggested
+# With 5% planted mistakes, about 40% of the labels below this probability are wrong.
+DOUBT = 0.05  # probability of a label below which it looks wrong
+MAX_DOUBTED = 0.05  # maximum share of labels listed as wrong
 
 
 @dataclass(frozen=True)
 class Suspicion:
-    """A label that the model thinks wrong.
+    """A label that looks wrong to the model.
 
     Args:
-        row, id: of the row, and of the label.
-        label: as it was given.
-        rather: what the model predicts, not having seen it.
-        confidence: the model's probability of the given label.
+        row: Id of the row.
+        id: Id of the label.
+        label: The label as entered.
+        predicted: The prediction of a model that did not see the label.
+        confidence: That model's probability of the label.
     """
 
     row: int
     id: int
     label: str | list[str]
-    rather: str | list[str]
+    predicted: str | list[str]
     confidence: float
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """How good the model is after so many labels.
+    """Quality of the model on the current labels.
 
     Args:
-        labels: it was fitted on.
-        judged: rows of the random sample that it was judged by.
-        accuracy, low, high: on these, cross-validated, with a 95 % interval (Wilson); None while they are few.
-        forecast: what more labels would bring.
-        suspicions: labels that look wrong, the worst first.
-        stop: why it may be time to stop, in a sentence; None while it is not.
+        labels: Number of labels it was fitted on.
+        judged: Number of rows in the random sample that it was judged on.
+        accuracy: Cross-validated accuracy on these; None if they are too few.
+        low: Lower bound of its 95% interval (Wilson).
+        high: Upper bound of its 95% interval.
+        forecast: Expected accuracy after more labels.
+        suspicions: Labels that look wrong, the worst first.
+        stop: Reason to stop, in a sentence; None if there is none.
     """
 
     labels: int
@@ -62,10 +65,10 @@ class Assessment:
 
 
 def random_sample(rows: Iterable[Row], labels: Collection[Label]) -> set[int]:
-    """Ids of the labelled rows that are a random sample of all rows.
+    """Return the ids of the labeled rows that are a random sample of all rows.
 
-    Rows are drawn in the order of their keys, which are hashes. So all rows up to the last one that was drawn are a
-    random sample, those too that a strategy chose first; without these, what is hard would be missing from it.
+    Random rows are drawn in the order of their keys, which are hashes. All rows up to the last one drawn are therefore
+    a random sample, including those that a strategy chose first. Without these it would lack difficult rows.
     """
     keys = {row.id: row.key for row in rows}
     last = max((keys[label.row] for label in labels if label.strategy == RANDOM), default="")
@@ -82,66 +85,68 @@ def assess(
     confirmed: Collection[int] = (),
     predictions: Sequence[np.ndarray] = (),
 ) -> Assessment:
-    """Judge what labels have brought.
+    """Judge the model on the current labels by cross-validation.
 
     Args:
-        model: says task and classes.
-        embeddings, codes: of the labelled rows, shape (n, width) and as in `label_codes`.
-        labels: n, the earliest first, under the names of `classes`.
-        sample: ids of rows of the random sample.
-        confirmed: ids of rows that were looked at twice: their labels are not suspected again.
-        predictions: codes of the same rows after each refit, the latest last.
+        model: Supplies the task and the number of classes.
+        embeddings: Embeddings of the labeled rows, shape (n, width).
+        codes: Their labels from `label_codes`.
+        labels: The n labels, the earliest first, under the names in `classes`.
+        classes: Class names.
+        sample: Ids of the rows in the random sample.
+        confirmed: Ids of rows that were labeled twice, so that their labels are not suspected again.
+        predictions: Codes of the same rows after each refit, the latest last.
     """
     probabilities = out_of_fold(model, embeddings, codes)
     decided = model.decide(probabilities)
     right = (decided == codes).reshape(len(codes), -1).all(axis=1)
     judged = np.flatnonzero([label.row in sample for label in labels])
     accuracy = low = high = curve = None
-    if len(judged) >= ENOUGH:
-        accuracy, low, high = _interval(int(right[judged].sum()), len(judged))
+    if len(judged) >= MIN_JUDGED:
+        accuracy, low, high = wilson_interval(right[judged])
         sizes, correct = correct_by_size(model, embeddings, codes, judged)
-        correct[-1] = right[judged]  # with all labels: the accuracy that is told, so that the curve ends at it
+        correct[-1] = right[judged]  # so that the curve ends at the reported accuracy
         curve = forecast(sizes, correct) if len(sizes) > 1 else None
     confidence = label_confidence(probabilities, codes)
     suspicions = [
         Suspicion(
-            labels[i].row, labels[i].id, _names(codes[i], classes), _names(decided[i], classes), float(confidence[i])
+            row=labels[i].row,
+            id=labels[i].id,
+            label=_names(codes[i], classes),
+            predicted=_names(decided[i], classes),
+            confidence=float(confidence[i]),
         )
         for i in suspected_errors(probabilities, codes)
         if confidence[i] < DOUBT and labels[i].row not in confirmed and not right[i]
     ]
-    most = max(1, int(DOUBTED * len(labels)))
     return Assessment(
-        len(labels), len(judged), accuracy, low, high, curve, suspicions[:most],
-        _stop(predictions, curve) if len(judged) >= SAFE else None,
-    )  # fmt: skip
-
-
-def _interval(successes: int, trials: int) -> tuple[float, float, float]:
-    interval = binomtest(successes, trials).proportion_ci(method="wilson")
-    return successes / trials, float(interval.low), float(interval.high)
+        labels=len(labels),
+        judged=len(judged),
+        accuracy=accuracy,
+        low=low,
+        high=high,
+        forecast=curve,
+        suspicions=suspicions[: max(1, int(MAX_DOUBTED * len(labels)))],
+        stop=_reason_to_stop(predictions, curve) if len(judged) >= MIN_TO_STOP else None,
+    )
 
 
 def _names(code: np.ndarray, classes: Sequence[str]) -> str | list[str]:
     return classes[int(code)] if np.ndim(code) == 0 else [classes[i] for i in np.flatnonzero(code)]
 
 
-def _stop(predictions: Sequence[np.ndarray], curve: Forecast | None) -> str | None:
+def _reason_to_stop(predictions: Sequence[np.ndarray], curve: Forecast | None) -> str | None:
     if curve is None:
         return None
-    if stabilised(predictions):
-        return "The last three models predict the same of nearly all texts."
+    if stabilized(predictions):
+        return "The last three models agree on nearly all texts."
     if curve.gain < WORTH:
-        return f"{MORE} more labels promise less than half a point of accuracy."
+        return f"{MORE} more labels are expected to gain less than half a point of accuracy."
     return None
 
 
 def class_counts(labels: Iterable[Label], classes: Sequence[str], task: str) -> dict[str, int]:
-    """How many labels each class has.
-
-    Args:
-        labels: under the names of `classes`.
-    """
+    """Count the labels of each class, given labels under the names in `classes`."""
     counts = dict.fromkeys(classes, 0)
     for label in labels:
         for name in (label.label or []) if task == MULTI else [label.label]:
@@ -151,23 +156,27 @@ def class_counts(labels: Iterable[Label], classes: Sequence[str], task: str) -> 
 
 
 def suggestion_agreement(labels: Sequence[Label]) -> dict[str, tuple[int, int]]:
-    """How often the latest suggestions were the label, where they were shown and where they were hidden.
+    """Count how often the latest suggestions equaled the label, where they were shown and where they were hidden.
 
-    Both are of texts chosen alike: where it is much oftener of those that were shown, suggestions lead.
+    A much higher share where they were shown means that suggestions bias the labels.
 
     Returns:
-        For "shown" and "hidden" how often, and of how many.
+        For "shown" and "hidden": number of equal labels, number of labels.
     """
     latest = [label for label in labels if label.suggestion][-LATEST:]
-    kinds = {"shown": [x for x in latest if x.shown], "hidden": [x for x in latest if not x.shown]}
-    return {kind: (sum(x.suggestion["label"] == x.label for x in of), len(of)) for kind, of in kinds.items()}
+    agreement = {}
+    for kind in ("shown", "hidden"):
+        of_kind = [x for x in latest if x.shown == (kind == "shown")]
+        equal = [x.suggestion is not None and x.suggestion["label"] == x.label for x in of_kind]
+        agreement[kind] = (sum(equal), len(equal))
+    return agreement
 
 
 def people_agreement(history: Iterable[Label]) -> tuple[int, int]:
-    """Of the rows that several people labelled, on how many they agree, and how many these rows are.
+    """Count the rows that several people labeled alike, and all rows that several people labeled.
 
     Args:
-        history: all labels that were not undone, the earliest first; of a person's labels of a row the last counts.
+        history: Every label not undone, the earliest first; a person's last label of a row counts.
     """
     by_row: dict[int, dict[str, str | list[str] | None]] = {}
     for label in history:

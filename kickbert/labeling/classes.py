@@ -1,4 +1,4 @@
-"""The classes of a label database: added, renamed and merged, while labels stay as they were given."""
+"""The classes of a label database: added, renamed and merged, while labels stay as they were entered."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -7,8 +7,8 @@ from kickbert.labeling.database import Label, LabelDatabase
 from kickbert.targets.kinds import MULTI
 from kickbert.utils.messages import shorten
 
-DELIMITER = "|"  # between the labels of a cell of a CSV file
-LONGEST = 100  # characters of a name
+DELIMITER = "|"  # between several labels in a CSV cell
+MAX_LENGTH = 100  # characters in a name
 
 
 @dataclass(frozen=True)
@@ -16,9 +16,10 @@ class LabelClass:
     """A class.
 
     Args:
-        key: "1" to "9", which it is chosen by on the page; None past nine classes.
-        description: a sentence for whoever labels, and for the zero-shot start.
-        former: names whose labels count as this class: it was called so, or those classes were merged into it.
+        name: Its name.
+        key: Its key on the page, "1" to "9"; None after nine classes.
+        description: A sentence for annotators and the zero-shot start.
+        former: Names whose labels count as this class: its earlier names, and classes merged into it.
     """
 
     name: str
@@ -28,40 +29,40 @@ class LabelClass:
 
 
 class ClassList:
-    """The classes of a database.
-
-    Args:
-        database: that holds them; other processes may change them, so they are read anew each time.
-    """
+    """The classes of a database, read from it on each call because other processes may change them."""
 
     def __init__(self, database: LabelDatabase):
         self.database = database
 
     def __call__(self) -> list[LabelClass]:
-        """The classes in their order."""
+        """Return the classes in their order."""
         stored = self.database.select("SELECT name, key, description, merged_into FROM classes ORDER BY rowid")
-        present = self.present_names()
-        former = {name: [n for n, into in present.items() if into == name != n] for name, *_ in stored}
-        return [LabelClass(name, key, text, tuple(former[name])) for name, key, text, into in stored if into is None]
+        current = self.current_names()
+        former = {name: tuple(n for n, now in current.items() if now == name != n) for name, *_ in stored}
+        return [LabelClass(name, key, text, former[name]) for name, key, text, into in stored if into is None]
 
-    def present_names(self) -> dict[str, str]:
-        """For each name that there ever was the name of the class that its labels count as now."""
+    def names(self) -> list[str]:
+        """Return the names of the classes in their order."""
+        return [c.name for c in self()]
+
+    def current_names(self) -> dict[str, str]:
+        """Map every name that ever existed to the class that its labels count as now."""
         merged = dict(self.database.select("SELECT name, merged_into FROM classes"))
-        names = {}
+        current = {}
         for name in merged:
             last = name
             while merged[last] is not None:
                 last = merged[last]
-            names[name] = last
-        return names
+            current[name] = last
+        return current
 
     def add(self, name: str, description: str | None = None) -> str:
-        """Add a class, at the end; its name as it is kept.
+        """Add a class at the end, and return its name as stored.
 
         Raises:
-            ValueError: a name that cannot be, or that is there already.
+            ValueError: The name is not allowed or already exists.
         """
-        name = self._usable(name)
+        name = self._check_new(name)
         with self.database.transaction() as db:
             used = {key for (key,) in db.execute("SELECT key FROM classes")}
             key = next((k for k in "123456789" if k not in used), None)
@@ -69,18 +70,19 @@ class ClassList:
         return name
 
     def rename(self, name: str, new: str) -> str:
-        """Give a class another name, or merge it into the class that has this name already; the name that counts now.
+        """Rename a class, or merge it into the class that already has the new name; return the resulting name.
 
         Raises:
-            ValueError: no such class, or a new name that cannot be.
+            ValueError: The class does not exist, or the new name is not allowed.
         """
-        self._check_there(name)
-        if new.strip() in {c.name for c in self()}:
-            return self._merge(name, new.strip())
-        back = new.strip() if self.present_names().get(new.strip()) == name else None  # its own former name
-        new = back or self._usable(new, name)
+        self._check_exists(name)
+        new = new.strip()
+        if new in self.names():
+            return self._merge(name, new)
+        reused = new if self.current_names().get(new) == name else None  # a former name of the same class
+        new = reused or self._check_new(new, name)
         with self.database.transaction() as db:
-            db.execute("DELETE FROM classes WHERE name = ?", (back,))
+            db.execute("DELETE FROM classes WHERE name = ?", (reused,))
             db.execute("UPDATE classes SET name = ? WHERE name = ?", (new, name))
             db.execute("UPDATE classes SET merged_into = ? WHERE merged_into = ?", (new, name))
             db.execute("INSERT INTO classes(name, merged_into) VALUES (?, ?)", (name, new))
@@ -93,61 +95,60 @@ class ClassList:
         return into
 
     def split_off(self, name: str) -> None:
-        """Make a class of its own again of one that was merged: the labels that were given under its name.
+        """Make a merged class separate again, with the labels that were entered under its name.
 
         Raises:
-            ValueError: it was not merged.
+            ValueError: It was not merged.
         """
-        if self.present_names().get(name, name) == name:
-            raise ValueError(f"{name!r} is merged into no class; merged are {self._merged()}")
+        merged = [old for old, now in self.current_names().items() if old != now]
+        if name not in merged:
+            raise ValueError(f"{name!r} is not merged into another class. Merged classes: {merged}")
         with self.database.transaction() as db:
             db.execute("UPDATE classes SET merged_into = NULL WHERE name = ?", (name,))
 
     def checked(self, label: str | list[str] | None) -> str | list[str] | None:
-        """A label under the names that its classes have now: one name, of several labels a list in the classes' order.
+        """Check a label, and return it under current class names; several labels in the order of the classes.
 
         Raises:
-            ValueError: a name that is no class.
+            ValueError: A name is not a class.
         """
         if label is None:
             return None
-        several = self.database.task == MULTI
-        if isinstance(label, list) != several:
-            raise ValueError(f"label={label!r} must be {'a list of names' if several else 'one name'}")
-        now = resolve(label, self.present_names())  # a page may not know yet that a class was renamed
-        for name in now if several else [now]:
-            self._check_there(name)
-        return [c.name for c in self() if c.name in now] if several else now
+        multi = self.database.task == MULTI
+        if isinstance(label, list) != multi:
+            raise ValueError(f"label={label!r} must be {'a list of names' if multi else 'one name'}")
+        now = resolve(label, self.current_names())  # the page may not know yet that a class was renamed
+        for name in now if isinstance(now, list) else [now]:
+            self._check_exists(name)
+        return [name for name in self.names() if name in now] if isinstance(now, list) else now
 
-    def _check_there(self, name: str) -> None:
-        names = [c.name for c in self()]
+    def _check_exists(self, name: str | None) -> None:
+        names = self.names()
         if name not in names:
-            raise ValueError(f"{name!r} is no class; classes are {names}")
+            raise ValueError(f"{name!r} is not a class. Classes: {names}")
 
-    def _merged(self) -> list[str]:
-        return [name for name, now in self.present_names().items() if name != now]
-
-    def _usable(self, name: str, but: str | None = None) -> str:
-        """A name as it can be kept: one line, not empty, not too long, unlike all others but one."""
+    def _check_new(self, name: str, renamed: str | None = None) -> str:
+        """Check a new name and put it on one line; the renamed class may keep its own name in another spelling."""
         name = " ".join(name.split())
         if not name:
             raise ValueError("a class needs a name")
-        if len(name) > LONGEST:
-            raise ValueError(f"{shorten(name, 40)!r} has {len(name)} characters; a class may have {LONGEST}")
+        if len(name) > MAX_LENGTH:
+            raise ValueError(f"{shorten(name, 40)!r} has {len(name)} characters; the limit is {MAX_LENGTH}")
         if DELIMITER in name and self.database.task == MULTI:
-            raise ValueError(f"{name!r} has a {DELIMITER!r}, which stands between labels in files; leave it out")
-        for other, now in self.present_names().items():
-            if other.casefold() == name.casefold() and other != but:
-                named = f"is a name of {now!r} already" if now != other else "is there already"
-                raise ValueError(f"{other!r} {named}; choose another name than {name!r}")
+            raise ValueError(f"{name!r} contains {DELIMITER!r}, which separates labels in files; remove it")
+        for other, now in self.current_names().items():
+            if other.casefold() == name.casefold() and other != renamed:
+                used = f"is already a name of {now!r}" if now != other else "already exists"
+                raise ValueError(f"{other!r} {used}; choose a name other than {name!r}")
         return name
 
 
 def resolve(label: str | list[str] | None, names: dict[str, str]) -> str | list[str] | None:
-    """A label under the names that its classes have now, each once.
+    """Translate a label to current class names, each once.
 
     Args:
-        names: of `ClassList.present_names`.
+        label: A name, a list of names, or None.
+        names: Mapping from `ClassList.current_names`.
 
     >>> resolve(["a", "b"], {"a": "b", "b": "b"})
     ['b']
@@ -158,22 +159,24 @@ def resolve(label: str | list[str] | None, names: dict[str, str]) -> str | list[
 
 
 def add_classes(classes: ClassList, names: Iterable[str]) -> None:
-    """Add those of the names that are not there yet."""
-    known = classes.present_names()
+    """Add the names that do not exist yet."""
+    known = classes.current_names()
     for name in names:
         if " ".join(name.split()) not in known:
             classes.add(name)
 
 
-def present_labels(database: LabelDatabase, history: bool = False) -> list[Label]:
-    """Labels under the names that classes have now, the earliest first, without skipped rows.
+def current_labels(database: LabelDatabase, history: bool = False) -> list[Label]:
+    """Return labels under current class names, the earliest first, without skipped rows.
 
     Args:
-        history: as for `LabelDatabase.labels`.
+        database: The database.
+        history: As for `LabelDatabase.labels`.
     """
-    names, present = ClassList(database).present_names(), []
+    names = ClassList(database).current_names()
+    labels = []
     for label in database.labels(history):
         if label.label is not None:
             suggestion = label.suggestion and label.suggestion | {"label": resolve(label.suggestion["label"], names)}
-            present.append(replace(label, label=resolve(label.label, names), suggestion=suggestion))
-    return present
+            labels.append(replace(label, label=resolve(label.label, names), suggestion=suggestion))
+    return labels

@@ -12,7 +12,7 @@ from kickbert.models.logistic_regression import fit_logistic
 from kickbert.targets.kinds import MULTI, ORDINAL, median_class
 
 C = 10.0  # inverse L2 strength: best or nearly so from 8 to 500 labels on normalized embeddings
-FOLDS = 20  # with fewer folds, each fold's model has noticeably fewer labels than the model it stands in for
+FOLDS = 20  # with fewer folds, each fold's model has noticeably fewer labels than the final one
 MAX_WORDS = 60  # words explained per text: each costs an embedding
 
 

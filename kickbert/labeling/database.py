@@ -1,10 +1,10 @@
-"""Texts and labels in one file: what was labelled, by whom, when, and what the model suggested then.
+"""Texts and labels in one file: each label, who gave it, when, and what the model suggested at that time.
 
-Labels are appended and never rewritten: the present label of a row is its last one that is not undone.
+Labels are appended, never rewritten: the current label of a row is its last one that is not undone.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,8 +14,8 @@ from kickbert.labeling.sqlite_file import WAIT, SqliteFile
 from kickbert.targets.kinds import MULTI, ORDINAL, SINGLE
 from kickbert.utils.hashing import digest
 
-APPLICATION, VERSION = 0x6B627274, 1  # "kbrt", and the version of the schema
-LEASE = 600.0  # seconds for which a text is one browser's
+LEASE = 600.0  # seconds for which a text is reserved for one browser
+TASKS = [SINGLE, MULTI, ORDINAL]
 SCHEMA = """
 CREATE TABLE rows(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, position INTEGER, texts TEXT NOT NULL);
 CREATE TABLE labels(id INTEGER PRIMARY KEY, row INTEGER NOT NULL, label TEXT, who TEXT NOT NULL, at TEXT NOT NULL,
@@ -27,7 +27,7 @@ CREATE TABLE leases(row INTEGER PRIMARY KEY, who TEXT NOT NULL, until TEXT NOT N
     shown INTEGER NOT NULL)
 """
 FIELDS = "id, row, label, who, at, seconds, suggestion, shown, note, strategy"
-PRESENT = f"SELECT {FIELDS} FROM labels WHERE id IN (SELECT MAX(id) FROM labels WHERE undone = 0 GROUP BY row)"
+CURRENT = f"SELECT {FIELDS} FROM labels WHERE id IN (SELECT MAX(id) FROM labels WHERE undone = 0 GROUP BY row)"
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Row:
     """A text to label.
 
     Args:
-        id: in the database.
-        key: hash of its texts.
-        position: in the table that it was last read from; None if it is not there any more.
-        texts: of each text column.
+        id: Number in the database.
+        key: Hash of its texts.
+        position: Position in the table that was read last; None if it is no longer there.
+        texts: One text per text column.
     """
 
     id: int
@@ -49,16 +49,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Label:
-    """What somebody made of a row.
+    """A label that a person gave a row.
 
     Args:
-        id: the larger, the later.
-        label: name of a class as it was then, or a list of names; None for a row that was skipped.
-        at: UTC, ISO 8601.
-        seconds: from the text on the screen to the key.
-        suggestion: the model's, as it was then: `label` and `confidence`.
-        shown: whether it could be seen.
-        strategy: that chose the text.
+        id: Number; later labels have larger ones.
+        row: Id of the row.
+        label: Class name at that time, or a list of names; None if the row was skipped.
+        who: Name of the person.
+        at: UTC time, ISO 8601.
+        seconds: Time from the text on the screen to the key press.
+        suggestion: The model's `label` and `confidence` at that time.
+        shown: Whether the person saw the suggestion.
+        note: The person's note.
+        strategy: The strategy that chose the text.
     """
 
     id: int
@@ -75,7 +78,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Lease:
-    """A text that is one browser's for a while; fields as in `Label`."""
+    """A text that is reserved for one browser for a while; `shown` says whether it may show the suggestion."""
 
     row: int
     strategy: str | None = None
@@ -85,35 +88,38 @@ class Lease:
 
 @dataclass(frozen=True)
 class RowChanges:
-    """What became of the rows of a table, in numbers.
+    """Numbers of rows after a table was read.
 
     Args:
-        new, found: not seen before; found again by their content.
-        gone, labelled: in the database and not in the table any more; how many of these have a label.
-        repeated, empty: left out: their text stands in an earlier row; they have none.
+        new: Rows not seen before.
+        known: Rows recognized by their content.
+        gone: Rows in the database that are no longer in the table.
+        gone_labeled: Those of the gone rows that are labeled.
+        repeated: Rows left out because an earlier row has the same text.
+        empty: Rows left out because they have no text.
     """
 
     new: int
-    found: int
+    known: int
     gone: int
-    labelled: int
+    gone_labeled: int
     repeated: int
     empty: int
 
     def described(self, table: str, file: Path) -> list[str]:
-        """It in sentences; `table` and `file` are what the table and the database are called."""
-        lines = [f"{table}: {self.new:,} new texts, {self.found:,} that {file} has already"]
+        """Describe the changes in sentences, given the names of the table and the database."""
+        lines = [f"{table}: {self.new:,} new, {self.known:,} already in {file}"]
         if self.gone:
-            lines.append(
-                f"{self.gone:,} texts of {file} are not in {table} any more and are not asked; {self.labelled:,} of "
-                "them are labelled, and keep their labels"
-            )
-        left_out = ((self.repeated, "repeat an earlier row's text"), (self.empty, "have no text"))
-        return lines + [f"{count:,} rows {reason} and are left out" for count, reason in left_out if count]
+            lines.append(f"{self.gone:,} no longer in {table}, so not asked ({self.gone_labeled:,} keep their labels)")
+        if self.repeated:
+            lines.append(f"{self.repeated:,} left out: same text as an earlier row")
+        if self.empty:
+            lines.append(f"{self.empty:,} left out: no text")
+        return lines
 
 
 def content_key(texts: Sequence[str]) -> str:
-    """A hash of the texts of a row, 32 hex digits; white space counts as one blank, since editors change it.
+    """Hash the texts of a row to 32 hex digits. Runs of white space count as one blank, because editors change them.
 
     >>> content_key(["a  lamp\\n"]) == content_key(["a lamp"])
     True
@@ -127,36 +133,38 @@ class LabelDatabase(SqliteFile):
     """A file of texts, classes and labels.
 
     Args:
-        file: made if it is not there and `text_col` is given.
-        text_col: names of the text columns; None for those of the file.
-        task: "single label", "multi-label" or "ordinal"; None for that of the file, or a single label.
-        wait: seconds to wait for another process that is writing.
+        file: Path; created if it does not exist and `text_col` is given.
+        text_col: Names of the text columns; None for those of the file.
+        task: "single label", "multi-label" or "ordinal"; None for that of the file, or "single label" in a new one.
+        wait: Seconds to wait for another process that is writing.
     Raises:
-        ValueError: no such file, one that is no label database or is damaged, other columns, another task.
-        DatabaseLocked: another program keeps it to itself.
+        ValueError: The file does not exist, is not a label database, or has other columns or another task.
+        DatabaseLocked: Another program has locked the file.
     """
 
     def __init__(
         self, file: str | Path, text_col: Sequence[str] | None = None, task: str | None = None, wait: float = WAIT
     ):
         if text_col is None and not Path(file).exists():
-            raise ValueError(f"{file} is not there; make it: kickbert label rows.csv --out {file}")
-        if task not in (None, SINGLE, MULTI, ORDINAL):
-            raise ValueError(f"task={task!r} cannot be labelled; choose one of {[SINGLE, MULTI, ORDINAL]}")
-        settings = {"text_col": list(text_col or []), "task": task or SINGLE}
-        super().__init__(Path(file), SCHEMA, APPLICATION, VERSION, settings, wait)
+            raise ValueError(f"File not found: {file}. Create it: kickbert label rows.csv --out {file}")
+        if task not in (None, *TASKS):
+            raise ValueError(f"task={task!r} cannot be labeled; choose one of {TASKS}")
+        super().__init__(Path(file), SCHEMA, {"text_col": list(text_col or []), "task": task or SINGLE}, wait)
         self.text_col: list[str] = self.setting("text_col")
         self.task: str = self.setting("task")
-        for name, asked in (("text_col", text_col and list(text_col)), ("task", task)):
-            if asked is not None and asked != (kept := getattr(self, name)):
-                self.close()
-                raise ValueError(f"{file} was made with {name}={kept!r}, not {asked!r}; give another file for that")
+        self._check_setting("text_col", self.text_col, text_col and list(text_col))
+        self._check_setting("task", self.task, task)
+
+    def _check_setting(self, name: str, stored: Any, wanted: Any) -> None:
+        if wanted is not None and wanted != stored:
+            self.close()
+            raise ValueError(f"{self.file} was created with {name}={stored!r}, not {wanted!r}; choose another file")
 
     def add_rows(self, texts: Sequence[Sequence[str]]) -> RowChanges:
-        """Add the rows of a table, or find them again by their content after it was sorted, cut or has grown.
+        """Add the rows of a table. Rows of a table that was sorted, cut or extended are recognized by their content.
 
         Args:
-            texts: of each row the texts of its columns.
+            texts: The texts of each row, one per column.
         """
         before = dict(self.select("SELECT key, id IN (SELECT row FROM labels WHERE undone = 0) FROM rows"))
         filled = [(i, row) for i, row in enumerate(texts) if any(text.strip() for text in row)]
@@ -168,12 +176,19 @@ class LabelDatabase(SqliteFile):
         with self.transaction() as db:
             db.execute("UPDATE rows SET position = NULL")
             db.executemany(add, rows.values())
-        gone, new = [labelled for key, labelled in before.items() if key not in rows], len(rows.keys() - before.keys())
-        repeated, empty = len(filled) - len(rows), len(texts) - len(filled)
-        return RowChanges(new, len(rows) - new, len(gone), sum(gone), repeated, empty)
+        new = len(rows.keys() - before.keys())
+        gone = [labeled for key, labeled in before.items() if key not in rows]
+        return RowChanges(
+            new=new,
+            known=len(rows) - new,
+            gone=len(gone),
+            gone_labeled=sum(gone),
+            repeated=len(filled) - len(rows),
+            empty=len(texts) - len(filled),
+        )
 
     def rows(self) -> list[Row]:
-        """All rows, by their keys: an order that has nothing to do with their content, and does not change."""
+        """Return all rows in the order of their keys, which is fixed and independent of their content."""
         stored = self.select("SELECT id, key, position, texts FROM rows ORDER BY key")
         return [Row(id, key, position, tuple(json.loads(texts))) for id, key, position, texts in stored]
 
@@ -185,48 +200,54 @@ class LabelDatabase(SqliteFile):
         *,
         seconds: float | None = None,
         note: str | None = None,
+        shown: bool | None = None,
         request: str | None = None,
     ) -> int:
-        """Add a label; it is on disk when this returns.
+        """Add a label, which is on disk when this returns, and end the row's lease.
 
-        With it is kept what the row's lease says of strategy and suggestion, or else the label before; the lease ends.
+        Strategy and suggestion come from the lease, or from the row's earlier label.
 
         Args:
-            label: name of a class, or of several; None to skip the row.
-            request: a name of this call: where an answer was lost, a second call of the same name adds nothing.
+            row: Id of the row.
+            label: Class name, or a list of names; None to skip the row.
+            who: Name of the person.
+            seconds: Time from the text on the screen to the key press.
+            note: The person's note.
+            shown: Whether the person saw the suggestion; None if the lease or the earlier label says so.
+            request: Unique name of this call, so that a repeated call adds nothing.
         Returns:
-            Its id.
+            Id of the label.
         """
         with self.transaction() as db:
             known = db.execute("SELECT id FROM labels WHERE request = ?", (request,)).fetchone()
             if known:
                 return known[0]
-            chosen = db.execute(
-                "SELECT strategy, suggestion, shown FROM (SELECT 0 AS place, * FROM leases WHERE row = ?1 UNION ALL "
-                "SELECT id, row, who, at, strategy, suggestion, shown FROM labels WHERE row = ?1 AND undone = 0) "
-                "ORDER BY place LIMIT 1",
-                (row,),
-            ).fetchone()
-            values = (row, _json(label), who, _time(), seconds, *(chosen or (None, None, 0)), note, request)
+            lease = "SELECT strategy, suggestion, shown FROM leases WHERE row = ?"
+            earlier = "SELECT strategy, suggestion, shown FROM labels WHERE row = ? AND undone = 0 ORDER BY id LIMIT 1"
+            source = db.execute(lease, (row,)).fetchone() or db.execute(earlier, (row,)).fetchone()
+            strategy, suggestion, visible = source or (None, None, False)
             added = db.execute(
                 "INSERT INTO labels(row, label, who, at, seconds, strategy, suggestion, shown, note, request) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                values,
-            )
+                (
+                    row, _json(label), who, _time(), seconds, strategy, suggestion,
+                    visible if shown is None else shown and suggestion is not None, note, request,
+                ),
+            )  # fmt: skip
             db.execute("DELETE FROM leases WHERE row = ?", (row,))
             return added.lastrowid
 
     def append_known(self, labels: dict[int, str | list[str]], who: str, strategy: str) -> int:
-        """Add labels that a table came with, of rows without one; how many that were."""
-        known = {label.row for label in self.labels()}
-        values = [(row, _json(label), who, _time(), strategy) for row, label in labels.items() if row not in known]
+        """Add labels that came with a table to rows that have none; return their number."""
+        labeled = {label.row for label in self.labels()}
+        values = [(row, _json(label), who, _time(), strategy) for row, label in labels.items() if row not in labeled]
         with self.transaction() as db:
             add = "INSERT INTO labels(row, label, who, at, strategy, shown) VALUES (?, ?, ?, ?, ?, 0)"
             db.executemany(add, values)
         return len(values)
 
     def undo(self, who: str) -> Label | None:
-        """Mark the last label of a person as undone, and give it back; None where there is none."""
+        """Mark a person's last label as undone and return it; None if there is none."""
         with self.transaction() as db:
             last = f"SELECT {FIELDS} FROM labels WHERE undone = 0 AND who = ? ORDER BY id DESC LIMIT 1"
             stored = db.execute(last, (who,)).fetchone()
@@ -234,40 +255,41 @@ class LabelDatabase(SqliteFile):
                 db.execute("UPDATE labels SET undone = 1 WHERE id = ?", stored[:1])
         return _label(stored) if stored else None
 
-    def before(self, who: str, label: int | None = None) -> Label | None:
-        """The present label that a person gave before the one of an id, or last of all; None where there is none."""
-        query = f"{PRESENT} AND who = ? AND id < ? ORDER BY id DESC LIMIT 1"
+    def previous(self, who: str, label: int | None = None) -> Label | None:
+        """Return a person's current label before the one with an id, or the last one; None if there is none."""
+        query = f"{CURRENT} AND who = ? AND id < ? ORDER BY id DESC LIMIT 1"
         stored = self.select(query, who, 2**62 if label is None else label)
         return _label(stored[0]) if stored else None
 
     def labels(self, history: bool = False) -> list[Label]:
-        """The present label of each row that has one, skipped rows too; or all labels that are not undone."""
-        query = f"SELECT {FIELDS} FROM labels WHERE undone = 0 ORDER BY id" if history else f"{PRESENT} ORDER BY id"
+        """Return the current label of each labeled or skipped row; with `history`, every label not undone."""
+        query = f"SELECT {FIELDS} FROM labels WHERE undone = 0 ORDER BY id" if history else f"{CURRENT} ORDER BY id"
         return [_label(stored) for stored in self.select(query)]
 
-    def labelled(self) -> int:
-        """How many rows have a label; skipped ones have none."""
+    def count_labeled(self) -> int:
+        """Count the rows with a label; skipped rows do not count."""
         return self.select("SELECT COUNT(DISTINCT row) FROM labels WHERE undone = 0 AND label NOTNULL")[0][0]
 
-    def lease(self, lease: Lease, who: str, seconds: float = LEASE) -> bool:
-        """Keep a text for a browser; False where it has a label, or is another's."""
+    def lease(self, lease: Lease, browser: str, seconds: float = LEASE) -> bool:
+        """Reserve a text for a browser; False if it is labeled or reserved for another browser."""
         with self.transaction() as db:
-            taken = db.execute(
+            (taken,) = db.execute(
                 "SELECT EXISTS(SELECT 1 FROM labels WHERE row = ?1 AND undone = 0) OR EXISTS("
                 "SELECT 1 FROM leases WHERE row = ?1 AND who != ?2 AND until > ?3)",
-                (lease.row, who, _time()),
-            ).fetchone()[0]
+                (lease.row, browser, _time()),
+            ).fetchone()
             if not taken:
-                values = (lease.row, who, _time(seconds), lease.strategy, _json(lease.suggestion), lease.shown)
+                values = (lease.row, browser, _time(seconds), lease.strategy, _json(lease.suggestion), lease.shown)
                 db.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?, ?)", values)
         return not taken
 
-    def leased(self, who: str, seconds: float = LEASE) -> list[Lease]:
-        """The texts that are a browser's, which keeps them as long again."""
+    def leased(self, browser: str, seconds: float = LEASE) -> list[Lease]:
+        """Return the texts reserved for a browser, and extend their leases."""
         with self.transaction() as db:
             db.execute("DELETE FROM leases WHERE until <= ?", (_time(),))
-            db.execute("UPDATE leases SET until = ? WHERE who = ?", (_time(seconds), who))
-            stored = db.execute("SELECT row, strategy, suggestion, shown FROM leases WHERE who = ?", (who,)).fetchall()
+            db.execute("UPDATE leases SET until = ? WHERE who = ?", (_time(seconds), browser))
+            query = "SELECT row, strategy, suggestion, shown FROM leases WHERE who = ?"
+            stored = db.execute(query, (browser,)).fetchall()
         return [Lease(row, strategy, _value(suggestion), bool(shown)) for row, strategy, suggestion, shown in stored]
 
 
@@ -283,6 +305,6 @@ def _value(text: str | None) -> Any:
     return None if text is None else json.loads(text)
 
 
-def _label(stored: Iterable[Any]) -> Label:
+def _label(stored: tuple) -> Label:
     id, row, label, who, at, seconds, suggestion, shown, note, strategy = stored
     return Label(id, row, _value(label), who, at, seconds, _value(suggestion), bool(shown), note, strategy)

@@ -1,4 +1,4 @@
-"""An SQLite file that a kill, a crash or a second process cannot harm, and whose errors say what to do."""
+"""An SQLite file that survives crashes and a second process, with errors that say what to do."""
 
 import json
 import sqlite3
@@ -8,94 +8,91 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+APPLICATION = 0x6B627274  # "kbrt" in the file's header
+VERSION = 1  # of the schema
 WAIT = 5.0  # seconds to wait for another process that is writing
 
 
 class DatabaseLocked(OSError):
-    """Another program keeps the file to itself."""
+    """Another program has locked the file."""
 
 
 class SqliteFile:
-    """A database in a file, with a write-ahead log, each transaction on disk at its end; threads may share it.
+    """A database file with a write-ahead log. Each transaction is on disk when it ends. Threads may share it.
 
     Args:
-        file: made of `schema` where it is not there, or holds no table yet.
-        schema: statements, parted by semicolons; a table `settings(name, value)` is added.
-        application, version: numbers in the file's header that say whose it is, and in which format.
-        settings: of a new file.
-        wait: seconds to wait for another process that is writing.
+        file: Path; created from `schema` if it does not exist.
+        schema: Statements separated by semicolons; a table `settings(name, value)` is added.
+        settings: Values to store in a new file.
+        wait: Seconds to wait for another process that is writing.
     Raises:
-        ValueError: it is no database, one of something else, of a newer format, or damaged.
-        DatabaseLocked: another program keeps it to itself.
-        OSError: it cannot be read or written.
+        ValueError: The file is damaged, not a label database, or of a newer format.
+        DatabaseLocked: Another program has locked the file.
+        OSError: The file cannot be read or written.
     """
 
-    def __init__(
-        self,
-        file: Path,
-        schema: str,
-        application: int,
-        version: int,
-        settings: Mapping[str, Any],
-        wait: float = WAIT,
-    ):
+    def __init__(self, file: Path, schema: str, settings: Mapping[str, Any], wait: float = WAIT):
         if file.exists() and file.stat().st_size == 0:
-            raise ValueError(f"{file} is an empty file; take it away to begin anew, or bring a copy back")
+            raise ValueError(f"{file} is empty; delete it to start over, or restore a backup")
         file.parent.mkdir(parents=True, exist_ok=True)
-        self.file, self._wait, self._lock = file, wait, threading.RLock()
-        with self._explained():
+        self.file = file
+        self._wait = wait
+        self._lock = threading.RLock()
+        with self._plain_errors():
             self._connection = sqlite3.connect(file, timeout=wait, isolation_level=None, check_same_thread=False)
         try:
-            with self._explained():
-                self._open(schema, application, version, settings)
+            with self._plain_errors():
+                self._open(schema, settings)
         except BaseException:
             self._connection.close()
             raise
 
-    def _open(self, schema: str, application: int, version: int, settings: Mapping[str, Any]) -> None:
+    def _open(self, schema: str, settings: Mapping[str, Any]) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
         with self.transaction() as db:
-            if not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+            if db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone() == (0,):
                 db.execute("CREATE TABLE settings(name TEXT PRIMARY KEY, value TEXT NOT NULL)")
                 for statement in schema.split(";"):
                     db.execute(statement)
                 values = [(name, json.dumps(value)) for name, value in settings.items()]
                 db.executemany("INSERT INTO settings VALUES (?, ?)", values)
-                db.execute(f"PRAGMA application_id = {application}")
-                db.execute(f"PRAGMA user_version = {version}")
-        ((damage,),) = self.select("PRAGMA quick_check(1)")
+                db.execute(f"PRAGMA application_id = {APPLICATION}")
+                db.execute(f"PRAGMA user_version = {VERSION}")
+        damage = self._pragma("quick_check(1)")
         if damage != "ok":
             raise sqlite3.DatabaseError(damage)
-        ((kind,),), ((format_of_file,),) = self.select("PRAGMA application_id"), self.select("PRAGMA user_version")
-        if kind != application:
-            raise ValueError(f"{self.file} is an SQLite database of something else; give another file")
-        if format_of_file > version:
-            raise ValueError(f"{self.file} has format {format_of_file}; this kickbert reads up to {version}: update it")
+        if self._pragma("application_id") != APPLICATION:
+            raise ValueError(f"{self.file} is an SQLite database of another program; choose another file")
+        if (version := self._pragma("user_version")) > VERSION:
+            raise ValueError(f"{self.file} has format {version}, newer than {VERSION}; update kickbert to read it")
+
+    def _pragma(self, name: str) -> Any:
+        return self.select(f"PRAGMA {name}")[0][0]
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """SQLite's errors as what one can do about them."""
+    def _plain_errors(self) -> Iterator[None]:
+        """Replace SQLite's errors with ones that say what to do."""
         try:
             yield
         except sqlite3.DatabaseError as err:
             reason = str(err)
             if "locked" in reason or "busy" in reason:
                 raise DatabaseLocked(
-                    f"{self.file} has been kept locked by another program for {self._wait:g} s; close that (a backup, "
-                    "a viewer of databases) and try again"
+                    f"{self.file} has been locked by another program for {self._wait:g} s; close that program (a "
+                    "backup or a database viewer) and try again"
                 ) from err
             if isinstance(err, sqlite3.OperationalError):
                 raise OSError(f"{self.file} cannot be read or written: {reason}") from err
             raise ValueError(
-                f"{self.file} is no database, or was cut short or damaged ({reason}); bring a copy back, or save what "
-                f'can be read: sqlite3 {self.file.name} ".recover" | sqlite3 saved.db'
+                f"{self.file} is not a database, or is damaged ({reason}); restore a backup, or recover what is "
+                f'readable: sqlite3 {self.file.name} ".recover" | sqlite3 recovered.db'
             ) from err
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """The connection, in a transaction that is on disk at its end, or undone where an error left it."""
-        with self._lock, self._explained():
+        """Yield the connection in a transaction: on disk at the end, rolled back after an error."""
+        with self._lock, self._plain_errors():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -106,25 +103,25 @@ class SqliteFile:
                 raise
 
     def select(self, sql: str, *values: Any) -> list[tuple]:
-        """The rows of a query."""
-        with self._lock, self._explained():
+        """Return the rows of a query."""
+        with self._lock, self._plain_errors():
             return self._connection.execute(sql, values).fetchall()
 
     def setting(self, name: str) -> Any:
-        """A value that belongs to the whole file; None where there is none."""
+        """Read a value that belongs to the whole file; None if it is not set."""
         stored = self.select("SELECT value FROM settings WHERE name = ?", name)
         return json.loads(stored[0][0]) if stored else None
 
     def set(self, name: str, value: Any) -> None:
-        """Keep such a value."""
+        """Store a value that belongs to the whole file."""
         with self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, json.dumps(value)))
 
     def checkpoint(self) -> None:
-        """Bring what is in the write-ahead log into the file, so that a copy of the file alone has it."""
+        """Move the write-ahead log into the file, so that a copy of the file alone is complete."""
         self.select("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
-        """Let go of the file; its write-ahead log is brought into it."""
+        """Close the file; its write-ahead log is moved into it."""
         with self._lock:
             self._connection.close()

@@ -1,6 +1,6 @@
-"""Which texts to label next: strategies of scikit-activeml over our probabilities and embeddings, and a cold start.
+"""Which texts to label next: scikit-activeml's strategies on our probabilities and embeddings, and a cold start.
 
-probabilities, embeddings → a ranking of the texts without a label → those that are no near duplicates
+probabilities, embeddings → a ranking of the unlabeled texts → those that are not near duplicates
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,8 +19,9 @@ from kickbert.utils.extras import require
 from kickbert.utils.messages import nearest
 
 SCORES = {"breaking_ties": "margin_sampling", "entropy": "entropy", "least_confidence": "least_confident"}
-STRATEGIES = (*SCORES, "core_set", "badge", "discriminative", "random")
-DRAWN = 2_000  # candidates that the dearer strategies choose from, drawn at random: they take memory for each class
+BATCHES = ("core_set", "badge", "discriminative")  # choose all texts of a batch together, by their embeddings
+STRATEGIES = (*SCORES, *BATCHES, "random")
+MAX_CANDIDATES = 2_000  # for batch strategies, drawn at random: they need memory per class
 
 
 def query(
@@ -29,7 +30,7 @@ def query(
     n: int,
     strategy: str = "breaking_ties",
     *,
-    labelled: Sequence[int] = (),
+    labeled: Sequence[int] = (),
     embeddings: np.ndarray | None = None,
     text_col: str | Sequence[str] = "text",
     seed: int = 0,
@@ -37,49 +38,48 @@ def query(
     """Choose texts to label.
 
     Args:
-        model: a learner or predictor; or what it gives for the pool: probabilities, shape (rows, classes), or the frame
-            of `predict_df` or `zero_shot`. None where nothing is known yet: then one text of each of `n` clusters.
-        pool: the rows, or texts.
-        n: how many are wanted.
+        model: A learner or predictor; or its output for the pool: probabilities, shape (rows, classes), or the
+            DataFrame of `predict_df` or `zero_shot`. None if nothing is known yet: one text from each of `n` clusters.
+        pool: Rows or texts.
+        n: Number of texts to choose.
         strategy: "breaking_ties" (Luo et al. 2005; also called margin sampling), "entropy" or "least_confidence"
             (Settles 2009, section 3.1), "core_set" (Sener and Savarese 2018), "badge" (Ash et al. 2020),
             "discriminative" (Gissin and Shalev-Shwartz 2019), or "random".
-        labelled: positions of rows that have a label: they are not asked again, nor is what is nearly the same.
-        embeddings: of the pool, shape (rows, width), for the strategies that look at distances; None for
-            `kickbert.cache.embed`.
-        text_col: of a pool without a model that knows its columns.
-        seed: of what is drawn.
+        labeled: Positions of labeled rows: neither they nor their near duplicates are chosen.
+        embeddings: Embeddings of the pool, shape (rows, width), for strategies that compare texts; None to compute
+            them by `kickbert.cache.embed`.
+        text_col: Text columns of the pool, if the model does not know them.
+        seed: Seed of random choices.
     Returns:
         Positions in the pool, int64, shape (at most n,), the most wanted first: `pool.iloc[query(...)]`.
     Raises:
-        ValueError: an unknown strategy, or probabilities of other rows.
-        ImportError: the extra `kickbert[label]` is not installed.
+        ValueError: The strategy is unknown, or the probabilities belong to other rows.
+        ImportError: The extra `kickbert[label]` is not installed.
     """
     if strategy not in STRATEGIES:
         raise ValueError(f"strategy={strategy!r} is not one of {list(STRATEGIES)}{nearest(strategy, STRATEGIES)}")
     columns = model.text_col if is_model(model) else [text_col] if isinstance(text_col, str) else list(text_col)
     texts = read_items(pool, columns)[0]
-    probabilities = None if model is None else _probabilities(model, pool)
-    if probabilities is not None and len(probabilities) != len(texts):
-        raise ValueError(f"there are probabilities of {len(probabilities)} rows, and {len(texts)} rows in the pool")
-    if embeddings is None and (model is None or strategy in ("core_set", "badge", "discriminative")):
+    if embeddings is None and (model is None or strategy in BATCHES):
         from kickbert.cache.embeddings import embed
 
         embeddings = embed(texts)
-    known, free = NearDuplicates(), np.setdiff1d(np.arange(len(texts)), np.asarray(labelled, dtype=np.int64))
-    for i in labelled:
-        known.add(texts[i])
+    free = np.setdiff1d(np.arange(len(texts)), np.asarray(labeled, dtype=np.int64))
     if model is None:
         order = free[cold_start(embeddings[free], 2 * n, seed=seed)].tolist()
     else:
-        order = rank(probabilities, free, 2 * n, strategy, embeddings, labelled, seed)
-    return _distinct(order, texts, known, n)
+        probabilities = _probabilities(model, pool, len(texts))
+        order = rank(probabilities, free, 2 * n, strategy, embeddings, labeled, seed)
+    return _distinct(order, texts, labeled, n)
 
 
-def _probabilities(model: Any, pool: Any) -> np.ndarray:
+def _probabilities(model: Any, pool: Any, rows: int) -> np.ndarray:
     if is_model(model):
         return model.predict_proba(pool)
-    return model.filter(like="prob_").to_numpy(float) if isinstance(model, pd.DataFrame) else np.asarray(model)
+    probabilities = model.filter(like="prob_").to_numpy(float) if isinstance(model, pd.DataFrame) else np.asarray(model)
+    if len(probabilities) != rows:
+        raise ValueError(f"the probabilities have {len(probabilities)} rows, but the pool has {rows}")
+    return probabilities
 
 
 def rank(
@@ -88,15 +88,19 @@ def rank(
     n: int,
     strategy: str = "breaking_ties",
     embeddings: np.ndarray | None = None,
-    labelled: Sequence[int] = (),
+    labeled: Sequence[int] = (),
     seed: int = 0,
 ) -> Iterator[int]:
-    """Candidates, the most wanted first: `n` of them at least, as far as there are so many.
+    """Yield candidates, the most wanted first: at least `n` of them if there are as many.
 
     Args:
-        probabilities: of all rows, shape (rows, classes); rows that do not sum to 1 are of several labels.
-        candidates: positions of rows without a label.
-        embeddings: of all rows; `labelled`: positions of those with a label. For the strategies that need them.
+        probabilities: Of all rows, shape (rows, classes); rows that do not sum to 1 have several labels.
+        candidates: Positions of unlabeled rows.
+        n: Number of candidates wanted.
+        strategy: As for `query`.
+        embeddings: Of all rows, shape (rows, width), for strategies that compare texts.
+        labeled: Positions of labeled rows, for strategies that compare texts.
+        seed: Seed of random choices.
     """
     rng = np.random.default_rng(seed)
     if not len(candidates):
@@ -107,15 +111,17 @@ def rank(
         order = np.argsort(-_uncertainty(probabilities[candidates], SCORES[strategy]), kind="stable")
         yield from candidates[order].tolist()
     else:
-        drawn = candidates if len(candidates) <= DRAWN else np.sort(rng.choice(candidates, DRAWN, replace=False))
-        rows = np.concatenate([drawn, np.asarray(labelled, dtype=np.int64)])
-        known = np.concatenate([np.full(len(drawn), np.nan), np.zeros(len(labelled))])
+        drawn = candidates
+        if len(candidates) > MAX_CANDIDATES:
+            drawn = np.sort(rng.choice(candidates, MAX_CANDIDATES, replace=False))
+        rows = np.concatenate([drawn, np.asarray(labeled, dtype=np.int64)])
+        known = np.concatenate([np.full(len(drawn), np.nan), np.zeros(len(labeled))])
         chosen = _batch(normalize(embeddings[rows]), known, probabilities[drawn], min(n, len(drawn)), strategy, seed)
         yield from (int(rows[i]) for i in chosen)
 
 
 def _uncertainty(probabilities: np.ndarray, method: str) -> np.ndarray:
-    """scikit-activeml's scores, shape (rows,); of several labels, that of the least certain one."""
+    """Compute scikit-activeml's scores, shape (rows,); for several labels, the score of the least certain one."""
     require("skactiveml", extra="label")
     from skactiveml.pool import uncertainty_scores
 
@@ -126,12 +132,15 @@ def _uncertainty(probabilities: np.ndarray, method: str) -> np.ndarray:
 
 
 def _batch(x: np.ndarray, y: np.ndarray, probabilities: np.ndarray, n: int, strategy: str, seed: int) -> Iterable[int]:
-    """Places in `x` of rows without a label, by a strategy that looks at all of a batch together.
+    """Choose positions in `x` by a strategy that considers the whole batch.
 
     Args:
-        x: normalised embeddings, of candidates and then of rows with a label.
-        y: NaN for candidates, 0 for the others.
-        probabilities: of the candidates.
+        x: Normalized embeddings of the candidates, then of the labeled rows.
+        y: NaN for candidates, 0 for labeled rows.
+        probabilities: Of the candidates, shape (candidates, classes).
+        n: Number of rows to choose.
+        strategy: One of `BATCHES`.
+        seed: Seed of the strategy.
     """
     require("skactiveml", extra="label")
     from skactiveml.base import SkactivemlClassifier
@@ -140,12 +149,12 @@ def _batch(x: np.ndarray, y: np.ndarray, probabilities: np.ndarray, n: int, stra
     from sklearn.linear_model import LogisticRegression
 
     class Fitted(SkactivemlClassifier):
-        """Says the probabilities that are there already."""
+        """Return the probabilities that are already known."""
 
-        def fit(self, X, y, sample_weight=None):  # noqa: N803 - the library's names
+        def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "Fitted":  # noqa: N803 - the library's names
             return self
 
-        def predict_proba(self, X):  # noqa: N803
+        def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
             return probabilities
 
     if strategy == "core_set":
@@ -157,30 +166,36 @@ def _batch(x: np.ndarray, y: np.ndarray, probabilities: np.ndarray, n: int, stra
 
 
 def cold_start(embeddings: np.ndarray, n: int, probabilities: np.ndarray | None = None, seed: int = 0) -> list[int]:
-    """Rows to begin with, so that the first few are of several classes.
+    """Choose rows to begin with, so that the first few belong to several classes.
 
     Args:
-        embeddings: shape (rows, width).
-        probabilities: of a zero-shot classifier, shape (rows, classes); then the surest rows of each class in turn.
-            None for the middles of `n` clusters (k-means), in a random order.
+        embeddings: Shape (rows, width).
+        n: Number of rows to choose.
+        probabilities: Of a zero-shot classifier, shape (rows, classes), to choose the most confident rows of each class
+            in turn. None for the centers of `n` clusters (k-means) in random order.
+        seed: Seed of the order and the clusters.
     Returns:
-        Positions of n rows, or of all where there are fewer.
+        Positions of n rows, or of all if there are fewer.
     """
-    rng, n = np.random.default_rng(seed), min(n, len(embeddings))
+    rng = np.random.default_rng(seed)
+    n = min(n, len(embeddings))
     if probabilities is not None:
         best = np.argsort(-probabilities, axis=0, kind="stable")
-        turns = best[:, rng.permutation(best.shape[1])].reshape(-1)  # the surest of each class, then the second, …
+        turns = best[:, rng.permutation(best.shape[1])].reshape(-1)  # the first of each class, then the second, …
         return list(dict.fromkeys(turns.tolist()))[:n]
     if n == 0:
         return []
     x = normalize(embeddings)
     clusters = MiniBatchKMeans(n, n_init=1, random_state=seed).fit(x)
-    middles = [int(i) for i in np.argmax(clusters.cluster_centers_ @ x.T, axis=1)]
-    return rng.permutation(list(dict.fromkeys(middles))).tolist()
+    centers = np.argmax(clusters.cluster_centers_ @ x.T, axis=1).tolist()
+    return rng.permutation(list(dict.fromkeys(centers))).tolist()
 
 
-def _distinct(order: Iterable[int], texts: Sequence[str], known: NearDuplicates, n: int) -> np.ndarray:
-    """The first `n` of an order that are nearly the same as none before, int64."""
+def _distinct(order: Iterable[int], texts: Sequence[str], labeled: Sequence[int], n: int) -> np.ndarray:
+    """Return the first `n` of an order that are not near duplicates of labeled or earlier ones, int64."""
+    known = NearDuplicates()
+    for i in labeled:
+        known.add(texts[i])
     chosen: list[int] = []
     for i in order:
         if len(chosen) == n:

@@ -1,7 +1,8 @@
-"""`kickbert label` hands over what was typed, and `kickbert train` takes what it wrote."""
+"""`kickbert label` passes on its options, and `kickbert train` reads its database."""
 
 import json
 import sys
+from contextlib import nullcontext
 
 import pandas as pd
 import pytest
@@ -9,8 +10,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra kickbert[label] is not installed")
 pytest.importorskip("skactiveml", reason="the extra kickbert[label] is not installed")
 from kickbert.cli.commands import main
-from kickbert.labeling import app, tables
-from kickbert.labeling.classes import ClassList, add_classes
+from kickbert.labeling import server, tables
 from kickbert.labeling.database import LabelDatabase
 from kickbert.labeling.tables import add_table
 
@@ -26,38 +26,40 @@ def kickbert(monkeypatch, capsys):
     return call
 
 
-def test_what_was_typed_is_handed_over(kickbert, monkeypatch, tmp_path):
+def test_options_are_passed_on(kickbert, monkeypatch, tmp_path):
     calls = []
-    monkeypatch.setattr(app, "label_rows", lambda rows, out, **how: calls.append((rows, out, how)))
+    monkeypatch.setattr(server, "label_rows", lambda rows, out, **options: calls.append((rows, out, options)))
     pd.DataFrame({"title": ["a"]}).to_csv(tmp_path / "rows.csv", index=False)
     code, _, err = kickbert(
         "label", tmp_path / "rows.csv", "--text", "title", "--labels", "sport,business news, ", "--out", "x.db",
         "--task", "ordinal", "--strategy", "entropy", "--port", 9,
     )  # fmt: skip
     assert code == 0, err
-    ((rows, out, how),) = calls
-    assert rows["title"].tolist() == ["a"] and str(out) == "x.db" and how["source"] == "rows.csv"
-    assert how["classes"] == ["sport", "business news"] and how["task"] == "ordinal"
-    assert how["text_col"] == ["title"] and how["port"] == 9
-    assert how["settings"].strategy == "entropy" and how["host"] == "127.0.0.1"
+    ((rows, out, options),) = calls
+    assert rows["title"].tolist() == ["a"] and str(out) == "x.db" and options["source"] == "rows.csv"
+    assert options["classes"] == ["sport", "business news"] and options["task"] == "ordinal"
+    assert options["text_col"] == ["title"] and options["port"] == 9
+    assert options["settings"].strategy == "entropy" and options["host"] == "127.0.0.1"
     monkeypatch.setattr(tables, "read", lambda out: ["a label"])
-    assert json.loads(kickbert("label", tmp_path / "old.db", "--json")[1])["labelled"] == 1
-    assert calls[1][0] is None and calls[1][1] == tmp_path / "old.db"  # goes on with the texts that it has
+    assert json.loads(kickbert("label", tmp_path / "old.db", "--json")[1])["labeled"] == 1
+    assert calls[1][0] is None and calls[1][1] == tmp_path / "old.db"  # continues with its texts
 
 
-def test_errors_are_a_line(kickbert, tmp_path):
-    code, _, err = kickbert("label", tmp_path / "old.db", "--port", 0)
-    assert code == 1 and err.strip().endswith(
-        "old.db is not there; make it: kickbert label rows.csv --out " + str(tmp_path / "old.db")
-    )
+def test_errors_are_a_line(kickbert, monkeypatch, tmp_path):
+    monkeypatch.setattr(server, "open_socket", lambda host, port: nullcontext())
+    monkeypatch.setattr(server, "_models", lambda model: (None, None))
+    code, _, err = kickbert("label", tmp_path / "old.db")
+    assert code == 1 and f"File not found: {tmp_path / 'old.db'}" in err
     pd.DataFrame({"text": ["a"]}).to_csv(tmp_path / "rows.csv", index=False)
     code, _, err = kickbert("label", tmp_path / "rows.csv", "--strategy", "best")
     assert code == 1 and "--strategy 'best' is not one of" in err
+    code, _, err = kickbert("label", tmp_path / "rows.csv", "--port", 99_999)
+    assert code == 2 and "65535" in err
 
 
-def test_train_takes_a_database_of_labels(kickbert, reviews, tiny, tmp_path):
+@pytest.mark.system
+def test_train_reads_a_database_of_labels(kickbert, reviews, tiny, tmp_path):
     database = LabelDatabase(tmp_path / "labels.db", ["review"])
-    add_classes(ClassList(database), ["good", "bad"])
     add_table(database, reviews.rename(columns={"text": "review"}), "label")
     database.close()
     code, out, err = kickbert("train", tmp_path / "labels.db", "--out", tmp_path / "k", "--model", tiny, "--json")

@@ -1,4 +1,4 @@
-"""How far the labels have come: an honest sample, planted mistakes found, and when to stop."""
+"""Progress of the labels: an unbiased sample, planted mistakes, and when to stop."""
 
 from dataclasses import replace
 
@@ -27,36 +27,36 @@ def label(row: int, name, strategy="entropy", suggestion=None, shown=False) -> L
     return Label(row, row, name, "anna", "", None, suggestion and {"label": suggestion}, shown, None, strategy)
 
 
-def test_the_random_sample_has_what_a_strategy_chose_first_too():
+def test_the_random_sample_includes_rows_that_a_strategy_chose_first():
     rows = [Row(i, key, i, ("a",)) for i, key in enumerate("abcdef")]
     labels = [label(0, "x", "random"), label(1, "x"), label(3, None, "random"), label(2, "x"), label(5, "x")]
     assert random_sample(rows, labels) == {0, 1, 2}  # up to the key "d"; the skipped row has no label
     assert random_sample(rows, [label(5, "x")]) == set()
 
 
-def test_the_random_fifth_is_honest_and_chosen_texts_alone_are_not():
-    """The estimate is near what the model gets right of new texts; of the texts that a strategy chose it gets fewer."""
+def test_random_texts_give_an_unbiased_estimate_and_chosen_texts_do_not():
+    """The estimate is close to the accuracy on new texts; on the texts that a strategy chose it is lower."""
     names, model = list(WORDS), EmbeddingClassifier("single label", 4)
     parts = [topics(2_000, seed=seed, told=3) for seed in (13, 14)]
     (x, y), (new_x, new_y) = ((normalize(embed(df["text"].tolist())), codes(df)) for df in parts)
     keys = [content_key([text]) for text in parts[0]["text"]]
-    order = np.argsort(keys).tolist()  # the first rows of it that are not labelled yet are drawn
-    labelled = order[:20]
-    drawn_last, fitted = order[19], model.fit(x[labelled], y[labelled])
-    while len(labelled) < 200:
+    order = np.argsort(keys).tolist()  # random draws take the first unlabeled ones
+    labeled = order[:20]
+    drawn_last, fitted = order[19], model.fit(x[labeled], y[labeled])
+    while len(labeled) < 200:
         top = np.sort(fitted.predict_proba(x), axis=1)
-        chosen = [int(i) for i in np.argsort(top[:, -1] - top[:, -2]) if i not in labelled][:16]
-        drawn = [i for i in order if i not in labelled and i not in chosen][:4]
-        labelled, drawn_last = [*labelled, *chosen, *drawn], drawn[-1]
-        fitted = model.fit(x[labelled], y[labelled])
+        chosen = [int(i) for i in np.argsort(top[:, -1] - top[:, -2]) if i not in labeled][:16]
+        drawn = [i for i in order if i not in labeled and i not in chosen][:4]
+        labeled, drawn_last = [*labeled, *chosen, *drawn], drawn[-1]
+        fitted = model.fit(x[labeled], y[labeled])
     rows = [Row(i, key, i, ("a",)) for i, key in enumerate(keys)]
-    labels = [label(i, names[y[i]], "random" if i == drawn_last else "entropy") for i in labelled]
+    labels = [label(i, names[y[i]], "random" if i == drawn_last else "entropy") for i in labeled]
     sample = random_sample(rows, labels)
-    found = assess(model, x[labelled], y[labelled], labels, names, sample)
+    assessment = assess(model, x[labeled], y[labeled], labels, names, sample)
     truth = (fitted.predict_proba(new_x).argmax(1) == new_y).mean()
-    right = model.decide(out_of_fold(model, x[labelled], y[labelled])) == y[labelled]
-    assert found.low <= truth <= found.high and found.judged >= 50
-    assert right[[i not in sample for i in labelled]].mean() < truth - 0.1
+    right = model.decide(out_of_fold(model, x[labeled], y[labeled])) == y[labeled]
+    assert assessment.low <= truth <= assessment.high and assessment.judged >= 50
+    assert right[[i not in sample for i in labeled]].mean() < truth - 0.1
 
 
 def test_planted_mistakes_are_found():
@@ -68,14 +68,14 @@ def test_planted_mistakes_are_found():
     assert len(set(suspected_errors(out_of_fold(model, x, y), y)[:8]) & set(wrong)) >= 3
     labels = [label(i, list(WORDS)[code]) for i, code in enumerate(y)]
     listed = assess(model, x, y, labels, list(WORDS), set(range(300))).suspicions
-    assert set(wrong) & {s.row for s in listed} and all(s.label != s.rather for s in listed)
+    assert set(wrong) & {s.row for s in listed} and all(s.label != s.predicted for s in listed)
     assert 10 not in [s.row for s in assess(model, x, y, labels, list(WORDS), set(), {10}).suspicions]
     several = np.eye(4, dtype=int)[y]
     model = EmbeddingClassifier("multi-label", 4)
     assert len(set(suspected_errors(out_of_fold(model, x, several), several)[:8]) & set(wrong)) >= 3
 
 
-def test_little_is_not_judged_and_a_stop_is_suggested_when_nothing_changes():
+def test_few_labels_are_not_judged_and_a_stop_is_suggested_when_nothing_changes():
     df = topics(200, seed=6, told=6)
     x, y = normalize(embed(df["text"].tolist())), codes(df)
     names, model = list(WORDS), EmbeddingClassifier("single label", 4)
@@ -83,12 +83,12 @@ def test_little_is_not_judged_and_a_stop_is_suggested_when_nothing_changes():
     few = assess(model, x, y, labels, names, set(range(5)))
     assert (few.judged, few.accuracy, few.forecast, few.stop) == (5, None, None, None)
     some = assess(model, x[:60], y[:60], labels[:60], names, set(range(20)), predictions=[y, y, y])
-    assert some.accuracy is not None and some.stop is None  # on 20 texts nobody should stop
-    assert some.forecast.accuracies[-1] == some.accuracy  # the curve ends at what is told
+    assert some.accuracy is not None and some.stop is None  # 20 texts are too few to stop
+    assert some.forecast.accuracies[-1] == some.accuracy  # the curve ends at the reported accuracy
     all_of_them = assess(model, x, y, labels, names, set(range(200)), predictions=[y, y, y])
-    assert all_of_them.stop == "The last three models predict the same of nearly all texts."
+    assert all_of_them.stop == "The last three models agree on nearly all texts."
     moving = assess(model, x, y, labels, names, set(range(200)), predictions=[y, y[::-1], y])
-    assert moving.stop == "50 more labels promise less than half a point of accuracy."
+    assert moving.stop == "50 more labels are expected to gain less than half a point of accuracy."
 
 
 def test_counts():

@@ -1,4 +1,4 @@
-"""The model behind the page: what it is fitted to, what it says of classes without labels, which words count."""
+"""The model behind the page: what it learns, classes without labels, and which words count."""
 
 import numpy as np
 import pytest
@@ -9,13 +9,13 @@ from kickbert.labeling.classifier import EmbeddingClassifier, explain_words, lab
 
 
 @pytest.fixture(scope="module")
-def labelled():
+def labeled():
     df = topics(200, seed=1)
     return normalize(embed(df["text"].tolist())), label_codes(df["label"].tolist(), list(WORDS), "single label")
 
 
-def test_it_learns_and_is_judged_on_rows_that_it_did_not_see(labelled):
-    x, y = labelled
+def test_it_learns_and_is_judged_on_unseen_rows(labeled):
+    x, y = labeled
     model = EmbeddingClassifier("single label", 4).fit(x, y)
     probabilities = model.predict_proba(x)
     assert probabilities.shape == (200, 4) and np.allclose(probabilities.sum(1), 1)
@@ -23,8 +23,8 @@ def test_it_learns_and_is_judged_on_rows_that_it_did_not_see(labelled):
     assert 0.6 < unseen.mean() < seen.mean() <= 1
 
 
-def test_a_class_without_labels_is_unlikely(labelled):
-    x, y = labelled
+def test_a_class_without_labels_is_unlikely(labeled):
+    x, y = labeled
     some = y < 2
     model = EmbeddingClassifier("single label", 4)
     assert model.fit(x[some], y[some]).predict_proba(x)[:, 2:].max() < 0.01
@@ -32,19 +32,19 @@ def test_a_class_without_labels_is_unlikely(labelled):
     assert out_of_fold(model, x[one_each], y[one_each]).shape == (4, 4)  # no fold has all classes
 
 
-def test_what_cannot_be_told_apart(labelled):
-    _, y = labelled
+def test_labels_must_differ(labeled):
+    _, y = labeled
     model = EmbeddingClassifier("single label", 4)
     assert not model.can_fit(y[:0]) and not model.can_fit(y[y == 1]) and model.can_fit(y)
     assert not EmbeddingClassifier("multi-label", 2).can_fit(np.array([[1, 0], [1, 0]]))
 
 
-def test_several_labels(labelled):
-    x, y = labelled
-    codes = np.stack([y < 2, y == 0, y < 0], axis=1).astype(int)  # the last label is never given
-    probabilities = EmbeddingClassifier("multi-label", 3).fit(x, codes).predict_proba(x)
-    decided = EmbeddingClassifier("multi-label", 3).decide(probabilities)
-    assert (decided == codes).mean() > 0.9 and probabilities[:, 2].max() < 0.01
+def test_several_labels(labeled):
+    x, y = labeled
+    codes = np.stack([y < 2, y == 0, y < 0], axis=1).astype(int)  # nobody uses the last label
+    model = EmbeddingClassifier("multi-label", 3).fit(x, codes)
+    probabilities = model.predict_proba(x)
+    assert (model.decide(probabilities) == codes).mean() > 0.9 and probabilities[:, 2].max() < 0.01
 
 
 def test_a_scale_is_decided_by_its_median():
@@ -53,10 +53,10 @@ def test_a_scale_is_decided_by_its_median():
     assert EmbeddingClassifier("single label", 3).decide(probabilities).tolist() == [0]
 
 
-def test_the_words_of_the_topic_weigh_most(labelled):
-    x, y = labelled
+def test_the_words_of_the_topic_count_most(labeled):
+    x, y = labeled
     model = EmbeddingClassifier("single label", 4).fit(x, y)
     predict = lambda texts: model.predict_proba(normalize(embed(texts)))  # noqa: E731
-    found = explain_words("people said the doctor today", "health", 2, predict)
-    assert found.words[int(found.scores.argmax())] == "doctor" and found.label == "health"
+    explanation = explain_words("people said the doctor today", "health", 2, predict)
+    assert explanation.words[int(explanation.scores.argmax())] == "doctor" and explanation.label == "health"
     assert len(explain_words("word " * 500, "health", 2, predict, max_words=7).words) == 7

@@ -1,4 +1,4 @@
-"""When labels are enough: agreement of models, and a learning curve that is known to begin with."""
+"""When to stop: agreement of models, and a learning curve that is known in advance."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,16 @@ from helpers.topics import WORDS, embed, topics
 from sklearn.preprocessing import normalize
 
 from kickbert.labeling.classifier import EmbeddingClassifier, label_codes
-from kickbert.labeling.stopping import agreement, correct_by_size, forecast, power_law, stabilised
+from kickbert.labeling.stopping import (
+    agreement,
+    correct_by_size,
+    forecast,
+    power_law,
+    stabilized,
+    wilson_interval,
+)
+
+SIZES = np.array([20, 40, 80, 160])
 
 
 def test_agreement_is_cohens_kappa():
@@ -18,11 +27,11 @@ def test_agreement_is_cohens_kappa():
 def test_stable_is_three_refits_that_agree():
     rng = np.random.default_rng(0)
     same, other = rng.integers(4, size=500), rng.integers(4, size=500)
-    assert stabilised([other, same, same, same]) and not stabilised([same, same])
-    assert not stabilised([same, same, other])
+    assert stabilized([other, same, same, same]) and not stabilized([same, same])
+    assert not stabilized([same, same, other])
 
 
-def test_a_power_law_is_found_again():
+def test_a_power_law_is_recovered():
     sizes = np.array([20, 40, 80, 160, 320])
     curves = np.stack([0.9 - 2.0 * sizes**-0.5, 0.8 - 0 * sizes, 1 - 1.5 * sizes**-1.0])
     top, factor, exponent = power_law(sizes, curves)
@@ -31,23 +40,26 @@ def test_a_power_law_is_found_again():
     assert top[0] == pytest.approx(0.9, abs=0.03) and factor[1] == pytest.approx(0, abs=1e-9) and (top <= 1).all()
 
 
-def test_a_forecast_holds_what_it_foretells():
-    """The interval has the accuracy that the curve really reaches, most of the time."""
-    sizes, hits = np.array([20, 40, 80, 160]), 0
+def test_a_forecast_keeps_its_promise():
+    """The interval contains the accuracy that the curve really reaches, most of the time."""
+    hits = 0
     for seed in range(20):
-        rng = np.random.default_rng(seed)
-        hard = rng.random(200)  # a row is right from the size on at which the curve passes it
-        correct = np.stack([hard < 0.9 - 2.0 * size**-0.5 for size in sizes])
-        found = forecast(sizes, correct, seed=seed)
-        assert found.low <= found.accuracy <= found.high and found.gain > 0 and found.enough > 160
-        hits += found.low <= 0.9 - 2.0 * 210**-0.5 <= found.high
+        hard = np.random.default_rng(seed).random(200)  # a row is right once the curve passes it
+        correct = np.stack([hard < 0.9 - 2.0 * size**-0.5 for size in SIZES])
+        expected = forecast(SIZES, correct, seed=seed)
+        assert expected.low <= expected.accuracy <= expected.high and expected.gain > 0 and expected.enough > 160
+        hits += expected.low <= 0.9 - 2.0 * 210**-0.5 <= expected.high
     assert hits >= 16
 
 
-def test_a_flat_curve_promises_nothing():
-    correct = np.tile(np.arange(100) < 80, (4, 1))
-    found = forecast(np.array([20, 40, 80, 160]), correct)
-    assert found.gain == pytest.approx(0, abs=1e-6) and found.enough == 160 and found.accuracy == pytest.approx(0.8)
+@pytest.mark.parametrize("right", [80, 100])
+def test_a_flat_curve_promises_nothing_and_is_no_more_certain_than_now(right):
+    correct = np.tile(np.arange(100) < right, (4, 1))
+    expected = forecast(SIZES, correct)
+    assert expected.gain == pytest.approx(0, abs=1e-6) and expected.enough == 160
+    accuracy, low, high = wilson_interval(correct[-1])
+    assert expected.accuracy == pytest.approx(accuracy) and accuracy == right / 100
+    assert expected.low <= low + 1e-9 and expected.high >= high - 1e-9
 
 
 def test_more_labels_are_judged_on_the_same_rows():

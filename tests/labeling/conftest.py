@@ -1,0 +1,30 @@
+"""Label databases for all tests of labeling."""
+
+import pandas as pd
+import pytest
+from helpers.labeling import topic_of
+from helpers.topics import WORDS, topics
+
+from kickbert.labeling.classes import ClassList, add_classes
+from kickbert.labeling.database import LabelDatabase
+from kickbert.labeling.tables import add_table
+
+
+@pytest.fixture
+def make_database(tmp_path):
+    """Make a database of texts on four topics, or of another table, in a file of its own unless named."""
+    databases = []
+
+    def make(df=60, classes=tuple(WORDS), text_col=("text",), task=None, name=None, labels=0, wait=5.0):
+        file = tmp_path / (name or f"labels {len(databases)}.db")
+        database = LabelDatabase(file, list(text_col), task, wait)
+        databases.append(database)
+        add_table(database, topics(df, seed=3, told=5) if isinstance(df, int) else pd.DataFrame(df), name="rows.csv")
+        add_classes(ClassList(database), classes)
+        labeled = {row.id: topic_of(row.texts[0]) for row in database.rows()[:labels]}
+        database.append_known(labeled, "anna", "random")
+        return database
+
+    yield make
+    for database in databases:
+        database.close()
