@@ -20,9 +20,9 @@ from kickbert.data.packed import Packed
 from kickbert.data.rows import usable_rows
 from kickbert.data.splits import valid_rows
 from kickbert.data.transforms import TextTokenizer, target_tensor, target_transforms
-from kickbert.targets.fitting import TargetOptions
+from kickbert.targets.binning import quantiles
 from kickbert.targets.kinds import MULTI, REGRESSION, Target, describe_target, unseen_labels
-from kickbert.targets.stratification import quantiles
+from kickbert.targets.options import TargetOptions
 from kickbert.text.augmentation import Augmenter, augment_texts
 from kickbert.text.cleaning import Cleaner
 from kickbert.text.columns import TextOptions, as_list, check_frame, pick, read_items

@@ -23,7 +23,7 @@ from kickbert.data.profiling import (
 )
 from kickbert.data.splits import TEST
 from kickbert.data.transforms import TextTokenizer
-from kickbert.targets.fitting import guess_task
+from kickbert.targets.fitting import guess_kind
 from kickbert.targets.kinds import MULTI, REGRESSION, SINGLE
 from kickbert.text.columns import as_list, check_column, check_frame, pick, read_texts
 from kickbert.text.duplicates import duplicates, leaks, near_duplicates, shown_groups
@@ -138,7 +138,7 @@ def _label_tables(
 ) -> dict[str, pd.DataFrame]:
     """Class distribution, distinctive words and suspicious labels; nothing of numbers, which have no classes."""
     values = pick(df, label_col)
-    task = guess_task(values.dropna(), delim=delim)
+    task = guess_kind(values.dropna(), delim=delim).task
     if task == REGRESSION:
         return {}
     names = label_names(values, task, delim)

@@ -8,8 +8,8 @@ import pandas as pd
 from scipy.special import log_softmax, softmax
 
 from kickbert.targets.kinds import MULTI
+from kickbert.targets.label_cells import from_columns, label_lists
 from kickbert.targets.label_noise import label_confidence, suspected_errors
-from kickbert.targets.multilabel import from_columns, label_lists
 from kickbert.targets.thresholds import best_temperature
 from kickbert.text.duplicates import WIDTH
 from kickbert.text.word_statistics import detect_languages, tfidf_vectorizer

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from kickbert.targets.fitting import TargetColumn, TargetOptions
-from kickbert.targets.kinds import MULTI
+from kickbert.targets.fitting import TargetColumn, column_kind, read_target
+from kickbert.targets.options import TargetOptions
 from kickbert.text.columns import TextOptions, as_list, check_frame, pick, read_texts
 from kickbert.utils.messages import row_names
 
@@ -46,18 +46,18 @@ def usable_rows(
     named = {"text_col": text.text_col, "label_col": target.label_col} | columns
     check_frame(df, **{argument: as_list(names) for argument, names in named.items() if names is not None})
     values = pick(df, target.label_col)
-    task = target.task_of(values.dropna())
+    kind = column_kind(values.dropna(), target)
     texts, empty = read_texts(df, text.text_col, text.cleaner)
     _warn_of(empty, "text", df.index)
     mask = ~empty
-    if task != MULTI:  # there a missing cell is a row of no label
+    if not kind.is_multilabel:  # for several labels, a missing cell is a row without labels
         labelled = values.notna().to_numpy().reshape(len(df), -1).all(1)
         _warn_of(~labelled, "label", df.index)
         mask = mask & labelled
     if not mask.any():
         raise ValueError(f"no row of df has both a text in {as_list(text.text_col)} and a {target.label_col!r}")
     texts = [text for text, usable in zip(texts, mask, strict=True) if usable]
-    return UsableRows(df[mask], texts, target.read(values[mask], task), mask)
+    return UsableRows(df[mask], texts, read_target(values[mask], target, kind), mask)
 
 
 def _warn_of(bad: np.ndarray, what: str, index: pd.Index) -> None:

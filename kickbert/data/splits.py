@@ -8,8 +8,7 @@ import pandas as pd
 from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit, StratifiedGroupKFold, StratifiedKFold
 
-from kickbert.targets.fitting import guess_task
-from kickbert.targets.kinds import MULTI
+from kickbert.targets.fitting import guess_kind
 from kickbert.targets.stratification import default_strata
 from kickbert.text.columns import as_list, check_column, check_frame, pick
 
@@ -104,10 +103,9 @@ def _strata(
     strata = np.zeros(len(df), dtype=int)
     if label_col is not None:
         values = pick(df, label_col)
-        task = guess_task(values.dropna(), delim=delim)
-        if task != MULTI:  # there a missing cell is a row of no label
+        if not guess_kind(values.dropna(), delim=delim).is_multilabel:  # a missing cell would be a row without labels
             labelled = values.notna().to_numpy()
-        strata = default_strata(values[labelled], task, delim)
+        strata = default_strata(values[labelled], delim)
     if labelled.any():
         yield labelled, strata
     if not labelled.all():

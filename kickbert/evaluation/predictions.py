@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kickbert.models.protocol import is_model
-from kickbert.targets.kinds import MULTI, SINGLE, Labels, MultiLabels, Target
+from kickbert.targets.kinds import MULTI, Labels, MultiLabels, Target
 from kickbert.targets.outputs import median_note
 from kickbert.text.columns import as_list, pick
 from kickbert.utils.messages import row_names
@@ -131,7 +131,7 @@ class Predictions:
             raise ValueError(f"{len(names)} names for {probs.shape[1]} columns of probabilities; give a name for each")
         if multilabel:
             return cls(MultiLabels(tuple(names)), probs, probs >= 0.5, y_true.astype(np.float32))
-        target = Labels(tuple(names), SINGLE)
+        target = Labels(tuple(names))
         codes = target.encode(pd.Series(y_true))
         if (codes < 0).any():
             raise ValueError(f"y_true holds {y_true[codes < 0].tolist()[0]!r}, which is no class; classes are {names}")

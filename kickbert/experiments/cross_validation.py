@@ -22,8 +22,8 @@ from kickbert.data.rows import usable_rows
 from kickbert.data.splits import TEST, fold_assignments
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.scores import MAIN_SCORES, SHOWN_SCORES, all_scores, main_score
-from kickbert.targets.fitting import TargetOptions
 from kickbert.targets.kinds import MULTI, REGRESSION, Bins, Target
+from kickbert.targets.options import TargetOptions
 from kickbert.text.columns import TextOptions, as_list
 from kickbert.training.checkpoint import first_states
 from kickbert.training.factories import learner_from_df

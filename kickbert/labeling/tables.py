@@ -9,7 +9,7 @@ from kickbert.labeling.assessment import random_sample
 from kickbert.labeling.classes import DELIMITER, ClassList, add_classes, resolve
 from kickbert.labeling.database import LabelDatabase, RowChanges, content_key
 from kickbert.targets.kinds import MULTI, ORDINAL
-from kickbert.targets.multilabel import label_lists
+from kickbert.targets.label_cells import label_lists
 from kickbert.text.columns import check_frame, read_texts
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.extras import require

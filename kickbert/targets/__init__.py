@@ -1,17 +1,24 @@
-"""The targets wing: cells of the target column → codes → predictions.
+"""Targets: what is predicted.
 
-Comes in: labels, lists of labels, numbers. Goes out: a `Target` that encodes them, and frames of predictions. Start
-reading at `kinds`, the four kinds of target, then `fitting.fit_target`."""
+Input: a column of labels, lists of labels, or numbers. Output: a `Target` that encodes them and turns the outputs of a
+model into predictions. Start reading at `base`, then `fitting.read_target`.
+"""
 
 from kickbert.utils.lazy import attach
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "kinds": ["Bins", "Continuous", "Labels", "MultiLabels"],
-        "fitting": ["fit_target", "guess_task"],
+        "base": ["Target"],
+        "labels": ["Labels", "OrderedLabels"],
+        "bins": ["Bins"],
+        "multi_labels": ["MultiLabels"],
+        "continuous": ["Continuous"],
+        "kinds": ["target_class"],
+        "options": ["TargetOptions"],
+        "fitting": ["fit_target", "read_target"],
         "binning": ["bin_edges"],
-        "multilabel": [],
+        "label_cells": [],
         "stratification": [],
         "label_noise": ["label_confidence", "suspected_errors"],
         "thresholds": ["best_thresholds"],

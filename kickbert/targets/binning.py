@@ -1,6 +1,8 @@
 """Numbers in ordered buckets: where to cut, and how to write it."""
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from numbers import Real
@@ -9,7 +11,9 @@ import numpy as np
 import pandas as pd
 import regex  # knows the class of currency signs, which `re` does not; transformers brings it
 
-Format = str | Callable[[float], str] | None
+from kickbert.targets.options import Format, TargetOptions
+
+QUANTILES = 10  # strata of a number
 MARKS = {".": "point", ",": "comma"}
 _CURRENCY = regex.compile(r"\p{Sc}")
 _THOUSANDS = regex.compile(r"(?<=[0-9])[\s'’](?=[0-9]{3}(?![0-9]))")
@@ -183,3 +187,26 @@ def check_finite(values: pd.Series, numbers: np.ndarray) -> np.ndarray:
             f"{values.index[bad].tolist()[:5]}; mend or drop them"
         )
     return numbers
+
+
+def read_number_column(values: pd.Series, options: TargetOptions) -> tuple[pd.Series, TargetOptions]:
+    """Read a column of numbers: float64, and the options with the decimal mark of numbers kept as text.
+
+    Warns:
+        Numbers are kept as text: the decimal mark that they are read with.
+    """
+    known = options.target
+    decimal = decimal_mark(values, options.decimal) if known is None else getattr(known, "decimal", None)
+    numbers = read_numbers(values, decimal)
+    if known is None and decimal is not None:
+        warnings.warn(
+            f"column {values.name!r} holds numbers as text; they are read with a decimal {MARKS[decimal]}", stacklevel=5
+        )
+    return pd.Series(numbers, index=values.index, name=values.name), replace(options, decimal=decimal)
+
+
+def quantiles(numbers: np.ndarray) -> np.ndarray:
+    """The quantile of each number, of ten, or of fewer where that would leave one with a single row; int64."""
+    ranks = pd.Series(numbers).rank(method="first").to_numpy()
+    count = max(1, min(QUANTILES, len(numbers) // 2))
+    return (ranks * count // (len(numbers) + 1)).astype(int)

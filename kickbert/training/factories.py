@@ -23,8 +23,8 @@ from kickbert.models.head import Head
 from kickbert.models.hf_conversion import checkpoint_head, keeps_head, unused_head, why_not_portable
 from kickbert.models.pooling import sentence_pooling
 from kickbert.targets.binning import Format
-from kickbert.targets.fitting import TargetOptions
 from kickbert.targets.kinds import MULTI, ORDINAL, Target, describe_target
+from kickbert.targets.options import TargetOptions
 from kickbert.text.augmentation import Augmenter
 from kickbert.text.cleaning import Cleaner
 from kickbert.text.cleaning_steps import Step

@@ -11,7 +11,7 @@ from tokenizers import normalizers
 from kickbert.data.bucketing import BucketDL
 from kickbert.data.dataloaders import dataloaders_from_df
 from kickbert.data.transforms import TextTokenizer
-from kickbert.targets.fitting import TargetOptions
+from kickbert.targets.options import TargetOptions
 from kickbert.text.columns import TextOptions
 from kickbert.text.tokenization import SEP
 

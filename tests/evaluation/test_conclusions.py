@@ -9,14 +9,14 @@ from kickbert.evaluation.conclusions import FEW, conclusions, few_rows
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.significance import compare_scores
 from kickbert.targets.fitting import fit_target
-from kickbert.targets.kinds import ORDINAL, Labels
+from kickbert.targets.labels import OrderedLabels
 
 NAMES = ["low", "middle", "high"]
 
 
 def ordered(y_true: list[int], y_pred: list[int]) -> Predictions:
     probs = np.eye(3)[y_pred]
-    return Predictions(Labels(tuple(NAMES), ORDINAL), probs, np.array(y_pred), np.array(y_true))
+    return Predictions(OrderedLabels(tuple(NAMES)), probs, np.array(y_pred), np.array(y_true))
 
 
 def differences(model: tuple[float, float], linear: tuple[float, float]) -> pd.DataFrame:

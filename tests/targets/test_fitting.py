@@ -4,33 +4,36 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kickbert.targets.fitting import fit_target, guess_task
-from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE
+from kickbert.targets.bins import Bins
+from kickbert.targets.continuous import Continuous
+from kickbert.targets.fitting import fit_target, guess_kind
+from kickbert.targets.labels import Labels, OrderedLabels
+from kickbert.targets.multi_labels import MultiLabels
 
 
 @pytest.mark.parametrize(
-    ("values", "how", "task"),
+    ("values", "how", "kind"),
     [
-        (["a", "b"] * 5, {}, SINGLE),
-        (list(range(10)) * 2, {}, SINGLE),
-        ([1.5, 2.5] * 20, {}, SINGLE),
-        (list(np.linspace(0, 9, 150)), {}, REGRESSION),
-        (list(range(150)) * 2, {}, REGRESSION),
-        (list(range(150)), {}, SINGLE),  # numbers that are all different may well be row numbers
-        ([1.0, 2.0, 3.0], {"bins": 2}, ORDINAL),
-        (pd.Categorical(["s", "l"], categories=["s", "l"], ordered=True), {}, ORDINAL),
-        (["a|b", "a"], {"delim": "|"}, MULTI),
-        ([["a"], []], {}, MULTI),
-        ([("a", "b"), {"b"}], {}, MULTI),
+        (["a", "b"] * 5, {}, Labels),
+        (list(range(10)) * 2, {}, Labels),
+        ([1.5, 2.5] * 20, {}, Labels),
+        (list(np.linspace(0, 9, 150)), {}, Continuous),
+        (list(range(150)) * 2, {}, Continuous),
+        (list(range(150)), {}, Labels),  # numbers that are all different may well be row numbers
+        ([1.0, 2.0, 3.0], {"bins": 2}, Bins),
+        (pd.Categorical(["s", "l"], categories=["s", "l"], ordered=True), {}, OrderedLabels),
+        (["a|b", "a"], {"delim": "|"}, MultiLabels),
+        ([["a"], []], {}, MultiLabels),
+        ([("a", "b"), {"b"}], {}, MultiLabels),
     ],
 )
-def test_the_task_is_guessed(values, how, task):
-    assert guess_task(pd.Series(values, name="y"), **how) == task
+def test_the_kind_is_guessed(values, how, kind):
+    assert guess_kind(pd.Series(values, name="y"), **how) is kind
 
 
 def test_buckets_have_the_mean_of_their_rows():
     target = fit_target(pd.Series([0.0, 2, 10, 30], name="usd"), bins=[5, 100])
-    assert target.task == ORDINAL and target.centers == (1, 20, 100)  # the last has no row: the middle of its borders
+    assert isinstance(target, Bins) and target.centers == (1, 20, 100)  # the last has no row: the middle of its borders
     frame = target.frame(np.array([[0.5, 0.5, 0.0]]), np.array([0]), pd.Index([7]))
     assert frame.columns.tolist()[:3] == ["label", "confidence", "expected"]
     assert frame.loc[7, "expected"] == pytest.approx(10.5) and frame.loc[7, "label"] == target.names[0]
@@ -39,10 +42,10 @@ def test_buckets_have_the_mean_of_their_rows():
 def test_ordered_categories_keep_their_order():
     sizes = pd.Series(pd.Categorical(["l", "s", "m", "s"], categories=["s", "m", "l", "xl"], ordered=True))
     target = fit_target(sizes)
-    assert target.task == ORDINAL and target.classes == ("s", "m", "l")
+    assert target.is_ordered and target.classes == ("s", "m", "l")
     assert target.encode(sizes).tolist() == [2, 0, 1, 0]
     with pytest.raises(ValueError, match=r"ordered pd\.Categorical"):
-        fit_target(pd.Series(["s", "m"]), task=ORDINAL)
+        fit_target(pd.Series(["s", "m"]), task="ordinal")
 
 
 @pytest.mark.parametrize(
@@ -53,15 +56,15 @@ def test_ordered_categories_keep_their_order():
         ([1.0, 2.0, 3.0], {"bins": 1}, "bins=1 is too few"),
         ([1.0, 2.0, 3.0], {"bins": [5, 3]}, "ascending inner edges"),
         ([1.0, np.inf, 3.0], {"bins": 2}, r"1 of 3 cells of 'y' are not finite: rows \[1\]"),
-        ([1.0, -np.inf, 3.0], {"task": REGRESSION}, "not finite"),
-        ([2.0, 2.0], {"task": REGRESSION}, "one number only"),
-        (["a", "b"], {"task": REGRESSION}, "are no numbers"),
-        (["a", "a"], {}, "holds one class only"),
+        ([1.0, -np.inf, 3.0], {"task": "regression"}, "not finite"),
+        ([2.0, 2.0], {"task": "regression"}, "only one number"),
+        (["a", "b"], {"task": "regression"}, "are no numbers"),
+        (["a", "a"], {}, "holds only one class"),
         (list("abcdef"), {}, "6 different values in 6 rows"),
-        (list(range(150)), {}, "for a number bins=4 or task='regression'"),
+        (list(range(150)), {}, "for a number, bins=4 or task='regression'"),
         ([1.0, 2.0], {"task": "ordnal"}, "task='ordnal' is not one of"),
-        ([1.0, 2.0], {"task": REGRESSION, "bins": 2}, "leave one of them out"),
-        (["a", "a"], {"delim": ";"}, r"holds 1 labels, \['a'\]; is label_delim=';'"),
+        ([1.0, 2.0], {"task": "regression", "bins": 2}, "leave one of them out"),
+        (["a", "a"], {"delim": ";"}, r"holds 1 labels, \['a'\]; is label_delim=';' the delimiter"),
     ],
 )
 def test_bad_targets(values, how, message):
@@ -73,8 +76,8 @@ def test_labels_say_the_order_of_the_classes():
     values = pd.Series(["high", "low", "high"], name="size")
     target = fit_target(values, labels=["low", "high"])
     assert target.classes == ("low", "high") and target.encode(values).tolist() == [1, 0, 1]
-    ordinal = fit_target(values, labels=["low", "high"], task=ORDINAL)
-    assert ordinal.task == ORDINAL and ordinal.classes == ("low", "high")
+    ordinal = fit_target(values, labels=["low", "high"], task="ordinal")
+    assert ordinal.is_ordered and ordinal.classes == ("low", "high")
     with pytest.warns(UserWarning, match=r"no training row has \['mid'\] of labels"):
         assert fit_target(values, labels=["low", "mid", "high"]).classes == ("low", "mid", "high")
     buckets = fit_target(pd.Series([1.0, 2, 3, 4]), bins=2, labels=["little", "much"])
@@ -87,13 +90,17 @@ def test_labels_say_the_order_of_the_classes():
         (["a", "b"], {"labels": "ab"}, "labels='ab' is one string; give a list"),
         (["a", "b", "c"], {"labels": ["a", "b"]}, r"'y' holds 'c', which is not one of labels=\['a', 'b'\]"),
         ([["a"], ["c", "b"]], {"labels": ["a", "b"]}, r"'y' holds 'c', which is not one of labels"),
-        ([[1, 0, 1], [0, 1, 0]], {"labels": ["a", "b"]}, r"are 2 names, and the lists of column 'y' have 3 places"),
+        ([[1, 0, 1], [0, 1, 0]], {"labels": ["a", "b"]}, r"are 2 names, and the lists of column 'y' have 3 positions"),
         ([1.0, 2.0, 3.0, 4.0], {"bins": 2, "labels": ["a", "b", "c"]}, "name 3 buckets, and bins=2 make 2"),
-        ([1.0, 2.0], {"task": REGRESSION, "labels": ["a", "b"]}, "a number has none; leave labels out"),
+        ([1.0, 2.0], {"task": "regression", "labels": ["a", "b"]}, "but a number has none; leave labels out"),
         ([1, "1", 2, 2], {}, r"two classes of column 'y' are both written '1' \(int and str\)"),
         ([[1, 2], ["1"]], {}, r"two classes of column 'y' are both written '1' \(int and str\)"),
         ([1.0, 2.0, 3.0, 4.0], {"bins": [1.5, 2.5, 3.5], "form": lambda v: "x"}, "are both written 'x–x'"),
-        ([[1, 0], [0, 1]], {"task": SINGLE}, r"holds lists, such as \[1, 0\].*one-hot lists \.map\(np\.argmax\)"),
+        (
+            [[1, 0], [0, 1]],
+            {"task": "single label"},
+            r"holds lists, such as \[1, 0\].*one-hot lists",
+        ),
     ],
 )
 def test_labels_that_cannot_be(values, how, message):

@@ -44,5 +44,5 @@ def test_no_label_where_it_is_not_sure_enough():
     records = prediction_records(target, probs, probs.argmax(1), none, min_confidence=0.8)
     assert [record["label"] for record in records] == [None, "b"] and records[0]["confidence"] == 0.55
     several = fit_target(pd.Series([["a"], ["b"]]))
-    with pytest.raises(ValueError, match=r"min_confidence=0\.8 needs one label a row; the task is multi-label"):
+    with pytest.raises(ValueError, match=r"min_confidence=0\.8 needs one label per row; the task is multi-label"):
         prediction_frame(several, probs, several.decide(probs), pd.RangeIndex(2), none, min_confidence=0.8)

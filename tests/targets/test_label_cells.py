@@ -7,14 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kickbert.targets.fitting import fit_target
-from kickbert.targets.kinds import MULTI
-from kickbert.targets.multilabel import from_columns, label_lists, multi_hot_width
+from kickbert.targets.label_cells import from_columns, label_lists, multi_hot_width
 
 
 def test_columns_of_zeros_and_ones_are_several_labels():
     df = pd.DataFrame({"x": [1, 0, 0], "y": [True, False, True], "z": [1.0, np.nan, 0.0]})
     target = fit_target(df)
-    assert target.task == MULTI and target.names == ["x", "y", "z"]
+    assert target.is_multilabel and target.names == ["x", "y", "z"]
     assert target.encode(df[["z", "y", "x"]]).tolist() == [[1, 1, 1], [0, 0, 0], [0, 1, 0]]
     with pytest.raises(ValueError, match=r"'y' holds 2 in 1 rows"):
         from_columns(pd.DataFrame({"x": [0, 1], "y": [0, 2]}))
@@ -39,7 +38,7 @@ def test_strings_of_labels_are_read_as_they_were_written(rows):
 
 def test_lists_written_as_text_are_told():
     with pytest.raises(ValueError, match=r"ast\.literal_eval"):
-        fit_target(pd.Series(["['a']", "['b']"], name="y"), task=MULTI)
+        fit_target(pd.Series(["['a']", "['b']"], name="y"), task="multi-label")
 
 
 @pytest.mark.parametrize(
@@ -55,7 +54,7 @@ def test_lists_written_as_text_are_told():
 def test_multi_hot_lists_are_several_labels(cells):
     values, how = pd.Series(cells, name="y"), {"delim": ";"} if isinstance(cells[0], str) else {}
     target = fit_target(values, **how)
-    assert target.task == MULTI and target.classes == (0, 1, 2)
+    assert target.is_multilabel and target.classes == (0, 1, 2)
     assert target.encode(values).tolist() == [[1, 0, 1], [0, 1, 0], [0, 0, 0]]
     assert fit_target(values, labels=["a", "b", "c"], **how).names == ["a", "b", "c"]
     assert not target.unknown(values)[0].any()
