@@ -33,12 +33,6 @@ METADATA = {
     "data": dict,
     "versions": dict,
 }
-TARGETS = {
-    "Labels": {"classes": list},
-    "Bins": {"classes": list, "edges": list, "centers": list},
-    "MultiLabels": {"classes": list},
-    "Continuous": {"name": str, "mean": NUMBER, "std": NUMBER},
-}
 PACKAGES = ("torch", "transformers", "fastai", "tokenizers", "numpy", "pandas")
 
 

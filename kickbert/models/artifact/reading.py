@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from kickbert.models.artifact.json_checks import ArtifactError, check_shape, read_json, usable
 from kickbert.models.artifact.manifest import CARD, INFO, MANIFEST, TOKENIZER, Files, checked_file, read_manifest
-from kickbert.models.artifact.metadata import METADATA, TARGETS
+from kickbert.models.artifact.metadata import METADATA
 from kickbert.models.artifact.versions import LATEST, version_folder
 from kickbert.targets.kinds import Target, from_dict
 from kickbert.text.cleaning import Cleaner
@@ -133,7 +133,9 @@ def read_artifact(folder: str | Path, functions: Iterable[Step] = ()) -> Artifac
         checked_file(folder, files, name)
     metadata = read_json(folder / INFO)
     check_shape(metadata, METADATA, folder / INFO)
-    check_shape(metadata["target"], TARGETS.get(metadata["target"]["kind"], {}), folder / INFO, "target")
+    kind = Target.kinds.get(metadata["target"]["kind"])
+    if kind is not None:
+        check_shape(metadata["target"], kind.json_fields, folder / INFO, "target")
     artifact = Artifact(folder, metadata, files, tuple(functions))
     _ = artifact.target, artifact.cleaner  # fail now, not at the first prediction
     return artifact
