@@ -11,8 +11,8 @@ from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, mean_ab
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC
 
+from kickbert.targets.bins import Bins
 from kickbert.targets.fitting import fit_target
-from kickbert.targets.kinds import MULTI, REGRESSION, Bins
 from kickbert.targets.thresholds import best_thresholds
 from kickbert.text.word_statistics import tfidf_vectorizer
 
@@ -21,10 +21,10 @@ def scores(learn: Any, test: pd.DataFrame, train: pd.DataFrame) -> dict[str, flo
     """Scores by task: F1 of labels; accuracy and F1 of classes; kappa and error in the target's unit."""
     target, predicted = learn.dls.target, learn.predict_df(test)
     truth = test[learn.dls.label_col]
-    if target.task == MULTI:
+    if target.is_multilabel:
         codes, probs = target.encode(truth), predicted.filter(like="prob_").to_numpy()
         return _tuned_and_half(codes, target.encode(predicted["labels"]), probs)
-    if target.task == REGRESSION:
+    if target.is_number:
         buckets = fit_target(train[learn.dls.label_col], bins=4)
         return _ordered(buckets, buckets.encode(predicted["value"]), predicted["value"], truth, train)
     codes, decided = target.encode(truth), pd.Index(target.classes).get_indexer(predicted["label"])

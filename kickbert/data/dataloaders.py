@@ -20,8 +20,9 @@ from kickbert.data.packed import Packed
 from kickbert.data.rows import usable_rows
 from kickbert.data.splits import valid_rows
 from kickbert.data.transforms import TextTokenizer, target_tensor, target_transforms
+from kickbert.targets.base import Target
 from kickbert.targets.binning import quantiles
-from kickbert.targets.kinds import MULTI, REGRESSION, Target, describe_target, unseen_labels
+from kickbert.targets.kinds import unseen_labels
 from kickbert.targets.options import TargetOptions
 from kickbert.text.augmentation import Augmenter, augment_texts
 from kickbert.text.cleaning import Cleaner
@@ -85,7 +86,7 @@ class TextDataLoaders(Described, DataLoaders):
         read, predicted = (" + ".join(as_list(names)) for names in (self.text_col, self.label_col))
         size = f"{self.bs} rows in training, {self.valid.bs} in validation; at most {self.tokenizer.max_length} tokens"
         return {
-            "task": describe_target(self.target),
+            "task": self.target.describe(),
             "columns": f"{read} → {predicted}",
             "rows": f"{len(self.train_ds):,} training, {len(self.valid_ds):,} validation",
             "batches": size,
@@ -192,9 +193,9 @@ def _known(target: Target, values: pd.Series | pd.DataFrame, place: str) -> np.n
     """
     bad, message = unseen_labels(target, values)
     if bad.any():
-        what = "those labels are" if target.task == MULTI else "they are"
+        what = "those labels are" if target.is_multilabel else "they are"
         warnings.warn(f"{message}; {what} left out{place}", stacklevel=4)
-    return np.ones(len(bad), dtype=bool) if target.task == MULTI else ~bad
+    return np.ones(len(bad), dtype=bool) if target.is_multilabel else ~bad
 
 
 def _with_variants(
@@ -267,7 +268,7 @@ def soft_loaders(
         texts, codes: of these rows.
         further: arrays whose first axis is the rows; a loss takes them after the codes.
     """
-    strata = codes if target.task != REGRESSION else quantiles(codes)
+    strata = codes if not target.is_number else quantiles(codes)
     parts = [np.flatnonzero(mask) for mask in valid_rows(df, valid, strata, seed)]
     chosen = [[texts[i] for i in part] for part in parts]
     train, held = bucket_loaders(tokenizer, target, chosen, [codes[part] for part in parts], bs)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kickbert.targets.kinds import MULTI, REGRESSION, Target
+from kickbert.targets.base import Target
 
 
 def _counts(codes: np.ndarray, classes: int) -> np.ndarray:
@@ -27,14 +27,14 @@ def class_weights(weights: str | Mapping[Any, float] | None, target: Target, cod
     """
     if weights is None:
         return None
-    if target.task == REGRESSION:
+    if target.is_number:
         raise ValueError(f"class_weights={weights!r} need classes; the task is {target.task}")
     if isinstance(weights, Mapping):
         return _by_class(weights, target)
     if weights != "balanced":
         raise ValueError(f"class_weights={weights!r} is neither 'balanced' nor a dict of class and weight")
     counts = np.maximum(_counts(codes, len(target.names)), 1)
-    scale = len(codes) - counts if target.task == MULTI else len(codes) / len(counts)
+    scale = len(codes) - counts if target.is_multilabel else len(codes) / len(counts)
     return (np.maximum(scale, 1) / counts).astype(np.float32)
 
 
@@ -63,7 +63,7 @@ def row_weights(sampling: str | None, target: Target, codes: np.ndarray) -> np.n
     """
     if sampling is None:
         return None
-    if sampling != "balanced" or target.task == REGRESSION:
+    if sampling != "balanced" or target.is_number:
         raise ValueError(
             f"sampling={sampling!r} must be None or 'balanced', and the task one of classes: {target.task}"
         )

@@ -12,7 +12,9 @@ from fasttransform import Transform
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from kickbert.targets.kinds import MULTI, REGRESSION, Continuous, Target
+from kickbert.targets.base import Target
+from kickbert.targets.continuous import Continuous
+from kickbert.targets.kinds import MULTI, REGRESSION
 from kickbert.text.tokenization import LONGEST, PAD, TokenEncoder
 from kickbert.utils.hub import UnavailableModel, load
 
@@ -200,9 +202,9 @@ class Standardize(Transform):
 
 def target_transforms(target: Target) -> list[Transform]:
     """From a target as fastai's datasets hold it (`target.shown`) to its code, and back."""
-    if target.task == REGRESSION:
+    if target.is_number:
         return [Standardize(target)]
-    if target.task == MULTI:
+    if target.is_multilabel:
         return [MultiCategorize(vocab=target.names), OneHotEncode(c=len(target.classes))]
     category = Categorize(vocab=target.names, sort=False)
     category.setups(None)  # fastai sets the number of classes there

@@ -16,7 +16,6 @@ from torch import Tensor
 from kickbert.data.packed import Packed
 from kickbert.evaluation.explanation import Explanation, class_number, explained_value
 from kickbert.evaluation.occlusion import occlusion
-from kickbert.targets.kinds import REGRESSION
 from kickbert.text.tokenization import PAD
 from kickbert.utils.extras import require
 from kickbert.utils.plotting import axes_of, literal
@@ -57,7 +56,7 @@ def attribute(learn: Any, text: Any, label: Any = None, method: str = "gradients
     with _evaluating(learn.model):
         with torch.no_grad():
             probs = learn.loss_func.activation(_logits(learn.model, ids))[0].cpu().double().numpy()
-        output = int(probs.argmax()) if label is None or target.task == REGRESSION else class_number(target, label)
+        output = int(probs.argmax()) if label is None or target.is_number else class_number(target, label)
         scores, gap = methods[method](learn, ids, word_of_token, output, steps)
     in_word = word_of_token >= 0
     word_scores = np.bincount(word_of_token[in_word], weights=scores[in_word], minlength=len(words))

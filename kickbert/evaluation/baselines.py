@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from kickbert.evaluation.predictions import Predictions
 from kickbert.models.protocol import Labeled
-from kickbert.targets.kinds import MULTI, REGRESSION, Target
+from kickbert.targets.base import Target
 from kickbert.targets.thresholds import best_thresholds
 from kickbert.text.word_statistics import tfidf_vectorizer
 
@@ -25,9 +25,9 @@ def majority(target: Target, codes: np.ndarray, rows: int) -> np.ndarray:
     Returns:
         Probabilities, or standardised numbers, shape (rows, outputs).
     """
-    if target.task == REGRESSION:
+    if target.is_number:
         outputs = np.array([np.median(codes)])
-    elif target.task == MULTI:
+    elif target.is_multilabel:
         outputs = codes.mean(0)
     else:
         outputs = np.bincount(codes, minlength=len(target.names)) / len(codes)
@@ -52,10 +52,10 @@ def linear(target: Target, codes: np.ndarray, train: Sequence[str], texts: Seque
     except ValueError:  # scikit-learn's word for an empty vocabulary
         return None
     new, model = words.transform(texts), LogisticRegression(C=10, max_iter=1000)
-    if target.task == REGRESSION:
+    if target.is_number:
         return Ridge().fit(known, codes).predict(new).reshape(-1, 1)
     probs = np.zeros((len(texts), len(target.names)))
-    if target.task == MULTI:
+    if target.is_multilabel:
         probs[:] = codes.min(0)  # labels that each row has, or none
         for label in np.flatnonzero(codes.min(0) < codes.max(0)):
             probs[:, label] = model.fit(known, codes[:, label]).predict_proba(new)[:, 1]
@@ -83,7 +83,7 @@ def baseline_predictions(
     out = {MAJORITY: Predictions(target, probs, target.decide(probs), predictions.y_true)}
     probs = linear(target, codes, train, [*valid_texts, *predictions.texts])
     if probs is not None:
-        if target.task == MULTI and len(valid_texts):
+        if target.is_multilabel and len(valid_texts):
             thresholds = best_thresholds(probs[: len(valid_texts)], valid_codes)
         probs = probs[len(valid_texts) :]
         out[LINEAR] = Predictions(target, probs, target.decide(probs, thresholds), predictions.y_true)

@@ -11,7 +11,6 @@ import numpy as np
 from fastai.imports import noop
 
 from kickbert.evaluation.reliability import ExpectedCalibrationError, log_losses, top_label
-from kickbert.targets.kinds import MULTI, REGRESSION
 from kickbert.targets.thresholds import TEMPERATURES, best_temperature
 from kickbert.utils.messages import Described
 
@@ -56,13 +55,13 @@ def calibrate(learn: Any) -> TemperatureScaling:
         ValueError: no validation rows, a number, or a loss that knows no temperature.
     """
     target, loss = learn.target, learn.loss_func
-    if target.task == REGRESSION or not hasattr(loss, "temperature"):
+    if target.is_number or not hasattr(loss, "temperature"):
         raise ValueError(f"a temperature scales probabilities; the task is {target.task}, the loss {loss}")
     if not len(learn.dls.valid_ds):
         raise ValueError("the learner has no validation rows to fit a temperature on")
     with learn.no_bar():
         raw, y_true = learn.get_preds(ds_idx=1, act=noop)
-    raw, y_true, multilabel = raw.double(), y_true.numpy(), target.task == MULTI
+    raw, y_true, multilabel = raw.double(), y_true.numpy(), target.is_multilabel
 
     def probs(temperature: float) -> np.ndarray:
         return (raw / temperature).sigmoid().numpy() if multilabel else (raw / temperature).softmax(-1).numpy()

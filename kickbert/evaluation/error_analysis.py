@@ -7,7 +7,6 @@ import pandas as pd
 
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.significance import holm
-from kickbert.targets.kinds import MULTI, REGRESSION
 from kickbert.targets.label_noise import label_confidence, suspected_errors
 from kickbert.text import duplicates
 from kickbert.text.duplicates import near_duplicates
@@ -52,7 +51,7 @@ def confused_pairs(predictions: Predictions, top: int = 20) -> pd.DataFrame:
         true, predicted, rows, share of true class; empty for several labels a row.
     """
     rows = []
-    if predictions.target.task != MULTI:
+    if not predictions.target.is_multilabel:
         names, wrong = predictions.target.names, predictions.wrong
         totals = np.bincount(predictions.y_true, minlength=len(names))
         cells = np.stack([predictions.y_true, predictions.y_pred], 1)[wrong]
@@ -153,11 +152,11 @@ def label_errors(predictions: Predictions) -> pd.DataFrame:
         ValueError: the target is a number.
     """
     target = predictions.target
-    if target.task == REGRESSION:
+    if target.is_number:
         raise ValueError(f"only classes have label errors; the task is {target.task}. Sort by the residuals instead")
     codes = predictions.y_true.astype(int)
     worst = suspected_errors(predictions.probs, codes)
-    suggested = predictions.probs >= 0.5 if target.task == MULTI else predictions.probs.argmax(1)
+    suggested = predictions.probs >= 0.5 if target.is_multilabel else predictions.probs.argmax(1)
     return pd.DataFrame(
         {
             "row": _row_labels(predictions)[worst],
@@ -201,6 +200,6 @@ def _texts(predictions: Predictions, rows: np.ndarray) -> list[str]:
 def _names(predictions: Predictions, codes: np.ndarray) -> list[str]:
     """Codes as class names; labels of a row joined."""
     names = predictions.target.names
-    if predictions.target.task == MULTI:
+    if predictions.target.is_multilabel:
         return [", ".join(names[j] for j in np.flatnonzero(row)) or "none" for row in codes]
     return [names[c] for c in codes]

@@ -17,10 +17,9 @@ from kickbert.evaluation.baselines import baseline_predictions
 from kickbert.evaluation.conclusions import conclusions, few_rows
 from kickbert.evaluation.groups import group_scores
 from kickbert.evaluation.predictions import Predictions
-from kickbert.evaluation.scores import SHOWN_SCORES, all_scores, per_class
+from kickbert.evaluation.scores import all_scores, per_class
 from kickbert.evaluation.significance import ROUNDS, compare_scores, intervals
 from kickbert.models.protocol import is_model
-from kickbert.targets.kinds import REGRESSION
 from kickbert.utils.atomic_files import replacing
 
 
@@ -77,7 +76,7 @@ class Evaluation:
 
     def shown(self) -> pd.DataFrame:
         """The scores that a task is judged by, of all in `scores`, the main one first."""
-        names = [name for name in SHOWN_SCORES[self.predictions.target.task] if name in set(self.scores["score"])]
+        names = [name for name in self.predictions.target.shown_scores if name in set(self.scores["score"])]
         return self.scores.set_index("score").loc[names].reset_index()
 
     def _rounded(self) -> list[pd.DataFrame]:
@@ -156,7 +155,7 @@ def evaluate(
             table[name] = pd.Series(all_scores(baseline)(np.ones(len(baseline))))
             differences[name] = compare_scores(predictions, baseline, rounds, seed).loc["difference"]
     classes = None
-    if predictions.target.task != REGRESSION:
+    if not predictions.target.is_number:
         classes = per_class(predictions.y_true, predictions.probs, predictions.y_pred, predictions.target.names)
     groups = None if by is None else group_scores(predictions, by, rounds, seed)
     training = None if train is None else train[1]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kickbert.targets.kinds import REGRESSION, Target
+from kickbert.targets.base import Target
 
 FOR, AGAINST = (213, 94, 0), (0, 114, 178)  # Okabe and Ito's vermilion and blue
 
@@ -58,7 +58,7 @@ def explained_value(target: Target, probs: np.ndarray, output: int) -> float:
         probs: of one row, shape (outputs,).
         output: number of the class; 0 for a number.
     """
-    return float(target.inverse_transform(probs.astype(float))[0] if target.task == REGRESSION else probs[output])
+    return float(target.inverse_transform(probs.astype(float))[0] if target.is_number else probs[output])
 
 
 @dataclass(frozen=True, repr=False)

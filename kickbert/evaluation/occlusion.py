@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kickbert.evaluation.explanation import Explanation, class_number, explained_value
-from kickbert.targets.kinds import REGRESSION, Target
+from kickbert.targets.base import Target
 from kickbert.text.tokenization import TokenEncoder
 
 MIN_PROBABILITY = 1e-9  # lower bound before taking the logarithm
@@ -50,7 +50,7 @@ def occlusion(
         output = int(probs[0].argmax())
     outputs = probs[:, output]
     scores = np.zeros(len(words))
-    scores[masked] = outputs[0] - outputs[1:] if target.task == REGRESSION else occlusion_scores(outputs)
+    scores[masked] = outputs[0] - outputs[1:] if target.is_number else occlusion_scores(outputs)
     return Explanation(words, scores, target.names[output], explained_value(target, probs[0], output), "occlusion")
 
 

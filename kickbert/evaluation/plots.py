@@ -18,7 +18,6 @@ from kickbert.evaluation.predictions import Predictions, as_predictions
 from kickbert.evaluation.reliability import BINS, ExpectedCalibrationError, top_label
 from kickbert.evaluation.selective_prediction import coverage
 from kickbert.models.protocol import TextModel
-from kickbert.targets.kinds import MULTI, REGRESSION
 from kickbert.utils.plotting import BLUE, GREY, LINES, ORANGE, axes_of, literal
 
 MANY = 8  # classes over which each gets no line of its own
@@ -34,7 +33,7 @@ def _with_classes(source: Any) -> Predictions:
         ValueError: there are none.
     """
     predictions = as_predictions(source)
-    if predictions.y_true is None or predictions.target.task == REGRESSION:
+    if predictions.y_true is None or predictions.target.is_number:
         kind = "without labels" if predictions.y_true is None else f"of task {predictions.target.task!r}"
         raise ValueError(f"predictions {kind} have no classes to draw")
     return predictions
@@ -51,7 +50,7 @@ def plot_confusion(predictions: Source, rates: bool = False, ax: Axes | None = N
         ValueError: several labels a row, which have no such matrix, or no classes.
     """
     predictions = _with_classes(predictions)
-    if predictions.target.task == MULTI:
+    if predictions.target.is_multilabel:
         raise ValueError("several labels a row make no confusion matrix; per_class and plot_precision_recall tell more")
     names = [literal(name) for name in predictions.target.names]
     n = len(names)
@@ -77,7 +76,7 @@ def plot_confusion(predictions: Source, rates: bool = False, ax: Axes | None = N
 
 def _one_against_rest(predictions: Predictions) -> np.ndarray:
     """Which rows are of each class, bool, shape (n, classes)."""
-    if predictions.target.task == MULTI:
+    if predictions.target.is_multilabel:
         return predictions.y_true.astype(bool)
     return predictions.y_true[:, None] == np.arange(len(predictions.target.names))
 
@@ -221,7 +220,7 @@ def plot_values(predictions: Source, ax: Axes | None = None) -> Figure:
         ValueError: no labels, or no regression.
     """
     predictions = as_predictions(predictions)
-    if predictions.y_true is None or predictions.target.task != REGRESSION:
+    if predictions.y_true is None or not predictions.target.is_number:
         kind = "without labels" if predictions.y_true is None else f"of task {predictions.target.task!r}"
         raise ValueError(f"predictions {kind} have no true numbers to draw")
     ax, name = axes_of(ax), literal(predictions.target.name)

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from kickbert.models.protocol import is_model
-from kickbert.targets.kinds import MULTI, Labels, MultiLabels, Target
+from kickbert.targets.base import Target
+from kickbert.targets.labels import Labels
+from kickbert.targets.multi_labels import MultiLabels
 from kickbert.targets.outputs import median_note
 from kickbert.text.columns import as_list, pick
 from kickbert.utils.messages import row_names
@@ -57,7 +59,7 @@ class Predictions:
     @property
     def confidence(self) -> np.ndarray:
         """Probability of the predicted class, shape (n,); of several labels that of the least certain one."""
-        if self.target.task == MULTI:
+        if self.target.is_multilabel:
             return np.where(self.y_pred.astype(bool), self.probs, 1 - self.probs).min(1)
         return self.probs[np.arange(len(self)), self.y_pred]
 
@@ -166,7 +168,7 @@ def _usable(target: Target, values: Any, keep: np.ndarray, index: pd.Index) -> t
         ValueError: no row can.
     """
     notes: list[str] = []
-    if values is not None and target.task != MULTI:
+    if values is not None and not target.is_multilabel:
         keep = keep & values.notna().to_numpy()
         unseen, classes = target.unknown(values[keep])
         if unseen.any():

@@ -45,11 +45,11 @@ def all_scores(predictions: Predictions) -> WeightedScores:
     """
     y_true = predictions.y_true
     probs = predictions.probs
-    if predictions.target.task == REGRESSION:
+    if predictions.target.is_number:
         return number_scores(*predictions.numbers)
-    if predictions.target.task == MULTI:
+    if predictions.target.is_multilabel:
         return label_scores(y_true, probs, predictions.y_pred)
-    return class_scores(y_true, probs, predictions.y_pred, predictions.target.task == ORDINAL)
+    return class_scores(y_true, probs, predictions.y_pred, predictions.target.is_ordered)
 
 
 def main_scores(predictions: Predictions, rows: np.ndarray | slice = slice(None)) -> WeightedScores:
@@ -72,7 +72,7 @@ def main_scores(predictions: Predictions, rows: np.ndarray | slice = slice(None)
 
 def main_score(predictions: Predictions) -> float:
     """Compute the score that the task is judged by."""
-    return main_scores(predictions)(np.ones(len(predictions)))[MAIN_SCORES[predictions.target.task]]
+    return main_scores(predictions)(np.ones(len(predictions)))[predictions.target.shown_scores[0]]
 
 
 def class_scores(y_true: np.ndarray, probs: np.ndarray, y_pred: np.ndarray, ordered: bool = False) -> WeightedScores:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from kickbert.evaluation.decisions import WeightedScores
 from kickbert.evaluation.predictions import Predictions
-from kickbert.evaluation.scores import MAIN_SCORES, main_scores
+from kickbert.evaluation.scores import main_scores
 
 RESAMPLES = 9_999  # samples of the permutation test
 ROUNDS = 500  # bootstrap samples of an interval
@@ -80,7 +80,7 @@ def compare_scores(first: Predictions, second: Predictions, rounds: int = ROUNDS
     Returns:
         score, low, high (95% interval), indexed by "first", "second" and "difference".
     """
-    score = MAIN_SCORES[first.target.task]
+    score = first.target.shown_scores[0]
     first_scores = main_scores(first)
     second_scores = main_scores(second)
 

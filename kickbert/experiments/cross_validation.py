@@ -21,8 +21,9 @@ from kickbert.cache.storage import Cache
 from kickbert.data.rows import usable_rows
 from kickbert.data.splits import TEST, fold_assignments
 from kickbert.evaluation.predictions import Predictions
-from kickbert.evaluation.scores import MAIN_SCORES, SHOWN_SCORES, all_scores, main_score
-from kickbert.targets.kinds import MULTI, REGRESSION, Bins, Target
+from kickbert.evaluation.scores import all_scores, main_score
+from kickbert.targets.base import Target
+from kickbert.targets.bins import Bins
 from kickbert.targets.options import TargetOptions
 from kickbert.text.columns import TextOptions, as_list
 from kickbert.training.checkpoint import first_states
@@ -59,7 +60,7 @@ class CrossValidation:
         return pd.DataFrame({"mean": scores.mean(), "std": scores.std()}).rename_axis("score").reset_index()
 
     def _shown(self) -> pd.DataFrame:
-        names = SHOWN_SCORES[self.predictions.target.task]
+        names = self.predictions.target.shown_scores
         return self.summary().set_index("score").loc[list(names)].reset_index()
 
     def __repr__(self) -> str:
@@ -223,7 +224,7 @@ def _fold_line(assignment: FoldAssignment, number: int, result: dict[str, np.nda
     """The outcome of a fold, on a line."""
     y_true = assignment.y_true[assignment.parts[number] == TEST]
     fold = Predictions(assignment.target, result["probs"], result["y_pred"], y_true)
-    score = f"{MAIN_SCORES[assignment.target.task]} {main_score(fold):.4f}"
+    score = f"{assignment.target.shown_scores[0]} {main_score(fold):.4f}"
     return f"fold {number + 1}/{len(assignment.parts)}  {score}  {float(result['seconds']):.0f} s"
 
 
@@ -236,13 +237,13 @@ def aligned(own: Target, target: Target, probs: np.ndarray, y_pred: np.ndarray) 
         probs: shape (n, own classes), or standardized numbers, shape (n, 1).
         y_pred: the decisions, of `own`'s codes.
     """
-    if target.task == REGRESSION:
+    if target.is_number:
         numbers = target.standardize(own.inverse_transform(probs.reshape(-1))).astype(float).reshape(-1, 1)
         return numbers, numbers
     places = np.array([target.classes.index(c) for c in own.classes])
     all_probs = np.zeros((len(probs), len(target.classes)))
     all_probs[:, places] = probs
-    if target.task != MULTI:
+    if not target.is_multilabel:
         return all_probs, places[y_pred]
     indicators = np.zeros(all_probs.shape, dtype=np.float32)
     indicators[:, places] = y_pred
@@ -253,7 +254,7 @@ def _together(assignment: FoldAssignment, results: list[dict], folds: int, index
     """The folds' scores, and their predictions in the order of the rows."""
     rows, target = assignment.rows, assignment.target
     sums, scores = np.zeros((len(rows), len(target.names))), []
-    y_pred = np.zeros_like(assignment.y_true if target.task != REGRESSION else sums)
+    y_pred = np.zeros_like(assignment.y_true if not target.is_number else sums)
     for number, (part, result) in enumerate(zip(assignment.parts, results, strict=True)):
         test = part == TEST
         sums[test] += result["probs"]
@@ -263,7 +264,7 @@ def _together(assignment: FoldAssignment, results: list[dict], folds: int, index
         place = {"repeat": number // folds, "fold": number % folds}
         scores.append(place | all_scores(fold)(np.ones(len(fold))) | {"seconds": float(result["seconds"])})
     probs = sums / (len(results) // folds)
-    if target.task == REGRESSION:
+    if target.is_number:
         y_pred = probs
     index_of_rows = index[assignment.usable]
     predictions = Predictions(target, probs, y_pred, assignment.y_true, df=rows.set_axis(index_of_rows))

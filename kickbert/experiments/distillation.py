@@ -26,7 +26,9 @@ from kickbert.models.encoder import Encoder
 from kickbert.models.head import Head
 from kickbert.models.pooling import sentence_pooling
 from kickbert.models.protocol import TextModel, is_model
-from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, Labels, Target, describe_target, unseen_labels
+from kickbert.targets.base import Target
+from kickbert.targets.kinds import MULTI, REGRESSION, unseen_labels
+from kickbert.targets.labels import Labels
 from kickbert.text.cleaning import Cleaner
 from kickbert.text.columns import as_list, check_frame, pick, read_items
 from kickbert.text.tokenization import SEP
@@ -140,7 +142,7 @@ class _Source:
         if self.tokenizer is not None:
             own, limit = self.tokenizer.token_encoder, tokenizer.hf.model_max_length
             tokenizer = TextTokenizer(tokenizer.hf, min(own.max_length, limit), own.long, own.stride)
-        pooling, ordinal = sentence_pooling(model) or "cls", self.target.task == ORDINAL
+        pooling, ordinal = sentence_pooling(model) or "cls", self.target.is_ordered
         head = Head(encoder.width, len(self.target.names), pooling, ordinal=ordinal)
         return replace(self, encoder=encoder, head=head, tokenizer=tokenizer)
 
@@ -172,7 +174,7 @@ def _of_models(models: tuple[TextModel, ...]) -> _Source:
     first = models[0]
     for other in models[1:]:
         if (other.target.task, other.target.names) != (first.target.task, first.target.names):
-            different = f"{describe_target(first.target)}; {describe_target(other.target)}"
+            different = f"{first.target.describe()}; {other.target.describe()}"
             raise ValueError(f"teachers must predict the same target, and these do not: {different}")
     if isinstance(first, GradualLearner):
         classifier, cleaner, tokenizer = first.model, first.dls.cleaner, first.dls.tokenizer
@@ -261,7 +263,7 @@ def _soft(model: TextModel, items: Any, target: Target, folder: Path) -> np.ndar
         with replacing(file) as part, part.open("wb") as out:
             np.save(out, probs)
     probs = np.load(file)
-    if target.task == REGRESSION and model.target != target:  # another fold has another mean and spread
+    if target.is_number and model.target != target:  # another fold has another mean and spread
         return target.standardize(model.target.inverse_transform(probs.astype(float)))
     return probs
 
@@ -289,7 +291,7 @@ def _labelled(rows: _Rows, source: _Source, label_weight: float) -> _Rows:
 
 
 def _warn_of_one_class(rows: _Rows, target: Target) -> None:
-    if target.task != REGRESSION and len(np.unique(rows.codes, axis=0)) == 1:
+    if not target.is_number and len(np.unique(rows.codes, axis=0)) == 1:
         warnings.warn(
             f"the teacher decides {target.shown(rows.codes[0])!r} of all {len(rows.codes):,} texts: a student can "
             "learn little else; give texts of other classes too",

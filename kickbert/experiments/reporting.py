@@ -20,7 +20,6 @@ from kickbert.evaluation.selective_prediction import coverage
 from kickbert.experiments.plots import plot_ladder, plot_learning_curves
 from kickbert.inference.backends import benchmark
 from kickbert.models.artifact.metadata import encoder_name, flat_metadata
-from kickbert.targets.kinds import MULTI, REGRESSION
 from kickbert.text.tokenization import SEP
 from kickbert.training.learner import GradualLearner
 from kickbert.utils.atomic_files import replacing
@@ -83,7 +82,7 @@ def _lead(learn: Any, rows: int, source: str | None) -> str:
 def _headline(evaluation: Evaluation) -> str:
     """The main score, in per cent where it is a share."""
     score = evaluation.shown().iloc[0]
-    share = evaluation.predictions.target.task != REGRESSION
+    share = not evaluation.predictions.target.is_number
     return f"{100 * score['model']:.1f} % {score['score']}" if share else f"{score['score']} {cell(score['model'])}"
 
 
@@ -105,7 +104,7 @@ def _summary(evaluation: Evaluation) -> Iterator[Section]:
 def _plots(evaluation: Evaluation, calibrated: bool) -> Iterator[Section]:
     """What the scores are made of, and the scores."""
     predictions = evaluation.predictions
-    if predictions.target.task == REGRESSION:
+    if predictions.target.is_number:
         yield Section("Predicted against true values", figure=plots.plot_values(predictions))
     else:
         yield from _probability_plots(predictions, calibrated)
@@ -127,7 +126,7 @@ def _plots(evaluation: Evaluation, calibrated: bool) -> Iterator[Section]:
 
 
 def _probability_plots(predictions: Predictions, calibrated: bool) -> Iterator[Section]:
-    if predictions.target.task != MULTI:
+    if not predictions.target.is_multilabel:
         yield Section(
             "Confusion matrix",
             "What the rows of each true class are predicted as; the diagonal is right.",
@@ -150,7 +149,7 @@ def _probability_plots(predictions: Predictions, calibrated: bool) -> Iterator[S
 
 def _errors(predictions: Predictions) -> Iterator[Section]:
     """Error analysis, as far as there are mistakes."""
-    if predictions.target.task == REGRESSION or not predictions.texts:
+    if predictions.target.is_number or not predictions.texts:
         return
     tables = {
         "Most confident mistakes": (
@@ -178,7 +177,7 @@ def _errors(predictions: Predictions) -> Iterator[Section]:
 def _explanations(learn: Any, evaluation: Evaluation) -> Iterator[Section]:
     """The words behind the most confident mistakes, and rows that training had too."""
     predictions = evaluation.predictions
-    if not predictions.texts or predictions.target.task == REGRESSION:
+    if not predictions.texts or predictions.target.is_number:
         return
     wrong = predictions.wrong
     worst = np.flatnonzero(wrong)[np.argsort(-predictions.confidence[wrong], kind="stable")][:EXPLAINED]

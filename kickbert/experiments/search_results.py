@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from kickbert.evaluation.predictions import Predictions
-from kickbert.evaluation.scores import MAIN_SCORES
 from kickbert.evaluation.significance import compare_scores
 
 ROUNDS = 500  # bootstrap samples of the intervals
@@ -64,7 +63,7 @@ def check(best: Predictions, default: Predictions) -> pd.DataFrame:
         recipe (best, default, difference), the main score of the task, low, high, rows.
     """
     table = compare_scores(best, default, ROUNDS).rename(index={"first": "best", "second": "default"})
-    table = table.rename(columns={"score": MAIN_SCORES[best.target.task]})
+    table = table.rename(columns={"score": best.target.shown_scores[0]})
     return table.rename_axis("recipe").reset_index().assign(rows=len(best))
 
 

@@ -20,11 +20,9 @@ from fastai.learner import Recorder
 from kickbert.cache.storage import Cache
 from kickbert.data.splits import TEST
 from kickbert.evaluation.predictions import Predictions
-from kickbert.evaluation.scores import MAIN_SCORES
 from kickbert.experiments.cross_validation import FoldAssignment, assign_folds, experiment_key, train_fold
 from kickbert.experiments.search_results import Search, check, conclusion, importances_of, trials_frame
 from kickbert.experiments.search_space import Space, check_space, default_space, recipe_at, suggest
-from kickbert.targets.kinds import REGRESSION
 from kickbert.text.columns import read_texts
 from kickbert.training.callbacks import TrainingDiverged
 from kickbert.training.schedule import gradual_unfreezing
@@ -56,7 +54,7 @@ class Rungs(Callback):
     def after_epoch(self):
         if self.epoch < self.n_epoch - 1:
             return
-        metric = MAIN_SCORES[self.dls.target.task]
+        metric = self.dls.target.shown_scores[0]
         values = self.recorder.computed[-1]
         if metric not in values:
             raise ValueError(f"a search judges by {metric!r}, which is not among the metrics {list(values)}")
@@ -186,7 +184,7 @@ class _Runs:
     def predictions(self, result: dict[str, Any]) -> Predictions:
         """A run's predictions beside the true labels."""
         y_true = self.assignment.y_true[self.assignment.parts[0] == TEST]
-        y_pred = result["probs"] if self.assignment.target.task == REGRESSION else result["y_pred"]
+        y_pred = result["probs"] if self.assignment.target.is_number else result["y_pred"]
         return Predictions(self.assignment.target, result["probs"], y_pred, y_true)
 
 

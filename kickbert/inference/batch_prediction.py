@@ -15,7 +15,6 @@ from kickbert.data.tables.formats import WRITABLE, table_kind
 from kickbert.data.tables.reading import TableFile
 from kickbert.inference.table_writers import table_writer
 from kickbert.models.protocol import TextModel
-from kickbert.targets.kinds import MULTI, ORDINAL
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.messages import nearest, shorten
 from kickbert.utils.progress import bar
@@ -100,7 +99,7 @@ def predict_file(
             predictions = _counted(done, *_predicted(model, cells, min_confidence, skip_errors))
             write(_side_by_side(df if keep is None else df[list(keep)], predictions, done))
             progress.update(len(df))
-    if model.target.task == ORDINAL:
+    if model.target.is_ordered:
         done.notes.append("the label is the median of the ordered classes, which may not be the most likely one")
     return done
 
@@ -183,7 +182,7 @@ def flat_predictions(model: TextModel, df: pd.DataFrame, min_confidence: float |
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*have no text")
         predictions = model.predict_df(df, min_confidence=min_confidence)
-    if model.target.task == MULTI:
+    if model.target.is_multilabel:
         labels = [None if row is None else "|".join(map(str, row)) for row in predictions["labels"]]
         predictions["labels"] = pd.Series(labels, index=predictions.index, dtype=object)
     return predictions

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from kickbert.evaluation.predictions import Predictions
-from kickbert.evaluation.scores import MAIN_SCORES, main_score, main_scores
+from kickbert.evaluation.scores import main_score, main_scores
 from kickbert.evaluation.significance import intervals
 from kickbert.inference.backends import ONNX, Backend, open_backend, open_export
 from kickbert.inference.onnx_graphs import FORMS, Source, write_onnx
@@ -24,7 +24,6 @@ from kickbert.models.artifact.manifest import WEIGHTS
 from kickbert.models.artifact.reading import Artifact, read_artifact
 from kickbert.models.artifact.versions import add_file
 from kickbert.models.artifact.vocabulary import trim_vocabulary
-from kickbert.targets.kinds import REGRESSION
 from kickbert.text.cleaning_steps import Step
 from kickbert.utils.extras import require
 from kickbert.utils.messages import nearest
@@ -204,7 +203,7 @@ class ExportComparison:
             def cost(weight: np.ndarray) -> dict[str, float]:
                 return {"cost": 100 * float(1 - (same * weight).sum() / weight.sum())}
         else:
-            score = MAIN_SCORES[predictions.target.task]
+            score = predictions.target.shown_scores[0]
             ours, theirs = main_scores(self.reference), main_scores(predictions)
 
             def cost(weight: np.ndarray) -> dict[str, float]:
@@ -216,7 +215,7 @@ class ExportComparison:
     def _same(self, predictions: Predictions) -> np.ndarray:
         """Rows with torch's prediction, bool, shape (rows,)."""
         decisions = (predictions.y_pred, self.reference.y_pred)
-        numbers = predictions.target.task == REGRESSION
+        numbers = predictions.target.is_number
         same = np.isclose(*decisions, atol=0.05) if numbers else decisions[0] == decisions[1]
         return same.reshape(len(same), -1).all(1)
 

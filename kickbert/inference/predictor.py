@@ -20,7 +20,7 @@ from kickbert.inference.backends import Backend, open_backend
 from kickbert.models.artifact.json_checks import ArtifactError
 from kickbert.models.artifact.metadata import encoder_name
 from kickbert.models.artifact.reading import Artifact, read_artifact
-from kickbert.targets.kinds import Target, describe_target
+from kickbert.targets.base import Target
 from kickbert.targets.outputs import prediction_frame
 from kickbert.text.cleaning_steps import Step
 from kickbert.text.columns import as_list, read_items
@@ -87,7 +87,7 @@ class Predictor(Described):
         encoder = info["encoder"]
         known = [f"{name} {value:.4f}" for name, value in info["metrics"].items() if value is not None]
         return {
-            "task": describe_target(self.target),
+            "task": self.target.describe(),
             "columns": f"{columns} → {' + '.join(as_list(self.label_col))}",
             "encoder": f"{encoder_name(encoder)} of {encoder['width']}; {self.backend.name}",
             "folder": str(self.artifact.folder),

@@ -14,7 +14,7 @@ from sklearn.preprocessing import normalize
 
 from kickbert.cache.embeddings import NAMED, embed
 from kickbert.cache.storage import SHARED, Cache
-from kickbert.targets.kinds import Labels
+from kickbert.targets.labels import Labels
 from kickbert.text.columns import read_items
 
 TEMPLATES = (NAMED, "{}")

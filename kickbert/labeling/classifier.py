@@ -9,7 +9,8 @@ from sklearn.model_selection import KFold
 from kickbert.evaluation.explanation import Explanation
 from kickbert.evaluation.occlusion import occlusion_scores
 from kickbert.models.logistic_regression import fit_logistic
-from kickbert.targets.kinds import MULTI, ORDINAL, median_class
+from kickbert.targets.kinds import MULTI, ORDINAL
+from kickbert.targets.labels import median_class
 
 C = 10.0  # inverse L2 strength: best or nearly so from 8 to 500 labels on normalized embeddings
 FOLDS = 20  # with fewer folds, each fold's model has noticeably fewer labels than the final one

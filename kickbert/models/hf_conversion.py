@@ -17,7 +17,8 @@ from transformers import AutoModelForSequenceClassification, PretrainedConfig, P
 from kickbert.models.classifier import ProbabilityModel, TextClassifier, example_input
 from kickbert.models.encoder import Encoder
 from kickbert.models.head import Head
-from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, Target
+from kickbert.targets.base import Target
+from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION
 from kickbert.utils.hub import load, quiet
 
 # By architecture: the linear layer before the last, its activation, and the last layer.
@@ -81,7 +82,7 @@ def labeled_config(config: PretrainedConfig, target: Target) -> PretrainedConfig
 
 def why_not_portable(kind: str, head: Head, target: Target, windows: bool) -> str | None:
     """Explain why transformers cannot express the head, as the end of a sentence; None if it can."""
-    if target.task == ORDINAL:
+    if target.is_ordered:
         return "has no ordered classes (CORN)"
     if windows:
         return "does not read documents in windows"

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from kickbert.targets.kinds import Target
+from kickbert.targets.base import Target
 
 Labeled = tuple[list[str], np.ndarray]  # texts and their target codes
 

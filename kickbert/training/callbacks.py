@@ -13,7 +13,7 @@ from fastai.callback.schedule import ParamScheduler
 from fastai.learner import Recorder
 from torch import Tensor, nn
 
-from kickbert.targets.kinds import Target
+from kickbert.targets.base import Target
 from kickbert.training.schedule import Phase
 
 

@@ -22,8 +22,8 @@ from kickbert.models.encoder import Encoder, load_config, load_encoder
 from kickbert.models.head import Head
 from kickbert.models.hf_conversion import checkpoint_head, keeps_head, unused_head, why_not_portable
 from kickbert.models.pooling import sentence_pooling
+from kickbert.targets.base import Target
 from kickbert.targets.binning import Format
-from kickbert.targets.kinds import MULTI, ORDINAL, Target, describe_target
 from kickbert.targets.options import TargetOptions
 from kickbert.text.augmentation import Augmenter
 from kickbert.text.cleaning import Cleaner
@@ -146,7 +146,7 @@ def learner_from_df(
     dls = dataloaders_from_df(df, tokens, text, column, **rows, path=path, device=device)
     target = dls.target
     precision = choose_precision(precision, device)
-    say(f"{describe_target(target)}; {describe_device(device, precision)}")
+    say(f"{target.describe()}; {describe_device(device, precision)}")
     pooling = pooling or (None if head else "cls" if portable else sentence_pooling(model, hub["revision"]) or "cls")
     options = {"pooling": pooling, "dropout": dropout, "layers": head_layers}
     head_module = _head(head, model, encoder, target, labels is not None, hub, **options)
@@ -198,7 +198,7 @@ def _head(
             kept = "head='checkpoint' keeps it" if keeps_head(config) else "a new one is trained"
             kept = "GradualLearner.from_artifact goes on with it" if artifact else kept
             say(f"the head of {str(model)!r} is not used ({unused}); {kept}")
-        return Head(encoder.width, len(target.names), pooling, dropout, layers, ordinal=target.task == ORDINAL)
+        return Head(encoder.width, len(target.names), pooling, dropout, layers, ordinal=target.is_ordered)
     if artifact:
         raise ValueError(f"model={str(model)!r} is an artifact; GradualLearner.from_artifact goes on with its head")
     if pooling not in (None, "cls") or layers != 1:
@@ -280,7 +280,7 @@ def learner_from_artifact(
     model, loss_func = load_classifier(artifact), loss_for(target.task, loss)
     model.precision = choose_precision(precision, device)
     loss_func.temperature = info["temperature"]
-    if target.task == MULTI:
+    if target.is_multilabel:
         loss_func.thresh = artifact.thresholds
     tokenizer = TextTokenizer(load_tokenizer(artifact.folder), **lengths)
     tokenizer.token_encoder = artifact.token_encoder  # as it was trained with, whatever this version would make of it

@@ -23,7 +23,8 @@ from kickbert.cache.states import View
 from kickbert.data.batching import length_batches
 from kickbert.data.packed import Packed
 from kickbert.data.splits import held_out_folds
-from kickbert.targets.kinds import MULTI, SINGLE, Target
+from kickbert.targets.base import Target
+from kickbert.targets.kinds import MULTI, SINGLE
 from kickbert.text.tokenization import PAD
 from kickbert.training.callbacks import TrainingDiverged, bring_back, kept_weights
 from kickbert.training.checkpoint import USUAL

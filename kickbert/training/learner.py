@@ -19,7 +19,6 @@ from kickbert.cache.storage import Cache
 from kickbert.data.dataloaders import TextDataLoaders
 from kickbert.models.artifact.saving import save_artifact
 from kickbert.models.classifier import TextClassifier
-from kickbert.targets.kinds import MULTI
 from kickbert.targets.thresholds import best_thresholds
 from kickbert.training.callbacks import Collapse, Guard, History
 from kickbert.training.distributed import data_parallel, on_first
@@ -99,7 +98,7 @@ class GradualLearner(PredictingLearner):
             self.add_cb(EpochRecorder(recorder.add_time, recorder.train_metrics, recorder.valid_metrics))
         self.remove_cbs(ProgressCallback)
         self.add_cbs([Guard, Collapse, History, Progress if interactive() else NoBars])
-        if target and target.task == MULTI:  # a batch with a rare label pulls hard enough to undo an epoch
+        if target and target.is_multilabel:  # a batch with a rare label pulls hard enough to undo an epoch
             self.add_cb(GradientClip(MAX_NORM))
         if cache:
             self.add_cb(PrefixCache(cache) if isinstance(cache, Cache) else PrefixCache())
@@ -126,7 +125,7 @@ class GradualLearner(PredictingLearner):
             return
         if message := self.collapse.message(self.dls.target):
             warnings.warn(message, stacklevel=3)
-        if self.dls.target.task == MULTI and hasattr(self.loss_func, "thresh"):
+        if self.dls.target.is_multilabel and hasattr(self.loss_func, "thresh"):
             self.tune_thresholds()
 
     def tune_thresholds(self) -> pd.Series:

@@ -16,7 +16,8 @@ from fastai.losses import BaseLoss
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as torch's own documentation writes it
 
-from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE, median_class
+from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE
+from kickbert.targets.labels import median_class
 from kickbert.utils.messages import nearest
 
 FITTED = ("temperature", "thresh")  # attributes of a loss that are fitted after training, which does not depend on them

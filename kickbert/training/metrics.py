@@ -14,7 +14,8 @@ from fastcore.foundation import L
 from sklearn import metrics as skm
 from torch import Tensor
 
-from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, Target
+from kickbert.targets.base import Target
+from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION
 
 
 class Decoded(AccumMetric):
@@ -43,14 +44,14 @@ def metrics_for(target: Target) -> list[Decoded]:
 
     They bear the names of `evaluate`'s scores.
     """
-    if target.task == REGRESSION:
+    if target.is_number:
         measures = {"mean absolute error": skm.mean_absolute_error, "R2": skm.r2_score}
         return [Decoded(_in_unit, name, measure=measure, target=target) for name, measure in measures.items()]
-    if target.task == MULTI:
+    if target.is_multilabel:
         averages = ("micro", "macro")
         return [Decoded(skm.f1_score, f"{average}-F1", average=average, zero_division=0) for average in averages]
     metrics = [Decoded(skm.accuracy_score, "accuracy"), Decoded(skm.f1_score, "macro-F1", average="macro")]
-    if target.task == ORDINAL:
+    if target.is_ordered:
         metrics.append(Decoded(skm.cohen_kappa_score, "quadratic kappa", weights="quadratic"))
     return metrics
 

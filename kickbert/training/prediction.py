@@ -24,7 +24,7 @@ from kickbert.models.artifact.hub import push_to_hub
 from kickbert.models.artifact.metadata import learner_metadata
 from kickbert.models.artifact.saving import save_artifact
 from kickbert.models.protocol import Labeled
-from kickbert.targets.kinds import Target
+from kickbert.targets.base import Target
 from kickbert.targets.outputs import prediction_frame
 from kickbert.text.columns import without_text
 from kickbert.training.distributed import on_first

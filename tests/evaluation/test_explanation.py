@@ -6,7 +6,7 @@ import pytest
 
 from kickbert.evaluation.explanation import Explanation, class_number, explained_value
 from kickbert.targets.fitting import fit_target
-from kickbert.targets.kinds import Labels
+from kickbert.targets.labels import Labels
 
 
 def test_how_it_is_shown(monkeypatch):

@@ -7,7 +7,8 @@ import torch
 
 import kickbert
 from kickbert.evaluation.occlusion import occlusion
-from kickbert.targets.kinds import Continuous, Labels
+from kickbert.targets.continuous import Continuous
+from kickbert.targets.labels import Labels
 from kickbert.text.tokenization import SEP, TokenEncoder
 
 TEXT = "a bright, warm film, and no great fun"

@@ -245,7 +245,7 @@ def test_probabilities_of_anything_teach(tiny, reviews, distil):
     assert numbered.target.classes == (0, 1)
     several = pd.DataFrame({"a": [1, 0] * 60, "b": [1, 1] * 60}).to_numpy(dtype=np.float32)
     given = Predictions.from_probabilities(several, several * 0.9)
-    assert distil(given, reviews["text"], model=tiny, phases=[]).target.task == MULTI
+    assert distil(given, reviews["text"], model=tiny, phases=[]).target.is_multilabel
 
 
 def test_another_model_as_the_student(teacher, reviews, distil, minilm):

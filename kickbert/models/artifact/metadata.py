@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kickbert import __version__
-from kickbert.targets.kinds import to_dict
 from kickbert.utils.extras import installed
 from kickbert.utils.hashing import digest
 
@@ -50,7 +49,7 @@ def learner_metadata(learn: "GradualLearner", evaluation: "Evaluation | None" = 
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "task": dls.target.task,
-        "target": to_dict(dls.target),
+        "target": dls.target.to_dict(),
         "text_col": list(dls.text_col),
         "label_col": dls.label_col if isinstance(dls.label_col, str) else list(dls.label_col),
         "cleaning": dls.cleaner.names if dls.cleaner else None,
