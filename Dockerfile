@@ -1,4 +1,4 @@
-# A service of an exported model (kickbert export): ONNX Runtime and no torch.
+# A service for an exported model (kickbert export), with ONNX Runtime and without torch.
 #
 #     docker build -t kickbert .
 #     docker run -p 8000:8000 -e KICKBERT_API_KEY=… -v ./models/k:/model:ro kickbert

@@ -1,4 +1,4 @@
-"""The image's own commands, in a fresh virtual environment: wheel, requirements, service, health check."""
+"""The commands of the container image, in a fresh virtual environment, and its configuration."""
 
 import json
 import re
@@ -16,14 +16,14 @@ import kickbert
 
 
 def instructions() -> list[tuple[str, str]]:
-    """The Dockerfile's instructions and what they are given."""
+    """Return the instructions of the Dockerfile and their arguments."""
     lines = (REPO / "Dockerfile").read_text(encoding="utf-8").splitlines()
     return [tuple(line.split(" ", 1)) for line in lines if line and not line.startswith("#")]
 
 
 @pytest.mark.system
 @pytest.mark.timeout(580)
-def test_its_steps_work_where_there_is_no_torch(served, tmp_path):
+def test_the_image_serves_without_torch(served, tmp_path):
     pytest.importorskip("onnxruntime", reason="the extra kickbert[export] is not installed")
     import pandas as pd
 
@@ -52,7 +52,7 @@ def test_its_steps_work_where_there_is_no_torch(served, tmp_path):
     steps = dict(instructions())
     command = [part.replace("/model", str(served / "one")) for part in json.loads(steps["CMD"])]
     command[0] = str(tmp_path / "venv" / "bin" / "kickbert")
-    command[command.index("0.0.0.0")] = "127.0.0.1"  # in a test nobody else is to reach it
+    command[command.index("0.0.0.0")] = "127.0.0.1"
     command[command.index("8000")] = str(port)
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
     try:
@@ -64,7 +64,7 @@ def test_its_steps_work_where_there_is_no_torch(served, tmp_path):
             assert server.poll() is None
             time.sleep(0.2)
         else:
-            raise AssertionError("it never becomes healthy")
+            raise AssertionError("the service never becomes healthy")
         import httpx
 
         found = httpx.post(f"http://127.0.0.1:{port}/predict", json={"texts": rows["text"].tolist()}, timeout=60).json()
@@ -76,7 +76,7 @@ def test_its_steps_work_where_there_is_no_torch(served, tmp_path):
         assert server.wait(60) in (0, -15)
 
 
-def test_the_image_is_what_it_should_be():
+def test_the_image_runs_as_a_user_without_torch():
     kinds = [kind for kind, _ in instructions()]
     steps = dict(instructions())
     assert (
@@ -88,7 +88,7 @@ def test_the_image_is_what_it_should_be():
     assert not re.search(r"^(torch|transformers|fastai)", wanted, re.M)
 
 
-def test_compose_opens_no_service_without_a_key_and_stops_it_in_time():
+def test_compose_requires_a_key_and_leaves_time_to_stop():
     import yaml
 
     from kickbert.serving.server import GRACE
@@ -96,6 +96,6 @@ def test_compose_opens_no_service_without_a_key_and_stops_it_in_time():
 
     service = yaml.safe_load((REPO / "compose.yaml").read_text(encoding="utf-8"))["services"]["kickbert"]
     assert service["read_only"] and service["volumes"] == ["./models/k:/model:ro"] and service["cap_drop"] == ["ALL"]
-    # `:?` is refused by compose with this message, where the variable is not set or empty.
+    # With `:?`, compose stops with this message if the variable is empty or not set.
     assert service["environment"]["KICKBERT_API_KEY"].startswith("${KICKBERT_API_KEY:?set it")
     assert int(service["stop_grace_period"].removesuffix("s")) > Settings("k").timeout + GRACE
