@@ -45,8 +45,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inli
 
 
 async def _services(request: Request) -> dict[str, Service]:
-    services: dict[str, Service] = request.app.state.services
-    return services
+    return request.app.state.services
 
 
 Services = Annotated[dict[str, Service], Depends(_services)]
@@ -106,7 +105,8 @@ def _prediction_routes(services: dict[str, Service], settings: Settings) -> APIR
     async def predict(body: request_of) -> Response:  # type: ignore[valid-type]
         """Predict one text or many."""
         min_confidence = getattr(body, "min_confidence", None)
-        answers = await asyncio.gather(*(one.predict(body.items, min_confidence) for one in services.values()))
+        texts = body.items  # type: ignore[attr-defined]
+        answers = await asyncio.gather(*(service.predict(texts, min_confidence) for service in services.values()))
         answer = answers[0] if len(models) == 1 else {"models": dict(zip(services, answers, strict=True))}
         # A response, because validating our own answer would take longer than making it.
         return Response(json.dumps(answer), media_type="application/json")
@@ -118,7 +118,8 @@ def _prediction_routes(services: dict[str, Service], settings: Settings) -> APIR
     )
     async def explain(body: explanation_of, service: Chosen) -> dict:  # type: ignore[valid-type]
         """Score which words of a text make a class more probable, and which less."""
-        return await service.explain(body.text.model_dump(by_alias=True), body.label)
+        text = body.text.model_dump(by_alias=True)  # type: ignore[attr-defined]
+        return await service.explain(text, body.label)  # type: ignore[attr-defined]
 
     return router
 

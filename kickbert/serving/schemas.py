@@ -47,7 +47,8 @@ def request_models(
         max_texts: maximum texts per request.
     """
     cell: Any = Annotated[str, Field(max_length=max_chars)]
-    row: Any = create_model("Row", __base__=Strict, **{f"c{i}": (cell, Field(alias=c)) for i, c in enumerate(columns)})
+    cells: dict[str, Any] = {f"c{i}": (cell, Field(alias=column)) for i, column in enumerate(columns)}
+    row: Any = create_model("Row", __base__=Strict, **cells)
     one = row
     described = row
     if len(columns) == 1:
@@ -55,9 +56,9 @@ def request_models(
         as_row = BeforeValidator(lambda text: {columns[0]: text} if isinstance(text, str) else text, described)
         one = Annotated[row, as_row]
     limits = Field(min_length=1, max_length=max_texts)
-    described_list = Annotated[list[described], limits]
+    described_list = Annotated[list[described], limits]  # type: ignore[valid-type]
     as_list = BeforeValidator(lambda texts: texts if isinstance(texts, list) else [texts], described | described_list)
-    many = Annotated[list[one], limits, as_list]
+    many = Annotated[list[one], limits, as_list]  # type: ignore[valid-type]
     fields: dict[str, Any] = {
         "texts": (many, Field(None, description="one text, or a list", json_schema_extra=_no_default)),
         "text": (one, Field(None, description="one text, instead of texts", json_schema_extra=_no_default)),
@@ -66,12 +67,13 @@ def request_models(
         probability = Annotated[float, Field(ge=0, le=1)]
         fields["min_confidence"] = (probability | None, Field(None, description="below it, the label is null"))
     prediction = create_model("PredictionRequest", __base__=TextsRequest, __doc__="Texts to predict.", **fields)
+    label: Any = Literal[tuple(labels)] | None
     explanation = create_model(
         "ExplanationRequest",
         __base__=Strict,
         __doc__="A text to explain, and the class to explain it for; by default the predicted one.",
         text=(one, Field(description="a text with at least one word")),
-        label=(Literal[tuple(labels)] | None, None),
+        label=(label, None),
     )
     return prediction, explanation
 

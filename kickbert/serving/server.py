@@ -3,7 +3,6 @@
 settings → app → `Server` → requests
 """
 
-import ipaddress
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -16,6 +15,7 @@ from kickbert.serving.service import Service
 from kickbert.serving.settings import Settings
 
 HEAD_BYTES = 2**16  # maximum size of a request line with its headers
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 GRACE = 5  # seconds that a shutdown waits beyond the timeout of a request
 
 
@@ -37,18 +37,6 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach an address.
-
-    >>> is_loopback("localhost"), is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
-    (True, True, False)
-    """
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def serve(settings: Settings, host: str = "127.0.0.1", port: int = 8000) -> None:
     """Serve until a signal arrives; accepted requests are finished first. No text is logged.
 
@@ -58,7 +46,7 @@ def serve(settings: Settings, host: str = "127.0.0.1", port: int = 8000) -> None
         port: port to listen on.
     """
     app = create_app(settings)
-    if settings.api_key is None and not is_loopback(host):
+    if settings.api_key is None and host not in LOOPBACK:
         print(
             f"warning: anyone who can reach {host}:{port} can use this model; set an API key (--api-key or "
             "KICKBERT_API_KEY) that requests must send in X-API-Key",
