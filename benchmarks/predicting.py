@@ -30,7 +30,9 @@ from common.record import RECORDS, Parts, measure
 from common.sets import FOLDER, load
 
 import kickbert
-from kickbert.inference.backends import BACKENDS, OnnxBackend, benchmark
+from kickbert.inference.backends.choice import BACKENDS
+from kickbert.inference.backends.onnx_backend import OnnxBackend
+from kickbert.inference.benchmarking import benchmark
 from kickbert.models.artifact.reading import read_artifact
 
 RUNS = RECORDS / "predicting.jsonl"

@@ -25,7 +25,7 @@ from sklearn.model_selection import StratifiedKFold
 import kickbert
 from kickbert.cache.storage import Cache
 from kickbert.evaluation.error_analysis import label_errors
-from kickbert.inference.backends import peak_memory
+from kickbert.inference.benchmarking import peak_memory
 
 RUNS = RECORDS / "trust.jsonl"
 FOLDS, WRONG = 5, 0.05

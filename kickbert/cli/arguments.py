@@ -11,7 +11,7 @@ Rows = Annotated[Path, typer.Argument(help=f"table of rows: {KINDS}")]
 Texts = Annotated[list[str] | None, typer.Option("--text", help="text column; repeat for several")]
 Encoding = Annotated[str | None, typer.Option(help="encoding of the text file, such as utf-8 or cp1252; else detected")]
 Separator = Annotated[str | None, typer.Option("--sep", help="column separator of the CSV file; else detected")]
-FORM_HELP = "onnx, onnx-int8, openvino-int8, onnx-fp16 or torch-export; repeat for several"
+FORMAT_HELP = "onnx, onnx-int8, openvino-int8, onnx-fp16 or torch-export; repeat for several"
 Backend = Annotated[
     str, typer.Option(help="openvino-int8, onnx-int8, torch-bf16, onnx or torch; auto takes the fastest available")
 ]

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kickbert.cli.arguments import FORM_HELP, KINDS, Backend, Encoding, Json, Model, Rows, Separator, Texts
+from kickbert.cli.arguments import FORMAT_HELP, KINDS, Backend, Encoding, Json, Model, Rows, Separator, Texts
 from kickbert.cli.output import print_result, prints_to_stderr, table
 from kickbert.utils.messages import plural
 
@@ -116,7 +116,7 @@ def _print_done(console: Any, done: dict[str, Any]) -> None:
 def export(
     model: Model,
     rows: Rows,
-    form: Annotated[list[str] | None, typer.Option("--form", help=FORM_HELP)] = None,
+    formats: Annotated[list[str] | None, typer.Option("--format", help=FORMAT_HELP)] = None,
     limit: Annotated[float, typer.Option(help="loss of score that int8 may cost, in percentage points")] = 0.5,
     force: Annotated[bool, typer.Option("--force", help="keep an int8 model that costs more")] = False,
     encoding: Encoding = None,
@@ -130,7 +130,7 @@ def export(
 
     with prints_to_stderr(json):
         df = read_rows(rows, encoding, sep, read_artifact(model).metadata["text_col"])
-        exports = kickbert.export(model, df, form or ["onnx", "onnx-int8"], limit=limit, force=force)
+        exports = kickbert.export(model, df, formats or ["onnx", "onnx-int8"], limit=limit, force=force)
     title = "Exported models; scores in percentage points"
     print_result(exports, json, lambda console: console.print(table(exports, title)))
 
@@ -147,7 +147,7 @@ def bench(
 ) -> None:
     """Benchmark throughput and latency by batch size."""
     from kickbert.data.tables.reading import read_rows
-    from kickbert.inference.backends import SIZES, benchmark
+    from kickbert.inference.benchmarking import SIZES, benchmark
     from kickbert.inference.predictor import load
 
     with prints_to_stderr(json):

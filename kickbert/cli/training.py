@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kickbert.cli.arguments import FORM_HELP, All, Backend, Encoding, Json, Model, Rows, Separator, Texts
+from kickbert.cli.arguments import FORMAT_HELP, All, Backend, Encoding, Json, Model, Rows, Separator, Texts
 from kickbert.cli.launching import launched
 from kickbert.cli.output import print_result, prints_to_stderr, table
 from kickbert.utils.processes import rank
@@ -33,7 +33,7 @@ def train(
     valid: Annotated[float, typer.Option(help="validation share of the rows")] = 0.15,
     test: Annotated[float, typer.Option(help="test share of the rows")] = 0.15,
     calibrated: Annotated[bool, typer.Option("--calibrate", help="temperature scaling on the validation rows")] = False,
-    form: Annotated[list[str] | None, typer.Option("--export", help=FORM_HELP)] = None,
+    export_formats: Annotated[list[str] | None, typer.Option("--export", help=FORMAT_HELP)] = None,
     epochs: Annotated[
         int | None, typer.Option(help="train layer by layer, with this many epochs of the last layers")
     ] = None,
@@ -55,11 +55,11 @@ def train(
     if launched(processes):
         return
     import kickbert
-    from kickbert.inference.exporting import check_forms
+    from kickbert.inference.exports.exporting import check_formats
     from kickbert.models.artifact.saving import save_artifact
     from kickbert.training.fitting import fit_default
 
-    check_forms(form or [])  # and not after the training
+    check_formats(export_formats or [])  # and not after the training
     with prints_to_stderr(json):
         df = _labelled(rows, encoding, sep, text)
         text_col = text or df.attrs.get("text_col", ["text"])
@@ -83,7 +83,7 @@ def train(
         evaluation = kickbert.evaluate(learn, held_out) if len(held_out) else None
         folder = save_artifact(learn, out, evaluation)
         _remove_checkpoint(learn)
-        exports = _exported(folder, df[df["split"] == "valid"], form) if form else None
+        exports = _exported(folder, df[df["split"] == "valid"], export_formats) if export_formats else None
     result = {"model": folder, "ladder": ladder, "exports": exports}
     print_result(
         result | {name: getattr(evaluation, name, None) for name in ("scores", "summary")}, json,
@@ -163,20 +163,20 @@ def _remove_checkpoint(learn: Any) -> None:
         folder.rmdir()
 
 
-def _exported(folder: Path, rows: Any, forms: list[str]) -> Any:
-    """The table of the forms that were kept; the others are warned of, for the model itself is trained and saved."""
+def _exported(folder: Path, rows: Any, formats: list[str]) -> Any:
+    """Export a model to each format; warn about those that were refused, since the model itself is saved."""
     import pandas as pd
 
     import kickbert
     from kickbert.models.artifact.json_checks import ArtifactError
 
     tables = []
-    for form in forms:
+    for name in formats:
         try:
-            tables.append(kickbert.export(folder, rows, [form]))
+            tables.append(kickbert.export(folder, rows, [name]))
         except ArtifactError as err:
-            warnings.warn(f"{form} was not exported: {err}; kickbert export {folder} ROWS tries again", stacklevel=2)
-    return pd.concat(tables, ignore_index=True) if tables else None
+            warnings.warn(f"{name} was not exported: {err}. To try again: kickbert export {folder} ROWS", stacklevel=2)
+    return pd.concat(tables).drop_duplicates("format") if tables else None
 
 
 def evaluate(

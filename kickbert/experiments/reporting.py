@@ -18,7 +18,7 @@ from kickbert.evaluation.evaluation import Evaluation, evaluate
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.selective_prediction import coverage
 from kickbert.experiments.plots import plot_ladder, plot_learning_curves
-from kickbert.inference.backends import benchmark
+from kickbert.inference.benchmarking import benchmark
 from kickbert.models.artifact.metadata import encoder_name, flat_metadata
 from kickbert.text.tokenization import SEP
 from kickbert.training.learner import GradualLearner

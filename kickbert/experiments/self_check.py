@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from kickbert.cache.storage import Cache
-from kickbert.inference.exporting import export
+from kickbert.inference.exports.exporting import export
 from kickbert.inference.predictor import load
 from kickbert.models.artifact.json_checks import ArtifactError
 from kickbert.models.artifact.saving import save_artifact
@@ -66,7 +66,7 @@ def _checks(model: str | Path, scratch: Path) -> Iterator[Check]:
     tolerance = TOLERANCE * (10 if precision == "bf16" else 1)  # the artifact's predictions are in fp32
     yield _agree("artifact", "probabilities of the learner and of its artifact", *both, tolerance)
     try:
-        difference = export(folder, df, ["onnx"])["difference"].iloc[0]
+        difference = export(folder, df, ["onnx"]).set_index("format").loc["onnx", "max_difference"]
     except (ImportError, ArtifactError) as err:
         yield "export", "–" if isinstance(err, ImportError) else "no", str(err)
     else:

@@ -10,14 +10,13 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "predictor": ["Predictor", "load"],
-        "backends": ["benchmark"],
-        "shared_prefix": ["ManyPredictors", "load_many"],
+        "backends": [],
+        "benchmarking": ["benchmark"],
         "table_writers": [],
         "batch_prediction": ["predict_file"],
         "folders": ["predict_folder"],
         "ray_engine": [],
-        "exporting": ["export"],
-        "onnx_graphs": [],
+        "exports.exporting": ["export"],
         "zero_shot_classification": ["zero_shot"],
     },
 )

@@ -16,7 +16,8 @@ import pandas as pd
 from kickbert.data.batching import length_batches
 from kickbert.evaluation.explanation import Explanation
 from kickbert.evaluation.occlusion import occlusion
-from kickbert.inference.backends import Backend, open_backend
+from kickbert.inference.backends.backend import Backend
+from kickbert.inference.backends.choice import open_backend
 from kickbert.models.artifact.json_checks import ArtifactError
 from kickbert.models.artifact.metadata import encoder_name
 from kickbert.models.artifact.reading import Artifact, read_artifact
@@ -241,7 +242,7 @@ class Predictor(Described):
             )
             out[documents] = self.backend(*self._padded([row for span in spans for row in span]), document_weights)
 
-        batches = list(_batches(np.array(list(map(len, rows))), first, batch_size, self.backend.spare))
+        batches = list(_batches(np.array(list(map(len, rows))), first, batch_size, self.backend.padding_budget))
         parallel = len(batches) > 1 and self.backend.workers > 1
         for _ in (self._pool.map if parallel else map)(predict_batch, batches):
             pass

@@ -13,7 +13,7 @@ import numpy as np
 from starlette.concurrency import run_in_threadpool
 
 from kickbert.data.batching import length_batches
-from kickbert.inference.backends import Backend
+from kickbert.inference.backends.backend import Backend
 from kickbert.inference.batch_prediction import PredictedFile, predict_file
 from kickbert.inference.predictor import BATCH, Predictor, load
 from kickbert.models.artifact.json_checks import ArtifactError
@@ -53,7 +53,7 @@ class LimitedBackend:
         self.check = check
         self.name = backend.name
         self.workers = backend.workers
-        self.spare = backend.spare
+        self.padding_budget = backend.padding_budget
 
     def __call__(self, ids: np.ndarray, mask: np.ndarray, document_weights: np.ndarray | None) -> np.ndarray:
         rows = len(ids) if document_weights is not None else max(1, AREA // ids.shape[1] ** 2)

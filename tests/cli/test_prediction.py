@@ -3,6 +3,7 @@
 import gzip
 import json
 
+import pandas as pd
 import pytest
 
 
@@ -23,8 +24,6 @@ def test_predict(kickbert, rows, served, tmp_path):
 
 def test_predict_a_folder(kickbert, rows, served, tmp_path):
     pytest.importorskip("pyarrow", reason="the extra kickbert[export] is not installed")
-    import pandas as pd
-
     (tmp_path / "in").mkdir()
     pd.read_csv(rows).to_parquet(tmp_path / "in" / "a.parquet")
     pd.DataFrame({"text": ["a film", None], "more": 1}).to_parquet(tmp_path / "in" / "b.parquet")
@@ -68,9 +67,14 @@ def test_bench(kickbert, rows, served):
     assert "Backend torch, 1 workers" in done.stdout
 
 
-def test_export(kickbert, served, rows):
-    pytest.importorskip("onnxruntime", reason="the extra kickbert[export] is not installed")
-    done = kickbert("export", served / "two", rows)
-    assert done.returncode == 1 and done.stderr.startswith("error: text column 'more' is not a column of the file")
-    done = kickbert("export", served / "one", rows, "--form", "onnx", "--json")
-    assert json.loads(done.stdout)[0]["form"] == "onnx", done.stderr
+def test_export(kickbert, served, rows, monkeypatch):
+    calls = []
+
+    def export(folder, df, formats, **options):
+        calls.append((len(df), formats, options))
+        return pd.DataFrame({"format": ["torch", *formats]})
+
+    monkeypatch.setattr("kickbert.export", export)
+    done = kickbert("export", served / "one", rows, "--format", "onnx", "--limit", 1, "--force", "--json")
+    assert [row["format"] for row in json.loads(done.stdout)] == ["torch", "onnx"], done.stderr
+    assert calls == [(120, ["onnx"], {"limit": 1, "force": True})]

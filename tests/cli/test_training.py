@@ -37,19 +37,19 @@ def test_what_is_checked_before_training(kickbert, rows, tiny, tmp_path, monkeyp
 
 
 def test_an_export_that_is_refused_is_a_warning(kickbert, rows, tiny, tmp_path, monkeypatch):
-    def export(folder, df, forms):
-        if forms == ["onnx-int8"]:
+    def export(folder, df, formats):
+        if formats == ["onnx-int8"]:
             raise ArtifactError("int8 costs 3.00 points")
-        return pd.DataFrame([{"form": forms[0]}])
+        return pd.DataFrame([{"format": formats[0]}])
 
     monkeypatch.setattr("kickbert.export", export)
     out = tmp_path / "k"
     options = ["--export", "onnx", "--export", "onnx-int8", "--epochs", 1, "--lr", 1e-3, "--json"]
     done = kickbert("train", rows, "--out", out, "--model", tiny, *options)
     result = json.loads(done.stdout)
-    assert done.returncode == 0 and result["exports"] == [{"form": "onnx"}] and Path(result["model"]).exists()
+    assert done.returncode == 0 and result["exports"] == [{"format": "onnx"}] and Path(result["model"]).exists()
     assert [row["epochs"] for row in result["ladder"]] == [1, 1] and result["ladder"][1]["lr"] == 1e-3
-    assert "warning: onnx-int8 was not exported: int8 costs 3.00 points; kickbert export" in done.stderr
+    assert "warning: onnx-int8 was not exported: int8 costs 3.00 points. To try again: kickbert export" in done.stderr
     assert not list(out.rglob("gradual.safetensors"))  # of a run that is over
 
 

@@ -1,6 +1,4 @@
-"""A saved model that processes and actors open fast, and a table for it in Parquet files."""
-
-import warnings
+"""A saved model that opens fast, and a table for it in Parquet files."""
 
 import pandas as pd
 import pytest
@@ -9,22 +7,41 @@ from helpers.steps import fragile
 
 
 @pytest.fixture(scope="session")
-def exported(tiny, tmp_path_factory):
-    """A predictor by ONNX Runtime, with a cleaning step of its own."""
-    pytest.importorskip("onnxruntime", reason="the extra kickbert[export] is not installed")
-    pytest.importorskip("pyarrow", reason="the extra kickbert[export] is not installed")
+def saved(served):
+    """Folder of a saved model with one text column; read only."""
+    return served / "one" / "v1"
+
+
+@pytest.fixture(scope="session")
+def predictor(tiny, tmp_path_factory):
+    """A predictor with a cleaning step that raises errors for some texts."""
     import kickbert
 
-    home = tmp_path_factory.mktemp("exported")
-    df = pd.DataFrame({"text": [f"{t} no {i}" for i in range(12) for t in GOOD + BAD]})
-    df["label"] = (["good"] * 5 + ["bad"] * 5) * 12
+    home = tmp_path_factory.mktemp("predictor")
+    df = pd.DataFrame({"text": [f"{t} no {i}" for i in range(4) for t in GOOD + BAD]})
+    df["label"] = (["good"] * 5 + ["bad"] * 5) * 4
     learn = kickbert.learner_from_df(df, model=str(tiny), precision="fp32", path=home, cleaning=[fragile])
     learn.fit_one_cycle(1, 4e-3)
-    folder = learn.save_artifact(home / "k")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        kickbert.export(folder, df, ("onnx",), functions=[fragile])
-    return kickbert.load(folder, backend="onnx", functions=[fragile])
+    return kickbert.load(learn.save_artifact(home / "k"), backend="torch", functions=[fragile])
+
+
+@pytest.fixture(scope="session")
+def graph(saved, tmp_path_factory):
+    """The saved model in ONNX, fp32: the file, and the graph; PyTorch takes seconds for it."""
+    onnx = pytest.importorskip("onnx", reason="the extra kickbert[export] is not installed")
+    pytest.importorskip("onnxruntime", reason="the extra kickbert[export] is not installed")
+    from kickbert.inference.backends.torch_backend import load_model
+    from kickbert.inference.exports.onnx_graph import prepare, write_onnx
+    from kickbert.models.artifact.reading import read_artifact
+
+    artifact = read_artifact(saved)
+    model = load_model(artifact)
+    prepare(model)
+    file = tmp_path_factory.mktemp("graph") / "model.onnx"
+    write_onnx(artifact, model, file)
+    model_proto = onnx.load(file)
+    del model_proto.graph.value_info[:]
+    return file, model_proto
 
 
 @pytest.fixture

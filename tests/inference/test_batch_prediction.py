@@ -64,23 +64,23 @@ def test_predicting_twice_replaces_what_the_first_run_wrote(model, tmp_path, lab
     ]
 
 
-def test_rows_that_raise_errors_are_skipped_on_request(exported, tmp_path):
+def test_rows_that_raise_errors_are_skipped_on_request(predictor, tmp_path):
     pd.DataFrame({"text": ["a film", "brittle", None, "a story"]}).to_csv(tmp_path / "in.csv", index=False)
-    done = predict_file(exported, tmp_path / "in.csv", tmp_path / "out.csv", skip_errors=True)
+    done = predict_file(predictor, tmp_path / "in.csv", tmp_path / "out.csv", skip_errors=True)
     assert (done.rows, done.failed, done.without_text) == (4, 1, 1)
     assert done.first_failed == [(1, "ValueError: it broke")] and done.first_without_text == [2]
     assert read_rows(done.out)["label"].isna().tolist() == [False, True, True, False]
     with pytest.raises(ValueError, match="it broke"):
-        predict_file(exported, tmp_path / "in.csv", tmp_path / "out.csv")
+        predict_file(predictor, tmp_path / "in.csv", tmp_path / "out.csv")
 
 
-def test_failing_rows_are_found_by_halving(exported, monkeypatch):
+def test_failing_rows_are_found_by_halving(predictor, monkeypatch):
     texts = [f"a film {i}" for i in range(40)]
     texts[7] = texts[8] = texts[39] = "brittle"
-    assert list(failing_rows(exported, pd.DataFrame({"text": texts}))) == [7, 8, 39]
+    assert list(failing_rows(predictor, pd.DataFrame({"text": texts}))) == [7, 8, 39]
     monkeypatch.setattr(batch_prediction, "MAX_FAILED", 2)
     with pytest.raises(RuntimeError, match="more than 2 rows raise errors; the last one: ValueError: it broke"):
-        failing_rows(exported, pd.DataFrame({"text": texts}))
+        failing_rows(predictor, pd.DataFrame({"text": texts}))
 
 
 def test_no_name_comes_twice():

@@ -51,7 +51,7 @@ def test_a_batch_is_of_like_lengths(model, monkeypatch):
     given, backend = [], model.backend
 
     class Watched:
-        name, workers, spare = backend.name, 1, 16
+        name, workers, padding_budget = backend.name, 1, 16
 
         def __call__(self, ids, mask, share):
             given.append(mask)

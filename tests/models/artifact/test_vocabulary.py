@@ -141,13 +141,15 @@ def test_ids_of_special_tokens_follow(model):
     assert config["vocab_size"] == tokenizers[1].get_vocab_size() == trimmed.metadata["vocabulary"]["tokens"]
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("model", ["Unigram"], indirect=True)
 def test_export_cuts_first_and_tells_the_sizes(model):
     pytest.importorskip("onnxruntime", reason="the extra kickbert[export] is not installed")
     artifact, df = model[0], model[1].head(3)
     made = kickbert.export(artifact.folder, df, ["onnx"], vocabulary=df, force=True)
-    row = made.iloc[0]
-    assert made["form"].tolist() == ["vocabulary", "onnx"] and row["difference"] <= 1e-6 and row["agreement"] == 1
+    row = made.iloc[1]
+    assert made["format"].tolist() == ["torch", "vocabulary", "onnx"]
+    assert row["max_difference"] <= 1e-6 and row["same_prediction"] == 1
     assert row["MB"] < row["MB before"] and row["tokens"] < row["tokens before"]
     home = artifact.folder.parent
     assert "model.onnx" in read_artifact(home) and "model.onnx" not in read_artifact(artifact.folder)

@@ -1,0 +1,44 @@
+"""PyTorch in fp32 or bf16, on a GPU if there is one."""
+
+import numpy as np
+import torch
+
+from kickbert.models.artifact.loading import load_classifier
+from kickbert.models.artifact.reading import Artifact
+from kickbert.models.classifier import ProbabilityModel
+from kickbert.utils.devices import best_device
+
+
+def load_model(artifact: Artifact) -> ProbabilityModel:
+    """Load the network of an artifact, in fp32 and evaluation mode.
+
+    Raises:
+        ArtifactError: a file was cut short or changed.
+    """
+    task = artifact.metadata["task"]
+    temperature = artifact.metadata["temperature"]
+    return ProbabilityModel(load_classifier(artifact), task, temperature).eval()
+
+
+class TorchBackend:
+    """A model in PyTorch, which parallelizes each call by itself.
+
+    Args:
+        model: the network.
+        name: "torch" for fp32, "torch-bf16" for bf16.
+    """
+
+    workers = 1
+    padding_budget = 128
+
+    def __init__(self, model: ProbabilityModel, name: str = "torch"):
+        self.name = name
+        self.device = best_device()
+        self.model = model.to(self.device)
+
+    def __call__(self, ids: np.ndarray, mask: np.ndarray, document_weights: np.ndarray | None) -> np.ndarray:
+        inputs = [torch.from_numpy(x).to(self.device) for x in (ids, mask, document_weights) if x is not None]
+        bf16 = self.name == "torch-bf16"
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+            probs: torch.Tensor = self.model(*inputs)
+            return probs.float().cpu().numpy()

@@ -1,0 +1,75 @@
+"""The formats that a model can be exported to, each with its file and the function that writes it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kickbert.inference.backends.choice import INT8, ONNX, OPENVINO
+from kickbert.inference.exports.int8 import quantize_rows
+from kickbert.inference.exports.onnx_graph import quiet, write_torch_export
+from kickbert.inference.exports.openvino_int8 import write_openvino_int8
+from kickbert.models.artifact.reading import Artifact
+from kickbert.models.classifier import ProbabilityModel
+
+
+@dataclass
+class Source:
+    """What a format is written from.
+
+    Args:
+        artifact: the saved model.
+        model: its network, prepared for export.
+        graph: the network in ONNX, fp32, an `onnx.ModelProto`; None if no format needs it.
+        inputs: function that returns the inputs of a backend for some texts, one text at a time, from which ranges of
+            activations are estimated.
+    """
+
+    artifact: Artifact
+    model: ProbabilityModel
+    graph: Any
+    inputs: Callable[[], list[tuple[np.ndarray, ...]]]
+
+
+def _onnx(source: Source, file: Path) -> None:
+    import onnx
+
+    onnx.save(source.graph, file)
+
+
+def _onnx_int8(source: Source, file: Path) -> None:
+    """Weights in int8, activations quantized token by token; embeddings in int8 by ONNX Runtime's quantizer."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with quiet(source.artifact):
+        quantize_dynamic(source.graph, file, op_types_to_quantize=["Gather"], weight_type=QuantType.QInt8)
+    onnx.save(quantize_rows(onnx.load(file)), file)
+
+
+def _onnx_fp16(source: Source, file: Path) -> None:
+    """Half precision inside, float32 outside, for GPUs."""
+    import onnx
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    onnx.save(convert_float_to_float16(source.graph, keep_io_types=True), file)
+
+
+def _openvino_int8(source: Source, file: Path) -> None:
+    with quiet(source.artifact):
+        write_openvino_int8(source.graph, source.inputs(), file)
+
+
+def _torch_export(source: Source, file: Path) -> None:
+    write_torch_export(source.artifact, source.model, file)
+
+
+FORMATS: dict[str, tuple[str, Callable[[Source, Path], None]]] = {
+    "onnx": (ONNX, _onnx),
+    "onnx-int8": (INT8, _onnx_int8),
+    "openvino-int8": (OPENVINO, _openvino_int8),
+    "onnx-fp16": ("model.fp16.onnx", _onnx_fp16),
+    "torch-export": ("model.pt2", _torch_export),
+}
