@@ -24,7 +24,6 @@ experiments  cross_validate       k folds that share the cache; out-of-fold pred
              search               A better recipe than the default, and whether it is one.
              report               One HTML page of how good a model is.
 inference    load                 Load an artifact as a predictor, without fastai.
-             load_many            Load several artifacts; what their encoders have in common is computed once.
              Predictor            A saved model: predict, predict_proba, predict_df, explain.
              export               Write an artifact's model as ONNX and in int8, compared on rows.
              zero_shot            Classify by class names alone, before there is a label.
@@ -51,7 +50,7 @@ __getattr__, __dir__, __all__ = attach(
         "training": ["GradualLearner", "Phase", "TrainingDiverged", "gradual_unfreezing", "learner_from_df"],
         "evaluation": ["calibrate", "evaluate", "explain"],
         "experiments": ["compare", "cross_validate", "distill", "report", "search"],
-        "inference": ["Predictor", "export", "load", "load_many", "zero_shot"],
+        "inference": ["Predictor", "export", "load", "zero_shot"],
         "serving": [],
         "labeling": [],
         "cli": [],
