@@ -1,9 +1,10 @@
-"""An encoder with a classification head, whose frozen prefix runs without gradient, or is read from a cache.
+"""An encoder with a classification head; its frozen prefix runs without gradient or is read from a cache.
 
-`ProbabilityModel` is what is exported of it: token ids to calibrated probabilities.
+`ProbabilityModel` is the part that is exported: token ids to calibrated probabilities.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,11 +19,13 @@ class TextClassifier(nn.Module):
     """An encoder with a classification head: token ids to logits.
 
     The prefix below the lowest trainable group runs in evaluation mode and without gradient: frozen means frozen. Its
-    depth is read off `requires_grad` whenever the model is set to training or evaluation mode.
+    depth follows from `requires_grad` whenever the model is set to training or evaluation mode.
 
     Args:
-        precision: "fp32", or "bf16" for autocast. It belongs to the model, and not to a training callback, so that
-            training, validation, cached prefixes and prediction all compute alike.
+        encoder: the encoder.
+        head: the head.
+        precision: "fp32", or "bf16" for autocast. It belongs to the model rather than to a training callback, so that
+            training, validation, cached prefixes and prediction compute the same numbers.
 
     Attributes:
         cached_states: function of token ids that returns their cached hidden states and the depth, or None.
@@ -32,25 +35,27 @@ class TextClassifier(nn.Module):
 
     def __init__(self, encoder: Encoder, head: Head, precision: str = "fp32"):
         super().__init__()
-        self.encoder, self.head, self.precision = encoder, head, precision
+        self.encoder = encoder
+        self.head = head
+        self.precision = precision
         self._depth = self.frozen_depth
 
-    def __getstate__(self) -> dict:
-        # What is cached is training data in another form, which is no part of a saved model.
+    def __getstate__(self) -> dict[str, Any]:
+        # Cached states are training data in another form and not part of a saved model.
         return {name: value for name, value in self.__dict__.items() if name != "cached_states"}
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        """Parameters by group, from the embeddings to the head; each parameter is in exactly one group."""
+        """Group the parameters, from the embeddings to the head; each parameter is in exactly one group."""
         return {**self.encoder.groups(), "head": list(self.head.parameters())}
 
     @property
     def frozen_depth(self) -> int | None:
-        """Number of layers that are frozen together with the embeddings; None when the embeddings train."""
+        """Number of layers frozen together with the embeddings; None if the embeddings train."""
         training = [any(p.requires_grad for p in group) for group in self.encoder.groups().values()]
         return [*training, True].index(True) - 1 if not training[0] else None
 
     def train(self, mode: bool = True) -> "TextClassifier":
-        """Set training mode, but for the frozen prefix, which stays in evaluation mode."""
+        """Set training mode, except for the frozen prefix, which stays in evaluation mode."""
         super().train(mode)
         self._depth = self.frozen_depth
         if mode and self._depth is not None:
@@ -60,13 +65,13 @@ class TextClassifier(nn.Module):
         return self
 
     def forward(self, x: Tensor, hidden: Tensor | None = None, depth: int = 0) -> Tensor:
-        """Logits.
+        """Compute logits.
 
         Args:
-            x: token ids, int64, shape (batch, tokens), -1 for padding; or of documents in windows (batch, windows,
-                tokens), all -1 for windows of padding: the pooled windows of a document are averaged.
+            x: token ids, int64, shape (batch, tokens), -1 for padding. Documents in windows have the shape (batch,
+                windows, tokens), with -1 everywhere in padding windows; their pooled windows are averaged.
             hidden: hidden states of these tokens at `depth`, if they are known: shape (batch, tokens, width), or
-                (batch, width) if they are pooled; of windows without those of padding, shape (all windows, ...).
+                (batch, width) if they are pooled; for windows, shape (all windows without padding, ...).
             depth: number of layers below `hidden`.
         Returns:
             float32, shape (batch, classes).
@@ -74,7 +79,7 @@ class TextClassifier(nn.Module):
         x = x.as_subclass(Tensor)  # fastai's tensor type would dispatch each operation in Python
         if hidden is None and self.cached_states is not None:
             hidden, depth = self.cached_states(x) or (None, 0)
-            if depth > (self._depth or 0):  # layers below train since a `freeze_to` in mid-epoch
+            if depth > (self._depth or 0):  # `freeze_to` during the epoch unfroze layers below
                 hidden, depth = None, 0
         if x.dim() == 2:
             return self.head.classify(self.pool(x, hidden, depth))
@@ -84,16 +89,19 @@ class TextClassifier(nn.Module):
         return self.head.classify(parts.sum(1) / real.sum(1, keepdim=True))
 
     def pool(self, x: Tensor, hidden: Tensor | None = None, depth: int = 0) -> Tensor:
-        """Pooled states, shape (batch, width), from token ids or the states of `depth`, as `forward` has them."""
+        """Compute pooled states, shape (batch, width), from token ids or the states of `depth`, as in `forward`."""
         mask = x != PAD
         if hidden is None and self._depth is not None:
             hidden, depth = self.states(x, self._depth, head_only=True), self._depth
-        with self._arithmetic(x):
+        with self._autocast(x):
             if hidden is None:
-                return self.head.pool(self.encoder(x, mask, self.head.reads_first), mask)
-            if hidden.dim() == 2:
+                hidden = self.encoder(x, mask, self.head.reads_first)
+            elif hidden.dim() == 2:
                 return hidden
-            return self.head.pool(self.encoder.suffix(hidden, mask, depth, self.head.reads_first), mask)
+            else:
+                hidden = self.encoder.suffix(hidden, mask, depth, self.head.reads_first)
+            pooled: Tensor = self.head.pool(hidden, mask)
+            return pooled
 
     @torch.no_grad()
     def states(
@@ -105,7 +113,7 @@ class TextClassifier(nn.Module):
         pooled: bool = False,
         head_only: bool = False,
     ) -> Tensor:
-        """Hidden states of `depth`, computed without gradient.
+        """Compute hidden states of `depth` without gradient.
 
         Args:
             x: token ids, int64, shape (batch, tokens), -1 for padding.
@@ -113,20 +121,20 @@ class TextClassifier(nn.Module):
             hidden: hidden states of a shallower depth to start from; None to start from the token ids.
             start: depth of `hidden`.
             pooled: whether to pool them.
-            head_only: whether tokens of the last layer that the head does not read may be left out.
+            head_only: whether the last layer may skip tokens that the head does not read.
         Returns:
             Shape (batch, tokens, width), or (batch, width) if pooled.
         """
         x = x.as_subclass(Tensor)
         mask, first = x != PAD, (head_only or pooled) and self.head.reads_first
-        with self._arithmetic(x):
+        with self._autocast(x):
             if hidden is None:
                 hidden = self.encoder.prefix(x, mask, depth, first)
             else:
                 hidden = self.encoder.between(hidden, mask, start, depth, first)
             return self.head.pool(hidden, mask) if pooled else hidden
 
-    def _arithmetic(self, x: Tensor) -> torch.autocast:
+    def _autocast(self, x: Tensor) -> torch.autocast:
         return torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
 
@@ -134,23 +142,26 @@ class ProbabilityModel(nn.Module):
     """A classifier with temperature scaling (Guo et al. 2017) and softmax, or sigmoid for several labels, on top.
 
     Args:
-        model: encoder and head.
-        task: of the target.
-        temperature: by which logits are divided.
+        model: the classifier.
+        task: the target's task.
+        temperature: divisor of the logits.
     """
 
     def __init__(self, model: TextClassifier, task: str, temperature: float = 1.0):
         super().__init__()
-        self.encoder, self.head, self.task, self.temperature = model.encoder, model.head, task, temperature
+        self.encoder = model.encoder
+        self.head = model.head
+        self.task = task
+        self.temperature = temperature
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, document_weights: Tensor | None = None) -> Tensor:
-        """Probabilities of classes; for regression the standardised number.
+        """Compute class probabilities, or the standardized value for regression.
 
         Args:
             input_ids: int64, shape (rows, tokens).
             attention_mask: 1 at tokens, 0 at padding, int64, shape (rows, tokens).
-            document_weights: for documents in windows, the weight of each row (window) in the mean of each document,
-                float32, shape (documents, rows); None where each row is a document.
+            document_weights: for documents in windows, the weight of each row (window) in each document's mean,
+                float32, shape (documents, rows); None if each row is a document.
         Returns:
             float32, shape (rows, classes), or (documents, classes).
         """
@@ -158,7 +169,7 @@ class ProbabilityModel(nn.Module):
         return self.probabilities(self.encoder(input_ids, mask, self.head.reads_first), mask, document_weights)
 
     def probabilities(self, hidden: Tensor, mask: Tensor, document_weights: Tensor | None = None) -> Tensor:
-        """Probabilities, as of `forward`, from last hidden states, shape (rows, tokens, width), and their mask."""
+        """Compute the probabilities of `forward` from last hidden states, shape (rows, tokens, width), and a mask."""
         pooled = self.head.pool(hidden, mask).float()
         logits = self.head.classify(pooled if document_weights is None else document_weights @ pooled)
         if self.task == REGRESSION:
@@ -168,10 +179,11 @@ class ProbabilityModel(nn.Module):
 
 
 def example_input(windows: bool, vocabulary: int = 34) -> tuple[Tensor, ...]:
-    """Example inputs of `ProbabilityModel`, for tracing: three rows, and with windows two documents of them.
+    """Make example inputs of `ProbabilityModel` for tracing: three rows, or two documents in three windows.
 
     Args:
-        vocabulary: number of tokens that the encoder has embeddings of.
+        windows: whether the model reads documents in windows.
+        vocabulary: number of token embeddings.
     """
     ids = (torch.arange(24).reshape(3, 8) + 10) % vocabulary
     mask = torch.ones_like(ids)

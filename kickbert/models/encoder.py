@@ -1,8 +1,8 @@
-"""A Hugging Face encoder with named layer groups, of which any prefix or suffix can be run alone.
+"""A Hugging Face encoder with named layer groups; any prefix or suffix of its layers can run alone.
 
-No model's forward is written again here. The prefix of depth d is the model's own forward, stopped where layer d
-receives its input. The suffix is the model's own forward with its embeddings replaced by the given states and its list
-of layers cut, so that masks, relative positions and rotary tables are made by the model itself.
+No model's forward is rewritten here. The prefix of depth d is the model's own forward, stopped where layer d receives
+its input. The suffix is the model's own forward with its embeddings replaced by given states and its layers cut, so
+that the model itself makes masks, relative positions and rotary tables.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ from kickbert.models.dropout import set_dropout, use_dropout
 from kickbert.models.first_token import first_token_only
 from kickbert.utils.hub import UnavailableModel, load
 
-# Where an architecture keeps its layers. ALBERT runs one shared layer many times: its whole encoder is one layer here.
+# Where an architecture keeps its layers. ALBERT runs one shared layer many times, so its encoder counts as one layer.
 LAYERS = {"albert": "encoder", "distilbert": "transformer.layer", "modernbert": "layers"} | dict.fromkeys(
     (
         "bert", "big_bird", "camembert", "deberta", "deberta-v2", "electra", "longformer", "mobilebert", "mpnet",
@@ -31,42 +31,42 @@ LAYERS = {"albert": "encoder", "distilbert": "transformer.layer", "modernbert": 
 
 
 class _Reached(Exception):
-    """Carries the hidden states out of a forward that need not go further."""
+    """Carries the hidden states out of a forward pass that can stop."""
 
     def __init__(self, hidden: Tensor):
         self.hidden = hidden
 
 
-class _Given(nn.Module):
-    """Stands in for the embeddings and hands back given states, padded as the model padded its ids."""
+class _FixedStates(nn.Module):
+    """Replaces the embeddings and returns fixed states, padded as the model padded its ids."""
 
     def __init__(self, hidden: Tensor):
         super().__init__()
         self.hidden = hidden
 
-    def forward(self, input_ids: Tensor | None = None, *args, **kwargs) -> Tensor:
+    def forward(self, input_ids: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         extra = input_ids.shape[1] - self.hidden.shape[1]  # Longformer pads to a multiple of its window
         return nn.functional.pad(self.hidden, (0, 0, 0, extra)) if extra else self.hidden
 
 
 class Encoder(nn.Module):
-    """A transformer encoder of which the first or the last layers can be run alone, with its parameters in groups.
+    """A transformer encoder with parameter groups; its first or last layers can run alone.
 
-    Depth d counts layers: depth 0 is what the embeddings give to the first layer, depth `n_layers` is what the whole
-    body returns. `suffix(prefix(ids, mask, d), mask, d) == forward(ids, mask)` at every depth, on all valid tokens.
+    Depth counts layers: depth 0 is the output of the embeddings, depth `n_layers` the output of the whole body.
+    `suffix(prefix(ids, mask, d), mask, d) == forward(ids, mask)` at every depth, on all valid tokens.
 
     Args:
         body: a transformers encoder, such as `AutoModel.from_pretrained("roberta-base")`.
     Raises:
-        ValueError: an architecture whose layers are not in the table `LAYERS`.
+        ValueError: the architecture is not in the table `LAYERS`.
     """
 
     def __init__(self, body: PreTrainedModel):
         super().__init__()
         kind = _supported(body.config)
         if getattr(body, "pooler", None) is not None:
-            body.pooler = None  # pooling is the head's; many checkpoints have no weights for this one
-        if kind == "big_bird":  # a short batch would turn its sparse attention into the full one for good
+            body.pooler = None  # the head pools; many checkpoints lack weights for this pooler
+        if kind == "big_bird":  # a short batch would switch it to full attention permanently
             body.set_attention_type("original_full")
             body.config.attention_type = "original_full"
         use_attention(body)
@@ -76,7 +76,7 @@ class Encoder(nn.Module):
 
     @property
     def layers(self) -> list[nn.Module]:
-        """The layers in the order in which they run."""
+        """The layers in the order they run."""
         layers = getattr(self.body.get_submodule(self._parent), self._name)
         return list(layers) if isinstance(layers, nn.ModuleList) else [layers]
 
@@ -92,58 +92,60 @@ class Encoder(nn.Module):
 
     @property
     def max_length(self) -> int:
-        """Most tokens of a row, special ones included, that there are position embeddings for."""
+        """Maximum tokens per row, including special tokens, that have position embeddings."""
         table = getattr(self.body.embeddings, "position_embeddings", None)
         if isinstance(table, nn.Embedding) and table.padding_idx is not None:
-            return table.num_embeddings - table.padding_idx - 1  # RoBERTa counts positions from the padding index on
+            return table.num_embeddings - table.padding_idx - 1  # RoBERTa numbers positions from the padding index
         return self.body.config.max_position_embeddings
 
     def modules_by_group(self) -> list[list[nn.Module]]:
-        """Modules in the order of `groups`: those in no layer, this one among them, then those of each layer."""
+        """Group the modules in the order of `groups`: those outside the layers (this one too), then each layer's."""
         return [_modules(self, self.layers), *map(_modules, self.layers)]
 
     def first_layers(self, count: int) -> "Encoder":
-        """A copy of the embeddings and the first `count` layers, an encoder by itself; all of it trains.
+        """Copy the embeddings and the first `count` layers into a new encoder; all of it trains.
 
         Raises:
-            ValueError: fewer than one layer, or more than there are.
+            ValueError: `count` is less than one or more than the number of layers.
         """
         if not 1 <= count <= self.n_layers:
-            raise ValueError(f"layers={count} is outside 1 to {self.n_layers}, the layers of this encoder")
+            raise ValueError(
+                f"layers={count} must be between 1 and {self.n_layers}, the number of layers of this encoder"
+            )
         body = deepcopy(self.body)
         parent, config = body.get_submodule(self._parent), body.config
         if count < self.n_layers:
             setattr(parent, self._name, getattr(parent, self._name)[:count])
-            for name, value in config.to_dict().items():  # Longformer's windows, ModernBERT's kinds of layer
+            for name, value in config.to_dict().items():  # Longformer's windows, ModernBERT's layer types
                 if isinstance(value, list) and len(value) == self.n_layers:
                     setattr(config, name, value[:count])
             config.num_hidden_layers = count
         return Encoder(body.requires_grad_(True))
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        """Parameters by group: `embeddings` (everything outside the layers), then one group per layer."""
+        """Group the parameters: `embeddings` (everything outside the layers), then one group per layer."""
         layers = {f"layer {i + 1}": list(layer.parameters()) for i, layer in enumerate(self.layers)}
         inside = {id(p) for group in layers.values() for p in group}
         return {"embeddings": [p for p in self.body.parameters() if id(p) not in inside], **layers}
 
     def forward(self, ids: Tensor, mask: Tensor, first: bool = False) -> Tensor:
-        """Last hidden states, of all layers.
+        """Compute the last hidden states.
 
         Args:
-            ids: token ids, int64, shape (batch, tokens); those of padding may be any.
+            ids: token ids, int64, shape (batch, tokens), with any ids at padding.
             mask: attention mask, True at tokens and False at padding, bool, shape (batch, tokens).
-            first: whether the last layer may compute its first token alone, which saves most of its work.
+            first: whether the last layer may compute only the first token, which saves most of its work.
         Returns:
-            Shape (batch, tokens, width); of the first token alone (batch, 1, width).
+            Shape (batch, tokens, width), or (batch, 1, width) for the first token only.
         """
         pad = self.body.config.pad_token_id or 0
         return self._run(ids.masked_fill(~mask, pad), mask, first, **self.token_types(ids))
 
     @property
     def pair_separator(self) -> int | None:
-        """The token that ends the first of several texts, where the body tells them apart by token types; else None.
+        """The token that ends the first of several texts, if the body uses token types; otherwise None.
 
-        It is kept in the body's configuration, and so with its weights, and in the cache's keys.
+        It is stored in the body's configuration, and so with its weights and in the cache's keys.
         """
         return getattr(self.body.config, "pair_separator", None)
 
@@ -153,10 +155,10 @@ class Encoder(nn.Module):
         self.body.config.pair_separator = token if typed else None
 
     def token_types(self, ids: Tensor) -> dict[str, Tensor]:
-        """Token types as pretraining had them (Devlin et al. 2019, section 3): 0 up to the first separator, then 1.
+        """Make token types as in pretraining (Devlin et al. 2019, section 3): 0 up to the first separator, then 1.
 
         Returns:
-            `token_type_ids`, int64, of the shape of `ids`; nothing where the body has one type only.
+            `token_type_ids`, int64, in the shape of `ids`; empty if the body has only one type.
         """
         if self.pair_separator is None:
             return {}
@@ -164,12 +166,12 @@ class Encoder(nn.Module):
         return {"token_type_ids": (separators.cumsum(1) - separators).clamp(max=1)}
 
     def prefix(self, ids: Tensor, mask: Tensor, depth: int, first: bool = False) -> Tensor:
-        """Hidden states after the embeddings and the first `depth` layers; arguments and result as in `forward`."""
+        """Compute hidden states after the first `depth` layers; arguments and result are those of `forward`."""
         self._check(depth)
         return self._until(depth, lambda: self(ids, mask, first), ids.shape[1])
 
     def between(self, hidden: Tensor, mask: Tensor, depth: int, stop: int, first: bool = False) -> Tensor:
-        """Hidden states of depth `stop`, computed from those of `depth`, both of shape (batch, tokens, width)."""
+        """Compute hidden states of depth `stop` from those of `depth`, both of shape (batch, tokens, width)."""
         self._check(depth)
         self._check(stop)
         if depth >= stop:
@@ -182,15 +184,15 @@ class Encoder(nn.Module):
         return self._until(stop, run, mask.shape[1])
 
     def suffix(self, hidden: Tensor, mask: Tensor, depth: int, first: bool = False) -> Tensor:
-        """Last hidden states, as `forward` returns them, computed from the hidden states of `depth`."""
+        """Compute the last hidden states, as `forward` does, from the hidden states of `depth`."""
         return self.between(hidden, mask, depth, self.n_layers, first)
 
     def _until(self, depth: int, run: Callable[[], Tensor], tokens: int) -> Tensor:
-        """The input of the layer after `depth` in the forward that `run` runs; at the last depth its result."""
+        """Run a forward up to the input of the layer after `depth`; at the last depth, return its result."""
         if depth == self.n_layers:
             return run()
 
-        def stop(module: nn.Module, args: tuple, kwargs: dict) -> None:
+        def stop(module: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
             raise _Reached(args[0] if args else kwargs["hidden_states"])
 
         hook = self.layers[depth].register_forward_pre_hook(stop, with_kwargs=True)
@@ -200,7 +202,7 @@ class Encoder(nn.Module):
             return reached.hidden[:, :tokens]
         finally:
             hook.remove()
-        raise RuntimeError(f"layer {depth + 1} of {self.body.config.model_type} was never run")
+        raise RuntimeError(f"layer {depth + 1} of {self.body.config.model_type} did not run")
 
     def _run(self, ids: Tensor, mask: Tensor, first: bool, **token_types: Tensor) -> Tensor:
         with first_token_only(self.layers[-1], self.body.config) if first else nullcontext():
@@ -208,17 +210,19 @@ class Encoder(nn.Module):
 
     def _check(self, depth: int) -> None:
         if not 0 <= depth <= self.n_layers:
-            raise ValueError(f"depth={depth} is outside 0 to {self.n_layers}, the layers of this encoder")
+            raise ValueError(
+                f"depth={depth} must be between 0 and {self.n_layers}, the number of layers of this encoder"
+            )
 
     @contextmanager
     def _cut(self, hidden: Tensor, depth: int) -> Iterator[None]:
         parent = self.body.get_submodule(self._parent)
-        swaps = [(self.body, "embeddings", _Given(hidden))]
-        if hasattr(self.body, "embeddings_project"):  # ELECTRA widens its embeddings: the given states are wide already
+        swaps = [(self.body, "embeddings", _FixedStates(hidden))]
+        if hasattr(self.body, "embeddings_project"):  # ELECTRA widens its embeddings; the given states are already wide
             swaps.append((self.body, "embeddings_project", nn.Identity()))
         if depth:
             swaps.append((parent, self._name, nn.ModuleList(self.layers[depth:])))
-            if getattr(parent, "conv", None) is not None:  # DeBERTa-v2 convolves after its first layer only
+            if getattr(parent, "conv", None) is not None:  # DeBERTa-v2 only convolves after its first layer
                 swaps.append((parent, "conv", None))
         kept = [(module, name, getattr(module, name)) for module, name, _ in swaps]
         for module, name, new in swaps:
@@ -231,29 +235,33 @@ class Encoder(nn.Module):
 
 
 def _modules(root: nn.Module, without: Sequence[nn.Module] = ()) -> list[nn.Module]:
-    """A module and all within it, but not those within the modules of `without`; quicker than torch's generators."""
-    left_out, modules = {id(None), *map(id, without)}, [root]
-    for module in modules:  # which grows meanwhile
+    """List a module and its submodules, except those in `without`; faster than torch's generators."""
+    left_out = {id(None), *map(id, without)}
+    modules = [root]
+    for module in modules:  # grows during the loop
         modules += [child for child in module._modules.values() if id(child) not in left_out]
     return modules
 
 
 def _supported(config: PretrainedConfig) -> str:
-    """The architecture of a configuration.
+    """Return the architecture of a configuration.
 
     Raises:
-        ValueError: its layers are not in the table `LAYERS`.
+        ValueError: it is not in the table `LAYERS`.
     """
     if config.model_type not in LAYERS:
-        raise ValueError(f"model type {config.model_type!r} is not supported; supported are {sorted(LAYERS)}")
+        raise ValueError(f"model type {config.model_type!r} is not supported. Supported: {', '.join(sorted(LAYERS))}")
     return config.model_type
 
 
 def load_config(model: str | Path, **hub: Any) -> PretrainedConfig:
-    """Load a model's configuration, before anything larger is downloaded; arguments as for `load_encoder`.
+    """Load a model's configuration, before anything larger is downloaded.
 
+    Args:
+        model: Hub id, folder or "minilm".
+        hub: `revision` and `trust_remote_code` for `from_pretrained`.
     Raises:
-        ValueError: the model cannot be found, or is of no supported architecture.
+        ValueError: the model is not found, or its architecture is not supported.
     """
     try:
         config = load(AutoConfig.from_pretrained, model, **hub)
@@ -263,7 +271,9 @@ def load_config(model: str | Path, **hub: Any) -> PretrainedConfig:
         if "model type" not in str(err) and "model_type" not in str(err):
             raise
         reason = " ".join(str(err).split(". ")[0].split())
-        raise ValueError(f"model={str(model)!r} is not supported ({reason}); supported are {sorted(LAYERS)}") from err
+        raise ValueError(
+            f"model={str(model)!r} is not supported ({reason}). Supported: {', '.join(sorted(LAYERS))}"
+        ) from err
     _supported(config)
     return config
 
@@ -274,23 +284,24 @@ def load_encoder(
     """Load a pretrained encoder.
 
     Args:
-        model: hub id, folder written by `save_pretrained`, or "minilm".
-        dropout: probability with which the encoder's layers drop units in training, wherever the architecture does.
-        config: of `load_config`, where it is loaded already.
-        hub: `revision`, and `trust_remote_code`, of `from_pretrained`.
+        model: Hub id, folder written by `save_pretrained`, or "minilm".
+        dropout: probability of dropping a unit in training, wherever the architecture has dropout.
+        config: the configuration, if `load_config` has loaded it already.
+        hub: `revision` and `trust_remote_code` for `from_pretrained`.
     Raises:
-        ValueError: the model cannot be found, lacks weights, is of no supported architecture; or dropout is no share.
+        ValueError: the model is not found, lacks weights or is not supported; or dropout is out of range.
     """
     if not 0 <= dropout < 1:
         raise ValueError(f"encoder_dropout={dropout} is not between 0 and 1")
     config = config or load_config(model, **hub)
     set_dropout(config, dropout)
-    how = {"config": config, "dtype": torch.float32, "output_loading_info": True, **hub}
-    body, info = load(AutoModel.from_pretrained, model, **how)
-    lacking = sorted(name for name in info["missing_keys"] if not name.startswith("pooler."))
-    if lacking:  # transformers would go on with random numbers
+    body, info = load(
+        AutoModel.from_pretrained, model, config=config, dtype=torch.float32, output_loading_info=True, **hub
+    )
+    missing = sorted(name for name in info["missing_keys"] if not name.startswith("pooler."))
+    if missing:  # transformers would continue with random weights
         raise ValueError(
-            f"model={str(model)!r} has no weights for {lacking[:3]}{' and more' * (len(lacking) > 3)}, which a "
-            f"{config.model_type} has; save it again with save_pretrained"
+            f"model={str(model)!r} has no weights for {missing[:3]}{' and more' * (len(missing) > 3)}, which a "
+            f"{config.model_type} needs; save it again with save_pretrained"
         )
     return Encoder(body)

@@ -319,7 +319,7 @@ def test_one_class_only(teacher, reviews, distil):
 def test_layers_that_are_not_there(teacher, reviews, distil, monkeypatch):
     monkeypatch.setattr(distillation, "_soft", None)  # said before the teacher has predicted anything
     for layers in (0, 3):
-        with pytest.raises(ValueError, match=f"layers={layers} is outside 1 to 2"):
+        with pytest.raises(ValueError, match=f"layers={layers} must be between 1 and 2"):
             distil(teacher, reviews["text"], layers=layers)
 
 

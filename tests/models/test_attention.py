@@ -150,6 +150,7 @@ torch.save(out if isinstance(out, torch.Tensor) else out[0], sys.argv[1] + ".out
 """
 
 
+@pytest.mark.system
 def test_a_pickled_model_runs_in_another_process(tiny, tmp_path):
     body = AutoModel.from_pretrained(tiny).eval()
     model = TextClassifier(Encoder(body), Head(32, 2)).eval()

@@ -100,16 +100,16 @@ def test_newly_initialised_poolers_are_dropped():
 
 def test_unknown_architecture_names_those_that_work():
     body = AutoModel.from_config(AutoConfig.for_model("gpt2", n_layer=1, n_embd=8, n_head=2, vocab_size=10))
-    with pytest.raises(ValueError, match=r"'gpt2' is not supported; supported are \['albert'"):
+    with pytest.raises(ValueError, match=r"'gpt2' is not supported. Supported: albert"):
         Encoder(body)
 
 
 def test_depth_out_of_range():
     encoder = random_encoder("bert")
     ids, mask = padded_batch()
-    with pytest.raises(ValueError, match="depth=5 is outside 0 to 4"):
+    with pytest.raises(ValueError, match="depth=5 must be between 0 and 4"):
         encoder.prefix(ids, mask, 5)
-    with pytest.raises(ValueError, match="depth=-1 is outside"):
+    with pytest.raises(ValueError, match="depth=-1 must be"):
         encoder.suffix(torch.zeros(3, 11, 32), mask, -1)
 
 
@@ -176,7 +176,7 @@ def test_weights_that_are_not_there_are_not_made_up(kind, tmp_path):
     tensors = load_file(tmp_path / "model.safetensors")
     name = next(name for name in tensors if "embeddings" not in name)
     save_file({k: v for k, v in tensors.items() if k != name}, tmp_path / "model.safetensors", {"format": "pt"})
-    with pytest.raises(ValueError, match=rf"has no weights for \['{re.escape(name)}'\], which a {kind} has"):
+    with pytest.raises(ValueError, match=rf"has no weights for \['{re.escape(name)}'\], which a {kind} needs"):
         load_encoder(tmp_path)
 
 
@@ -197,5 +197,5 @@ def test_the_first_layers_are_an_encoder_that_can_be_saved(kind, extra, tmp_path
     torch.testing.assert_close(again(ids, mask)[mask], first(ids, mask)[mask])
     assert not set(map(id, first.parameters())) & set(map(id, encoder.parameters()))
     for bad in (0, encoder.n_layers + 1):
-        with pytest.raises(ValueError, match=f"layers={bad} is outside 1 to {encoder.n_layers}"):
+        with pytest.raises(ValueError, match=f"layers={bad} must be between 1 and {encoder.n_layers}"):
             encoder.first_layers(bad)

@@ -74,6 +74,7 @@ def test_plain_transformers_with_its_own_tokenizer_gives_the_same(kind, columns,
     np.testing.assert_allclose(theirs, learn.predict_proba(rows), atol=1e-5)
 
 
+@pytest.mark.system
 def test_token_types_go_through_the_cache_and_onnx(pairs, tmp_path):
     pytest.importorskip("onnxruntime", reason="the extra kickbert[export] is not installed")
     save_encoder("bert", tmp_path / "m", own_tokenizer("bert"))

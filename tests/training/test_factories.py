@@ -247,8 +247,8 @@ OWN_CODE = {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config", "Aut
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"model_type": "funnel"}, "model type 'funnel' is not supported; supported are"),
-        ({"model_type": "no-such-type"}, r"is not supported \(.*no-such-type.*\); supported are"),
+        ({"model_type": "funnel"}, "model type 'funnel' is not supported. Supported:"),
+        ({"model_type": "no-such-type"}, r"is not supported \(.*no-such-type.*\). Supported:"),
         (OWN_CODE, r"comes with its own Python code, which is not run\. .* trust_remote_code=True"),
     ],
 )

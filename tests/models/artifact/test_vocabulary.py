@@ -143,7 +143,7 @@ def test_ids_of_special_tokens_follow(model):
 
 @pytest.mark.system
 @pytest.mark.parametrize("model", ["Unigram"], indirect=True)
-def test_export_cuts_first_and_tells_the_sizes(model):
+def test_export_trims_first_and_reports_the_sizes(model):
     pytest.importorskip("onnxruntime", reason="the extra kickbert[export] is not installed")
     artifact, df = model[0], model[1].head(3)
     made = kickbert.export(artifact.folder, df, ["onnx"], vocabulary=df, force=True)
@@ -162,13 +162,13 @@ def test_what_cannot_be_cut(model, tmp_path):
 
     artifact, _ = model
     before = sorted(p.name for p in artifact.folder.parent.iterdir())
-    for texts, message in (([], "holds no texts"), ([" ", ("", "")], "has a word")):
+    for texts, message in (([], "has no texts"), ([" ", ("", "")], "has no words")):
         with pytest.raises(ValueError, match=message):
             trim_vocabulary(artifact, texts)
     with pytest.raises(TypeError, match="list of texts"):
         trim_vocabulary(artifact, "a film")
     copied = read_artifact(shutil.copytree(artifact.folder, tmp_path / "copied"))
-    with pytest.raises(ArtifactError, match="is no version"):
+    with pytest.raises(ArtifactError, match="is not a version"):
         trim_vocabulary(copied, SEEN)
     assert sorted(p.name for p in artifact.folder.parent.iterdir()) == before
 
@@ -190,7 +190,7 @@ def test_another_tokenizer_is_refused(model, monkeypatch):
 
     artifact.token_encoder  # noqa: B018 - read before the file is another
     monkeypatch.setattr(Artifact, "file", words)
-    with pytest.raises(ArtifactError, match="a WordLevel vocabulary cannot be cut"):
+    with pytest.raises(ArtifactError, match="A WordLevel vocabulary cannot be trimmed"):
         trim_vocabulary(artifact, SEEN)
 
 
