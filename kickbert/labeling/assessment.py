@@ -8,7 +8,6 @@ import numpy as np
 from kickbert.labeling.classifier import EmbeddingClassifier, out_of_fold
 from kickbert.labeling.database import Label, Row
 from kickbert.labeling.stopping import MORE, WORTH, Forecast, correct_by_size, forecast, stabilized, wilson_interval
-from kickbert.targets.kinds import MULTI
 from kickbert.targets.label_noise import label_confidence, suspected_errors
 
 LATEST = 100  # suggestions that agreement is computed on: earlier models were worse
@@ -22,21 +21,13 @@ MAX_DOUBTED = 0.05  # maximum share of labels listed as wrong
 
 @dataclass(frozen=True)
 class Suspicion:
-    """A label that looks wrong to the model.
+    """A label that looks wrong to the model."""
 
-    Args:
-        row: Id of the row.
-        id: Id of the label.
-        label: The label as entered.
-        predicted: The prediction of a model that did not see the label.
-        confidence: That model's probability of the label.
-    """
-
-    row: int
-    id: int
-    label: str | list[str]
-    predicted: str | list[str]
-    confidence: float
+    row: int  # id of the row
+    id: int  # of the label
+    label: str | list[str]  # as entered
+    predicted: str | list[str]  # by a model that did not see the label
+    confidence: float  # that model's probability of the label
 
 
 @dataclass(frozen=True)
@@ -132,7 +123,7 @@ def assess(
 
 
 def _names(code: np.ndarray, classes: Sequence[str]) -> str | list[str]:
-    return classes[int(code)] if np.ndim(code) == 0 else [classes[i] for i in np.flatnonzero(code)]
+    return classes[int(code)] if np.ndim(code) == 0 else [classes[i] for i in np.flatnonzero(code).tolist()]
 
 
 def _reason_to_stop(predictions: Sequence[np.ndarray], curve: Forecast | None) -> str | None:
@@ -145,11 +136,11 @@ def _reason_to_stop(predictions: Sequence[np.ndarray], curve: Forecast | None) -
     return None
 
 
-def class_counts(labels: Iterable[Label], classes: Sequence[str], task: str) -> dict[str, int]:
+def class_counts(labels: Iterable[Label], classes: Sequence[str]) -> dict[str, int]:
     """Count the labels of each class, given labels under the names in `classes`."""
     counts = dict.fromkeys(classes, 0)
     for label in labels:
-        for name in (label.label or []) if task == MULTI else [label.label]:
+        for name in label.names:
             if name in counts:
                 counts[name] += 1
     return counts

@@ -34,30 +34,17 @@ PATIENCE = 2.0  # seconds to wait for the embedder or the thread, and between ch
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted model and its predictions.
-
-    Args:
-        model: The model.
-        features: Embeddings of all rows that it was fitted on, shape (rows, width).
-        explainer: A model on the original encoder's embeddings, which explains suggestions; the same one if the encoder
-            is not tuned.
-        classes: Names in the order of the probabilities.
-        labels: Number of labels it was fitted on.
-        latest: Id of the last of them.
-        probabilities: Of all rows, float64, shape (rows, classes); meaningless for rows not embedded yet.
-        predicted: Codes of all rows.
-        seconds: Time to fit, to predict all rows and to choose among them.
-    """
+    """A fitted model and its predictions."""
 
     model: EmbeddingClassifier
-    features: np.ndarray
-    explainer: EmbeddingClassifier
-    classes: list[str]
-    labels: int
-    latest: int
-    probabilities: np.ndarray
-    predicted: np.ndarray
-    seconds: float
+    features: np.ndarray  # embeddings of all rows that it was fitted on, shape (rows, width)
+    explainer: EmbeddingClassifier  # fitted on the original encoder's embeddings, to explain suggestions
+    classes: list[str]  # names in the order of the probabilities
+    labels: int  # number of labels it was fitted on
+    latest: int  # id of the last of them
+    probabilities: np.ndarray  # float64, shape (rows, classes); meaningless for rows not embedded yet
+    predicted: np.ndarray  # codes of all rows
+    seconds: float  # to fit, to predict all rows and to choose among them
 
 
 class BackgroundModel:
@@ -194,7 +181,7 @@ class BackgroundModel:
         classes = ClassList(self.database).names()
         if self.tuning is not None and self.embedded.all():
             self.tuned = self.tuning.collect(self.rows) or self.tuned
-            self.tuning.begin(labels, self.database.task)
+            self.tuning.begin(labels)
         if self._refit_is_due(labels, classes) and self._refit(labels, classes):
             return True
         ready = int(self.embedded.sum())
@@ -214,8 +201,9 @@ class BackgroundModel:
 
     def _features(self) -> np.ndarray:
         """Return the embeddings of all rows to fit on: the tuned ones if they are better."""
-        better = self.tuned is not None and self.tuned.embeddings is not None
-        return self.tuned.embeddings if better else self.embeddings
+        if self.tuned is not None and self.tuned.embeddings is not None:
+            return self.tuned.embeddings
+        return self.embeddings
 
     def _embed_some(self) -> bool:
         positions = [i for i in self._to_embed[:CHUNK] if not self.embedded[i]]

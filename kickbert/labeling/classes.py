@@ -13,19 +13,12 @@ MAX_LENGTH = 100  # characters in a name
 
 @dataclass(frozen=True)
 class LabelClass:
-    """A class.
-
-    Args:
-        name: Its name.
-        key: Its key on the page, "1" to "9"; None after nine classes.
-        description: A sentence for annotators and the zero-shot start.
-        former: Names whose labels count as this class: its earlier names, and classes merged into it.
-    """
+    """A class."""
 
     name: str
-    key: str | None = None
-    description: str | None = None
-    former: tuple[str, ...] = ()
+    key: str | None = None  # on the page, "1" to "9"; None after nine classes
+    description: str | None = None  # for annotators and the zero-shot start
+    former: tuple[str, ...] = ()  # earlier names, and names of classes merged into it
 
 
 class ClassList:

@@ -17,7 +17,7 @@ FOLDS = 20  # with fewer folds, each fold's model has noticeably fewer labels th
 MAX_WORDS = 60  # words explained per text: each costs an embedding
 
 
-def label_codes(labels: Sequence[str | list[str]], classes: Sequence[str], task: str) -> np.ndarray:
+def label_codes(labels: Sequence[str | list[str] | None], classes: Sequence[str], task: str) -> np.ndarray:
     """Convert labels to class numbers.
 
     Args:
@@ -32,10 +32,11 @@ def label_codes(labels: Sequence[str | list[str]], classes: Sequence[str], task:
            [0, 0]])
     """
     number = {name: i for i, name in enumerate(classes)}
+    rows = [[label] if isinstance(label, str) else label or [] for label in labels]
     if task != MULTI:
-        return np.array([number[label] for label in labels], dtype=np.int64)
-    codes = np.zeros((len(labels), len(classes)), dtype=np.int64)
-    for row, names in zip(codes, labels, strict=True):
+        return np.array([number[name] for (name,) in rows], dtype=np.int64)
+    codes = np.zeros((len(rows), len(classes)), dtype=np.int64)
+    for row, names in zip(codes, rows, strict=True):
         row[[number[name] for name in names]] = 1
     return codes
 

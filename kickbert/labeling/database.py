@@ -32,19 +32,12 @@ CURRENT = f"SELECT {FIELDS} FROM labels WHERE id IN (SELECT MAX(id) FROM labels 
 
 @dataclass(frozen=True)
 class Row:
-    """A text to label.
-
-    Args:
-        id: Number in the database.
-        key: Hash of its texts.
-        position: Position in the table that was read last; None if it is no longer there.
-        texts: One text per text column.
-    """
+    """A text to label."""
 
     id: int
-    key: str
-    position: int | None
-    texts: tuple[str, ...]
+    key: str  # hash of its texts
+    position: int | None  # in the table that was read last; None if it is no longer there
+    texts: tuple[str, ...]  # one per text column
 
 
 @dataclass(frozen=True)
@@ -75,6 +68,11 @@ class Label:
     note: str | None
     strategy: str | None
 
+    @property
+    def names(self) -> list[str]:
+        """The class names in the label; none if the row was skipped."""
+        return [self.label] if isinstance(self.label, str) else list(self.label or [])
+
 
 @dataclass(frozen=True)
 class Lease:
@@ -88,23 +86,14 @@ class Lease:
 
 @dataclass(frozen=True)
 class RowChanges:
-    """Numbers of rows after a table was read.
+    """Numbers of rows after a table was read."""
 
-    Args:
-        new: Rows not seen before.
-        known: Rows recognized by their content.
-        gone: Rows in the database that are no longer in the table.
-        gone_labeled: Those of the gone rows that are labeled.
-        repeated: Rows left out because an earlier row has the same text.
-        empty: Rows left out because they have no text.
-    """
-
-    new: int
-    known: int
-    gone: int
-    gone_labeled: int
-    repeated: int
-    empty: int
+    new: int  # not seen before
+    known: int  # recognized by their content
+    gone: int  # in the database, but no longer in the table
+    gone_labeled: int  # those of them with a label
+    repeated: int  # left out: an earlier row has the same text
+    empty: int  # left out: no text
 
     def described(self, table: str, file: Path) -> list[str]:
         """Describe the changes in sentences, given the names of the table and the database."""
@@ -164,7 +153,7 @@ class LabelDatabase(SqliteFile):
         """Add the rows of a table. Rows of a table that was sorted, cut or extended are recognized by their content.
 
         Args:
-            texts: The texts of each row, one per column.
+            texts: The texts of each row, one per column.  # one per text column
         """
         before = dict(self.select("SELECT key, id IN (SELECT row FROM labels WHERE undone = 0) FROM rows"))
         filled = [(i, row) for i, row in enumerate(texts) if any(text.strip() for text in row)]
@@ -235,6 +224,7 @@ class LabelDatabase(SqliteFile):
                 ),
             )  # fmt: skip
             db.execute("DELETE FROM leases WHERE row = ?", (row,))
+            assert added.lastrowid is not None
             return added.lastrowid
 
     def append_known(self, labels: dict[int, str | list[str]], who: str, strategy: str) -> int:

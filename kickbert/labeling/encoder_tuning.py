@@ -86,20 +86,12 @@ def _learner(file: Path, model: str, path: Path) -> tuple[list[Row], list[str], 
 
 @dataclass(frozen=True)
 class Tuned:
-    """Result of tuning the encoder.
+    """Result of tuning the encoder."""
 
-    Args:
-        labels: Number of labels it was tuned on.
-        before: Cross-validated accuracy without tuning.
-        after: Cross-validated accuracy with tuning.
-        embeddings: Embeddings of all rows by the tuned encoder, normalized, float32, shape (rows, width); None if they
-            are not better.
-    """
-
-    labels: int
-    before: float
-    after: float
-    embeddings: np.ndarray | None
+    labels: int  # number of labels it was tuned on
+    before: float  # cross-validated accuracy without tuning
+    after: float  # cross-validated accuracy with tuning
+    embeddings: np.ndarray | None  # of all rows, normalized, float32, shape (rows, width); None if not better
 
 
 class EncoderTuning:
@@ -121,11 +113,11 @@ class EncoderTuning:
         self.process = ChildProcess(tune_encoder, file, self.out, model, lowest=True)
         self._next = MIN_LABELS
 
-    def begin(self, labels: Sequence[Label], task: str) -> None:
+    def begin(self, labels: Sequence[Label]) -> None:
         """Start if the labels have doubled since the last start and each class in use has enough of them."""
         if len(labels) < self._next or self.running:
             return
-        counts = Counter(name for label in labels for name in (label.label if task == MULTI else [label.label]))
+        counts = Counter(name for label in labels for name in label.names)
         if len(counts) > 1 and min(counts.values()) >= MIN_PER_CLASS:
             self._next = 2 * len(labels)
             self.problem = None

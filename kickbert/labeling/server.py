@@ -9,6 +9,7 @@ from errno import EADDRINUSE
 from pathlib import Path
 
 import pandas as pd
+from fastapi import FastAPI
 
 from kickbert.labeling.app import LOCAL, create_app
 from kickbert.labeling.artifact_training import train_from_labels
@@ -87,7 +88,7 @@ def label_rows(
     print(f"next: kickbert serve {artifact}" if trained else f"next: kickbert train {out} --out {artifact}")
 
 
-def _run(app: object, listening: socket.socket) -> None:
+def _run(app: FastAPI, listening: socket.socket) -> None:
     """Run the server until Ctrl-C or SIGTERM."""
     import uvicorn
 

@@ -53,10 +53,8 @@ class LabelingSession:
 
     Args:
         database: A database with rows.
-        embed: As for `BackgroundModel`.
-        zero_shot: As for `BackgroundModel`.
+        embed: As for `BackgroundModel`, like `zero_shot` and `tuning`.
         settings: How texts are chosen and shown; None for the defaults.
-        tuning: As for `BackgroundModel`.
     """
 
     def __init__(
@@ -124,16 +122,8 @@ class LabelingSession:
         shown: bool | None = None,
         request: str | None = None,
     ) -> int:
-        """Store a label, which is on disk when this returns, and return its id.
+        """Store a label as `LabelDatabase.append` does, with the same arguments, and return its id.
 
-        Args:
-            row: Id of the row.
-            label: Class name, or a list of names; None to skip the row.
-            who: Name of the person.
-            seconds: As for `LabelDatabase.append`.
-            note: As for `LabelDatabase.append`.
-            shown: As for `LabelDatabase.append`.
-            request: As for `LabelDatabase.append`.
         Raises:
             ValueError: The row or the class does not exist.
         """
@@ -189,7 +179,7 @@ class LabelingSession:
             "labeled": len(labels),
             "embedded": float(self.model.embedded.mean()),
             "classes": [asdict(c) for c in classes],
-            "counts": class_counts(labels, [c.name for c in classes], self.database.task),
+            "counts": class_counts(labels, [c.name for c in classes]),
             "agreement": suggestion_agreement(labels),
             "people": people_agreement(current_labels(self.database, history=True)),
             "seconds": [label.seconds for label in labels[-20:] if label.seconds is not None],

@@ -66,6 +66,7 @@ def query(
         embeddings = embed(texts)
     free = np.setdiff1d(np.arange(len(texts)), np.asarray(labeled, dtype=np.int64))
     if model is None:
+        assert embeddings is not None
         order = free[cold_start(embeddings[free], 2 * n, seed=seed)].tolist()
     else:
         probabilities = _probabilities(model, pool, len(texts))
@@ -88,7 +89,7 @@ def rank(
     n: int,
     strategy: str = "breaking_ties",
     embeddings: np.ndarray | None = None,
-    labeled: Sequence[int] = (),
+    labeled: Sequence[int] | np.ndarray = (),
     seed: int = 0,
 ) -> Iterator[int]:
     """Yield candidates, the most wanted first: at least `n` of them if there are as many.
@@ -114,6 +115,7 @@ def rank(
         drawn = candidates
         if len(candidates) > MAX_CANDIDATES:
             drawn = np.sort(rng.choice(candidates, MAX_CANDIDATES, replace=False))
+        assert embeddings is not None, f"{strategy} needs embeddings"
         rows = np.concatenate([drawn, np.asarray(labeled, dtype=np.int64)])
         known = np.concatenate([np.full(len(drawn), np.nan), np.zeros(len(labeled))])
         chosen = _batch(normalize(embeddings[rows]), known, probabilities[drawn], min(n, len(drawn)), strategy, seed)
@@ -132,15 +134,12 @@ def _uncertainty(probabilities: np.ndarray, method: str) -> np.ndarray:
 
 
 def _batch(x: np.ndarray, y: np.ndarray, probabilities: np.ndarray, n: int, strategy: str, seed: int) -> Iterable[int]:
-    """Choose positions in `x` by a strategy that considers the whole batch.
+    """Choose `n` positions in `x` by one of `BATCHES`.
 
     Args:
         x: Normalized embeddings of the candidates, then of the labeled rows.
         y: NaN for candidates, 0 for labeled rows.
         probabilities: Of the candidates, shape (candidates, classes).
-        n: Number of rows to choose.
-        strategy: One of `BATCHES`.
-        seed: Seed of the strategy.
     """
     require("skactiveml", extra="label")
     from skactiveml.base import SkactivemlClassifier

@@ -5,6 +5,7 @@ import pytest
 from helpers.labeling import topic_of
 from helpers.topics import WORDS, topics
 
+from kickbert.labeling import background
 from kickbert.labeling.classes import ClassList, add_classes
 from kickbert.labeling.database import LabelDatabase
 from kickbert.labeling.tables import add_table
@@ -28,3 +29,9 @@ def make_database(tmp_path):
     yield make
     for database in databases:
         database.close()
+
+
+@pytest.fixture
+def no_assessment(monkeypatch):
+    """Leave out the assessment after each fit, which takes most of the time."""
+    monkeypatch.setattr(background, "assess", lambda *args, **kwargs: None)

@@ -93,8 +93,8 @@ def test_few_labels_are_not_judged_and_a_stop_is_suggested_when_nothing_changes(
 
 def test_counts():
     labels = [label(0, "a"), label(1, "a"), label(2, "b")]
-    assert class_counts(labels, ["a", "b", "c"], "single label") == {"a": 2, "b": 1, "c": 0}
-    assert class_counts([label(0, ["a", "b"]), label(1, [])], ["a", "b"], "multi-label") == {"a": 1, "b": 1}
+    assert class_counts(labels, ["a", "b", "c"]) == {"a": 2, "b": 1, "c": 0}
+    assert class_counts([label(0, ["a", "b"]), label(1, [])], ["a", "b"]) == {"a": 1, "b": 1}
 
 
 @pytest.mark.parametrize("shown", [True, False])

@@ -18,6 +18,8 @@ from kickbert.labeling.encoder_tuning import EncoderTuning, tune_encoder
 from kickbert.labeling.session import LabelingSession
 from kickbert.training import few_shot
 
+pytestmark = pytest.mark.usefixtures("no_assessment")
+
 
 class StandIn:
     """A process that is not started."""

@@ -13,6 +13,8 @@ from kickbert.labeling.database import Lease
 from kickbert.labeling.session import LabelingSession, Settings
 from kickbert.labeling.tables import labels_frame
 
+pytestmark = pytest.mark.usefixtures("no_assessment")
+
 
 @pytest.fixture
 def opened(make_database):
