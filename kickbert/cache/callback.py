@@ -105,8 +105,11 @@ class PrefixCache(Callback):
 
     def before_validate(self) -> None:
         rows = self.dl.rows[0] if isinstance(self.dl, BucketDL) else None
+        if rows is None or rows not in self._trained:
+            return
         # The weights may have changed since the last fit, or since this epoch's training.
-        if rows in self._trained and (keys := self._changed_keys()) is not None:
+        keys = self._changed_keys()
+        if keys is not None:
             self._look_up([rows], keys)
             self._snapshot = None  # if training continues, its rows must be looked up again
 
@@ -122,7 +125,7 @@ class PrefixCache(Callback):
 
     def _states(self, view: View, dl: BucketDL, x: Tensor) -> tuple[Tensor, int] | None:
         """The cached states of the current batch, and their depth; None if x is no longer that batch."""
-        same = torch.equal(x, dl.batch_ids.to(x.device))
+        same = dl.batch_ids is not None and torch.equal(x, dl.batch_ids.to(x.device))
         if any(self._hooks) or not same:
             if self.model.training == self.learn.training:  # otherwise a callback reads other texts during a step
                 self._print_once("its modules have hooks" if same else "a callback or transform changed the batches")
@@ -144,7 +147,7 @@ class PrefixCache(Callback):
         self._views.clear()
         self._hooks = prefix_hooks(modules)
         self._snapshot = None
-        if not modules:
+        if depth is None or not modules:
             return None
         keys = None
         if reason is None:

@@ -79,7 +79,9 @@ class BucketDL(TfmdDL):
         self.weights = weights
         self.renew = renew
         self.further = further
-        self.batch_rows = self.batch_ids = self.batch_items = None
+        self.batch_rows: Sequence[int] = ()
+        self.batch_ids: Tensor | None = None
+        self.batch_items: Sequence[int] = ()
         self._check_hooks()
 
     def _check_hooks(self) -> None:

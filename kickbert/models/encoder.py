@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -65,9 +65,9 @@ class Encoder(nn.Module):
         super().__init__()
         kind = _supported(body.config)
         if getattr(body, "pooler", None) is not None:
-            body.pooler = None  # the head pools; many checkpoints lack weights for this pooler
+            setattr(body, "pooler", None)  # noqa: B010 - its type has no None; the head pools; many checkpoints lack weights for this pooler
         if kind == "big_bird":  # a short batch would switch it to full attention permanently
-            body.set_attention_type("original_full")
+            cast(Any, body).set_attention_type("original_full")
             body.config.attention_type = "original_full"
         use_attention(body)
         use_dropout(body)
@@ -217,7 +217,7 @@ class Encoder(nn.Module):
     @contextmanager
     def _cut(self, hidden: Tensor, depth: int) -> Iterator[None]:
         parent = self.body.get_submodule(self._parent)
-        swaps = [(self.body, "embeddings", _FixedStates(hidden))]
+        swaps: list[tuple[nn.Module, str, nn.Module | None]] = [(self.body, "embeddings", _FixedStates(hidden))]
         if hasattr(self.body, "embeddings_project"):  # ELECTRA widens its embeddings; the given states are already wide
             swaps.append((self.body, "embeddings_project", nn.Identity()))
         if depth:
@@ -236,10 +236,10 @@ class Encoder(nn.Module):
 
 def _modules(root: nn.Module, without: Sequence[nn.Module] = ()) -> list[nn.Module]:
     """List a module and its submodules, except those in `without`; faster than torch's generators."""
-    left_out = {id(None), *map(id, without)}
+    left_out = {*map(id, without)}
     modules = [root]
     for module in modules:  # grows during the loop
-        modules += [child for child in module._modules.values() if id(child) not in left_out]
+        modules += [child for child in module._modules.values() if child is not None and id(child) not in left_out]
     return modules
 
 

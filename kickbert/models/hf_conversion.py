@@ -76,7 +76,7 @@ def labeled_config(config: PretrainedConfig, target: Target) -> PretrainedConfig
     config = type(config).from_dict(config.to_dict())
     config.id2label = dict(enumerate(target.names))
     config.label2id = {name: i for i, name in enumerate(target.names)}
-    config.problem_type = KINDS.get(target.task, SINGLE_LABEL)
+    cast(Any, config).problem_type = KINDS.get(target.task, SINGLE_LABEL)
     return config
 
 
@@ -139,7 +139,12 @@ def unused_head(config: PretrainedConfig) -> str | None:
     name = next((name for name in config.architectures or [] if re.fullmatch(fine_tuned, name)), None)
     if name is None or not name.endswith("Classification"):
         return name
-    return f"{name}: {config.num_labels} classes ({', '.join(map(str, config.id2label.values()))})"
+    return f"{name}: {config.num_labels} classes ({', '.join(_class_names(config))})"
+
+
+def _class_names(config: PretrainedConfig) -> list[str]:
+    """The classes of a fine-tuned checkpoint, in its order."""
+    return [str(name) for _, name in sorted((config.id2label or {}).items())]
 
 
 def keeps_head(config: PretrainedConfig) -> bool:
@@ -175,12 +180,12 @@ def checkpoint_head(
             f"{refused} for this task: it was trained for {kind or SINGLE_LABEL}, and the target is {target.task}. "
             "Omit head for a new one"
         )
-    order = _class_order([config.id2label[i] for i in range(config.num_labels)], target, in_order)
+    order = _class_order(_class_names(config), target, in_order)
     theirs = load(AutoModelForSequenceClassification.from_pretrained, model, dtype=torch.float32, **hub).eval()
     before, activation, last_name = HEADS[config.model_type]
     head = Head(encoder.width, len(order), "cls", dropout, layers=2, activation=activation)
     last = cast(nn.Linear, theirs.get_submodule(last_name))
-    head.pre_classifier.load_state_dict(theirs.get_submodule(before).state_dict())
+    cast(nn.Linear, head.pre_classifier).load_state_dict(theirs.get_submodule(before).state_dict())
     head.classifier.load_state_dict({"weight": last.weight[order], "bias": last.bias[order]})
     probabilities = ProbabilityModel(TextClassifier(encoder, head), target.task).eval()
     if not _agrees(theirs, probabilities, order):
@@ -198,7 +203,8 @@ def _class_order(there: list[str], target: Target, in_order: bool) -> list[int]:
     if sorted(folded) == sorted(name.casefold() for name in here):
         return [folded.index(name.casefold()) for name in here]
     unnamed = all(re.fullmatch(r"LABEL_\d+", name) for name in there)
-    if len(here) == len(there) and (in_order or (unnamed and list(target.classes) == list(range(len(there))))):
+    numbered = unnamed and list(getattr(target, "classes", ())) == list(range(len(there)))
+    if len(here) == len(there) and (in_order or numbered):
         return list(range(len(there)))
     raise ValueError(
         f"head='checkpoint' has the classes {there}, and the target has {here}; use the same names, or pass labels= in "

@@ -3,7 +3,6 @@
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import TextClassificationPipeline
 from transformers.pipelines.text_classification import ClassificationFunction
@@ -23,26 +22,28 @@ class ArtifactPipeline(TextClassificationPipeline):
 
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
-        self.artifact = read_artifact(self.model.name_or_path)
+        self.artifact = read_artifact(str(self.model.name_or_path))
         metadata = self.artifact.metadata
         classifier = load_classifier(self.artifact)
         self.classifier = ProbabilityModel(classifier, metadata["task"], metadata["temperature"]).eval().to(self.device)
 
-    def preprocess(self, inputs: Any, **_: Any) -> dict[str, Tensor]:
+    def preprocess(self, inputs: Any, **_: Any) -> Any:
         """Turn one item into token ids: one row, or one row per window."""
-        texts, _ = read_items([inputs], self.artifact.metadata["text_col"], self.artifact.cleaner)
+        texts = read_items([inputs], self.artifact.metadata["text_col"], self.artifact.cleaner)[0]
         rows = [torch.from_numpy(row).long() for row in self.artifact.token_encoder.encode_documents(texts)[0]]
         mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
         ids = pad_sequence(rows, batch_first=True, padding_value=self.artifact.metadata["pad"])
         return {"input_ids": ids, "attention_mask": mask}
 
-    def _forward(self, model_inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _forward(self, model_inputs: Any, **_: Any) -> Any:
         ids = model_inputs["input_ids"]
         weights = None
         if self.artifact.token_encoder.long == "windows":
             weights = torch.full((1, len(ids)), 1 / len(ids), device=ids.device)
         return {"logits": self.classifier(ids, model_inputs["attention_mask"], weights)}
 
-    def postprocess(self, model_outputs: dict[str, Tensor], function_to_apply: Any = None, **kwargs: Any) -> Any:
+    def postprocess(
+        self, model_outputs: Any, function_to_apply: Any = None, top_k: Any = 1, _legacy: Any = True
+    ) -> Any:
         """Return labels and probabilities."""
-        return super().postprocess(model_outputs, ClassificationFunction.NONE, **kwargs)
+        return super().postprocess(model_outputs, ClassificationFunction.NONE, top_k, _legacy)
