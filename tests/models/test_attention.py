@@ -1,3 +1,5 @@
+"""The tiled attention kernel gives the same numbers as torch's."""
+
 import subprocess
 import sys
 from itertools import pairwise
@@ -19,7 +21,7 @@ OWN_ATTENTION = {
     "deberta-v2",
     "longformer",
     "mpnet",
-}  # transformers gives these no choice of kernel
+}  # transformers has one kernel for these
 
 
 def states(dtype=torch.float32, tokens=7) -> list[torch.Tensor]:
@@ -38,7 +40,7 @@ def padding(tokens=7) -> torch.Tensor:
 
 @pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize(("dtype", "atol"), [(torch.float32, 1e-5), (torch.bfloat16, 0.03)])
-def test_output_and_gradients_are_those_of_torch(masked, dtype, atol):
+def test_output_and_gradients_equal_torchs(masked, dtype, atol):
     inputs, mask = states(dtype), padding() if masked else None
     flat = [t.reshape(6, 7, 4) for t in inputs]
     bias = torch.where(mask, 0.0, torch.finfo(torch.float32).min) if masked else None
@@ -79,24 +81,24 @@ def test_architectures_train_through_it_in_bf16(kind, monkeypatch):
         logits.append(model(x))
         logits[-1].square().sum().backward()
         slopes.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
-    assert len(called) == 4  # a layer each, in bf16 alone
+    assert len(called) == 4  # once per layer, only in bf16
     assert torch.allclose(*logits, atol=0.05)
     assert torch.nn.functional.cosine_similarity(*slopes, dim=0) > 0.99
 
 
-@pytest.mark.parametrize("masked", [True, False])
-@pytest.mark.parametrize("cached", [1, 49, 100, 220])  # a head, two, the heads of two rows, of more than two
+# One head per tile, two, the heads of two rows, of more than two.
+@pytest.mark.parametrize(("cached", "masked"), [(1, True), (49, False), (100, True), (220, True), (220, False)])
 def test_in_tiles_it_is_the_same(masked, cached, monkeypatch):
     inputs = states()
     flat, mask = [t.reshape(6, 7, 4) for t in inputs], padding()
     bias = torch.where(mask, 0.0, torch.finfo(torch.float32).min) if masked else None
     keep = torch.rand(6, 7, 7, generator=torch.Generator().manual_seed(2)) < 0.6
-    found = []
+    results = []
     for limit in (10**6, cached):
         monkeypatch.setattr(attention, "CACHED", limit)
         out = attention._Attention.apply(*flat, bias, keep, 0.5, 0.6)
-        found.append([out, *gradients(out, inputs)])
-    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*found, strict=True))
+        results.append([out, *gradients(out, inputs)])
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*results, strict=True))
 
 
 def test_tiles_hold_every_head_once(monkeypatch):
@@ -111,12 +113,12 @@ def test_tiles_hold_every_head_once(monkeypatch):
         assert [h for part, _ in attention._tiles(15, 49, None) for h in range(15)[part]] == list(range(15))
 
 
-def test_a_row_that_may_look_nowhere_is_not_nan():
+def test_a_row_that_attends_to_nothing_is_not_nan():
     q, k, v = states(torch.bfloat16)
     assert attention.tiled_attention(torch.nn.Module(), q, k, v, torch.zeros(3, 1, 7, 7).bool())[0].isfinite().all()
 
 
-def test_an_encoder_made_for_looking_at_attentions_stays_so(tiny):
+def test_eager_attention_is_kept(tiny):
     body = AutoModel.from_pretrained(tiny, attn_implementation="eager")
     encoder = Encoder(body)
     assert encoder.body.config._attn_implementation == "eager"
@@ -130,7 +132,7 @@ def test_a_saved_model_loads_anywhere(tiny, tmp_path):
     assert AutoConfig.from_pretrained(tmp_path).num_hidden_layers == 2
 
 
-def test_dropout_of_the_attention_is_drawn_anew(tiny):
+def test_attention_dropout_is_drawn_in_each_forward(tiny):
     body = AutoModel.from_pretrained(tiny, attention_probs_dropout_prob=0.5, hidden_dropout_prob=0.0)
     model = TextClassifier(Encoder(body), Head(32, 2, dropout=0.0), "bf16").train()
     x = torch.randint(5, 90, (2, 9))

@@ -1,9 +1,13 @@
+"""A classifier with a frozen prefix, and the probabilities that are exported."""
+
 import pytest
 import torch
+from helpers.encoders import random_encoder
 
-from kickbert.models.classifier import TextClassifier
+from kickbert.models.classifier import ProbabilityModel, TextClassifier, example_input
 from kickbert.models.encoder import load_encoder
 from kickbert.models.head import Head
+from kickbert.targets.kinds import MULTI, REGRESSION, SINGLE
 from kickbert.text.tokenization import PAD
 
 
@@ -67,7 +71,7 @@ def test_cached_states_give_the_same_logits(model, depth):
         assert model.states(x, 2).shape == (*x.shape, 32)  # whatever the head reads
 
 
-def test_bf16_computes_in_bf16_and_answers_in_fp32(model):
+def test_bf16_computes_in_bf16_and_returns_fp32(model):
     model.eval()
     full = model(tokens())
     model.precision = "bf16"
@@ -76,7 +80,39 @@ def test_bf16_computes_in_bf16_and_answers_in_fp32(model):
     assert torch.allclose(half, full, atol=0.05)
 
 
-def test_fourteen_groups_by_name(model):
+def test_groups_have_names(model):
     assert list(model.groups()) == ["embeddings", "layer 1", "layer 2", "head"]
     ids = [id(p) for group in model.groups().values() for p in group]
     assert sorted(ids) == sorted(id(p) for p in model.parameters())
+
+
+@pytest.fixture
+def classifier() -> TextClassifier:
+    return TextClassifier(random_encoder("bert"), Head(32, 3, "mean", dropout=0.0)).eval()
+
+
+@pytest.mark.parametrize("task", [SINGLE, MULTI, REGRESSION])
+@torch.no_grad()
+def test_logits_become_the_tasks_probabilities(classifier, task):
+    ids, mask = example_input(windows=False)
+    logits = classifier(ids.masked_fill(mask == 0, -1))
+    outputs = ProbabilityModel(classifier, task, temperature=2.0)(ids, mask)
+    expected = {SINGLE: (logits / 2).softmax(-1), MULTI: (logits / 2).sigmoid(), REGRESSION: logits}[task]
+    assert outputs.dtype == torch.float32 and torch.allclose(outputs, expected, atol=1e-6)
+
+
+@torch.no_grad()
+def test_a_documents_windows_are_averaged_as_in_training(classifier):
+    ids, mask, document_weights = example_input(windows=True)
+    tokens = ids.masked_fill(mask == 0, -1)
+    documents = torch.full((2, 2, 8), -1)
+    documents[0], documents[1, 0] = tokens[:2], tokens[2]
+    outputs = ProbabilityModel(classifier, SINGLE)(ids, mask, document_weights)
+    assert torch.allclose(outputs, classifier(documents).softmax(-1), atol=1e-6)
+
+
+def test_a_high_temperature_flattens_and_keeps_the_order(classifier):
+    ids, mask = example_input(windows=False)
+    with torch.no_grad():
+        sharp, even = (ProbabilityModel(classifier, SINGLE, t)(ids, mask) for t in (0.1, 10.0))
+    assert torch.equal(sharp.argsort(), even.argsort()) and (sharp.amax(1) > even.amax(1)).all()

@@ -1,3 +1,5 @@
+"""Dropout with masks from random bytes."""
+
 import pytest
 import torch
 from torch import nn
@@ -7,13 +9,13 @@ from kickbert.models.encoder import load_encoder
 
 
 @pytest.mark.parametrize("p", [0.05, 0.1, 0.5, 0.9])
-def test_units_stay_independently_with_the_share_that_is_told(p):
+def test_units_are_kept_independently_with_the_given_probability(p):
     torch.manual_seed(0)
     keep, share = keep_mask((64, 9_999), p)
     assert keep.shape == (64, 9_999) and abs(share - (1 - p)) <= 1 / 512
     assert keep.float().mean() == pytest.approx(share, abs=0.003)
     assert keep.float().mean(0).std() == pytest.approx((share * (1 - share) / 64) ** 0.5, rel=0.05)
-    both = (keep[:, 1:] & keep[:, :-1]).float().mean()  # neighbours come from one draw
+    both = (keep[:, 1:] & keep[:, :-1]).float().mean()  # neighbors come from one draw
     assert both == pytest.approx(share**2, abs=0.003)
 
 
@@ -48,7 +50,7 @@ def test_an_encoder_drops_when_asked_to(tiny):
         load_encoder(tiny, dropout=1.5)
 
 
-def test_all_inside_are_exchanged():
+def test_nested_dropouts_are_replaced():
     net = nn.Sequential(nn.Dropout(0.1), nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.3)))
     use_dropout(net)
     assert [m.p for m in net.modules() if isinstance(m, Dropout)] == [0.1, 0.3]

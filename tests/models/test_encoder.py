@@ -1,3 +1,5 @@
+"""Any prefix and suffix of an encoder, for every architecture."""
+
 import re
 import warnings
 
@@ -55,25 +57,17 @@ def test_gradients_reach_the_suffix_and_only_it(kind):
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-def test_each_parameter_is_in_one_group(kind):
+def test_each_parameter_and_module_is_in_one_group(kind):
     encoder = random_encoder(kind)
-    groups = encoder.groups()
-    assert list(groups) == ["embeddings", *(f"layer {i + 1}" for i in range(encoder.n_layers))]
+    groups, modules = encoder.groups(), encoder.modules_by_group()
+    assert list(groups) == ["embeddings", *(f"layer {i + 1}" for i in range(encoder.n_layers))] and all(groups.values())
     assert sorted(id(p) for group in groups.values() for p in group) == sorted(id(p) for p in encoder.parameters())
-    assert all(groups.values())
+    assert sorted(id(m) for group in modules for m in group) == sorted(map(id, encoder.modules()))
+    for parameters, group in zip(groups.values(), modules, strict=True):
+        assert {id(p) for p in parameters} == {id(p) for module in group for p in module.parameters(recurse=False)}
 
 
-@pytest.mark.parametrize("kind", LAYERS)
-def test_each_module_is_in_one_group_with_its_parameters(kind):
-    encoder = random_encoder(kind)
-    groups = encoder.modules_by_group()
-    assert sorted(id(m) for group in groups for m in group) == sorted(map(id, encoder.modules()))
-    for modules, parameters in zip(groups, encoder.groups().values(), strict=True):
-        within = [p for module in modules for p in module.parameters(recurse=False)]
-        assert {id(p) for p in within} == {id(p) for p in parameters}
-
-
-def test_a_sparse_bigbird_has_full_attention():
+def test_bigbird_uses_full_attention():
     ids, mask = padded_batch()
     sparse = random_encoder("big_bird", attention_type="block_sparse", block_size=2, num_random_blocks=1)
     assert sparse.body.config.attention_type == "original_full"
@@ -169,7 +163,7 @@ def test_token_types_are_those_of_two_segments():
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-def test_weights_that_are_not_there_are_not_made_up(kind, tmp_path):
+def test_missing_weights_are_refused(kind, tmp_path):
     body = random_encoder(kind).body  # without its pooler, which nothing needs
     body.save_pretrained(tmp_path)
     assert load_encoder(tmp_path).n_layers == random_encoder(kind).n_layers

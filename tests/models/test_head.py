@@ -1,3 +1,5 @@
+"""Poolings and heads."""
+
 import pytest
 import torch
 
@@ -6,7 +8,7 @@ from kickbert.models.head import ACTIVATIONS, POOLINGS, Corn, Head
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("layers", [1, 2])
-def test_what_stands_at_masked_places_does_not_matter(pooling, layers):
+def test_masked_positions_do_not_matter(pooling, layers):
     head = Head(8, 4, pooling, layers=layers).eval()
     hidden, mask = torch.randn(2, 5, 8), torch.tensor([[True] * 5, [True, True, False, False, False]])
     changed = hidden.masked_fill(~mask.unsqueeze(-1), 1e4)
@@ -16,7 +18,7 @@ def test_what_stands_at_masked_places_does_not_matter(pooling, layers):
     )
 
 
-def test_poolings_give_what_their_names_say():
+def test_poolings_match_their_names():
     hidden = torch.tensor([[[1.0, 6.0], [3.0, 2.0], [100.0, 100.0]]])
     mask = torch.tensor([[True, True, False]])
     pooled = {name: Head(2, 1, name).pool(hidden, mask)[0].tolist() for name in ("cls", "mean", "max")}
@@ -32,7 +34,7 @@ def test_bad_heads(bad):
         Head(8, 2, **bad)
 
 
-def test_corn_gives_the_probabilities_of_ranks():
+def test_corn_computes_rank_probabilities():
     logits = torch.tensor([[0.5, -1.0, 2.0]])
     above = logits.sigmoid()[0]
     reached = torch.cat([torch.ones(1), above.cumprod(0)])

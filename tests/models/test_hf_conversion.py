@@ -1,4 +1,4 @@
-"""A classifier as transformers' own: the same numbers from the folder, called as its tokenizer calls it."""
+"""A classifier converted to transformers' own model and back gives the same numbers."""
 
 import numpy as np
 import pandas as pd

@@ -27,7 +27,9 @@ class ArtifactPipeline(TextClassificationPipeline):
         classifier = load_classifier(self.artifact)
         self.classifier = ProbabilityModel(classifier, metadata["task"], metadata["temperature"]).eval().to(self.device)
 
-    def preprocess(self, inputs: Any, **_: Any) -> Any:
+    # transformers' own pipeline classes disagree about these signatures, hence the ignores.
+
+    def preprocess(self, inputs: Any, **_: Any) -> Any:  # type: ignore[override]
         """Turn one item into token ids: one row, or one row per window."""
         texts = read_items([inputs], self.artifact.metadata["text_col"], self.artifact.cleaner)[0]
         rows = [torch.from_numpy(row).long() for row in self.artifact.token_encoder.encode_documents(texts)[0]]
@@ -35,14 +37,14 @@ class ArtifactPipeline(TextClassificationPipeline):
         ids = pad_sequence(rows, batch_first=True, padding_value=self.artifact.metadata["pad"])
         return {"input_ids": ids, "attention_mask": mask}
 
-    def _forward(self, model_inputs: Any, **_: Any) -> Any:
+    def _forward(self, model_inputs: Any, **_: Any) -> Any:  # type: ignore[override]
         ids = model_inputs["input_ids"]
         weights = None
         if self.artifact.token_encoder.long == "windows":
             weights = torch.full((1, len(ids)), 1 / len(ids), device=ids.device)
         return {"logits": self.classifier(ids, model_inputs["attention_mask"], weights)}
 
-    def postprocess(
+    def postprocess(  # type: ignore[override]
         self, model_outputs: Any, function_to_apply: Any = None, top_k: Any = 1, _legacy: Any = True
     ) -> Any:
         """Return labels and probabilities."""

@@ -1,4 +1,4 @@
-"""transformers' pipelines of artifacts: by a class of kickbert's for any, by their own where the head is portable."""
+"""Artifacts in transformers pipelines: any with kickbert's class, portable ones without it."""
 
 import pandas as pd
 import pytest
@@ -19,7 +19,7 @@ from kickbert.models.artifact.reading import read_artifact
         {"label_delim": "|", "pooling": "max"},
     ],
 )
-def test_transformers_pipeline_predicts_as_any_artifact_by_its_class(make, pairs, tmp_path, how):
+def test_the_pipeline_class_predicts_as_the_artifact(make, pairs, tmp_path, how):
     learn = make(pairs.assign(amount=range(len(pairs))), **how)
     learn.fit_one_cycle(1, 4e-3)
     folder = learn.save_artifact(tmp_path / "k")
@@ -35,7 +35,7 @@ def test_transformers_pipeline_predicts_as_any_artifact_by_its_class(make, pairs
 
 
 @pytest.mark.system
-def test_the_default_of_a_sentence_encoder_is_for_kickbert_and_portable_for_transformers(reviews, minilm, tmp_path):
+def test_a_portable_model_loads_in_a_plain_pipeline(reviews, minilm, tmp_path):
     texts = reviews["text"].iloc[:4].tolist()
     cards = []
     for portable in (False, True):
@@ -44,7 +44,7 @@ def test_the_default_of_a_sentence_encoder_is_for_kickbert_and_portable_for_tran
         folder = learn.save_artifact(tmp_path / "k")
         cards.append("pipeline_tag" in read_artifact(folder).card.split("---")[1])
     assert cards == [False, True]
-    found = pipeline("text-classification", str(folder))(texts)
+    results = pipeline("text-classification", str(folder))(texts)
     expected = learn.predict_df(pd.DataFrame({"text": texts}))
-    assert [row["label"] for row in found] == expected["label"].tolist()
-    assert [row["score"] for row in found] == pytest.approx(expected["confidence"].tolist(), abs=1e-4)
+    assert [row["label"] for row in results] == expected["label"].tolist()
+    assert [row["score"] for row in results] == pytest.approx(expected["confidence"].tolist(), abs=1e-4)

@@ -1,4 +1,4 @@
-"""A vocabulary cut to the tokens of some texts: their predictions stay, any other text can still be read."""
+"""A trimmed vocabulary keeps the predictions on its texts and still reads any other text."""
 
 import json
 
@@ -59,7 +59,7 @@ def unigram():
     steps = [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]
     out.pre_tokenizer = pre_tokenizers.Sequence(steps)
     out.train_from_iterator(CORPUS, trainers.UnigramTrainer(vocab_size=300, special_tokens=SPECIAL, unk_token="<unk>"))
-    out.add_special_tokens(["<mask>"])  # beyond the model's own, as in XLM-R
+    out.add_special_tokens(["<mask>"])  # outside the model, as in XLM-R
     pair = "<s> $A </s> </s> $B </s>"
     out.post_processor = processors.TemplateProcessing("<s> $A </s>", pair, [("<s>", 0), ("</s>", 2)])
     named = {"bos_token": "<s>", "cls_token": "<s>", "eos_token": "</s>", "sep_token": "</s>", "pad_token": "<pad>"}
@@ -102,7 +102,7 @@ def test_predictions_stay_and_the_model_is_smaller(model):
     assert sizes[0] < sizes[1] and trimmed.metadata["vocabulary"]["tokens"] < trimmed.metadata["vocabulary"]["of"]
     before, after = (kickbert.load(a.folder, backend="torch") for a in (artifact, trimmed))
     np.testing.assert_allclose(after.predict_proba(SEEN), before.predict_proba(SEEN), atol=1e-6)
-    # others fall into pieces, and none of their characters that was known becomes unknown
+    # other texts are split further, and no known character becomes unknown
     unseen = [("замечательный wunderbarer", "جميل boring"), ("", "")]
     assert np.isfinite(after.predict_proba(unseen)).all()
     tokenizer, smaller = (a.token_encoder.tokenizer for a in (artifact, trimmed))
@@ -123,8 +123,8 @@ def test_a_trimmed_version_trains_on_and_is_trimmed_again(model, tmp_path):
     assert learn.dls.tokenizer.mask_id == trimmed.metadata["mask"]
     again = trim_vocabulary(trimmed, SEEN)
     assert again.metadata["vocabulary"]["of"] == trimmed.metadata["vocabulary"]["of"]
-    found = kickbert.load(again.folder, backend="torch").predict_proba(SEEN)
-    np.testing.assert_allclose(found, kickbert.load(artifact.folder, backend="torch").predict_proba(SEEN), atol=1e-6)
+    probs = kickbert.load(again.folder, backend="torch").predict_proba(SEEN)
+    np.testing.assert_allclose(probs, kickbert.load(artifact.folder, backend="torch").predict_proba(SEEN), atol=1e-6)
 
 
 def test_ids_of_special_tokens_follow(model):
@@ -153,11 +153,11 @@ def test_export_trims_first_and_reports_the_sizes(model):
     assert row["MB"] < row["MB before"] and row["tokens"] < row["tokens before"]
     home = artifact.folder.parent
     assert "model.onnx" in read_artifact(home) and "model.onnx" not in read_artifact(artifact.folder)
-    found = kickbert.load(home, backend="onnx").predict_proba(df)
-    np.testing.assert_allclose(found, kickbert.load(artifact.folder, backend="torch").predict_proba(df), atol=1e-4)
+    probs = kickbert.load(home, backend="onnx").predict_proba(df)
+    np.testing.assert_allclose(probs, kickbert.load(artifact.folder, backend="torch").predict_proba(df), atol=1e-4)
 
 
-def test_what_cannot_be_cut(model, tmp_path):
+def test_bad_inputs_are_refused(model, tmp_path):
     import shutil
 
     artifact, _ = model
@@ -174,7 +174,7 @@ def test_what_cannot_be_cut(model, tmp_path):
 
 
 @pytest.mark.parametrize("model", ["WordPiece"], indirect=True)
-def test_another_tokenizer_is_refused(model, monkeypatch):
+def test_other_tokenizers_are_refused(model, monkeypatch):
     artifact, _ = model
     read = Artifact.file
 
@@ -196,7 +196,7 @@ def test_another_tokenizer_is_refused(model, monkeypatch):
 
 @pytest.mark.parametrize("model", ["BPE"], indirect=True)
 def test_a_file_of_an_older_version_is_read(model, monkeypatch):
-    """roberta-base's own says of its model neither the type nor pairs of merges."""
+    """The tokenizer.json of roberta-base lacks the model's type and writes merges as strings."""
     artifact, read = model[0], Artifact.file
 
     def older(self, name):
@@ -212,11 +212,11 @@ def test_a_file_of_an_older_version_is_read(model, monkeypatch):
 
     monkeypatch.setattr(Artifact, "file", older)
     trimmed = trim_vocabulary(artifact, SEEN)
-    found = kickbert.load(trimmed.folder, backend="torch").predict_proba(SEEN)
-    np.testing.assert_allclose(found, kickbert.load(artifact.folder, backend="torch").predict_proba(SEEN), atol=1e-6)
+    probs = kickbert.load(trimmed.folder, backend="torch").predict_proba(SEEN)
+    np.testing.assert_allclose(probs, kickbert.load(artifact.folder, backend="torch").predict_proba(SEEN), atol=1e-6)
 
 
-def test_merges_of_a_token_are_those_that_bpe_makes():
+def test_merges_of_a_token_are_those_of_bpe():
     tokenizer = byte_level()[0].backend_tokenizer
     model = json.loads(tokenizer.to_str())["model"]
     ranks = {tuple(pair): rank for rank, pair in enumerate(model["merges"])}
@@ -228,5 +228,5 @@ def test_merges_of_a_token_are_those_that_bpe_makes():
 
 @pytest.mark.parametrize("kind", LAYERS)
 def test_every_architecture_has_one_table_of_tokens(kind):
-    found = [name for name in random_encoder(kind).body.state_dict() if EMBEDDINGS.search(name)]
-    assert len(found) == 1
+    names = [name for name in random_encoder(kind).body.state_dict() if EMBEDDINGS.search(name)]
+    assert len(names) == 1
