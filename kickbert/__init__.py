@@ -8,9 +8,12 @@ What is here, by wing, in the order in which data flows:
 
 data         split                Add a column of train, valid and test rows, stratified.
              explore              Look at a DataFrame of texts before training: duplicates, leaks, lengths, words.
+             TextDataLoaders      Batches of texts for training and validation: TextDataLoaders.from_df(df).
 models       ArtifactError        Raised for a folder that is no artifact, or one that was cut short or changed.
 cache        Cache                Where the states of the frozen part are kept, and how much of them.
-training     learner_from_df      Make a learner of a DataFrame.
+training     learner_from_df      Make a learner from a DataFrame.
+             text_learner         Make a learner from TextDataLoaders.
+             learner_from_artifact    Make a learner that continues from a saved model.
              GradualLearner       A fastai Learner over an encoder's layer groups; fit_gradual trains it.
              Phase                What is trained at one step of the ladder, how long, how fast.
              distill              Train a small model to predict as a large one does, on texts without labels.
@@ -44,10 +47,18 @@ __getattr__, __dir__, __all__ = attach(
     {
         "text": [],
         "targets": [],
-        "data": ["explore", "split"],
+        "data": ["TextDataLoaders", "explore", "split"],
         "models": ["ArtifactError"],
         "cache": ["Cache"],
-        "training": ["GradualLearner", "Phase", "TrainingDiverged", "gradual_unfreezing", "learner_from_df"],
+        "training": [
+            "GradualLearner",
+            "Phase",
+            "TrainingDiverged",
+            "gradual_unfreezing",
+            "learner_from_artifact",
+            "learner_from_df",
+            "text_learner",
+        ],
         "evaluation": ["calibrate", "evaluate", "explain"],
         "experiments": ["compare", "cross_validate", "distill", "report", "search"],
         "inference": ["Predictor", "export", "load", "zero_shot"],

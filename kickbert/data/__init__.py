@@ -15,7 +15,7 @@ __getattr__, __dir__, __all__ = attach(
         "packed": ["Packed"],
         "batching": ["length_batches"],
         "bucketing": ["BucketDL"],
-        "dataloaders": ["TextBlock", "TextDataLoaders", "dataloaders_from_df"],
+        "dataloaders": ["TextBlock", "TextDataLoaders"],
         "display": [],
         "profiling": [],
         "exploration": ["Exploration", "explore"],

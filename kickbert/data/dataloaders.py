@@ -1,7 +1,8 @@
-"""DataFrame to DataLoaders: rows checked, split, tokenised once, targets encoded, batches bucketed by length."""
+"""DataFrame to DataLoaders: rows checked, split, tokenized once, targets encoded, batches bucketed by length."""
 
 import warnings
 from collections.abc import Sequence
+from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,28 +12,29 @@ import pandas as pd
 import torch
 from fastai.data.block import TransformBlock
 from fastai.data.core import DataLoaders, Datasets
+from fastai.torch_core import default_device, set_seed
 from transformers import PreTrainedTokenizerBase
 
-from kickbert.data import display  # noqa: F401 - teaches fastai's show_batch, show_results and the rest about Tokens
+from kickbert.data import display  # noqa: F401 - registers show_batch, show_results and others for Tokens
 from kickbert.data.bucketing import BucketDL
 from kickbert.data.imbalance import row_weights
 from kickbert.data.packed import Packed
-from kickbert.data.rows import usable_rows
+from kickbert.data.rows import Part, Split, TextRows
 from kickbert.data.splits import valid_rows
-from kickbert.data.transforms import TextTokenizer, target_tensor, target_transforms
+from kickbert.data.transforms import TextTokenizer, model_tokenizer, target_tensor, target_transforms
 from kickbert.targets.base import Target
 from kickbert.targets.binning import quantiles
 from kickbert.targets.kinds import unseen_labels
-from kickbert.targets.options import TargetOptions
+from kickbert.targets.options import Format, TargetOptions
 from kickbert.text.augmentation import Augmenter, augment_texts
 from kickbert.text.cleaning import Cleaner
-from kickbert.text.columns import TextOptions, as_list, check_frame, pick, read_items
+from kickbert.text.columns import as_list, check_frame, pick, read_items
 from kickbert.text.tokenization import SEP
 from kickbert.utils.messages import Described
 
 
 class Row(NamedTuple):
-    """What the datasets hold: a text, and its target as people read it, where it is known."""
+    """An item of the datasets: a text and, if known, its target in readable form."""
 
     text: str
     target: Any = None
@@ -57,14 +59,16 @@ def TextBlock(  # noqa: N802 - fastai's blocks are named like classes
 
 
 class TextDataLoaders(Described, DataLoaders):
-    """Training and validation batches of texts, with what it takes to read further rows in the same way.
+    """Training and validation batches of texts, and what it takes to read more rows in the same way.
 
     Args:
         train, valid: the loaders.
-        text_col: the columns that were read.
-        label_col: the target's column, or columns of zeros and ones.
+        text_col: the text columns.
+        label_col: the target column, or columns of zeros and ones.
         target: how the target is encoded.
-        cleaner: what is done to texts before they are tokenised; None for nothing.
+        cleaner: what is done to texts before tokenization; None for nothing.
+        model: the model that the texts were tokenized for; None if unknown.
+        in_order: whether the caller listed the classes in order.
     """
 
     def __init__(
@@ -76,13 +80,140 @@ class TextDataLoaders(Described, DataLoaders):
         label_col: str | Sequence[str],
         target: Target,
         cleaner: Cleaner | None = None,
+        model: str | Path | None = None,
+        in_order: bool = False,
         **kwargs: Any,
     ):
         super().__init__(train, valid, **kwargs)
-        self.text_col, self.label_col, self.target, self.cleaner = as_list(text_col), label_col, target, cleaner
+        self.text_col = as_list(text_col)
+        self.label_col = label_col
+        self.target = target
+        self.cleaner = cleaner
+        self.model = model
+        self.in_order = in_order
+
+    @classmethod
+    def from_df(
+        cls,
+        df: pd.DataFrame,
+        *,
+        text_col: str | Sequence[str] = "text",
+        label_col: str | Sequence[str] = "label",
+        model: str | Path = "roberta-base",
+        tokenizer: str | Path | PreTrainedTokenizerBase | None = None,
+        revision: str | None = None,
+        trust_remote_code: bool = False,
+        bins: int | Sequence[float] | None = None,
+        bin_format: Format = None,
+        label_delim: str | None = None,
+        labels: Sequence[Any] | None = None,
+        decimal: str | None = None,
+        task: str | None = None,
+        cleaning: str | Sequence | Cleaner | None = None,
+        augment: Augmenter | None = None,
+        valid: float | str | Sequence | None = 0.15,
+        max_length: int | None = None,
+        long: str = "truncate",
+        stride: int = 32,
+        bs: int = 32,
+        sampling: str | None = None,
+        seed: int | None = 42,
+        path: str | Path = ".",
+    ) -> "TextDataLoaders":
+        """Make DataLoaders from the texts and targets of a DataFrame; `text_learner` makes a learner from them.
+
+        Args:
+            df: the rows; never changed.
+            text_col: the text column, or several, which are joined with the tokenizer's separator.
+            label_col: the target; several columns of zeros and ones are one label each.
+            model: the model whose tokenizer reads the texts: hub id, folder written by `save_pretrained`, or "minilm",
+                which needs no network.
+            tokenizer: a fast tokenizer, or its hub id or folder; None for the model's own.
+            revision: branch, tag or commit of the model on the hub.
+            trust_remote_code: whether to run Python code that comes with the model.
+            bins: for a numeric target: a number of quantile bins, computed on the training rows, or the inner edges.
+            bin_format: how edges are written in class names: a unit such as "$", or a function of the number.
+            label_delim: delimiter between the labels of a cell, if a row may have several; not needed for lists.
+            labels: the classes in order, or the names of the positions of a multi-hot list or of the bins; None for
+                the classes in the column.
+            decimal: decimal mark of numbers kept as text, "." or ","; None to detect it.
+            task: "single label", "multi-label", "ordinal" or "regression"; None to detect it.
+            cleaning: steps applied to each text in training and prediction: names, functions, a `Cleaner`, or "auto".
+            augment: makes variants of the training texts, such as `kickbert.text.EDA()`.
+            valid: share of the rows to validate on (stratified), a column, or row labels (`kickbert.split`); None for
+                none.
+            max_length: maximum tokens per row; None for the model's limit, at most 512.
+            long: what to do with longer texts: "truncate" keeps the head, "tail" the tail, "head+tail" both; "windows"
+                reads all of it in chunks of `max_length` tokens, pooled to one prediction.
+            stride: number of tokens that adjacent windows share.
+            bs: batch size in training; validation uses twice as many rows.
+            sampling: "balanced" to draw each class equally often; None to read each row once per epoch.
+            seed: makes splits, batches and augmentation repeatable; it sets the seeds of Python, NumPy and torch. None
+                leaves them alone.
+            path: folder of checkpoints, in a subfolder `models`.
+        Raises:
+            ValueError, TypeError: an invalid argument; the message says what is allowed.
+        Warns:
+            Rows that cannot be used (no text, no label, a validation label that training never saw), and texts that
+            were truncated: counted, and the first of them named.
+        """
+        if seed is not None:
+            set_seed(seed)  # the order of the batches
+        hub = {"revision": revision or "main", "trust_remote_code": trust_remote_code}
+        reader = model_tokenizer(model, tokenizer, max_length=max_length, long=long, stride=stride, **hub)
+        target = TargetOptions(label_col, bins, bin_format, label_delim, task, labels, decimal)
+        rows = TextRows.from_df(df, reader, target, text_col=text_col, cleaning=cleaning)
+        train, held = valid_rows(rows.df, valid, rows.column.strata, seed)
+        used = train | held
+        if not used.all():  # test rows
+            rows, train, held = rows.subset(used), train[used], held[used]
+        split = rows.split(train, held)
+        return cls.from_split(split, model=model, augment=augment, bs=bs, sampling=sampling, seed=seed, path=path)
+
+    @classmethod
+    def from_split(
+        cls,
+        split: Split,
+        *,
+        model: str | Path | None = None,
+        augment: Augmenter | None = None,
+        bs: int = 32,
+        sampling: str | None = None,
+        seed: int | None = 42,
+        path: str | Path = ".",
+    ) -> "TextDataLoaders":
+        """Make DataLoaders from rows that are tokenized and split.
+
+        Args:
+            split: the training and validation rows.
+            model, augment, bs, sampling, seed, path: as in `from_df`.
+        """
+        if augment is not None and not isinstance(augment, Augmenter):
+            raise TypeError(f"augment={augment!r} is not an Augmenter; pass kickbert.text.EDA(), or one of your own")
+        rows, target, train, valid, cut = split
+        rng = np.random.default_rng(seed)
+        if augment and not augment.each_epoch:
+            train, cut_variants = _with_variants(train, rows.tokenizer, augment, rng)
+            cut = np.concatenate([cut, cut_variants])
+        _warn_of_truncated(cut, rows.tokenizer.max_length)
+        loaders = bucket_loaders(rows.tokenizer, target, train, valid, bs)
+        loaders[0].weights = row_weights(sampling, target, train.codes)
+        if augment and augment.each_epoch:
+            loaders[0].renew = partial(_varied, train.texts, augment, rng, rows.tokenizer)
+        return cls(
+            *loaders,
+            text_col=rows.text_col,
+            label_col=rows.column.options.label_col,
+            target=target,
+            cleaner=rows.cleaner,
+            model=model,
+            in_order=rows.column.options.labels is not None,
+            path=path,
+            device=default_device(),
+        )
 
     def facts(self) -> dict[str, str]:
-        """Task, columns, rows, batches, next step: what `repr` shows."""
+        """Task, columns, rows, batches and next step, for `repr`."""
         read, predicted = (" + ".join(as_list(names)) for names in (self.text_col, self.label_col))
         size = f"{self.bs} rows in training, {self.valid.bs} in validation; at most {self.tokenizer.max_length} tokens"
         return {
@@ -94,49 +225,60 @@ class TextDataLoaders(Described, DataLoaders):
         }
 
     def new_empty(self) -> "TextDataLoaders":
-        """The same without its rows, as an exported learner keeps it."""
-        loaders = [dl.new(dl.dataset.new_empty()) for dl in self.loaders]
-        kept = {name: getattr(self, name) for name in ("text_col", "label_col", "target", "cleaner", "path", "device")}
-        return type(self)(*loaders, **kept)
+        """A copy without rows, for an exported learner."""
+        empty = copy(self)
+        empty.loaders = [dl.new(dl.dataset.new_empty()) for dl in self.loaders]
+        return empty
 
     @property
     def tokenizer(self) -> TextTokenizer:
-        """The Transform that tokenises."""
+        """The Transform that tokenizes."""
         return self.valid_ds.tls[0].tfms.fs[-1]
 
     def read(self, items: Any) -> tuple[list[str], np.ndarray]:
-        """Texts of a DataFrame, or of a list of strings, tuples (a text for each column) or dicts.
+        """Read the texts of a DataFrame, or of a list of strings, tuples (one text per column) or dicts.
 
         Returns:
-            n strings, and which rows have no text (bool, shape (n,)), as `kickbert.text.columns.read_texts` says.
+            n strings, and which rows have no text (bool, shape (n,)), as in `kickbert.text.columns.read_texts`.
         """
         return read_items(items, self.text_col, self.cleaner)
 
     def test_dl(
-        self, test_items: Any, rm_type_tfms: Any = None, with_labels: bool = False, process: bool = True, **kwargs
+        self, test_items: Any, rm_type_tfms: Any = None, with_labels: bool = False, process: bool = True, **kwargs: Any
     ) -> BucketDL:
-        """Batches of further rows: a DataFrame, or a list of strings, tuples or dicts.
+        """Make batches of more rows: a DataFrame, or a list of strings, tuples or dicts.
 
         Args:
-            with_labels: whether a DataFrame holds the target too; every label must then be one that training saw.
+            with_labels: whether a DataFrame holds the target too; training must have seen every label.
             rm_type_tfms, process: fastai's, not needed here.
         """
         if len(test_items) and isinstance(test_items[0] if isinstance(test_items, Sequence) else None, Row):
             rows, codes = list(test_items), None
-            # fastai's Interpretation asks for chosen rows again and takes them to come as it named them, in one piece.
+            # fastai's Interpretation requests these rows again and expects them in its own order, in one batch.
             kwargs |= {"bs": len(rows), "get_idxs": lambda: list(range(len(rows)))}
         else:
             codes = self._codes(test_items) if with_labels else None
             shown = map(self.target.shown, codes) if with_labels else [None] * len(test_items)
             rows = [Row(*pair) for pair in zip(self.read(test_items)[0], shown, strict=True)]
-        packed = [Packed.of(*self.tokenizer.encode_documents([row.text for row in rows])[:2])]
+        ids, _ = self.tokenizer.pack([row.text for row in rows])
+        return self._loader(rows, ids, codes, with_labels, **kwargs)
+
+    def rows_dl(self, rows: TextRows, numbers: np.ndarray) -> BucketDL:
+        """Make batches of some rows that were read before, without their targets."""
+        texts, ids = rows.part(numbers)
+        return self._loader([Row(text) for text in texts], ids)
+
+    def _loader(
+        self, rows: list[Row], ids: Packed, codes: np.ndarray | None = None, with_labels: bool = False, **kwargs: Any
+    ) -> BucketDL:
         tls = [tl._new(rows, split_idx=1) for tl in self.valid_ds.tls[: 2 if with_labels else 1]]
+        packed: tuple = (ids,)
         if with_labels:
-            packed.append(torch.stack(list(tls[1])) if codes is None else target_tensor(self.target, codes))
-        return self.valid.new(Datasets(tls=tls, n_inp=1), rows=tuple(packed), **kwargs)
+            packed = (ids, torch.stack(list(tls[1])) if codes is None else target_tensor(self.target, codes))
+        return self.valid.new(Datasets(tls=tls, n_inp=1), rows=packed, **kwargs)
 
     def _codes(self, df: pd.DataFrame) -> np.ndarray:
-        """The targets of further rows."""
+        """The codes of the targets of more rows."""
         check_frame(df, label_col=as_list(self.label_col))
         values = pick(df, self.label_col)
         bad, message = unseen_labels(self.target, values)
@@ -145,108 +287,56 @@ class TextDataLoaders(Described, DataLoaders):
         return self.target.encode(values)
 
 
-def dataloaders_from_df(
-    df: pd.DataFrame,
-    tokenizer: TextTokenizer,
-    text: TextOptions,
-    target: TargetOptions,
-    *,
-    valid: float | str | Sequence | None = 0.15,
-    sampling: str | None = None,
-    augment: Augmenter | None = None,
-    bs: int = 32,
-    seed: int | None = 42,
-    path: str | Path = ".",
-    device: torch.device | None = None,
-) -> TextDataLoaders:
-    """DataLoaders of the rows of df; the arguments are those of `learner_from_df`.
-
-    Warns:
-        Rows that cannot be used (no text, no label, a validation label that training never saw), and rows that were
-        cut at `max_length`: counted, and the first of them named.
-    """
-    if augment is not None and not isinstance(augment, Augmenter):
-        raise TypeError(f"augment={augment!r} is no Augmenter; pass kickbert.text.EDA(), or one of your own")
-    rows = usable_rows(df, text, target)
-    train, held = valid_rows(rows.df, valid, rows.column.strata, seed)
-    fitted, all_codes = rows.column.fit(train)
-    known = _known(fitted, rows.column.values, "" if target.target else " of validation")
-    parts = [np.flatnonzero(part & known) for part in (train, held)]
-    codes = [all_codes[part] for part in parts]
-    texts = [[rows.texts[i] for i in part] for part in parts]
-    rng = np.random.default_rng(seed)
-    if augment and not augment.each_epoch:
-        texts[0], codes[0] = _with_variants(texts[0], codes[0], augment, rng)
-    loaders = bucket_loaders(tokenizer, fitted, texts, codes, bs)
-    loaders[0].weights = row_weights(sampling, fitted, codes[0])
-    if augment and augment.each_epoch:
-        loaders[0].renew = partial(_varied, texts[0], augment, rng, tokenizer)
-    kept = {"text_col": text.text_col, "label_col": target.label_col, "target": fitted, "cleaner": text.cleaner}
-    return TextDataLoaders(*loaders, **kept, path=path, device=device)
-
-
-def _known(target: Target, values: pd.Series | pd.DataFrame, place: str) -> np.ndarray:
-    """Which rows have only labels that training saw, bool, shape (n,); of several labels all stay, without the others.
-
-    Args:
-        place: of the rows that are left out, for the warning.
-    """
-    bad, message = unseen_labels(target, values)
-    if bad.any():
-        what = "those labels are" if target.is_multilabel else "they are"
-        warnings.warn(f"{message}; {what} left out{place}", stacklevel=4)
-    return np.ones(len(bad), dtype=bool) if target.is_multilabel else ~bad
-
-
 def _with_variants(
-    texts: list[str], codes: np.ndarray, augment: Augmenter, rng: np.random.Generator
-) -> tuple[list[str], np.ndarray]:
-    """Texts and their codes, with variants of them behind."""
-    added = augment_texts(texts, augment, augment.variants, rng, SEP)
-    codes = np.concatenate([codes, np.repeat(codes, list(map(len, added)), axis=0)])
-    return [*texts, *(variant for variants in added for variant in variants)], codes
+    part: Part, tokenizer: TextTokenizer, augment: Augmenter, rng: np.random.Generator
+) -> tuple[Part, np.ndarray]:
+    """The rows followed by variants of them, and whether each variant was truncated."""
+    variants = augment_texts(part.texts, augment, augment.variants, rng, SEP)
+    added = [text for texts in variants for text in texts]
+    ids, cut = tokenizer.pack(added)
+    codes = np.concatenate([part.codes, np.repeat(part.codes, list(map(len, variants)), axis=0)])
+    return Part([*part.texts, *added], part.ids + ids if added else part.ids, codes), cut
 
 
 def _varied(texts: list[str], augment: Augmenter, rng: np.random.Generator, tokenizer: TextTokenizer) -> Packed:
-    """The texts, some as they are and the others varied, as if drawn from each and its variants."""
+    """The texts of an epoch, some unchanged and others varied, as if drawn from each text and its variants."""
     chosen = np.flatnonzero(rng.random(len(texts)) < augment.variants / (augment.variants + 1))
     texts = list(texts)
     for i, variants in zip(chosen, augment_texts([texts[i] for i in chosen], augment, 1, rng, SEP), strict=True):
         texts[i] = variants[0] if variants else texts[i]
-    return Packed.of(*tokenizer.encode_documents(texts)[:2])
+    return tokenizer.pack(texts)[0]
 
 
-def bucket_loaders(
-    tokenizer: TextTokenizer, target: Target, texts: list[list[str]], codes: list[np.ndarray], bs: int
-) -> list[BucketDL]:
-    """Training and validation batches of the texts and codes of both, texts as `read_texts` gives them.
+def _warn_of_truncated(cut: np.ndarray, max_length: int) -> None:
+    if cut.any():
+        warnings.warn(
+            f"{cut.sum():,} of {len(cut):,} training texts ({cut.mean():.1%}) are longer than max_length={max_length} "
+            "tokens and were truncated",
+            stacklevel=5,
+        )
 
-    Warns:
-        Training texts that were cut at `max_length`: counted.
-    """
+
+def bucket_loaders(tokenizer: TextTokenizer, target: Target, train: Part, valid: Part, bs: int) -> list[BucketDL]:
+    """Make the training and validation batches of rows that are tokenized and encoded."""
     items = [
-        Row(t, target.shown(c)) for part, of in zip(texts, codes, strict=True) for t, c in zip(part, of, strict=True)
+        Row(text, target.shown(code))
+        for part in (train, valid)
+        for text, code in zip(part.texts, part.codes, strict=True)
     ]
+    size = len(train.texts)
     datasets = Datasets(
         items,
         [[_text_of, tokenizer], [_target_of, *target_transforms(target)]],
-        splits=[list(range(len(texts[0]))), list(range(len(texts[0]), len(items)))],
+        splits=[list(range(size)), list(range(size, len(items)))],
         n_inp=1,
-        do_setup=False,  # it would tokenise the training rows once more
+        do_setup=False,  # it would tokenize the training rows again
         types=[Row],
     )
-    loaders = []
-    for i, part in enumerate(texts):
-        ids, first, cut = tokenizer.encode_documents(part)
-        if i == 0 and cut.any():
-            warnings.warn(
-                f"{cut.sum():,} of {len(cut):,} training texts ({cut.mean():.1%}) are longer than "
-                f"max_length={tokenizer.max_length} tokens and were cut",
-                stacklevel=4,
-            )
-        rows = (Packed.of(ids, first), target_tensor(target, codes[i]))
-        loaders.append(BucketDL(datasets.subset(i), bs=bs if i == 0 else 2 * bs, shuffle=i == 0, rows=rows))
-    return loaders
+    rows = [(part.ids, target_tensor(target, part.codes)) for part in (train, valid)]
+    return [
+        BucketDL(datasets.subset(0), bs=bs, shuffle=True, rows=rows[0]),
+        BucketDL(datasets.subset(1), bs=2 * bs, rows=rows[1]),
+    ]
 
 
 def soft_loaders(
@@ -261,15 +351,21 @@ def soft_loaders(
     bs: int = 32,
     seed: int | None = 42,
 ) -> list[BucketDL]:
-    """Training batches with further targets beside the codes, such as soft predictions; validation batches of codes.
+    """Training batches with more targets than the codes, such as soft predictions, and validation batches of codes.
 
     Args:
-        df: the rows, of which `valid` says which validate.
+        df: the rows, from which `valid` selects those to validate on.
         texts, codes: of these rows.
-        further: arrays whose first axis is the rows; a loss takes them after the codes.
+        further: arrays with one entry per row, which a loss takes after the codes.
     """
-    strata = codes if not target.is_number else quantiles(codes)
-    parts = [np.flatnonzero(mask) for mask in valid_rows(df, valid, strata, seed)]
-    chosen = [[texts[i] for i in part] for part in parts]
-    train, held = bucket_loaders(tokenizer, target, chosen, [codes[part] for part in parts], bs)
-    return [train.new(further=tuple(torch.from_numpy(array[parts[0]]) for array in further)), held]
+    strata = quantiles(codes) if target.is_number else codes
+    numbers = [np.flatnonzero(mask) for mask in valid_rows(df, valid, strata, seed)]
+    parts = []
+    for rows in numbers:
+        chosen = [texts[i] for i in rows]
+        ids, cut = tokenizer.pack(chosen)
+        if not parts:
+            _warn_of_truncated(cut, tokenizer.max_length)
+        parts.append(Part(chosen, ids, codes[rows]))
+    train, held = bucket_loaders(tokenizer, target, *parts, bs)
+    return [train.new(further=tuple(torch.from_numpy(array[numbers[0]]) for array in further)), held]

@@ -1,65 +1,163 @@
-"""The rows of a DataFrame that can be used: columns checked together, rows without text or label counted and named."""
+"""The usable rows of a DataFrame: columns checked together, each text cleaned once and tokenized once."""
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from kickbert.data.packed import Packed
+from kickbert.data.transforms import TextTokenizer
+from kickbert.targets.base import Target
 from kickbert.targets.fitting import TargetColumn, column_kind, read_target
+from kickbert.targets.kinds import unseen_labels
 from kickbert.targets.options import TargetOptions
-from kickbert.text.columns import TextOptions, as_list, check_frame, pick, read_texts
-from kickbert.utils.messages import row_names
+from kickbert.text.cleaning import Cleaner
+from kickbert.text.columns import as_list, check_frame, pick, read_texts
+from kickbert.utils.messages import plural, row_names
 
 
-@dataclass(frozen=True)
-class UsableRows:
+@dataclass(frozen=True, eq=False)
+class TextRows:
     """Rows with a text and a label.
 
     Args:
-        df: these rows, in the order of the given ones.
-        texts: their texts, cleaned, columns joined.
+        df: these rows, in the order of the original DataFrame.
+        texts: their texts, cleaned, with columns joined.
         column: their target column.
-        mask: which of the given rows they are, bool, shape (given rows,).
+        mask: which of the original rows they are, bool, shape (original rows,).
+        tokenizer: reads the texts.
+        text_col: the text columns.
+        cleaner: what was done to the texts; None for nothing.
     """
 
     df: pd.DataFrame
     texts: list[str]
     column: TargetColumn
     mask: np.ndarray
+    tokenizer: TextTokenizer
+    text_col: list[str]
+    cleaner: Cleaner | None = None
+
+    @classmethod
+    def from_df(
+        cls,
+        df: pd.DataFrame,
+        tokenizer: TextTokenizer,
+        target: TargetOptions,
+        *,
+        text_col: str | Sequence[str] = "text",
+        cleaning: str | Sequence | Cleaner | None = None,
+        **columns: str | Sequence[str] | None,
+    ) -> "TextRows":
+        """Read the rows with a text and a label.
+
+        Args:
+            df: the rows; not changed.
+            tokenizer: reads the texts.
+            target: how the target column is read.
+            text_col, cleaning: as in `TextDataLoaders.from_df`.
+            columns: other columns that must exist, by the name of their argument.
+        Raises:
+            TypeError, ValueError: not a DataFrame, an unknown column, or no usable row.
+        Warns:
+            Rows without text or label: counted, and the first of them named.
+        """
+        cleaner = cleaning if isinstance(cleaning, Cleaner) or cleaning is None else Cleaner(cleaning)
+        named = {"text_col": text_col, "label_col": target.label_col} | columns
+        check_frame(df, **{argument: as_list(names) for argument, names in named.items() if names is not None})
+        texts, empty = read_texts(df, text_col, cleaner)
+        values = pick(df, target.label_col)
+        if empty.any():
+            skipped = f"Skipped {plural(int(empty.sum()), 'row')} without a text"
+            warnings.warn(f"{skipped}: {row_names(empty, df.index)}", stacklevel=4)
+        kind = column_kind(values.dropna(), target)
+        mask = ~empty
+        if not kind.is_multilabel:  # there, a missing cell means no label
+            labeled = values.notna().to_numpy().reshape(len(df), -1).all(1)
+            mask = mask & labeled
+            if not labeled.all():
+                skipped = f"Skipped {plural(int((~labeled).sum()), 'row')} without a label"
+                warnings.warn(f"{skipped}: {row_names(~labeled, df.index)}", stacklevel=4)
+        if not mask.any():
+            raise ValueError(f"no row of df has both a text in {as_list(text_col)} and a {target.label_col!r}")
+        texts = [text for text, usable in zip(texts, mask, strict=True) if usable]
+        column = read_target(values[mask], target, kind)
+        return cls(df[mask], texts, column, mask, tokenizer, as_list(text_col), cleaner)
+
+    @cached_property
+    def _tokens(self) -> tuple[Packed, np.ndarray]:
+        return self.tokenizer.pack(self.texts)
+
+    def split(self, train: np.ndarray, held: np.ndarray) -> "Split":
+        """Learn the target from the training rows, and take the training and validation rows apart.
+
+        Args:
+            train, held: which rows train and which validate, bool, shape (n,).
+        Warns:
+            Validation labels that training never saw: counted, and the first of them named.
+        """
+        target, codes = self.column.fit(train)
+        used = np.flatnonzero(train | held)
+        unseen, message = unseen_labels(target, self.column.values.iloc[used])
+        if unseen.any():
+            what = "those labels are" if target.is_multilabel else "they are"
+            place = "" if self.column.options.target else " of validation"
+            warnings.warn(f"{message}; {what} left out{place}", stacklevel=4)
+        if not target.is_multilabel:
+            used = used[~unseen]
+        ids, cut = self._tokens
+        numbers = (used[train[used]], used[held[used]])
+        training, validation = (Part([self.texts[i] for i in part], ids.take(part), codes[part]) for part in numbers)
+        return Split(self, target, training, validation, cut[numbers[0]])
+
+    def part(self, numbers: np.ndarray) -> tuple[list[str], Packed]:
+        """Texts and token ids of some rows."""
+        return [self.texts[i] for i in numbers], self._tokens[0].take(numbers)
+
+    def subset(self, mask: np.ndarray) -> "TextRows":
+        """Some of the rows, not yet tokenized.
+
+        Args:
+            mask: bool, shape (n,).
+        """
+        texts = [self.texts[i] for i in np.flatnonzero(mask)]
+        column = replace(self.column, values=self.column.values[mask])
+        return replace(self, df=self.df[mask], texts=texts, column=column)
+
+    def with_target(self, target: TargetOptions) -> "TextRows":
+        """The same rows, not yet tokenized, with other options of the target."""
+        return replace(self, column=replace(self.column, options=target))
+
+    def renumbered(self) -> "TextRows":
+        """The same rows, not yet tokenized, numbered from 0."""
+        column = replace(self.column, values=self.column.values.reset_index(drop=True))
+        return replace(self, df=self.df.reset_index(drop=True), column=column)
 
 
-def usable_rows(
-    df: pd.DataFrame, text: TextOptions, target: TargetOptions, **columns: str | Sequence[str] | None
-) -> UsableRows:
-    """The rows with a text and a label.
+class Part(NamedTuple):
+    """The training or validation rows: texts, their token ids, and the codes of their targets."""
+
+    texts: list[str]
+    ids: Packed
+    codes: np.ndarray
+
+
+class Split(NamedTuple):
+    """Rows to train and to validate on.
 
     Args:
-        df: the rows; not changed.
-        columns: further columns that must be there, by the argument that names them.
-    Raises:
-        TypeError, ValueError: no DataFrame, a column that is not there, or not one such row.
-    Warns:
-        Rows without text or without label: counted, and the first of them named.
+        rows: all rows.
+        target: learned from the training rows.
+        train, valid: the rows.
+        truncated: whether each training text was truncated, bool.
     """
-    named = {"text_col": text.text_col, "label_col": target.label_col} | columns
-    check_frame(df, **{argument: as_list(names) for argument, names in named.items() if names is not None})
-    values = pick(df, target.label_col)
-    kind = column_kind(values.dropna(), target)
-    texts, empty = read_texts(df, text.text_col, text.cleaner)
-    _warn_of(empty, "text", df.index)
-    mask = ~empty
-    if not kind.is_multilabel:  # for several labels, a missing cell is a row without labels
-        labelled = values.notna().to_numpy().reshape(len(df), -1).all(1)
-        _warn_of(~labelled, "label", df.index)
-        mask = mask & labelled
-    if not mask.any():
-        raise ValueError(f"no row of df has both a text in {as_list(text.text_col)} and a {target.label_col!r}")
-    texts = [text for text, usable in zip(texts, mask, strict=True) if usable]
-    return UsableRows(df[mask], texts, read_target(values[mask], target, kind), mask)
 
-
-def _warn_of(bad: np.ndarray, what: str, index: pd.Index) -> None:
-    if bad.any():
-        warnings.warn(f"{bad.sum():,} rows have no {what} and are not used: rows {row_names(bad, index)}", stacklevel=4)
+    rows: TextRows
+    target: Target
+    train: Part
+    valid: Part
+    truncated: np.ndarray

@@ -143,11 +143,11 @@ def valid_rows(
     """
     if valid is None or (isinstance(valid, (int, float)) and valid == 0):
         return np.ones(len(df), dtype=bool), np.zeros(len(df), dtype=bool)
-    if isinstance(valid, str):
-        train, held = _by_column(df, valid)
-    elif isinstance(valid, (int, float)):
+    if isinstance(valid, (int, float)):
         held = stratified_sample(strata, float(valid), seed)
         train = ~held
+    elif isinstance(valid, str):
+        train, held = _by_column(df, valid)
     else:
         unknown = [v for v in valid if v not in df.index]
         if unknown:

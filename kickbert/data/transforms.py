@@ -1,6 +1,7 @@
 """A Hugging Face fast tokenizer as a fastai Transform, from text to `Tokens`; `TokenEncoder` does the work."""
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from fastai.data.transforms import Categorize, MultiCategorize, OneHotEncode
 from fastai.torch_core import TensorBase, TensorCategory, TensorMultiCategory, TitledFloat, TitledStr
 from fasttransform import Transform
 from torch import Tensor
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
+from kickbert.data.packed import Packed
 from kickbert.targets.base import Target
 from kickbert.targets.continuous import Continuous
 from kickbert.targets.kinds import MULTI, REGRESSION
+from kickbert.text.token_limits import token_limit
 from kickbert.text.tokenization import LONGEST, PAD, TokenEncoder
 from kickbert.utils.hub import UnavailableModel, load
 
@@ -46,6 +49,42 @@ def load_tokenizer(model: str | Path = "roberta-base", **hub: Any) -> PreTrained
     if not any(any(map(str.isalnum, token)) for token in hf.get_vocab() if token not in special):
         raise ValueError(_without_tokenizer(model, f"its vocabulary is {sorted(hf.get_vocab())[:8]}"))
     return hf
+
+
+def model_tokenizer(
+    model: str | Path = "roberta-base",
+    tokenizer: str | Path | PreTrainedTokenizerBase | None = None,
+    *,
+    max_length: int | None = None,
+    long: str = "truncate",
+    stride: int = 32,
+    **hub: Any,
+) -> "TextTokenizer":
+    """Load the tokenizer of a model, with the model's limit on tokens if that is smaller.
+
+    Args:
+        model: hub id, folder or "minilm".
+        tokenizer: another one than the model's own.
+        max_length, long, stride: as in `TextTokenizer`.
+        hub: `revision` and `trust_remote_code` of the model.
+    Raises:
+        ValueError: the model cannot be found, or the tokenizer has more tokens than the model.
+    """
+    config = load(AutoConfig.from_pretrained, model, **hub)
+    if tokenizer is None:
+        tokenizer = load_tokenizer(model, **hub)
+    elif isinstance(tokenizer, (str, Path)):
+        tokenizer = load_tokenizer(tokenizer)
+    check_fast(tokenizer, "tokenizer")
+    largest = max(tokenizer.get_vocab().values())
+    if largest >= config.vocab_size:
+        raise ValueError(
+            f"the tokenizer has tokens up to number {largest:,}, but the encoder has embeddings for "
+            f"{config.vocab_size:,}. Save the model again after model.resize_token_embeddings(len(tokenizer))."
+        )
+    tokenizer = copy(tokenizer)
+    tokenizer.model_max_length = min(tokenizer.model_max_length, token_limit(config) or tokenizer.model_max_length)
+    return TextTokenizer(tokenizer, max_length, long, stride)
 
 
 def check_fast(hf: PreTrainedTokenizerBase, given: str) -> None:
@@ -131,9 +170,10 @@ class TextTokenizer(Transform):
         """As in `TokenEncoder`."""
         return self.token_encoder.encode_batch(texts)
 
-    def encode_documents(self, texts: Sequence[str]) -> tuple[list[np.ndarray], np.ndarray | None, np.ndarray]:
-        """As in `TokenEncoder`."""
-        return self.token_encoder.encode_documents(texts)
+    def pack(self, texts: Sequence[str]) -> tuple[Packed, np.ndarray]:
+        """Tokenize many texts at once: their token ids, and whether each was truncated, bool, shape (n,)."""
+        ids, first, cut = self.token_encoder.encode_documents(texts)
+        return Packed.of(ids, first), cut
 
     def setups(self, items: Iterable[str]) -> None:
         """Tokenise the items in one batch, so that reading them one by one is a look-up."""

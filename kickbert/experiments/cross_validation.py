@@ -6,7 +6,8 @@ df, recipe → folds → a learner for each, all reading one cache → out-of-fo
 import time
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from inspect import signature
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,17 @@ from transformers import AutoConfig
 
 from kickbert import __version__
 from kickbert.cache.storage import Cache
-from kickbert.data.rows import usable_rows
-from kickbert.data.splits import TEST, fold_assignments
+from kickbert.data.rows import TextRows
+from kickbert.data.splits import TEST, TRAIN, VALID, fold_assignments
+from kickbert.data.transforms import model_tokenizer
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.scores import all_scores, main_score
 from kickbert.targets.base import Target
 from kickbert.targets.bins import Bins
 from kickbert.targets.options import TargetOptions
-from kickbert.text.columns import TextOptions, as_list
+from kickbert.text.columns import as_list
 from kickbert.training.checkpoint import first_states
-from kickbert.training.factories import learner_from_df
+from kickbert.training.factories import learner_from_df, learner_from_rows
 from kickbert.training.fitting import fit_default
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.devices import choose_precision
@@ -37,6 +39,10 @@ from kickbert.utils.messages import shorten
 from kickbert.utils.progress import bar, interactive, say
 
 PART = "part of the fold"  # a column: train, valid or test
+# Arguments of `learner_from_df` that say how texts and target are read; the first ones are needed for the model, too.
+MODEL = ("model", "revision", "trust_remote_code")
+READING = (*MODEL, "text_col", "cleaning", "tokenizer", "max_length", "long", "stride")
+TARGET = ("label_col", "bins", "bin_format", "label_delim", "task", "labels", "decimal")
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,6 +88,7 @@ class FoldAssignment:
         parts: of each fold and repeat the part of each row, train, valid or test.
         recipe: arguments of `learner_from_df`, buckets given by their edges.
         y_true: codes of the target.
+        texts: the rows with their texts, read and tokenized once.
     """
 
     rows: pd.DataFrame
@@ -90,6 +97,13 @@ class FoldAssignment:
     parts: list[np.ndarray]
     recipe: dict
     y_true: np.ndarray
+    texts: TextRows
+
+    def read(self, recipe: dict) -> TextRows:
+        """The rows as a recipe reads them: read before, unless its arguments differ."""
+        if all(recipe.get(name) == self.recipe.get(name) for name in READING):
+            return self.texts
+        return usable_rows(self.rows, recipe)
 
 
 def cross_validate(
@@ -131,7 +145,7 @@ def cross_validate(
     subfolder = None if folder is None else Path(folder) / experiment_key(assignment, seed, name, fit=fit)
     options = assignment.recipe | {"seed": seed, "cache": cache or Cache()}
     results = []
-    for number in bar(range(len(assignment.parts)), "folds"):
+    for number in bar(range(folds * repeats), "folds"):
         file = None if subfolder is None else subfolder / f"fold-{number}.npz"
         if file is None or not file.exists():
             result = train_fold(assignment, number, options, fit)
@@ -144,21 +158,36 @@ def cross_validate(
     return _together(assignment, results, folds, df.index)
 
 
+def usable_rows(df: pd.DataFrame, recipe: dict, **columns: Any) -> TextRows:
+    """The usable rows of df, as a recipe reads texts and target.
+
+    Args:
+        recipe: arguments of `learner_from_df`.
+        columns: other columns that must exist, by the name of their argument.
+    """
+    hub = {"revision": recipe.get("revision") or "main", "trust_remote_code": recipe.get("trust_remote_code", False)}
+    lengths = {name: recipe[name] for name in ("max_length", "long", "stride") if name in recipe}
+    tokenizer = model_tokenizer(recipe.get("model", "roberta-base"), recipe.get("tokenizer"), **lengths, **hub)
+    target = TargetOptions(recipe.get("label_col", "label"), **{name: recipe.get(name) for name in TARGET[1:]})
+    texts = {"text_col": recipe.get("text_col", "text"), "cleaning": recipe.get("cleaning")}
+    return TextRows.from_df(df, tokenizer, target, **texts, **columns)
+
+
 def assign_folds(
     df: pd.DataFrame, recipe: dict, folds: int, repeats: int, group_col: str | None, valid: float, seed: int
 ) -> FoldAssignment:
-    """Rows that can be used, the target of all of them, and the part of each row in each fold."""
-    names = ("bins", "bin_format", "label_delim", "task", "labels", "decimal")
-    column = TargetOptions(recipe.get("label_col", "label"), **{name: recipe.get(name) for name in names})
-    text = TextOptions(recipe.get("text_col", "text"), recipe.get("cleaning"))
-    usable = usable_rows(df, text, column, group_col=group_col)
-    rows = usable.df.reset_index(drop=True)
+    """The usable rows, the target of all of them, and the part of each row in each fold."""
+    if unknown := [name for name in recipe if name not in signature(learner_from_df).parameters]:
+        raise TypeError(f"{unknown[0]!r} is not an argument of learner_from_df")
+    usable = usable_rows(df, recipe, group_col=group_col).renumbered()
     target, codes = usable.column.fit()
+    recipe = recipe | {"task": target.task}
     if isinstance(target, Bins):
-        recipe = recipe | {"bins": list(target.edges)}
-    groups = None if group_col is None else rows[group_col].to_numpy()
+        recipe["bins"] = list(target.edges)
+    texts = usable.with_target(replace(usable.column.options, task=target.task, bins=recipe.get("bins")))
+    groups = None if group_col is None else usable.df[group_col].to_numpy()
     parts = fold_assignments(usable.column.strata, groups, folds, repeats, valid, seed)
-    return FoldAssignment(rows, usable.mask, target, parts, recipe | {"task": target.task}, codes)
+    return FoldAssignment(usable.df, usable.mask, target, parts, recipe, codes, texts)
 
 
 def experiment_key(assignment: FoldAssignment, seed: int, name: str | None, **more: Any) -> str:
@@ -212,9 +241,11 @@ def train_fold(assignment: FoldAssignment, number: int, recipe: dict, fit: Calla
     """
     start, part = time.perf_counter(), assignment.parts[number]
     with redirect_stdout(StringIO()):  # a line per epoch of each fold is no news
-        learn = learner_from_df(assignment.rows.assign(**{PART: part}), **recipe, valid=PART)
+        rows = assignment.read(recipe)
+        options = {name: value for name, value in recipe.items() if name not in READING + TARGET or name in MODEL}
+        learn = learner_from_rows(rows, part == TRAIN, part == VALID, **options)
         fit(learn)
-        dl = learn.dls.test_dl(assignment.rows[part == TEST])
+        dl = learn.dls.rows_dl(rows, np.flatnonzero(part == TEST))
         probs, _, y_pred = learn.get_preds(dl=dl, with_decoded=True)
     probs, y_pred = aligned(learn.dls.target, assignment.target, probs.double().numpy(), y_pred.numpy())
     return {"probs": probs, "y_pred": y_pred, "seconds": np.array(time.perf_counter() - start)}

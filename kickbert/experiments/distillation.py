@@ -17,12 +17,12 @@ from fastai.torch_core import default_device, set_seed
 
 from kickbert.cache.storage import Cache
 from kickbert.data.dataloaders import TextDataLoaders, soft_loaders
-from kickbert.data.transforms import TextTokenizer, load_tokenizer
+from kickbert.data.transforms import TextTokenizer, load_tokenizer, model_tokenizer
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.probing import enough_layers, probe
 from kickbert.models.artifact.loading import load_classifier
 from kickbert.models.classifier import TextClassifier
-from kickbert.models.encoder import Encoder
+from kickbert.models.encoder import Encoder, load_encoder
 from kickbert.models.head import Head
 from kickbert.models.pooling import sentence_pooling
 from kickbert.models.protocol import TextModel, is_model
@@ -32,7 +32,6 @@ from kickbert.targets.labels import Labels
 from kickbert.text.cleaning import Cleaner
 from kickbert.text.columns import as_list, check_frame, pick, read_items
 from kickbert.text.tokenization import SEP
-from kickbert.training.factories import encoder_with_tokenizer
 from kickbert.training.learner import GradualLearner
 from kickbert.training.losses import KINDS, Distillation
 from kickbert.training.metrics import metrics_for
@@ -138,7 +137,9 @@ class _Source:
 
     def made_of(self, model: str | Path) -> "_Source":
         """The same, with another model to make the student of."""
-        encoder, tokenizer = encoder_with_tokenizer(model)
+        encoder = load_encoder(model)
+        tokenizer = model_tokenizer(model)
+        encoder.pair_separator = tokenizer.pair_separator
         if self.tokenizer is not None:
             own, limit = self.tokenizer.token_encoder, tokenizer.hf.model_max_length
             tokenizer = TextTokenizer(tokenizer.hf, min(own.max_length, limit), own.long, own.stride)

@@ -197,7 +197,7 @@ class Predictor(Described):
         if method != "occlusion":
             raise ValueError(
                 f"method={method!r} needs a learner; a predictor explains by 'occlusion'. "
-                "GradualLearner.from_artifact(folder, df) makes a learner of an artifact"
+                "kickbert.learner_from_artifact(folder, df) makes a learner from an artifact"
             )
         options = {
             "target": self.target,

@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = attach(
             "remove_punctuation",
             "remove_whitespace",
         ],
+        "token_limits": [],
         "tokenization": ["TokenEncoder"],
         "augmentation": ["EDA", "Augmenter", "CharacterNoise"],
         "neural_augmentation": ["BackTranslation", "Contextual"],

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,29 +10,6 @@ import pandas as pd
 from kickbert.text.cleaning import Cleaner
 from kickbert.text.tokenization import join_columns
 from kickbert.utils.messages import nearest
-
-
-@dataclass(frozen=True)
-class TextOptions:
-    """How texts are read and cut; the arguments of `learner_from_df` of the same names.
-
-    Args:
-        text_col: one column, or several in the order in which they are read.
-        cleaning: steps done to each text: names, functions, a `Cleaner`, or "auto"; None for none.
-        max_length: most tokens of a row; None for the model's limit, at most 512.
-        long, stride: what becomes of a longer text, as in `TokenEncoder`.
-    """
-
-    text_col: str | Sequence[str] = "text"
-    cleaning: str | Sequence | Cleaner | None = None
-    max_length: int | None = None
-    long: str = "truncate"
-    stride: int = 32
-
-    @property
-    def cleaner(self) -> Cleaner | None:
-        """The cleaning steps in a row; None for none."""
-        return self.cleaning if isinstance(self.cleaning, Cleaner) or self.cleaning is None else Cleaner(self.cleaning)
 
 
 def check_column(df: pd.DataFrame, column: str, argument: str) -> None:

@@ -21,7 +21,7 @@ __getattr__, __dir__, __all__ = attach(
         "learner": ["GradualLearner"],
         "distributed": [],
         "prediction": [],
-        "factories": ["learner_from_df"],
+        "factories": ["learner_from_artifact", "learner_from_df", "text_learner"],
         "fitting": ["fit_default"],
         "few_shot": ["FewShot", "RECIPES"],
         "ladder": [],

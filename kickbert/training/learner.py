@@ -224,19 +224,3 @@ class GradualLearner(PredictingLearner):
             ArtifactError: it could not be written; what was there is unchanged.
         """
         return on_first(lambda: save_artifact(self, folder, evaluation))
-
-    @classmethod
-    def from_artifact(cls, folder: str | Path, df: pd.DataFrame, **options: Any) -> "GradualLearner":
-        """A learner that goes on where an artifact was saved, on rows of the same columns.
-
-        Args:
-            folder: of a version, or of a model, whose latest version is taken.
-            df: the rows; those of classes that the artifact does not know are left out.
-            options: `functions` (cleaning steps of your own), and `loss, precision, valid, bs, seed, path, cache, cbs`
-                as for `learner_from_df`.
-        Raises:
-            ArtifactError: no artifact, or one that was cut short, changed, or of a newer format.
-        """
-        from kickbert.training.factories import learner_from_artifact  # it makes learners, so it stands above them
-
-        return learner_from_artifact(folder, df, make=cls, **options)

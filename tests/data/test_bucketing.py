@@ -1,5 +1,4 @@
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from fastai.data.block import CategoryBlock, DataBlock
@@ -11,24 +10,8 @@ from hypothesis import strategies as st
 from kickbert.data.batching import bucketed
 from kickbert.data.bucketing import BucketDL
 from kickbert.data.dataloaders import TextBlock
-from kickbert.data.packed import Packed, by_document
 from kickbert.data.transforms import Tokens
 from kickbert.text.tokenization import PAD
-
-
-@given(st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=9), min_size=1, max_size=12), st.data())
-def test_gather_pads_each_row_and_nothing_else(rows, data):
-    packed = Packed.of([np.array(r, dtype=np.int32) for r in rows])
-    chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=20))
-    out = packed.gather(chosen, fill=-1)
-    longest = max(len(rows[i]) for i in chosen)
-    assert out.tolist() == [rows[i] + [-1] * (longest - len(rows[i])) for i in chosen]
-
-
-def test_gather_of_states_has_their_width():
-    packed = Packed.of([np.ones((n, 3), dtype=np.float32) for n in (2, 5)])
-    out = packed.gather([1, 0])
-    assert out.shape == (2, 5, 3) and out[1, 2:].eq(0).all() and out.sum() == 7 * 3
 
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=200), st.integers(1, 40), st.integers(0, 9))
@@ -212,22 +195,6 @@ def test_the_given_ids_stay_what_they_were_when_a_transform_writes_into_the_batc
     dl = by_hand.train.new(after_batch=[blank])
     x = next(iter(dl))[0]
     assert (x == 3).all() and not (dl.batch_ids == 3).all()
-
-
-def test_an_empty_pack():
-    packed = Packed.of([])
-    assert len(packed) == 0 and packed.gather([]).shape == (0, 0)
-    assert pd.Series(packed.lengths).empty
-
-
-def test_windows_stand_with_their_document():
-    x = by_document(torch.tensor([[1, 2], [3, 4], [5, 6]]), np.array([2, 1]))
-    assert x.tolist() == [[[1, 2], [3, 4]], [[5, 6], [PAD, PAD]]]
-
-
-def test_packed_documents():
-    packed = Packed.of([np.arange(n, dtype=np.int32) for n in (3, 2, 4)], np.array([0, 2, 3]))
-    assert packed.sizes.tolist() == [5, 4] and packed.of_documents([1, 0]) == [2, 0, 1]
 
 
 def test_a_data_blocks_summary_goes_through_to_a_batch(reviews, tiny, capsys):

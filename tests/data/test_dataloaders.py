@@ -4,142 +4,137 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from fastai.data.all import CategoryBlock, ColReader, DataBlock, RandomSplitter, TransformBlock
 from tokenizers import normalizers
 
 from kickbert.data.bucketing import BucketDL
-from kickbert.data.dataloaders import dataloaders_from_df
+from kickbert.data.dataloaders import TextDataLoaders
 from kickbert.data.transforms import TextTokenizer
-from kickbert.targets.options import TargetOptions
-from kickbert.text.columns import TextOptions
 from kickbert.text.tokenization import SEP
 
 
 @pytest.fixture
-def tokens(tiny_tok):
-    return TextTokenizer(tiny_tok)
+def build(tiny):
+    """Make DataLoaders of the tiny model's tokenizer."""
+
+    def dataloaders(df, tokenizer=None, **kwargs):
+        return TextDataLoaders.from_df(df, **{"model": tiny, "tokenizer": tokenizer, "bs": 16, **kwargs})
+
+    return dataloaders
 
 
-def build(df, tokens, **kwargs):
-    text = TextOptions(**{name: kwargs.pop(name) for name in ("text_col", "cleaning") if name in kwargs})
-    names = ("label_col", "bins", "bin_format", "label_delim", "task", "labels", "decimal", "target")
-    target = TargetOptions(**{name: kwargs.pop(name) for name in names if name in kwargs})
-    return dataloaders_from_df(df, tokens, text, target, **{"bs": 16, "device": torch.device("cpu"), **kwargs})
-
-
-def test_batches_hold_the_rows_of_df_and_their_labels(reviews, tokens):
-    dls = build(reviews, tokens)
+def test_batches_hold_the_rows_of_df_and_their_labels(reviews, build):
+    dls = build(reviews)
     assert len(dls.train_ds) == 102 and len(dls.valid_ds) == 18 and dls.c == 2 and list(dls.vocab) == ["bad", "good"]
     truth = dict(zip(reviews["text"], reviews["label"], strict=True))
     seen = 0
     for dl in dls:
         for x, y in dl:
             for ids, code in zip(x, y, strict=True):
-                assert dls.vocab[code] == truth[tokens.decode(ids)]
+                assert dls.vocab[code] == truth[dls.tokenizer.decode(ids)]
                 seen += 1
     assert seen == 120
 
 
-def test_several_columns_are_joined(tokens):
+def test_several_columns_are_joined(build):
     df = pd.DataFrame(
         {"name": ["great fun", "bad acting"] * 20, "blurb": ["loved", "hated"] * 20, "label": [1, 0] * 20}
     )
-    dls = build(df, tokens, text_col=["name", "blurb"])
+    dls = build(df, text_col=["name", "blurb"])
     assert dls.train_ds.items[0].text.count(SEP) == 1
     assert dls.test_dl([("a", "b"), {"name": "a", "blurb": "b"}, "a"]).rows[0].lengths.tolist() == [6, 6, 5]
 
 
-def test_valid_rows_by_column_and_no_test_row_is_used(reviews, tokens):
+def test_valid_rows_by_column_and_no_test_row_is_used(reviews, build):
     df = reviews.assign(split=["train", "valid", "test"] * 40)
-    dls = build(df, tokens, valid="split")
+    dls = build(df, valid="split")
     used = {row.text for part in (dls.train_ds, dls.valid_ds) for row in part.items}
     assert used == set(df[df["split"] != "test"]["text"])
 
 
-def test_missing_texts_and_labels_are_counted_and_named(reviews, tokens):
+def test_missing_texts_and_labels_are_counted_and_named(reviews, build):
     reviews.index = [f"row{i}" for i in range(120)]
     reviews.loc["row3", "text"] = None
     reviews.loc[["row5", "row6"], "label"] = np.nan
     with pytest.warns(UserWarning) as told:
-        dls = build(reviews, tokens)
+        dls = build(reviews)
     messages = [str(w.message) for w in told]
-    assert "2 rows have no label and are not used: rows ['row5', 'row6']" in messages
-    assert "1 rows have no text and are not used: rows ['row3']" in messages
+    assert "Skipped 2 rows without a label: ['row5', 'row6']" in messages
+    assert "Skipped 1 row without a text: ['row3']" in messages
     assert len(dls.train_ds) + len(dls.valid_ds) == 117
 
 
-def test_white_space_and_what_cleaning_leaves_empty_are_no_text(reviews, tokens):
+def test_white_space_and_what_cleaning_leaves_empty_are_no_text(reviews, build):
     reviews.loc[[3, 4, 5], "text"] = ["", " \n", "<br>"]
-    with pytest.warns(UserWarning, match=r"3 rows have no text and are not used: rows \[3, 4, 5\]"):
-        dls = build(reviews, tokens, cleaning=["remove_html"])
+    with pytest.warns(UserWarning, match=r"Skipped 3 rows without a text: \[3, 4, 5\]"):
+        dls = build(reviews, cleaning=["remove_html"])
     assert len(dls.train_ds) + len(dls.valid_ds) == 117
     assert dls.read(["a", "", " \n", "<br>"])[1].tolist() == [False, True, True, True]
 
 
-def test_a_label_that_training_never_saw_is_left_out_of_validation(reviews, tokens):
+def test_a_label_that_training_never_saw_is_left_out_of_validation(reviews, build):
     df = reviews.assign(split=["train"] * 100 + ["valid"] * 20)
     df.loc[110, "label"] = "new"
     with pytest.warns(
         UserWarning, match=r"1 rows have a label that training never saw \(\['new'\]\): rows \[110\]; they"
     ):
-        dls = build(df, tokens, valid="split")
+        dls = build(df, valid="split")
     assert len(dls.valid_ds) == 19 and dls.c == 2
 
 
-def test_a_class_with_a_single_row(reviews, tokens):
+def test_a_class_with_a_single_row(reviews, build):
     reviews.loc[0, "label"] = "lonely"
     with pytest.warns(UserWarning, match=r"1 classes have a single row, kept for training: \['lonely'\]"):
-        dls = build(reviews, tokens)
+        dls = build(reviews)
     assert list(dls.vocab) == ["bad", "good", "lonely"] and "lonely" in {row.target for row in dls.train_ds.items}
 
 
-def test_bins_come_from_the_training_rows_alone(tokens):
+def test_bins_come_from_the_training_rows_alone(build):
     df = pd.DataFrame(
         {"text": "x", "pledged": np.r_[np.arange(80.0), np.full(20, 1e6)], "split": ["train"] * 80 + ["valid"] * 20}
     )
-    dls = build(df, tokens, label_col="pledged", bins=4, valid="split", bin_format="$")
+    dls = build(df, label_col="pledged", bins=4, valid="split", bin_format="$")
     assert dls.target.edges == (19.5, 39.5, 59.5)
     assert {row.target for row in dls.valid_ds.items} == {"$60 and over"}
 
 
 @pytest.mark.parametrize("valid", [0.15, "split"])
-def test_amounts_kept_as_text_make_bins_however_the_rows_are_split(tokens, valid):
+def test_amounts_kept_as_text_make_bins_however_the_rows_are_split(build, valid):
     amounts = [f"${n:,}" for n in range(0, 4000, 40)]
     df = pd.DataFrame({"text": "x", "pledged": amounts, "split": ["train", "train", "train", "valid"] * 25})
     with pytest.warns(UserWarning, match="holds numbers as text"):
-        dls = build(df, tokens, label_col="pledged", bins=4, valid=valid)
+        dls = build(df, label_col="pledged", bins=4, valid=valid)
     assert dls.c == 4 and len(dls.train_ds) + len(dls.valid_ds) == 100
     with pytest.raises(ValueError, match=r"which is 1200 with a decimal point and 1\.2 with"):
-        build(df.assign(pledged=["1,200", "35", "7", "3,400"] * 25), tokens, label_col="pledged", bins=2, valid=valid)
+        build(df.assign(pledged=["1,200", "35", "7", "3,400"] * 25), label_col="pledged", bins=2, valid=valid)
     with pytest.warns(UserWarning, match="with a decimal comma"):
-        dls = build(df.assign(pledged=["1,200", "35", "7", "3,400"] * 25), tokens, label_col="pledged", bins=[2, 10],
+        dls = build(df.assign(pledged=["1,200", "35", "7", "3,400"] * 25), label_col="pledged", bins=[2, 10],
                     decimal=",", valid=valid)  # fmt: skip
     assert dls.target.decimal == "," and dls.target.names == ["under 2", "2–10", "10 and over"]
 
 
-def test_long_texts_are_cut_and_counted(reviews, tiny_tok):
+def test_long_texts_are_truncated_and_counted(reviews, build):
     with pytest.warns(UserWarning, match=r"102 of 102 training texts \(100.0%\) are longer than max_length=4 tokens"):
-        dls = build(reviews, TextTokenizer(tiny_tok, max_length=4))
+        dls = build(reviews, max_length=4)
     assert all(x.shape[1] == 4 for x, _ in dls.train)
 
 
 @pytest.mark.parametrize("text", ["z" * 1_000_000, "\x00", "👩🏽‍🚀 🎉", "مرحبا بالعالم", "a </s> <pad>"])
-def test_hard_texts_become_rows(reviews, tokens, text):
+def test_hard_texts_become_rows(reviews, build, text):
     reviews.loc[0, "text"] = text
-    dls = build(reviews, tokens, valid=[1, 2, 3])
+    dls = build(reviews, valid=[1, 2, 3])
     assert len(dls.train_ds) == 117 and sum(len(y) for _, y in dls.train) == 117
 
 
-def test_a_duplicated_index(reviews, tokens):
+def test_a_duplicated_index(reviews, build):
     reviews.index = [0] * 60 + [1] * 60
-    dls = build(reviews, tokens, valid=[1])
+    dls = build(reviews, valid=[1])
     assert len(dls.train_ds) == len(dls.valid_ds) == 60
 
 
-def test_df_is_not_changed(reviews, tokens):
+def test_df_is_not_changed(reviews, build):
     before = reviews.copy()
-    build(reviews, tokens)
+    build(reviews)
     assert reviews.equals(before)
 
 
@@ -155,22 +150,22 @@ def test_df_is_not_changed(reviews, tokens):
         (lambda df: df.assign(text=None), {}, "no row of df has both a text"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:120 rows have no text")
-def test_bad_frames(reviews, tokens, change, kwargs, message):
+@pytest.mark.filterwarnings("ignore:Skipped 120 rows")
+def test_bad_frames(reviews, build, change, kwargs, message):
     with pytest.raises(ValueError, match=message):
-        build(change(reviews), tokens, **kwargs)
+        build(change(reviews), **kwargs)
 
 
-def test_labeled_rows_to_test_on(reviews, tokens):
-    dls = build(reviews, tokens)
+def test_labeled_rows_to_test_on(reviews, build):
+    dls = build(reviews)
     dl = dls.test_dl(reviews, with_labels=True)
     assert sum(len(y) for _, y in dl) == 120
     with pytest.raises(ValueError, match=r"label that training never saw \(\['odd'\]\): rows \[5\]; leave them out"):
         dls.test_dl(reviews.assign(label=["good"] * 5 + ["odd"] + ["bad"] * 114), with_labels=True)
 
 
-def test_items_that_do_not_fit(reviews, tokens):
-    dls = build(reviews, tokens)
+def test_items_that_do_not_fit(reviews, build):
+    dls = build(reviews)
     with pytest.raises(ValueError, match=r"the item has 2 texts; this model reads 1: \['text'\]"):
         dls.test_dl([("a", "b")])
     with pytest.raises(ValueError, match="the item has no 'text'"):
@@ -178,7 +173,7 @@ def test_items_that_do_not_fit(reviews, tokens):
 
 
 @pytest.mark.parametrize("how", ["whole", "windows", "block"])
-def test_show_batch_shows_the_text_as_it_stands(reviews, tiny_tok, capsys, monkeypatch, how):
+def test_show_batch_shows_the_text_as_it_stands(reviews, build, tiny_tok, capsys, monkeypatch, how):
     monkeypatch.setenv("COLUMNS", "200")
     df = reviews.assign(text="ÉCLAIR  No. " + reviews.index.astype(str))
     lowering = copy.deepcopy(tiny_tok)
@@ -191,7 +186,7 @@ def test_show_batch_shows_the_text_as_it_stands(reviews, tiny_tok, capsys, monke
         )
         dls = block.dataloaders(df, bs=8)
     else:
-        dls = build(df, tokens)
+        dls = build(df)
     dls.show_batch(max_n=3)
     lines = capsys.readouterr().out.splitlines()[1:]
     assert len(lines) == 3
@@ -200,9 +195,9 @@ def test_show_batch_shows_the_text_as_it_stands(reviews, tiny_tok, capsys, monke
         assert df["label"][int(number)] == label
 
 
-def test_show_batch_is_a_table_in_a_terminal(reviews, tokens, capsys, monkeypatch):
+def test_show_batch_is_a_table_in_a_terminal(reviews, build, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")
-    build(reviews, tokens).show_batch(max_n=3)
+    build(reviews).show_batch(max_n=3)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4 and lines[0].split() == ["text", "target"]
     assert all(line.split()[-1] in ("good", "bad") for line in lines[1:])

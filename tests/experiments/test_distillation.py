@@ -133,7 +133,7 @@ def test_the_student_is_an_ordinary_learner(teacher, reviews, distil, tmp_path, 
     student.export(tmp_path / "student.pkl")
     again = load_learner(tmp_path / "student.pkl")
     np.testing.assert_allclose(again.predict_proba(reviews), student.predict_proba(reviews), atol=1e-6)
-    more = kickbert.GradualLearner.from_artifact(student.save_artifact(tmp_path / "k"), reviews, precision="fp32")
+    more = kickbert.learner_from_artifact(student.save_artifact(tmp_path / "k"), reviews, precision="fp32")
     assert more.model.encoder.n_layers == 2
     ladder = student.fit_gradual()
     assert ladder["phase"].tolist() == ["head", "last 2 layers"]

@@ -89,7 +89,7 @@ def test_token_types_go_through_the_cache_and_onnx(pairs, tmp_path):
     assert kickbert.export(folder, pairs, ["onnx"])["max_difference"][1] < 1e-4
     exported = kickbert.load(folder, backend="onnx").predict_proba(pairs)
     np.testing.assert_allclose(exported, learn.predict_proba(pairs), atol=1e-4)
-    again = kickbert.GradualLearner.from_artifact(folder, pairs, precision="fp32", path=tmp_path)
+    again = kickbert.learner_from_artifact(folder, pairs, precision="fp32", path=tmp_path)
     np.testing.assert_allclose(again.predict_proba(pairs), learn.predict_proba(pairs), atol=1e-5)
     without = again.model.encoder
     without.pair_separator = None
@@ -157,7 +157,7 @@ def test_a_head_that_is_not_used_is_named(make, reviews, tmp_path, capsys):
     learn = make(reviews, model=tmp_path / "plain")
     assert "not used" not in capsys.readouterr().out
     make(reviews, model=learn.save_artifact(tmp_path / "k"))
-    assert "GradualLearner.from_artifact goes on with it" in capsys.readouterr().out
+    assert "kickbert.learner_from_artifact continues with it" in capsys.readouterr().out
 
 
 def test_unnamed_classes_are_matched_if_their_order_is_known(make, reviews, tmp_path):
@@ -193,5 +193,5 @@ def test_models_without_a_head(make, reviews, tiny, tmp_path):
     with pytest.raises(ValueError, match=r"no head to keep .*: it is not a fine-tuned classifier"):
         make(reviews, head="checkpoint")
     folder = make(reviews).save_artifact(tmp_path / "k")
-    with pytest.raises(ValueError, match=r"is an artifact; GradualLearner\.from_artifact goes on with its head"):
+    with pytest.raises(ValueError, match=r"is an artifact; kickbert\.learner_from_artifact continues with its head"):
         make(reviews, model=folder, head="checkpoint")

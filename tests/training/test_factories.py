@@ -166,7 +166,7 @@ def test_bad_arguments(make, reviews, how, message):
 
 
 def test_bad_augmenter(make, reviews):
-    with pytest.raises(TypeError, match=r"augment='eda' is no Augmenter; pass kickbert.text.EDA\(\)"):
+    with pytest.raises(TypeError, match=r"augment='eda' is not an Augmenter; pass kickbert.text.EDA\(\)"):
         make(reviews, augment="eda")
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import kickbert
-from kickbert import ArtifactError, GradualLearner
+from kickbert import ArtifactError
 from kickbert.models.artifact.reading import read_artifact
 
 
@@ -35,7 +35,7 @@ def test_damaged_files_are_refused(saved, rows, file, damage):
     with pytest.raises(ArtifactError, match=message):
         kickbert.load(saved, backend="torch")
     with pytest.raises(ArtifactError, match=message):
-        GradualLearner.from_artifact(saved, rows)
+        kickbert.learner_from_artifact(saved, rows)
 
 
 def without_tokenizer(manifest: dict) -> dict:

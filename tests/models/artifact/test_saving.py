@@ -9,7 +9,6 @@ from helpers.artifacts import TASKS
 from transformers import AutoModel, RobertaConfig
 
 import kickbert
-from kickbert import GradualLearner
 
 
 def test_added_special_tokens_stay_whole_in_learner_and_predictor(reviews, tmp_path):
@@ -46,7 +45,7 @@ def test_training_continues_from_an_artifact(trained, rows, tmp_path):
     folder = learn.save_artifact(tmp_path / "k")
     rows = pd.concat([rows, rows.head(3).assign(tags=[["new"]] * 3)], ignore_index=True)
     with pytest.warns(UserWarning, match="never saw|not in the training"):
-        again = GradualLearner.from_artifact(folder, rows, precision="fp32", path=tmp_path, bs=16)
+        again = kickbert.learner_from_artifact(folder, rows, precision="fp32", path=tmp_path, bs=16)
     assert again.loss_func.temperature == 1.5 and again.dls.target == learn.dls.target
     np.testing.assert_allclose(again.loss_func.thresh, learn.loss_func.thresh)
     for (name, one), two in zip(learn.model.state_dict().items(), again.model.state_dict().values(), strict=True):
@@ -58,7 +57,9 @@ def test_training_continues_from_an_artifact(trained, rows, tmp_path):
 def test_rows_of_unknown_classes_are_skipped_when_training_continues(trained, rows, tmp_path):
     folder = trained().save_artifact(tmp_path / "k")
     with pytest.warns(UserWarning, match="3 rows"):
-        again = GradualLearner.from_artifact(folder, pd.concat([rows, rows.head(3).assign(label="new")]), path=tmp_path)
+        again = kickbert.learner_from_artifact(
+            folder, pd.concat([rows, rows.head(3).assign(label="new")]), path=tmp_path
+        )
     assert len(again.dls.train_ds) + len(again.dls.valid_ds) == len(rows)
 
 

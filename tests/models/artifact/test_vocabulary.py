@@ -116,7 +116,7 @@ def test_predictions_stay_and_the_model_is_smaller(model):
 def test_a_trimmed_version_trains_on_and_is_trimmed_again(model, tmp_path):
     artifact, df = model
     trimmed = trim_vocabulary(artifact, df)
-    learn = kickbert.GradualLearner.from_artifact(trimmed.folder, df, precision="fp32", path=tmp_path)
+    learn = kickbert.learner_from_artifact(trimmed.folder, df, precision="fp32", path=tmp_path)
     expected = kickbert.load(artifact.folder, backend="torch").predict_proba(df)
     np.testing.assert_allclose(learn.predict_proba(df), expected, atol=1e-5)
     assert learn.dls.tokenizer.token_encoder.to_dict() == trimmed.metadata["tokens"]
