@@ -1,10 +1,11 @@
-"""A command on several processes, by torchrun's launcher."""
+"""Run a command on several processes with torchrun's launcher."""
 
 import logging
 import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,19 +16,19 @@ from kickbert.utils.processes import check_processes, cores, rank, world_size
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
-COMMAND = "from kickbert.cli.launching import work; work()"
+COMMAND = "from kickbert.cli.launching import work; from kickbert.cli.commands import main; work(main)"
 GRACE = 5.0  # seconds
 
 
 def launched(processes: int) -> bool:
-    """Run this command line on several processes of this machine; the output is that of the first.
+    """Run this command line on several processes of this machine, and show the output of the first one.
 
     Returns:
-        Whether that was done: not for a single process, nor in one of those that were launched.
+        Whether processes were launched: False for a single process, and within a launched process.
     Raises:
-        ValueError: there are fewer cores, or GPUs.
-        Exit: the first process failed, and has said why.
-        RuntimeError: another one failed; the message says why.
+        ValueError: there are fewer cores or GPUs than processes.
+        Exit: the first process failed and printed its own message.
+        RuntimeError: another process failed; the message says why.
     """
     if processes == 1 or world_size() > 1:
         return False
@@ -39,7 +40,7 @@ def launched(processes: int) -> bool:
     gpus = torch.cuda.device_count()
     check_processes(processes, gpus)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // processes)))
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # what failed is said below, in a sentence
+    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # errors are reported below in one sentence
     with tempfile.TemporaryDirectory() as folder:
         logs = DefaultLogsSpecs(folder, redirects=dict.fromkeys(range(1, processes), Std.ALL))
         config = LaunchConfig(
@@ -57,10 +58,8 @@ def launched(processes: int) -> bool:
     return True
 
 
-def work() -> None:
-    """Run the command line in a process that was launched; if it fails the first one has time to say so itself."""
-    from kickbert.cli.commands import main
-
+def work(main: Callable[[], None]) -> None:
+    """Run the command line in a launched process. If it fails, the first process has time to print its own message."""
     try:
         main()
     except SystemExit as done:
@@ -70,9 +69,9 @@ def work() -> None:
 
 
 def _reason(number: int, failure: "ProcessFailure", folder: Path) -> str:
-    """Why a process failed: its signal, or the last line of what it wrote to standard error."""
+    """Why a process failed: its signal, or the last line of its standard error."""
     if failure.exitcode < 0:
-        return f"process {number} was killed by {failure.signal_name()}, and the others were ended; nothing was saved"
+        return f"process {number} was killed by {failure.signal_name()}, and the others were stopped; nothing was saved"
     lines = "".join(log.read_text(encoding="utf-8") for log in folder.rglob(f"{number}/stderr.log")).split("\n")
     return next((line for line in reversed(lines) if line), "the process ended without a message").removeprefix(
         "error: "

@@ -128,10 +128,6 @@ class TextRows:
         column = replace(self.column, values=self.column.values[mask])
         return replace(self, df=self.df[mask], texts=texts, column=column)
 
-    def with_target(self, target: TargetOptions) -> "TextRows":
-        """The same rows, not yet tokenized, with other options of the target."""
-        return replace(self, column=replace(self.column, options=target))
-
     def renumbered(self) -> "TextRows":
         """The same rows, not yet tokenized, numbered from 0."""
         column = replace(self.column, values=self.column.values.reset_index(drop=True))

@@ -153,8 +153,9 @@ def cross_validate(
                 with replacing(file) as part, part.open("wb") as out:
                     np.savez(out, **result)
         results.append(result if file is None else dict(np.load(file)))
-        if not interactive():  # where there is no bar
-            say(_fold_line(assignment, number, results[-1]))
+        line = _fold_line(assignment, number, results[-1])
+        if not interactive():  # there is no progress bar
+            say(line)
     return _together(assignment, results, folds, df.index)
 
 
@@ -184,7 +185,8 @@ def assign_folds(
     recipe = recipe | {"task": target.task}
     if isinstance(target, Bins):
         recipe["bins"] = list(target.edges)
-    texts = usable.with_target(replace(usable.column.options, task=target.task, bins=recipe.get("bins")))
+    options = replace(usable.column.options, task=target.task, bins=recipe.get("bins"))
+    texts = replace(usable, column=replace(usable.column, options=options))
     groups = None if group_col is None else usable.df[group_col].to_numpy()
     parts = fold_assignments(usable.column.strata, groups, folds, repeats, valid, seed)
     return FoldAssignment(usable.df, usable.mask, target, parts, recipe, codes, texts)

@@ -175,13 +175,13 @@ class SummedGradients(Callback):
 
 
 def shared_memory(shape: tuple[int, int]) -> Tensor | None:
-    """A float32 tensor that all ranks read and write; None where they are on several machines, or there is no room."""
+    """A float32 tensor that all ranks read and write; None on several machines, or without shared memory."""
     size, name = math.prod(shape), None
     if world_size() > world_size(local=True):
         return None
     with ExitStack() as opened:
         if rank() == 0:
-            with suppress(OSError):  # no such folder, or it is full, which later on would be a crash
+            with suppress(OSError, AttributeError):  # full or missing (macOS, Windows): writing would crash later
                 file = opened.enter_context(tempfile.NamedTemporaryFile(prefix="kickbert-", dir="/dev/shm"))
                 os.posix_fallocate(file.fileno(), 0, 4 * size)
                 name = file.name

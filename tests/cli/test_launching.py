@@ -33,7 +33,7 @@ def test_bad_input_is_one_sentence(rows, tiny, tmp_path, kickbert):
 
 @pytest.mark.parametrize(
     ("exitcode", "reason"),
-    [(-9, "process 1 was killed by SIGKILL, and the others were ended; nothing was saved"), (1, "no column 'txt'")],
+    [(-9, "process 1 was killed by SIGKILL, and the others were stopped; nothing was saved"), (1, "no column 'txt'")],
 )
 def test_the_reason_of_another_process(tmp_path, exitcode, reason):
     log = tmp_path / "run" / "attempt_0" / "1" / "stderr.log"

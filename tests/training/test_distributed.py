@@ -16,6 +16,7 @@ from conftest import BAD, GOOD
 
 from kickbert import Cache, gradual_unfreezing
 from kickbert.text import EDA
+from kickbert.training import distributed
 from kickbert.training.distributed import Shard, data_parallel, join, on_first
 
 RANKS = """
@@ -264,3 +265,9 @@ def test_a_killed_rank_ends_the_other_and_the_run_resumes(tiny, csv, tmp_path):
     assert unkilled.communicate(timeout=240) and unkilled.returncode == 0
     weights = [torch.load(folder / f"{rank}.pt") for folder in (whole, killed) for rank in (0, 1)]
     assert all(torch.equal(weights[0][k], other[k]) for k in weights[0] for other in weights[1:])
+
+
+def test_without_posix_fallocate_there_is_no_shared_memory(monkeypatch):
+    monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    monkeypatch.setattr(distributed, "_of_all", lambda value: [value])
+    assert distributed.shared_memory((1, 4)) is None
