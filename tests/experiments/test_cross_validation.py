@@ -131,6 +131,7 @@ def test_a_model_is_known_by_its_files_and_not_by_its_place(reviews, recipe, tra
 
 
 def test_a_model_of_the_hub_is_known_by_its_commit(reviews, recipe, trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(cross_validation, "model_tokenizer", lambda *args, **options: None)
     for commit in ("a", "a", "b"):
         config = SimpleNamespace(_commit_hash=commit)
         monkeypatch.setattr(cross_validation, "load", lambda loader, model, config=config: config)
