@@ -66,7 +66,7 @@ def test_the_lowest_priority_and_one_thread(tmp_path, monkeypatch):
     task.start()
     task.start()  # does nothing while it runs
     assert task.status() == {"state": "running"}
-    until(lambda: task.status()["state"] != "running")
+    until(lambda: task.status()["state"] != "running", seconds=300)  # the lowest priority waits for everybody
     assert task.status() == {"state": "done", "nice": LOWEST, "threads": 1, "output": os.devnull}
 
 
