@@ -25,13 +25,7 @@ def majority(target: Target, codes: np.ndarray, rows: int) -> np.ndarray:
     Returns:
         Probabilities, or standardised numbers, shape (rows, outputs).
     """
-    if target.is_number:
-        outputs = np.array([np.median(codes)])
-    elif target.is_multilabel:
-        outputs = codes.mean(0)
-    else:
-        outputs = np.bincount(codes, minlength=len(target.names)) / len(codes)
-    return np.tile(outputs.astype(float), (rows, 1))
+    return np.tile(target.constant(codes).astype(float), (rows, 1))
 
 
 def linear(target: Target, codes: np.ndarray, train: Sequence[str], texts: Sequence[str]) -> np.ndarray | None:

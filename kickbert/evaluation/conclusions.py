@@ -8,8 +8,10 @@ import pandas as pd
 
 from kickbert.evaluation import baselines
 from kickbert.evaluation.predictions import Predictions
-from kickbert.evaluation.scores import MAIN_SCORES, SHOWN_SCORES
-from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE
+from kickbert.targets.base import Target, for_target
+from kickbert.targets.continuous import Continuous
+from kickbert.targets.labels import Labels, OrderedLabels
+from kickbert.targets.multi_labels import MultiLabels
 from kickbert.utils.messages import shorten
 
 FEW = 50  # rows under which an interval is wider than most differences that matter
@@ -17,6 +19,14 @@ SPARSE = 100  # training rows of a class under which more of them help most
 WELL = 0.9  # recall from which a class needs no advice
 NAMED = 5  # classes in a sentence
 WHO = {baselines.MAJORITY: "the majority class", baselines.LINEAR: "TF-IDF with a linear model"}
+# How a sentence states the main score.
+LEVELS: dict[type[Target], str] = {
+    Target: "{score} {value} on {rows} rows ({interval}).",
+    Labels: "Right on {value} of {rows} rows (accuracy, {interval}).",
+    OrderedLabels: "Quadratic kappa {value} on {rows} rows ({interval}), where 0 is chance and 1 is perfect.",
+    MultiLabels: "Micro-F1 {value} on {rows} rows ({interval}).",
+    Continuous: "Explains {value} of the variance of {rows} rows (R², {interval}).",
+}
 
 
 def conclusions(
@@ -35,8 +45,8 @@ def conclusions(
         classes: recall and rows of each class; None for numbers.
         training: codes of the training rows; None where they are not at hand.
     """
-    task = predictions.target.task
-    sentences = [_level(task, scores, len(predictions)), _beside(task, scores, differences)]
+    target = predictions.target
+    sentences = [_level(target, scores, len(predictions)), _beside(target, scores, differences)]
     sentences.append(_error(predictions) if classes is None else _weakness(predictions, classes, training))
     return [sentence for sentence in sentences if sentence]
 
@@ -47,41 +57,36 @@ def few_rows(rows: int) -> str:
     return f"{what} little of a model: hold out {FEW} or more, or use cross_validate" if rows < FEW else ""
 
 
-def _level(task: str, scores: pd.DataFrame, rows: int) -> str:
-    main = scores.loc[MAIN_SCORES[task]]
-    value, low, high = (_number(task, main[column]) for column in ("model", "low", "high"))
+def _level(target: Target, scores: pd.DataFrame, rows: int) -> str:
+    main = scores.loc[target.shown_scores[0]]
+    value, low, high = (_number(target, main[column]) for column in ("model", "low", "high"))
     interval = f"95 % interval {low} to {high}"
-    return {
-        SINGLE: f"Right on {value} of {rows:,} rows (accuracy, {interval}).",
-        ORDINAL: f"Quadratic kappa {value} on {rows:,} rows ({interval}), where 0 is chance and 1 is perfect.",
-        MULTI: f"Micro-F1 {value} on {rows:,} rows ({interval}).",
-        REGRESSION: f"Explains {value} of the variance of {rows:,} rows (R², {interval}).",
-    }[task]
+    return for_target(LEVELS, target).format(score=_title(target), value=value, rows=f"{rows:,}", interval=interval)
 
 
-def _number(task: str, score: float) -> str:
+def _number(target: Target, score: float) -> str:
     if np.isnan(score):
         return "undefined"
-    return f"{score:.2f}" if task == ORDINAL else f"{100 * score:.1f} %"
+    return f"{score:.2f}" if target.is_ordered else f"{100 * score:.1f} %"
 
 
-def _beside(task: str, scores: pd.DataFrame, differences: pd.DataFrame) -> str:
+def _beside(target: Target, scores: pd.DataFrame, differences: pd.DataFrame) -> str:
     """Better or worse than a baseline only where the interval of the difference says so."""
     groups: dict[str, list[str]] = {"better than": [], "not significantly different from": [], "worse than": []}
     for name, difference in differences.dropna().iterrows():
         better, worse = difference["low"] > 0, difference["high"] < 0
         outcome = "better than" if better else "worse than" if worse else "not significantly different from"
-        who = "the median" if task == REGRESSION and name == baselines.MAJORITY else WHO[name]
-        groups[outcome].append(f"{who} ({_number(task, scores.loc[MAIN_SCORES[task], name])})")
+        who = "the median" if target.is_number and name == baselines.MAJORITY else WHO[name]
+        groups[outcome].append(f"{who} ({_number(target, scores.loc[target.shown_scores[0], name])})")
     parts = [f"{outcome} {' and '.join(names)}" for outcome, names in groups.items() if names]
-    sentence = f"By {_title(task)}, {'; '.join(parts)}" if parts else ""
+    sentence = f"By {_title(target)}, {'; '.join(parts)}" if parts else ""
     if groups["worse than"] and WHO[baselines.LINEAR] in groups["worse than"][-1]:
         sentence += ", which costs less to run"
     return sentence and f"{sentence}."
 
 
-def _title(task: str) -> str:
-    return "R²" if task == REGRESSION else SHOWN_SCORES[task][0]
+def _title(target: Target) -> str:
+    return target.shown_scores[0].replace("R2", "R²")
 
 
 def _error(predictions: Predictions) -> str:

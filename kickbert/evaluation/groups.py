@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from kickbert.evaluation.predictions import Predictions
-from kickbert.evaluation.scores import MAIN_SCORES, SECOND_SCORES, main_scores
+from kickbert.evaluation.scores import main_scores
 from kickbert.evaluation.significance import ROUNDS, intervals
 from kickbert.text.columns import check_column
 from kickbert.text.word_statistics import detect_languages
@@ -26,14 +26,13 @@ def group_scores(predictions: Predictions, by: str, rounds: int = ROUNDS, seed: 
     Raises:
         ValueError: an unknown column, or one with too many values.
     """
-    task = predictions.target.task
     records = []
     groups = pd.Series(np.arange(len(predictions))).groupby(_groups(predictions, by), dropna=False)
     for value, rows in groups:
         scores = main_scores(predictions, rows.to_numpy())
         values = scores(np.ones(len(rows)))
         table = intervals(scores, len(rows), rounds, seed)
-        for score in (MAIN_SCORES[task], SECOND_SCORES[task]):
+        for score in predictions.target.shown_scores[:2]:
             records.append((value, len(rows), score, values[score], *table.loc[score]))
     table = pd.DataFrame(records, columns=[by, "rows", "score", "model", "low", "high"])
     return table.sort_values("rows", ascending=False, kind="stable", ignore_index=True)

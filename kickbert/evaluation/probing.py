@@ -17,7 +17,6 @@ from sklearn.preprocessing import StandardScaler
 
 from kickbert.data.batching import length_batches
 from kickbert.data.packed import Packed
-from kickbert.targets.kinds import MULTI, REGRESSION
 from kickbert.text.tokenization import PAD
 from kickbert.utils.plotting import LINES, axes_of, literal
 from kickbert.utils.progress import bar
@@ -41,10 +40,10 @@ def probe(learn: Any, rows: int = ROWS, seed: int = 0) -> pd.DataFrame:
     Raises:
         ValueError: several labels or numbers, windows, or no validation rows.
     """
-    task = learn.target.task
+    target = learn.target
     ids, codes = zip(*(dl.rows[:2] for dl in learn.dls.loaders), strict=True)
-    if task in (MULTI, REGRESSION) or ids[0].first is not None or not len(ids[1]):
-        raise ValueError(f"probes need one class a row, no windows, and validation rows; the task is {task}")
+    if target.is_multilabel or target.is_number or ids[0].first is not None or not len(ids[1]):
+        raise ValueError(f"probes need one class a row, no windows, and validation rows; the task is {target.task}")
     chosen = np.sort(np.random.default_rng(seed).permutation(len(ids[0]))[:rows])
     if len(codes[0][chosen].unique()) < 2:
         raise ValueError(f"probes need two classes at least, and all {len(chosen):,} training rows are of one")

@@ -6,6 +6,8 @@ With weight 1 for each row it gives the scores; with the counts of rows drawn wi
 sample. An undefined score is NaN.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from sklearn import metrics as skm
@@ -14,46 +16,25 @@ from kickbert.evaluation.decisions import WeightedScores, class_decisions, label
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.ranking import Ranking
 from kickbert.evaluation.reliability import ExpectedCalibrationError, brier_scores, log_losses, top_label
-from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE
-
-# The scores that matter for a task, the main one first; for that one, larger is better. The others repeat these: with
-# one label per row, micro-F1, micro-precision and weighted-recall are the accuracy.
-SHOWN_SCORES = {
-    SINGLE: ("accuracy", "macro-F1", "balanced accuracy", "ROC-AUC", "expected calibration error"),
-    # The decision is the median class, which costs accuracy but reduces the distance: kappa accounts for both.
-    ORDINAL: (
-        "quadratic kappa",
-        "accuracy",
-        "macro-F1",
-        "mean absolute error, buckets",
-        "expected calibration error",
-    ),
-    MULTI: ("micro-F1", "macro-F1", "subset accuracy", "average precision", "Hamming loss"),
-    REGRESSION: ("R2", "mean absolute error", "root mean squared error"),
-}
-MAIN_SCORES = {task: names[0] for task, names in SHOWN_SCORES.items()}
-SECOND_SCORES = {task: names[1] for task, names in SHOWN_SCORES.items()}  # shown beside the main one for groups
+from kickbert.targets.base import Target, for_target
+from kickbert.targets.continuous import Continuous
+from kickbert.targets.labels import Labels
+from kickbert.targets.multi_labels import MultiLabels
 
 
 def all_scores(predictions: Predictions) -> WeightedScores:
-    """Choose every score that fits the task.
+    """Choose every score that fits the target.
 
     Args:
         predictions: predictions with true labels.
     Returns:
         A function from row weights, shape (n,), to scores by name.
     """
-    y_true = predictions.y_true
-    probs = predictions.probs
-    if predictions.target.is_number:
-        return number_scores(*predictions.numbers)
-    if predictions.target.is_multilabel:
-        return label_scores(y_true, probs, predictions.y_pred)
-    return class_scores(y_true, probs, predictions.y_pred, predictions.target.is_ordered)
+    return for_target(ALL_SCORES, predictions.target)(predictions)
 
 
 def main_scores(predictions: Predictions, rows: np.ndarray | slice = slice(None)) -> WeightedScores:
-    """Choose the scores of the decisions, `MAIN_SCORES` among them: fast enough to bootstrap many groups of rows.
+    """Choose the scores of the decisions, the main one among them: fast enough to bootstrap many groups of rows.
 
     Args:
         predictions: predictions with true labels.
@@ -61,17 +42,11 @@ def main_scores(predictions: Predictions, rows: np.ndarray | slice = slice(None)
     Returns:
         A function from the weights of these rows to scores by name.
     """
-    task = predictions.target.task
-    if task == REGRESSION:
-        y_true, y_pred = predictions.numbers
-        return number_scores(y_true[rows], y_pred[rows])
-    y_true = predictions.y_true[rows].astype(int)
-    y_pred = predictions.y_pred[rows].astype(int)
-    return label_decisions(y_true, y_pred) if task == MULTI else class_decisions(y_true, y_pred, task == ORDINAL)
+    return for_target(DECISION_SCORES, predictions.target)(predictions, rows)
 
 
 def main_score(predictions: Predictions) -> float:
-    """Compute the score that the task is judged by."""
+    """Compute the score that the target is judged by."""
     return main_scores(predictions)(np.ones(len(predictions)))[predictions.target.shown_scores[0]]
 
 
@@ -172,3 +147,38 @@ def per_class(y_true: np.ndarray, probs: np.ndarray, y_pred: np.ndarray, names: 
             "average precision": average_precision,
         }
     )
+
+
+def _row_scores(predictions: Predictions, rows: np.ndarray | slice = slice(None)) -> WeightedScores:
+    """The mean of the target's own row scores, for a kind of target that is not in the tables below."""
+    target = predictions.target
+    scores = target.row_scores(predictions.y_true[rows], predictions.y_pred[rows])
+    return lambda weight: {target.shown_scores[0]: float(np.average(scores, weights=weight))}
+
+
+def _number_scores(predictions: Predictions, rows: np.ndarray | slice = slice(None)) -> WeightedScores:
+    y_true, y_pred = predictions.numbers
+    return number_scores(y_true[rows], y_pred[rows])
+
+
+def _class_decisions(predictions: Predictions, rows: np.ndarray | slice = slice(None)) -> WeightedScores:
+    y_true, y_pred = (codes[rows].astype(int) for codes in (predictions.y_true, predictions.y_pred))
+    return class_decisions(y_true, y_pred, predictions.target.is_ordered)
+
+
+def _label_decisions(predictions: Predictions, rows: np.ndarray | slice = slice(None)) -> WeightedScores:
+    return label_decisions(predictions.y_true[rows].astype(int), predictions.y_pred[rows].astype(int))
+
+
+ALL_SCORES: dict[type[Target], Callable[[Predictions], WeightedScores]] = {
+    Target: _row_scores,
+    Labels: lambda p: class_scores(p.y_true, p.probs, p.y_pred, p.target.is_ordered),
+    MultiLabels: lambda p: label_scores(p.y_true, p.probs, p.y_pred),
+    Continuous: _number_scores,
+}
+DECISION_SCORES: dict[type[Target], Callable[[Predictions, np.ndarray | slice], WeightedScores]] = {
+    Target: _row_scores,
+    Labels: _class_decisions,
+    MultiLabels: _label_decisions,
+    Continuous: _number_scores,
+}

@@ -11,7 +11,6 @@ from kickbert.cache.storage import Cache
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.significance import holm, paired_test
 from kickbert.experiments.cross_validation import CrossValidation, cross_validate
-from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION
 
 LEVEL = 0.05  # of significance
 
@@ -44,14 +43,7 @@ def row_losses(predictions: Predictions) -> np.ndarray:
     It is the 0-1 loss of a class, the Hamming loss of several labels, and the absolute error of ordered classes, in
     ranks, and of numbers, in their unit.
     """
-    task = predictions.target.task
-    if task == REGRESSION:
-        true, predicted = predictions.numbers
-        return np.abs(true - predicted)
-    if task == MULTI:
-        return (predictions.y_true != predictions.y_pred).mean(1)
-    errors = np.abs(predictions.y_true - predictions.y_pred)
-    return errors.astype(float) if task == ORDINAL else (errors > 0).astype(float)
+    return predictions.target.row_errors(predictions.y_true, predictions.y_pred)
 
 
 def compare(recipes: Mapping[str, dict], df: pd.DataFrame, **shared: Any) -> Comparison:
