@@ -24,7 +24,6 @@ from kickbert.data.profiling import (
 from kickbert.data.splits import TEST
 from kickbert.data.transforms import TextTokenizer
 from kickbert.targets.fitting import guess_kind
-from kickbert.targets.kinds import MULTI, REGRESSION, SINGLE
 from kickbert.text.columns import as_list, check_column, check_frame, pick, read_texts
 from kickbert.text.duplicates import duplicates, leaks, near_duplicates, shown_groups
 from kickbert.text.word_statistics import distinctive_words
@@ -138,14 +137,14 @@ def _label_tables(
 ) -> dict[str, pd.DataFrame]:
     """Class distribution, distinctive words and suspicious labels; nothing of numbers, which have no classes."""
     values = pick(df, label_col)
-    task = guess_kind(values.dropna(), delim=delim).task
-    if task == REGRESSION:
+    kind = guess_kind(values.dropna(), delim=delim)
+    if kind.is_number:
         return {}
-    names = label_names(values, task, delim)
+    names = label_names(values, kind, delim)
     tables = {"classes": class_counts(names)}
-    if task in (SINGLE, MULTI):
+    if not kind.is_ordered:
         tables["distinctive words"] = distinctive_words(texts, names)
-    if task == SINGLE:
+    if not kind.is_ordered and not kind.is_multilabel:
         sampled = [texts[i] for i in sample]
         tables["suspicious labels"] = suspicious_labels(df.index[sample], sampled, values.iloc[sample], below)
     return tables

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import log_softmax, softmax
 
-from kickbert.targets.kinds import MULTI
+from kickbert.targets.base import Target
 from kickbert.targets.label_cells import from_columns, label_lists
 from kickbert.targets.label_noise import label_confidence, suspected_errors
 from kickbert.targets.thresholds import best_temperature
@@ -59,17 +59,17 @@ def languages(texts: Sequence[str]) -> pd.DataFrame:
     return _counted("language", counts, counts.total())
 
 
-def label_names(values: pd.Series | pd.DataFrame, task: str, delim: str | None) -> list[list[str]]:
+def label_names(values: pd.Series | pd.DataFrame, kind: type[Target], delim: str | None) -> list[list[str]]:
     """List the labels of each row as text; an empty list where they are missing.
 
     Args:
         values: the label column, or a column of zeros and ones for each label.
-        task: "single label", "multi-label", …
+        kind: the class of the target.
         delim: between the labels of a cell; None for lists.
     """
     if isinstance(values, pd.DataFrame):
         return [[str(values.columns[i]) for i in np.flatnonzero(row)] for row in from_columns(values)]
-    if task == MULTI:
+    if kind.is_multilabel:
         return [[str(label) for label in labels] for labels in label_lists(values, delim)]
     return [[] if gone else [str(v)] for v, gone in zip(values, values.isna(), strict=True)]
 

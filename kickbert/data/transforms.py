@@ -16,7 +16,6 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 from kickbert.data.packed import Packed
 from kickbert.targets.base import Target
 from kickbert.targets.continuous import Continuous
-from kickbert.targets.kinds import MULTI, REGRESSION
 from kickbert.text.token_limits import token_limit
 from kickbert.text.tokenization import LONGEST, PAD, TokenEncoder
 from kickbert.utils.hub import UnavailableModel, load
@@ -222,7 +221,7 @@ def _tokens(ids: np.ndarray) -> Tokens:
 
 def target_tensor(target: Target, codes: np.ndarray) -> Tensor:
     """Codes of a target as fastai's type."""
-    kind = {MULTI: TensorMultiCategory, REGRESSION: TensorBase}.get(target.task, TensorCategory)
+    kind = TensorBase if target.is_number else TensorMultiCategory if target.is_multilabel else TensorCategory
     return kind(torch.tensor(codes))  # a copy, for pandas gives arrays that are not to be written to
 
 

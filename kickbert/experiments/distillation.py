@@ -26,8 +26,8 @@ from kickbert.models.encoder import Encoder, load_encoder
 from kickbert.models.head import Head
 from kickbert.models.pooling import sentence_pooling
 from kickbert.models.protocol import TextModel, is_model
-from kickbert.targets.base import Target
-from kickbert.targets.kinds import MULTI, REGRESSION, unseen_labels
+from kickbert.targets.base import Target, for_target
+from kickbert.targets.kinds import unseen_labels
 from kickbert.targets.labels import Labels
 from kickbert.text.cleaning import Cleaner
 from kickbert.text.columns import as_list, check_frame, pick, read_items
@@ -101,7 +101,7 @@ def distill(
 
     def learner(encoder: Encoder) -> GradualLearner:
         classifier = TextClassifier(encoder, source.head, choose_precision(precision, dls.device)).to(dls.device)
-        loss = KINDS[target.task](Distillation, target.task, temperature)
+        loss = for_target(KINDS, target)(Distillation, target, temperature)
         return GradualLearner(dls, classifier, loss, metrics=metrics_for(target), **options)
 
     if encoder is None:
@@ -247,9 +247,8 @@ def _rows(source: _Source, items: Any, label_weight: float, folder: Path) -> _Ro
         decided = source.models[0].decide(probs)
     else:
         probs, decided = (array[usable] for array in source.given)
-    task = source.target.task
-    soft, codes = probs.astype(np.float32), np.array(decided, np.float32 if task in (MULTI, REGRESSION) else np.int64)
-    if task == REGRESSION:
+    soft, codes = probs.astype(np.float32), np.array(decided, source.target.codes_dtype)
+    if source.target.is_number:
         soft, codes = soft.reshape(-1), codes.reshape(-1)
     rows = _Rows(frame[usable], [texts[i] for i in places], codes, soft, np.zeros(len(soft), np.float32))
     _warn_of_one_class(rows, source.target)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from kickbert.data.transforms import load_tokenizer
-from kickbert.targets.kinds import SINGLE
+from kickbert.targets.base import Target
+from kickbert.targets.labels import Labels
 from kickbert.training.factories import learner_from_df
 from kickbert.utils.messages import nearest, shorten
 
@@ -29,7 +30,9 @@ UNEVEN = 1.5  # times the rows of the smallest class that the largest has, from 
 Space = Mapping[str, Sequence]
 
 
-def default_space(texts: Sequence[str], codes: np.ndarray, task: str, recipe: Mapping[str, Any]) -> dict[str, Sequence]:
+def default_space(
+    texts: Sequence[str], codes: np.ndarray, target: Target, recipe: Mapping[str, Any]
+) -> dict[str, Sequence]:
     """What is searched unless told otherwise: depth, rates, epochs, pooling; and what the rows give reason to.
 
     That is cleaning where `kickbert[clean]` is installed, the part of a text that is kept where some are too long, and
@@ -38,7 +41,7 @@ def default_space(texts: Sequence[str], codes: np.ndarray, task: str, recipe: Ma
     Args:
         texts: of the rows.
         codes: their classes, shape (n,).
-        task: one of `kickbert.targets.kinds.TASKS`.
+        target: what is predicted.
         recipe: arguments of `learner_from_df`, which stay as they are.
     """
     space: dict[str, Sequence] = {
@@ -54,7 +57,7 @@ def default_space(texts: Sequence[str], codes: np.ndarray, task: str, recipe: Ma
     limit = recipe.get("max_length") or min(512, tokenizer.model_max_length)
     if max(map(len, tokenizer(list(texts), verbose=False)["input_ids"])) > limit:
         space["long"] = ["truncate", "head+tail"]
-    if task == SINGLE and (counts := np.bincount(codes)).max() > UNEVEN * counts[counts > 0].min():
+    if type(target) is Labels and (counts := np.bincount(codes)).max() > UNEVEN * counts[counts > 0].min():
         space["class_weights"] = [None, "balanced"]
     return {name: values for name, values in space.items() if name not in recipe}
 

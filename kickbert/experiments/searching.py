@@ -118,7 +118,7 @@ def search(
     assignment = assign_folds(df, recipe, round(1 / test), 1, group_col, valid, seed)
     if space is None:
         texts, _ = read_texts(assignment.rows, recipe.get("text_col", "text"), None)
-        space = default_space(texts, assignment.y_true, assignment.target.task, recipe)
+        space = default_space(texts, assignment.y_true, assignment.target, recipe)
     check_space(space)
     with _home(folder, assignment, seed, name, space) as (home, storage):
         options = {"path": home, **assignment.recipe, "seed": seed, "cache": cache or Cache()}

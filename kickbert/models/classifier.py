@@ -11,7 +11,10 @@ from torch import Tensor, nn
 
 from kickbert.models.encoder import Encoder
 from kickbert.models.head import Head
-from kickbert.targets.kinds import MULTI, REGRESSION
+from kickbert.targets.base import Target, for_target
+from kickbert.targets.continuous import Continuous
+from kickbert.targets.labels import Labels
+from kickbert.targets.multi_labels import MultiLabels
 from kickbert.text.tokenization import PAD
 
 
@@ -138,21 +141,41 @@ class TextClassifier(nn.Module):
         return torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
 
+def _softmax(logits: Tensor, temperature: float = 1.0) -> Tensor:
+    return (logits / temperature).softmax(-1)
+
+
+def _sigmoid(logits: Tensor, temperature: float = 1.0) -> Tensor:
+    return (logits / temperature).sigmoid()
+
+
+def _identity(numbers: Tensor, temperature: float = 1.0) -> Tensor:
+    return numbers
+
+
+# How logits become probabilities, or numbers: `Target.activate` in torch.
+ACTIVATIONS: dict[type[Target], Callable[..., Tensor]] = {
+    Labels: _softmax,
+    MultiLabels: _sigmoid,
+    Continuous: _identity,
+}
+
+
 class ProbabilityModel(nn.Module):
     """A classifier with temperature scaling (Guo et al. 2017) and softmax, or sigmoid for several labels, on top.
 
     Args:
         model: the classifier.
-        task: the target's task.
+        target: the target, or its class.
         temperature: divisor of the logits.
     """
 
-    def __init__(self, model: TextClassifier, task: str, temperature: float = 1.0):
+    def __init__(self, model: TextClassifier, target: Target | type[Target], temperature: float = 1.0):
         super().__init__()
         self.encoder = model.encoder
         self.head = model.head
-        self.task = task
         self.temperature = temperature
+        self.activation = for_target(ACTIVATIONS, target)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, document_weights: Tensor | None = None) -> Tensor:
         """Compute class probabilities, or the standardized value for regression.
@@ -172,10 +195,8 @@ class ProbabilityModel(nn.Module):
         """Compute the probabilities of `forward` from last hidden states, shape (rows, tokens, width), and a mask."""
         pooled = self.head.pool(hidden, mask).float()
         logits = self.head.classify(pooled if document_weights is None else document_weights @ pooled)
-        if self.task == REGRESSION:
-            return logits
-        logits = logits / self.temperature
-        return logits.sigmoid() if self.task == MULTI else logits.softmax(-1)
+        probabilities: Tensor = self.activation(logits, self.temperature)
+        return probabilities
 
 
 def example_input(windows: bool, vocabulary: int = 34) -> tuple[Tensor, ...]:

@@ -18,7 +18,6 @@ from kickbert.models.classifier import ProbabilityModel, TextClassifier, example
 from kickbert.models.encoder import Encoder
 from kickbert.models.head import Head
 from kickbert.targets.base import Target
-from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION
 from kickbert.utils.hub import load, quiet
 
 # By architecture: the linear layer before the last, its activation, and the last layer.
@@ -44,7 +43,6 @@ OTHERS = {
 SMALL = 2.0**-12  # tanh(x) equals x in float32, and scaling by a power of two is exact
 LARGE = 64.0  # more than any state of a normalized layer, so that gelu and relu are the identity
 SINGLE_LABEL = "single_label_classification"
-KINDS = {MULTI: "multi_label_classification", REGRESSION: "regression"}
 CLOSE = 1e-4
 
 
@@ -76,7 +74,7 @@ def labeled_config(config: PretrainedConfig, target: Target) -> PretrainedConfig
     config = type(config).from_dict(config.to_dict())
     config.id2label = dict(enumerate(target.names))
     config.label2id = {name: i for i, name in enumerate(target.names)}
-    cast(Any, config).problem_type = KINDS.get(target.task, SINGLE_LABEL)
+    cast(Any, config).problem_type = target.problem_type
     return config
 
 
@@ -128,8 +126,7 @@ def _agrees(model: PreTrainedModel, classifier: ProbabilityModel, order: list[in
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logits: Tensor = model(input_ids=ids, attention_mask=mask, **classifier.encoder.token_types(ids)).logits
-    task, logits = classifier.task, logits[:, order]
-    probs = logits if task == REGRESSION else logits.sigmoid() if task == MULTI else logits.softmax(-1)
+    probs: Tensor = classifier.activation(logits[:, order])
     return bool((probs - classifier(ids, mask)).abs().max() < CLOSE)
 
 
@@ -175,7 +172,7 @@ def checkpoint_head(
             f"{refused}: it is {architecture}. Supported: {', '.join(sorted(HEADS))}. Omit head for a new one"
         )
     kind = config.problem_type
-    if target.task in (ORDINAL, REGRESSION) or kind not in (None, KINDS.get(target.task, SINGLE_LABEL)):
+    if target.is_ordered or target.is_number or kind not in (None, target.problem_type):
         raise ValueError(
             f"{refused} for this task: it was trained for {kind or SINGLE_LABEL}, and the target is {target.task}. "
             "Omit head for a new one"
@@ -187,7 +184,7 @@ def checkpoint_head(
     last = cast(nn.Linear, theirs.get_submodule(last_name))
     cast(nn.Linear, head.pre_classifier).load_state_dict(theirs.get_submodule(before).state_dict())
     head.classifier.load_state_dict({"weight": last.weight[order], "bias": last.bias[order]})
-    probabilities = ProbabilityModel(TextClassifier(encoder, head), target.task).eval()
+    probabilities = ProbabilityModel(TextClassifier(encoder, head), target).eval()
     if not _agrees(theirs, probabilities, order):
         raise ValueError(f"{refused} that gives the same numbers here. Omit head for a new one")
     return head

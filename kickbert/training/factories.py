@@ -246,7 +246,7 @@ def text_learner(
     return GradualLearner(
         dls,
         classifier,
-        loss_for(target.task, loss, None if weights is None else torch.from_numpy(weights).to(device)),
+        loss_for(target, loss, None if weights is None else torch.from_numpy(weights).to(device)),
         seed=seed,
         cache=cache,
         schedule=schedule,
@@ -327,7 +327,7 @@ def learner_from_artifact(
     device = default_device()
     model = load_classifier(artifact)
     model.precision = choose_precision(precision, device)
-    loss_func = loss_for(target.task, loss)
+    loss_func = loss_for(target, loss)
     loss_func.temperature = info["temperature"]
     if target.is_multilabel:
         loss_func.thresh = artifact.thresholds

@@ -24,7 +24,7 @@ from kickbert.data.batching import length_batches
 from kickbert.data.packed import Packed
 from kickbert.data.splits import held_out_folds
 from kickbert.targets.base import Target
-from kickbert.targets.kinds import MULTI, SINGLE
+from kickbert.targets.labels import Labels
 from kickbert.text.tokenization import PAD
 from kickbert.training.callbacks import TrainingDiverged, bring_back, kept_weights
 from kickbert.training.checkpoint import USUAL
@@ -91,7 +91,7 @@ def few_labels(learn: Any) -> bool:
     if any(type(cb) not in USUAL or isinstance(cb, RunLog) for cb in learn.cbs):
         return False
     dls, head, loss = learn.dls, learn.model.head, getattr(learn.loss_func, "func", None)
-    if getattr(dls, "target", None) is None or dls.target.task != SINGLE or dls.train.rows[0].first is not None:
+    if getattr(dls, "target", None) is None or type(dls.target) is not Labels or dls.train.rows[0].first is not None:
         return False
     plain = head.pooling == "mean" and head.pre_classifier is None and type(loss) is nn.CrossEntropyLoss
     plain = plain and loss.weight is None and not loss.label_smoothing
@@ -127,7 +127,7 @@ class FewRows:
         if len(learn.splitter(learn.model)) != len(learn.model.groups()):
             raise ValueError("fit_few trains by layers, and splitter= has other groups; make the learner without it")
         (train, codes), (valid, valid_codes) = (dl.rows[:2] for dl in (learn.dls.train, learn.dls.valid))
-        if target.task not in (SINGLE, MULTI) or train.first is not None:
+        if target.is_ordered or target.is_number or train.first is not None:
             kind = "windows" if train.first is not None else target.task
             raise ValueError(f"fit_few is for classes without windows, not for {kind}: use fit_gradual()")
         self.learn, self.model = learn, learn.model
@@ -259,7 +259,7 @@ class FewRows:
 def _sentences(target: Target) -> list[str]:
     """A sentence of each class's name; none where they are no words, or stand for several labels."""
     names = [str(name) for name in target.names]
-    if target.task != SINGLE or not all(any(map(str.isalpha, name)) for name in names):
+    if type(target) is not Labels or not all(any(map(str.isalpha, name)) for name in names):
         return []
     return [NAMED.format(name.replace("_", " ").replace("&", "and").lower()) for name in names]
 

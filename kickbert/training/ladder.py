@@ -13,7 +13,6 @@ from typing import Any, Protocol
 from fastai.torch_core import no_random
 
 from kickbert.data.bucketing import BucketDL
-from kickbert.targets.kinds import ORDINAL, SINGLE
 from kickbert.text.tokenization import PAD
 from kickbert.training.callbacks import Rates, TrainingDiverged, bring_back, kept_weights
 from kickbert.training.checkpoint import (
@@ -204,10 +203,10 @@ class Adaptive:
         if not len(learn.dls.valid_ds):
             raise ValueError("phases='auto' decides by validation rows, and there are none; give valid=0.15, say")
         codes = learn.dls.valid.rows[1]
-        if target.task in (SINGLE, ORDINAL) and len(codes.unique()) == 1:
+        if not target.is_number and not target.is_multilabel and len(codes.unique()) == 1:
             name = target.names[int(codes[0])]
             raise ValueError(f"phases='auto' decides by validation rows, and all {len(codes):,} are of {name!r}")
-        self.known = RowScores(target.task, len(target.names))  # of the best rung
+        self.known = RowScores(target)  # of the best rung
         self.cost = Cost(learn)
 
     def next(self, done: list[dict]) -> Phase | None:

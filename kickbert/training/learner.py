@@ -82,7 +82,7 @@ class GradualLearner(PredictingLearner):
         super().__init__(
             dls,
             model,
-            loss_for(target.task, loss_func) if target else loss_of_blocks(dls, loss_func),
+            loss_for(target, loss_func) if target else loss_of_blocks(dls, loss_func),
             opt_func=opt_func,
             lr=lr,
             splitter=splitter,

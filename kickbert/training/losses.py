@@ -16,8 +16,10 @@ from fastai.losses import BaseLoss
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as torch's own documentation writes it
 
-from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE
-from kickbert.targets.labels import median_class
+from kickbert.targets.base import Target, for_target
+from kickbert.targets.continuous import Continuous
+from kickbert.targets.labels import Labels, OrderedLabels, median_class
+from kickbert.targets.multi_labels import MultiLabels
 from kickbert.utils.messages import nearest
 
 FITTED = ("temperature", "thresh")  # attributes of a loss that are fitted after training, which does not depend on them
@@ -94,13 +96,15 @@ class Distillation(Reduced):
     softmax takes as it takes logits.
 
     Args:
-        task: of the target.
+        target: the target, or its class.
         temperature: T.
     """
 
-    def __init__(self, task: str, temperature: float = 1.0, reduction: str = "mean"):
+    def __init__(self, target: Target | type[Target], temperature: float = 1.0, reduction: str = "mean"):
         super().__init__(reduction)
-        self.task, self.temperature = task, temperature
+        self.is_number = target.is_number
+        self.is_multilabel = target.is_multilabel
+        self.temperature = temperature
 
     def each(self, outputs: Tensor, codes: Tensor, soft: Tensor | None = None, hard: Tensor | None = None) -> Tensor:
         """Of each row, and of each label of several.
@@ -112,9 +116,9 @@ class Distillation(Reduced):
                 `codes` alone, as validation rows are.
             hard: share of `codes` in the loss of each row, shape (n,).
         """
-        if self.task == REGRESSION:
+        if self.is_number:
             true = F.mse_loss(outputs, codes, reduction="none")
-        elif self.task == MULTI:
+        elif self.is_multilabel:
             true = F.binary_cross_entropy_with_logits(outputs, codes, reduction="none")
         else:
             true = F.cross_entropy(outputs, codes, reduction="none")
@@ -125,10 +129,10 @@ class Distillation(Reduced):
 
     def _divergence(self, outputs: Tensor, soft: Tensor) -> Tensor:
         t, soft = self.temperature, soft.as_subclass(Tensor)
-        if self.task == REGRESSION:
+        if self.is_number:
             return F.mse_loss(outputs, soft, reduction="none")
         soft = soft.clamp(LEAST, 1 - LEAST)
-        if self.task == MULTI:
+        if self.is_multilabel:
             softened = (soft.logit() / t).sigmoid()
             entropy = F.binary_cross_entropy(softened, softened, reduction="none")
             return t**2 * (F.binary_cross_entropy_with_logits(outputs / t, softened, reduction="none") - entropy)
@@ -200,11 +204,11 @@ class Distance(BaseLoss):
 
 
 # Of each task how outputs become probabilities, and those decisions; it is given the class of the loss itself.
-KINDS: dict[str, Callable[..., BaseLoss]] = {
-    SINGLE: Softmax,
-    ORDINAL: partial(Softmax, ordered=True),
-    MULTI: Sigmoid,
-    REGRESSION: Distance,
+KINDS: dict[type[Target], Callable[..., BaseLoss]] = {
+    Labels: Softmax,
+    OrderedLabels: partial(Softmax, ordered=True),
+    MultiLabels: Sigmoid,
+    Continuous: Distance,
 }
 
 
@@ -218,15 +222,15 @@ def _softmax(ordered: bool) -> dict[str, Callable[[Tensor | None], BaseLoss]]:
 
 
 # The first of each task is its default.
-LOSSES: dict[str, dict[str, Callable[[Tensor | None], BaseLoss]]] = {
-    SINGLE: _softmax(ordered=False),
-    ORDINAL: _softmax(ordered=True),
-    MULTI: {
+LOSSES: dict[type[Target], dict[str, Callable[[Tensor | None], BaseLoss]]] = {
+    Labels: _softmax(ordered=False),
+    OrderedLabels: _softmax(ordered=True),
+    MultiLabels: {
         "bce": lambda weight: Sigmoid(nn.BCEWithLogitsLoss, pos_weight=weight),
         "focal": lambda weight: Sigmoid(SigmoidFocal, weight=weight),
         "asymmetric": lambda weight: Sigmoid(Asymmetric, weight=weight),
     },
-    REGRESSION: {
+    Continuous: {
         "mse": lambda weight: Distance(nn.MSELoss),
         "mae": lambda weight: Distance(nn.L1Loss),
         "huber": lambda weight: Distance(nn.HuberLoss),
@@ -234,24 +238,28 @@ LOSSES: dict[str, dict[str, Callable[[Tensor | None], BaseLoss]]] = {
 }
 
 
-def loss_for(task: str, loss: str | Callable | None = None, weight: Tensor | None = None) -> Callable:
+def loss_for(
+    target: Target | type[Target], loss: str | Callable | None = None, weight: Tensor | None = None
+) -> Callable:
     """The loss of a task.
 
     Args:
-        task: one of `kickbert.targets.TASKS`.
+        target: the target, or its class.
         loss: a name of `LOSSES`; a function of logits and true codes, or a fastai loss; None for the default.
         weight: of each class, or of the positives of each label, shape (classes,).
     Raises:
         ValueError: a name that the task has not, or weights for a loss that takes none.
     """
-    named = LOSSES[task]
-    if weight is not None and (task == REGRESSION or callable(loss)):
+    named = for_target(LOSSES, target)
+    if weight is not None and (target.is_number or callable(loss)):
         raise ValueError(f"class_weights go with a named loss of classes: {list(named)}; this is loss={loss!r}")
     if callable(loss):
-        return loss if hasattr(loss, "decodes") else KINDS[task](FunctionLoss, loss)
+        return loss if hasattr(loss, "decodes") else for_target(KINDS, target)(FunctionLoss, loss)
     name = loss or next(iter(named))
     if name not in named:
-        raise ValueError(f"loss={loss!r} is not one of {list(named)}, those of task {task!r}{nearest(name, named)}")
+        raise ValueError(
+            f"loss={loss!r} is not one of {list(named)}, those of task {target.task!r}{nearest(name, named)}"
+        )
     return named[name](weight)
 
 

@@ -15,7 +15,6 @@ from sklearn import metrics as skm
 from torch import Tensor
 
 from kickbert.targets.base import Target
-from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION
 
 
 class Decoded(AccumMetric):
@@ -191,33 +190,27 @@ class RowScores(Callback):
 
     run_train = False
 
-    def __init__(self, task: str, classes: int):
-        self.task, self.classes, self.parts = task, classes, []
+    def __init__(self, target: Target):
+        self.target = target
+        self.parts: list[np.ndarray] = []
 
     def anew(self) -> "RowScores":
         """Another one, of the same task."""
-        return RowScores(self.task, self.classes)
+        return RowScores(self.target)
 
     def before_validate(self):
         self.parts = []
 
     def after_pred(self):
-        loss, y = self.loss_func, self.y.as_subclass(Tensor)
-        self.parts.append(self._scores(loss.decodes(loss.activation(self.pred.detach().as_subclass(Tensor))), y))
-
-    def _scores(self, y_pred: Tensor, y: Tensor) -> Tensor:
-        if self.task == MULTI:  # F1 of each row's labels
-            return (2 * (y_pred.bool() & y.bool()).sum(1) / (y_pred.sum(1) + y.sum(1)).clamp(min=1)).float()
-        if self.task == REGRESSION:
-            return 1 - (y_pred.reshape(y.shape) - y).square().float()  # of standardised numbers: the mean is R squared
-        if self.task == ORDINAL:
-            return 1 - (y_pred - y).abs().float() / max(1, self.classes - 1)
-        return (y_pred == y).float()
+        loss = self.loss_func
+        y_pred = loss.decodes(loss.activation(self.pred.detach().as_subclass(Tensor)))
+        y_true = self.y.as_subclass(Tensor)
+        self.parts.append(self.target.row_scores(y_true.float().cpu().numpy(), y_pred.float().cpu().numpy()))
 
     @property
     def scores(self) -> np.ndarray:
         """Of each row, shape (n,), in the order in which they are validated."""
-        return torch.cat(self.parts).cpu().numpy()
+        return np.concatenate(self.parts)
 
 
 def difference(after: np.ndarray, before: np.ndarray) -> dict[str, float]:

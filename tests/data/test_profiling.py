@@ -6,7 +6,8 @@ import pytest
 from conftest import SHARED
 
 from kickbert.data.profiling import class_counts, label_names, languages, missing, suspicious_labels, truncated
-from kickbert.targets.kinds import MULTI, SINGLE
+from kickbert.targets.labels import Labels
+from kickbert.targets.multi_labels import MultiLabels
 
 
 def test_missing_cells_by_column():
@@ -29,9 +30,9 @@ def test_languages_are_told_apart():
 
 
 def test_labels_of_a_row_as_text():
-    assert label_names(pd.Series([1, None, 2], dtype=object), SINGLE, None) == [["1"], [], ["2"]]
-    assert label_names(pd.Series(["p|q", "p"]), MULTI, "|") == [["p", "q"], ["p"]]
-    assert label_names(pd.DataFrame({"p": [1, 0], "q": [1, 0]}), MULTI, None) == [["p", "q"], []]
+    assert label_names(pd.Series([1, None, 2], dtype=object), Labels, None) == [["1"], [], ["2"]]
+    assert label_names(pd.Series(["p|q", "p"]), MultiLabels, "|") == [["p", "q"], ["p"]]
+    assert label_names(pd.DataFrame({"p": [1, 0], "q": [1, 0]}), MultiLabels, None) == [["p", "q"], []]
 
 
 def test_classes_are_counted_the_largest_first():

@@ -11,7 +11,9 @@ import kickbert
 from kickbert.evaluation.predictions import Predictions
 from kickbert.experiments import distillation
 from kickbert.models.head import Corn
-from kickbert.targets.kinds import MULTI, REGRESSION, SINGLE
+from kickbert.targets.continuous import Continuous
+from kickbert.targets.labels import Labels, OrderedLabels
+from kickbert.targets.multi_labels import MultiLabels
 from kickbert.training.losses import Distillation
 from kickbert.training.schedule import Phase
 
@@ -59,7 +61,7 @@ def distil(tmp_path):
 def test_divergence_is_zero_where_both_agree_and_is_hintons_elsewhere():
     outputs, other = torch.randn(5, 3), torch.randn(5, 3)
     codes, none = torch.zeros(5, dtype=torch.long), torch.zeros(5)
-    loss = Distillation(SINGLE, temperature=3.0)
+    loss = Distillation(Labels, temperature=3.0)
     assert loss(outputs, codes, outputs.softmax(-1), none).item() == pytest.approx(0, abs=1e-6)
     softened, own = (other / 3).softmax(-1), (outputs / 3).softmax(-1)
     expected = 9 * (softened * (softened / own).log()).sum(-1).mean()
@@ -72,12 +74,12 @@ def test_divergence_is_zero_where_both_agree_and_is_hintons_elsewhere():
 def test_log_probabilities_of_ranks_are_softened_as_logits_are():
     outputs = Corn()(torch.randn(4, 2))
     codes, none = torch.zeros(4, dtype=torch.long), torch.zeros(4)
-    assert Distillation("ordinal", 2.0)(outputs, codes, outputs.exp(), none).item() == pytest.approx(0, abs=1e-6)
+    assert Distillation(OrderedLabels, 2.0)(outputs, codes, outputs.exp(), none).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_divergence_of_labels_and_distance_of_numbers():
     outputs, other, codes, none = torch.randn(5, 3), torch.randn(5, 3), torch.ones(5, 3), torch.zeros(5)
-    loss = Distillation(MULTI, temperature=2.0)
+    loss = Distillation(MultiLabels, temperature=2.0)
     assert loss(outputs, codes, outputs.sigmoid(), none).item() == pytest.approx(0, abs=1e-6)
     p, q = (other / 2).sigmoid(), (outputs / 2).sigmoid()
     expected = 4 * (p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()).mean()
@@ -85,7 +87,7 @@ def test_divergence_of_labels_and_distance_of_numbers():
     assert loss(outputs, codes, other.sigmoid(), none + 1).item() == pytest.approx(
         F.binary_cross_entropy_with_logits(outputs, codes).item()
     )
-    numbers = Distillation(REGRESSION, temperature=2.0)
+    numbers = Distillation(Continuous, temperature=2.0)
     assert numbers(outputs[:, 0], codes[:, 0], other[:, 0], none).item() == pytest.approx(
         F.mse_loss(outputs[:, 0], other[:, 0]).item()
     )
@@ -93,7 +95,7 @@ def test_divergence_of_labels_and_distance_of_numbers():
 
 def test_sure_predictions_give_finite_losses():
     outputs, codes = torch.randn(2, 3, requires_grad=True), torch.zeros(2, dtype=torch.long)
-    for task, target in ((SINGLE, codes), (MULTI, torch.ones(2, 3))):
+    for task, target in ((Labels, codes), (MultiLabels, torch.ones(2, 3))):
         loss = Distillation(task, 0.5)(outputs, target, torch.eye(3)[:2], torch.zeros(2))
         loss.backward()
         assert torch.isfinite(loss) and torch.isfinite(outputs.grad).all()

@@ -5,6 +5,7 @@ import pytest
 
 import kickbert
 from kickbert.experiments.search_space import check_space, default_space, recipe_at, suggest
+from kickbert.targets.labels import Labels
 
 
 @pytest.mark.parametrize(
@@ -51,9 +52,9 @@ def test_a_recipe_has_what_all_share_and_what_was_chosen():
 def test_the_default_space_is_by_the_rows(tiny):
     even, uneven = np.array([0, 1] * 10), np.array([0] * 16 + [1] * 4)
     texts = ["a good film"] * 20
-    plain = default_space(texts, even, "single label", {"model": tiny})
+    plain = default_space(texts, even, Labels(("a", "b")), {"model": tiny})
     assert {"depth", "epochs", "head_lr", "lr", "pooling"} <= set(plain) and not {"long", "class_weights"} & set(plain)
-    more = default_space(texts, uneven, "single label", {"model": tiny, "max_length": 5, "pooling": "cls"})
+    more = default_space(texts, uneven, Labels(("a", "b")), {"model": tiny, "max_length": 5, "pooling": "cls"})
     assert {"long", "class_weights"} <= set(more) and "pooling" not in more
     check_space(plain)
     check_space(more)

@@ -7,7 +7,9 @@ from helpers.encoders import random_encoder
 from kickbert.models.classifier import ProbabilityModel, TextClassifier, example_input
 from kickbert.models.encoder import load_encoder
 from kickbert.models.head import Head
-from kickbert.targets.kinds import MULTI, REGRESSION, SINGLE
+from kickbert.targets.continuous import Continuous
+from kickbert.targets.labels import Labels
+from kickbert.targets.multi_labels import MultiLabels
 from kickbert.text.tokenization import PAD
 
 
@@ -91,13 +93,13 @@ def classifier() -> TextClassifier:
     return TextClassifier(random_encoder("bert"), Head(32, 3, "mean", dropout=0.0)).eval()
 
 
-@pytest.mark.parametrize("task", [SINGLE, MULTI, REGRESSION])
+@pytest.mark.parametrize("kind", [Labels, MultiLabels, Continuous])
 @torch.no_grad()
-def test_logits_become_the_tasks_probabilities(classifier, task):
+def test_logits_become_the_tasks_probabilities(classifier, kind):
     ids, mask = example_input(windows=False)
     logits = classifier(ids.masked_fill(mask == 0, -1))
-    outputs = ProbabilityModel(classifier, task, temperature=2.0)(ids, mask)
-    expected = {SINGLE: (logits / 2).softmax(-1), MULTI: (logits / 2).sigmoid(), REGRESSION: logits}[task]
+    outputs = ProbabilityModel(classifier, kind, temperature=2.0)(ids, mask)
+    expected = {Labels: (logits / 2).softmax(-1), MultiLabels: (logits / 2).sigmoid(), Continuous: logits}[kind]
     assert outputs.dtype == torch.float32 and torch.allclose(outputs, expected, atol=1e-6)
 
 
@@ -107,12 +109,12 @@ def test_a_documents_windows_are_averaged_as_in_training(classifier):
     tokens = ids.masked_fill(mask == 0, -1)
     documents = torch.full((2, 2, 8), -1)
     documents[0], documents[1, 0] = tokens[:2], tokens[2]
-    outputs = ProbabilityModel(classifier, SINGLE)(ids, mask, document_weights)
+    outputs = ProbabilityModel(classifier, Labels)(ids, mask, document_weights)
     assert torch.allclose(outputs, classifier(documents).softmax(-1), atol=1e-6)
 
 
 def test_a_high_temperature_flattens_and_keeps_the_order(classifier):
     ids, mask = example_input(windows=False)
     with torch.no_grad():
-        sharp, even = (ProbabilityModel(classifier, SINGLE, t)(ids, mask) for t in (0.1, 10.0))
+        sharp, even = (ProbabilityModel(classifier, Labels, t)(ids, mask) for t in (0.1, 10.0))
     assert torch.equal(sharp.argsort(), even.argsort()) and (sharp.amax(1) > even.amax(1)).all()

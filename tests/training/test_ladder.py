@@ -13,7 +13,7 @@ from kickbert import Phase, TrainingDiverged, gradual_unfreezing
 from kickbert.training import callbacks, ladder
 from kickbert.training.callbacks import Rates
 from kickbert.training.ladder import goes_on
-from kickbert.training.metrics import RowScores, difference
+from kickbert.training.metrics import difference
 from kickbert.training.schedule import rungs_of
 
 WELL, CHANCE = {"low": 1.0, "kept": True}, {"low": -1.0, "kept": True}
@@ -71,20 +71,6 @@ def test_the_interval_of_a_difference_has_its_coverage():
         found = difference(after.astype(float), before.astype(float))
         within.append(found["low"] <= 1.0 <= found["high"])  # 10 % of the rows go from 80 to 90 % right
     assert np.mean(within) == pytest.approx(0.95, abs=0.03)
-
-
-@pytest.mark.parametrize(
-    ("task", "y_pred", "y", "scores"),
-    [
-        ("single label", [0, 2, 1], [0, 1, 1], [1, 0, 1]),
-        ("ordinal", [0, 2, 1], [0, 1, 3], [1, 2 / 3, 1 / 3]),
-        ("multi-label", [[1, 1, 0], [0, 0, 0]], [[1, 0, 0], [0, 0, 1]], [2 / 3, 0]),
-        ("regression", [[0.0], [2.0]], [[0.5], [0.0]], [0.75, -3.0]),
-    ],
-)
-def test_how_right_a_row_is(task, y_pred, y, scores):
-    found = RowScores(task, 4)._scores(torch.tensor(y_pred), torch.tensor(y))
-    assert found.flatten().tolist() == pytest.approx(scores)
 
 
 def test_it_climbs_and_ends_with_the_best_rung(make, reviews, capsys):

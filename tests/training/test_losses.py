@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from torch.nn import functional as F  # noqa: N812 - as torch's own documentation writes it
 
 from kickbert.models.head import Corn
-from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE, TASKS
+from kickbert.targets.continuous import Continuous
+from kickbert.targets.labels import Labels, OrderedLabels
+from kickbert.targets.multi_labels import MultiLabels
 from kickbert.training.losses import LOSSES, Asymmetric, Focal, loss_for, median_class
 
 LOGITS, CODES = torch.randn(6, 3), torch.tensor([0, 1, 2, 1, 0, 2])
@@ -20,7 +22,7 @@ LOGITS, CODES = torch.randn(6, 3), torch.tensor([0, 1, 2, 1, 0, 2])
 
 def test_cross_entropy_is_fastais_on_plain_tensors():
     logits, targets = TensorBase(LOGITS), TensorCategory(CODES)
-    ours, theirs = loss_for(SINGLE), CrossEntropyLossFlat()
+    ours, theirs = loss_for(Labels), CrossEntropyLossFlat()
     assert torch.equal(ours(logits, targets), theirs(logits, targets))
     assert type(ours(logits, targets)) is torch.Tensor
     assert torch.equal(ours.activation(logits), theirs.activation(logits))
@@ -29,14 +31,14 @@ def test_cross_entropy_is_fastais_on_plain_tensors():
     assert torch.equal(ours(logits, targets), theirs(logits, targets))
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_every_loss_is_finite_has_gradients_and_is_least_where_it_is_right(task):
-    for name in LOSSES[task]:
-        loss = loss_for(task, name)
-        if task == MULTI:
+@pytest.mark.parametrize("kind", [Labels, OrderedLabels, MultiLabels, Continuous])
+def test_every_loss_is_finite_has_gradients_and_is_least_where_it_is_right(kind):
+    for name in LOSSES[kind]:
+        loss = loss_for(kind, name)
+        if kind is MultiLabels:
             truth = (torch.arange(12).reshape(4, 3) % 2).float()
             right = (truth * 2 - 1) * 8
-        elif task == REGRESSION:
+        elif kind is Continuous:
             truth = torch.randn(5)
             right = truth[:, None]
         else:
@@ -55,12 +57,12 @@ def test_every_loss_is_finite_has_gradients_and_is_least_where_it_is_right(task)
 
 def test_weights_count_rows_and_labels():
     weight = torch.tensor([1.0, 5.0, 1.0])
-    plain, heavy = loss_for(SINGLE, "focal"), loss_for(SINGLE, "focal", weight)
+    plain, heavy = loss_for(Labels, "focal"), loss_for(Labels, "focal", weight)
     plain.reduction = heavy.reduction = "none"
     assert torch.allclose(heavy(LOGITS, CODES), plain(LOGITS, CODES) * weight[CODES])
     truth = (torch.arange(18).reshape(6, 3) % 2).float()
-    for name in LOSSES[MULTI]:
-        plain, heavy = loss_for(MULTI, name), loss_for(MULTI, name, weight)
+    for name in LOSSES[MultiLabels]:
+        plain, heavy = loss_for(MultiLabels, name), loss_for(MultiLabels, name, weight)
         plain.reduction = heavy.reduction = "none"
         assert torch.allclose(heavy(LOGITS, truth), plain(LOGITS, truth) * (1 + truth * (weight - 1)), atol=1e-6), name
 
@@ -91,8 +93,8 @@ def test_cross_entropy_of_corns_probabilities_is_corns_loss(classes, seed):
     logits, ranks = torch.randn(8, classes - 1) * 3, torch.randint(classes, (8,))
     log_probs = Corn()(logits)
     assert torch.allclose(log_probs.exp().sum(-1), torch.ones(8), atol=1e-5)
-    assert loss_for(ORDINAL)(log_probs, ranks).item() == pytest.approx(corn_loss(logits, ranks).item(), rel=1e-4)
-    loss = loss_for(ORDINAL)
+    assert loss_for(OrderedLabels)(log_probs, ranks).item() == pytest.approx(corn_loss(logits, ranks).item(), rel=1e-4)
+    loss = loss_for(OrderedLabels)
     decided = loss.decodes(loss.activation(log_probs))
     above = logits.sigmoid().cumprod(-1)  # P(y > k)
     assert torch.equal(decided, (above > 0.5).sum(-1))
@@ -100,7 +102,7 @@ def test_cross_entropy_of_corns_probabilities_is_corns_loss(classes, seed):
 
 def test_a_miss_by_one_costs_less_than_by_three():
     sure = Corn()(torch.tensor([[-4.0, -2.0, -2.0]]))  # the lowest of four
-    costs = [loss_for(ORDINAL)(sure, torch.tensor([k])).item() for k in range(4)]
+    costs = [loss_for(OrderedLabels)(sure, torch.tensor([k])).item() for k in range(4)]
     assert costs == sorted(costs) and costs[3] > costs[1] + 1
 
 
@@ -112,32 +114,32 @@ def test_the_median_has_half_on_both_sides(weights):
 
 
 def test_thresholds_one_for_all_or_one_for_each():
-    loss, probs = loss_for(MULTI), torch.tensor([[0.4, 0.6], [0.6, 0.4]])
+    loss, probs = loss_for(MultiLabels), torch.tensor([[0.4, 0.6], [0.6, 0.4]])
     assert loss.decodes(probs).tolist() == [[False, True], [True, False]]
     loss.thresh = np.array([0.3, 0.5])
     assert loss.decodes(probs).tolist() == [[True, True], [True, False]]
 
 
 def test_functions_of_ones_own_get_the_decision_of_their_task():
-    loss = loss_for(SINGLE, F.cross_entropy)
+    loss = loss_for(Labels, F.cross_entropy)
     assert torch.equal(loss(LOGITS, CODES), F.cross_entropy(LOGITS, CODES))
     assert loss.decodes(loss.activation(LOGITS)).tolist() == LOGITS.argmax(1).tolist()
     fastai = CrossEntropyLossFlat()
-    assert loss_for(SINGLE, fastai) is fastai
+    assert loss_for(Labels, fastai) is fastai
 
 
 @pytest.mark.parametrize(
-    ("task", "loss", "weight", "message"),
+    ("kind", "loss", "weight", "message"),
     [
-        (SINGLE, "focl", None, "Did you mean 'focal'"),
-        (MULTI, "cross_entropy", None, "those of task 'multi-label'"),
-        (REGRESSION, None, torch.ones(2), "class_weights go with a named loss of classes"),
-        (SINGLE, F.cross_entropy, torch.ones(2), "class_weights go with a named loss"),
+        (Labels, "focl", None, "Did you mean 'focal'"),
+        (MultiLabels, "cross_entropy", None, "those of task 'multi-label'"),
+        (Continuous, None, torch.ones(2), "class_weights go with a named loss of classes"),
+        (Labels, F.cross_entropy, torch.ones(2), "class_weights go with a named loss"),
     ],
 )
-def test_bad_losses(task, loss, weight, message):
+def test_bad_losses(kind, loss, weight, message):
     with pytest.raises(ValueError, match=message):
-        loss_for(task, loss, weight)
+        loss_for(kind, loss, weight)
 
 
 class Module(torch.nn.Module):
@@ -150,7 +152,7 @@ class Module(torch.nn.Module):
     [F.cross_entropy, torch.nn.CrossEntropyLoss(), Focal(0.0), Module(), lambda x, y: F.cross_entropy(x, y)],
 )
 def test_any_function_gives_the_loss_of_each_row(function):
-    loss = loss_for(SINGLE, function)
+    loss = loss_for(Labels, function)
     each = F.cross_entropy(LOGITS, CODES, reduction="none")
     assert torch.allclose(loss(LOGITS, CODES), each.mean())
     loss.reduction = "none"  # as fastai's Interpretation sets it

@@ -35,13 +35,13 @@ def test_classes():
     logits, codes = torch.randn(9, 3, generator=torch.manual_seed(0)), torch.tensor([0, 1, 2] * 3)
     target, y_pred = fit_target(pd.Series(["a", "b", "c"] * 3)), logits.argmax(1)
     expected = {"accuracy": accuracy_score(codes, y_pred), "macro-F1": f1_score(codes, y_pred, average="macro")}
-    assert values(target, logits, codes, loss_for(target.task)) == pytest.approx(expected)
+    assert values(target, logits, codes, loss_for(target)) == pytest.approx(expected)
 
 
 def test_ordered_classes_are_decided_by_the_median():
     target, codes = fit_target(pd.Series(np.arange(9.0)), bins=3), torch.tensor([0, 1, 2] * 3)
     probs = torch.tensor([[0.4, 0.25, 0.35]]).repeat(9, 1)  # the median is the second, the argmax the first
-    scores = values(target, probs.log(), codes, loss_for(target.task))
+    scores = values(target, probs.log(), codes, loss_for(target))
     assert scores["accuracy"] == pytest.approx(accuracy_score(codes, np.ones(9)))
     assert scores["quadratic kappa"] == pytest.approx(cohen_kappa_score(codes, np.ones(9), weights="quadratic"))
 
@@ -50,7 +50,7 @@ def test_labels_are_decided_by_their_thresholds():
     target = fit_target(pd.Series([["a", "b"], ["b"], []] * 3))
     probs = torch.rand(9, 2, generator=torch.manual_seed(0))
     codes = torch.randint(2, (9, 2), generator=torch.manual_seed(1)).float()
-    loss = loss_for(target.task)
+    loss = loss_for(target)
     loss.thresh = np.array([0.2, 0.8])
     y_pred = probs.numpy() >= loss.thresh
     expected = {f"{kind}-F1": f1_score(codes, y_pred, average=kind, zero_division=0) for kind in ("micro", "macro")}
@@ -64,7 +64,7 @@ def test_numbers_are_judged_in_their_own_unit():
     codes = torch.from_numpy(target.encode(numbers))
     outputs = codes[:, None].float() + 0.1
     predicted = target.inverse_transform(outputs.numpy().reshape(-1).astype(float))
-    scores = values(target, outputs, codes, loss_for(target.task))
+    scores = values(target, outputs, codes, loss_for(target))
     assert scores["mean absolute error"] == pytest.approx(np.abs(predicted - numbers).mean(), rel=1e-4)
     assert scores["R2"] == pytest.approx(r2_score(numbers, predicted), rel=1e-4)
 

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - as torch's own documentation writes it
 
+from kickbert.targets.labels import Labels
 from kickbert.text import EDA, Cleaner
 from kickbert.training.losses import loss_for
 from kickbert.utils.hashing import Unidentifiable, digest, file_digest, fingerprint, first_fingerprint
@@ -155,8 +156,8 @@ def logits_loss(scale):
         (EDA(), EDA(alpha=0.2)),
         (EDA(), EDA(operations=["swap"])),
         (Cleaner([str.upper]), Cleaner([str.lower])),
-        (loss_for("single label", "focal"), loss_for("single label", "label_smoothing")),
-        (loss_for("single label", None, torch.ones(2)), loss_for("single label", None, torch.tensor([1.0, 2.0]))),
+        (loss_for(Labels, "focal"), loss_for(Labels, "label_smoothing")),
+        (loss_for(Labels, None, torch.ones(2)), loss_for(Labels, None, torch.tensor([1.0, 2.0]))),
         (logits_loss(1), logits_loss(2)),
         (Plan(), Plan(2)),
         (Colour.RED, Colour.BLUE),

@@ -15,9 +15,8 @@ def load_model(artifact: Artifact) -> ProbabilityModel:
     Raises:
         ArtifactError: a file was cut short or changed.
     """
-    task = artifact.metadata["task"]
     temperature = artifact.metadata["temperature"]
-    return ProbabilityModel(load_classifier(artifact), task, temperature).eval()
+    return ProbabilityModel(load_classifier(artifact), artifact.target, temperature).eval()
 
 
 class TorchBackend:

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from kickbert.models.artifact.metadata import encoder_name
-from kickbert.targets.kinds import MULTI, ORDINAL, REGRESSION, SINGLE
+from kickbert.targets.kinds import target_class
 from kickbert.utils.messages import plural
 
 CODE = """```python
@@ -64,7 +64,8 @@ def _front_matter(info: dict[str, Any]) -> str:
     rows: dict[str, Any] = {"library_name": "kickbert"}
     # The Hub's page and `pipeline` use this tag, so it is only set if they predict the same as kickbert.
     same = info["plain transformers"] and not info["cleaning"] and info["tokens"]["long"] == "truncate"
-    if same and len(info["text_col"]) == 1 and info["task"] in (SINGLE, MULTI):
+    kind = target_class(info["task"])
+    if same and len(info["text_col"]) == 1 and not kind.is_number and not kind.is_ordered:
         rows["pipeline_tag"] = "text-classification"
     rows["tags"] = ["kickbert", info["task"].replace(" ", "-"), info["encoder"]["model_type"]]
     return "---\n" + "\n".join(f"{key}: {json.dumps(value)}" for key, value in rows.items()) + "\n---"
@@ -77,13 +78,13 @@ def _title(info: dict[str, Any]) -> str:
 
 
 def _purpose(info: dict[str, Any]) -> str:
-    target, task = info["target"], info["task"]
-    if task == REGRESSION:
+    target = info["target"]
+    kind = target_class(info["task"])
+    if kind.is_number:
         return f"It predicts the number {escape_markdown(target['name'])} from a text."
     names = [escape_markdown(c) for c in target["classes"]]
     shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-    kind = {MULTI: "any of", ORDINAL: "one of the ordered classes"}.get(task, "one of")
-    return f"It predicts {kind} {shown}."
+    return f"It predicts {kind.phrase} {shown}."
 
 
 def _transformers_call(info: dict[str, Any]) -> str:

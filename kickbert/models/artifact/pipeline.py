@@ -25,7 +25,9 @@ class ArtifactPipeline(TextClassificationPipeline):
         self.artifact = read_artifact(str(self.model.name_or_path))
         metadata = self.artifact.metadata
         classifier = load_classifier(self.artifact)
-        self.classifier = ProbabilityModel(classifier, metadata["task"], metadata["temperature"]).eval().to(self.device)
+        self.classifier = (
+            ProbabilityModel(classifier, self.artifact.target, metadata["temperature"]).eval().to(self.device)
+        )
 
     # transformers' own pipeline classes disagree about these signatures, hence the ignores.
 

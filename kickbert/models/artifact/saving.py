@@ -58,7 +58,7 @@ def _plain_model(learn: "GradualLearner") -> tuple[PreTrainedModel | None, str]:
     dls, model = learn.text_dls, learn.model
     training = model.training
     temperature = getattr(learn.loss_func, "temperature", 1.0)
-    classifier = ProbabilityModel(model, dls.target.task, temperature).eval().cpu()
+    classifier = ProbabilityModel(model, dls.target, temperature).eval().cpu()
     plain, sentence = plain_model(classifier, dls.target, windows=dls.tokenizer.token_encoder.long == "windows")
     model.train(training).to(dls.device)
     return plain, sentence
