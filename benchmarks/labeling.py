@@ -43,7 +43,7 @@ from kickbert.labeling.database import LabelDatabase
 from kickbert.labeling.session import LabelingSession
 from kickbert.labeling.strategies import query
 from kickbert.labeling.tables import read as read_labels
-from kickbert.targets.kinds import SINGLE
+from kickbert.targets.labels import Labels
 from kickbert.text.tokenization import join_columns
 
 RUNS = RECORDS / "labeling.jsonl"
@@ -61,7 +61,7 @@ def embedded(name: str, seed: int, rows: int | None = None) -> tuple:
     parts = []
     for df in (train, test):
         texts = join_columns(*(df[column].astype(str).tolist() for column in columns))
-        codes = label_codes(df["label"].astype(str).tolist(), classes, SINGLE)
+        codes = label_codes(df["label"].astype(str).tolist(), classes, Labels.task)
         parts.append((texts, normalize(embed(texts)), codes))
     return *parts, classes
 
@@ -71,7 +71,7 @@ def labels_needed(name: str, strategy: str, seed: int) -> dict:
     if strategy == "small-text":
         return small_text_labels(name, seed)
     (texts, x, y), (_, test_x, test_y), classes = embedded(name, seed)
-    fit = lambda rows: EmbeddingClassifier(SINGLE, len(classes)).fit(x[rows], y[rows])  # noqa: E731
+    fit = lambda rows: EmbeddingClassifier(Labels.task, len(classes)).fit(x[rows], y[rows])  # noqa: E731
     score = lambda model: float((model.predict_proba(test_x).argmax(1) == test_y).mean())  # noqa: E731
     best, rng = score(fit(np.arange(len(x)))), np.random.default_rng(seed)
     if strategy == "random":

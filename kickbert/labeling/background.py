@@ -22,7 +22,6 @@ from kickbert.labeling.classifier import EmbeddingClassifier, explain_words, lab
 from kickbert.labeling.database import Label, LabelDatabase, Row
 from kickbert.labeling.encoder_tuning import EncoderTuning, Tuned
 from kickbert.labeling.strategies import cold_start, rank
-from kickbert.targets.kinds import MULTI
 
 Embed = Callable[[list[str]], np.ndarray]
 ZeroShot = Callable[[list[str], dict[str, str | None]], pd.DataFrame]
@@ -128,7 +127,7 @@ class BackgroundModel:
             return None
         code = fit.predicted[position]
         probabilities = fit.probabilities[position]
-        if fit.model.task == MULTI:
+        if fit.model.kind.is_multilabel:
             names = [fit.classes[i] for i in np.flatnonzero(code)]
             return {"label": names, "confidence": float(np.maximum(probabilities, 1 - probabilities).min())}
         return {"label": fit.classes[code], "confidence": float(probabilities[code])}
@@ -152,7 +151,7 @@ class BackgroundModel:
         code = max(codes, key=fit.probabilities[position].__getitem__)
         if fit.explainer is not fit.model:
             decided = fit.explainer.decide(fit.explainer.predict_proba(self.embeddings[[position]]))[0]
-            if not (decided[code] if fit.model.task == MULTI else decided == code):
+            if not (decided[code] if fit.model.kind.is_multilabel else decided == code):
                 return None
         if not self.embedding.acquire(timeout=PATIENCE):
             return None

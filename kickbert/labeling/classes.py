@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from kickbert.labeling.database import Label, LabelDatabase
-from kickbert.targets.kinds import MULTI
 from kickbert.utils.messages import shorten
 
 DELIMITER = "|"  # between several labels in a CSV cell
@@ -107,7 +106,7 @@ class ClassList:
         """
         if label is None:
             return None
-        multi = self.database.task == MULTI
+        multi = self.database.kind.is_multilabel
         if isinstance(label, list) != multi:
             raise ValueError(f"label={label!r} must be {'a list of names' if multi else 'one name'}")
         now = resolve(label, self.current_names())  # the page may not know yet that a class was renamed
@@ -127,7 +126,7 @@ class ClassList:
             raise ValueError("a class needs a name")
         if len(name) > MAX_LENGTH:
             raise ValueError(f"{shorten(name, 40)!r} has {len(name)} characters; the limit is {MAX_LENGTH}")
-        if DELIMITER in name and self.database.task == MULTI:
+        if DELIMITER in name and self.database.kind.is_multilabel:
             raise ValueError(f"{name!r} contains {DELIMITER!r}, which separates labels in files; remove it")
         for other, now in self.current_names().items():
             if other.casefold() == name.casefold() and other != renamed:

@@ -3,14 +3,12 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.special import expit, softmax
 from sklearn.model_selection import KFold
 
 from kickbert.evaluation.explanation import Explanation
 from kickbert.evaluation.occlusion import occlusion_scores
 from kickbert.models.logistic_regression import fit_logistic
-from kickbert.targets.kinds import MULTI, ORDINAL
-from kickbert.targets.labels import median_class
+from kickbert.targets.kinds import target_class
 
 C = 10.0  # inverse L2 strength: best or nearly so from 8 to 500 labels on normalized embeddings
 FOLDS = 20  # with fewer folds, each fold's model has noticeably fewer labels than the final one
@@ -33,7 +31,7 @@ def label_codes(labels: Sequence[str | list[str] | None], classes: Sequence[str]
     """
     number = {name: i for i, name in enumerate(classes)}
     rows = [[label] if isinstance(label, str) else label or [] for label in labels]
-    if task != MULTI:
+    if not target_class(task).is_multilabel:
         return np.array([number[name] for (name,) in rows], dtype=np.int64)
     codes = np.zeros((len(rows), len(classes)), dtype=np.int64)
     for row, names in zip(codes, rows, strict=True):
@@ -51,6 +49,7 @@ class EmbeddingClassifier:
 
     def __init__(self, task: str, classes: int):
         self.task = task
+        self.kind = target_class(task)
         self.classes = classes
 
     def can_fit(self, codes: np.ndarray) -> bool:
@@ -70,13 +69,11 @@ class EmbeddingClassifier:
     def predict_proba(self, embeddings: np.ndarray) -> np.ndarray:
         """Predict probabilities, float64, shape (n, classes)."""
         logits = embeddings @ self.weights.T + self.biases
-        return expit(logits) if self.task == MULTI else softmax(logits, axis=1)
+        return self.kind.activate(logits)
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
         """Choose labels, coded as in `label_codes`: the likeliest class, or the median class on a scale."""
-        if self.task == MULTI:
-            return (probabilities >= 0.5).astype(np.int64)
-        return median_class(probabilities) if self.task == ORDINAL else probabilities.argmax(axis=1)
+        return self.kind.decide(probabilities).astype(np.int64)
 
 
 def out_of_fold(model: EmbeddingClassifier, embeddings: np.ndarray, codes: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from kickbert.labeling.sqlite_file import WAIT, SqliteFile
-from kickbert.targets.kinds import MULTI, ORDINAL, SINGLE
+from kickbert.targets.kinds import target_class
+from kickbert.targets.labels import Labels, OrderedLabels
+from kickbert.targets.multi_labels import MultiLabels
 from kickbert.utils.hashing import digest
 
 LEASE = 600.0  # seconds for which a text is reserved for one browser
-TASKS = [SINGLE, MULTI, ORDINAL]
+TASKS = [Labels.task, MultiLabels.task, OrderedLabels.task]
 SCHEMA = """
 CREATE TABLE rows(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, position INTEGER, texts TEXT NOT NULL);
 CREATE TABLE labels(id INTEGER PRIMARY KEY, row INTEGER NOT NULL, label TEXT, who TEXT NOT NULL, at TEXT NOT NULL,
@@ -138,9 +140,10 @@ class LabelDatabase(SqliteFile):
             raise ValueError(f"File not found: {file}. Create it: kickbert label rows.csv --out {file}")
         if task not in (None, *TASKS):
             raise ValueError(f"task={task!r} cannot be labeled; choose one of {TASKS}")
-        super().__init__(Path(file), SCHEMA, {"text_col": list(text_col or []), "task": task or SINGLE}, wait)
+        super().__init__(Path(file), SCHEMA, {"text_col": list(text_col or []), "task": task or Labels.task}, wait)
         self.text_col: list[str] = self.setting("text_col")
         self.task: str = self.setting("task")
+        self.kind = target_class(self.task)
         self._check_setting("text_col", self.text_col, text_col and list(text_col))
         self._check_setting("task", self.task, task)
 

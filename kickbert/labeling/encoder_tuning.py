@@ -15,7 +15,8 @@ import numpy as np
 from kickbert.labeling.child_process import ChildProcess
 from kickbert.labeling.classes import current_labels
 from kickbert.labeling.database import Label, LabelDatabase, Row
-from kickbert.targets.kinds import MULTI, SINGLE
+from kickbert.targets.labels import Labels
+from kickbert.targets.multi_labels import MultiLabels
 from kickbert.text.tokenization import join_columns
 from kickbert.utils.atomic_files import replacing
 
@@ -79,7 +80,9 @@ def _learner(file: Path, model: str, path: Path) -> tuple[list[Row], list[str], 
     texts = join_columns(*zip(*(row.texts for row in rows), strict=True))
     text_of = dict(zip((row.id for row in rows), texts, strict=True))
     df = pd.DataFrame({"text": [text_of[label.row] for label in labels], "label": [label.label for label in labels]})
-    task = MULTI if database.task == MULTI else SINGLE  # the contrastive loss treats ordered classes as classes
+    task = (
+        MultiLabels.task if database.kind.is_multilabel else Labels.task
+    )  # the contrastive loss treats ordered classes as classes
     pooling = sentence_pooling(model) or "mean"  # as `embed` pools
     return rows, texts, learner_from_df(df, task=task, model=model, pooling=pooling, valid=0, path=path)
 

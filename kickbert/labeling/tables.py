@@ -8,7 +8,6 @@ import pandas as pd
 from kickbert.labeling.assessment import random_sample
 from kickbert.labeling.classes import DELIMITER, ClassList, add_classes, resolve
 from kickbert.labeling.database import LabelDatabase, RowChanges, content_key
-from kickbert.targets.kinds import MULTI, ORDINAL
 from kickbert.targets.label_cells import label_lists
 from kickbert.text.columns import check_frame, read_texts
 from kickbert.utils.atomic_files import replacing
@@ -56,7 +55,7 @@ def add_table(database: LabelDatabase, df: pd.DataFrame, label_col: str | None =
 
 def _add_known_labels(database: LabelDatabase, texts: list[tuple[str, ...]], values: pd.Series, name: str) -> None:
     filled = values.dropna()
-    if database.task == MULTI:
+    if database.kind.is_multilabel:
         lists = [list(map(str, cell)) for cell in label_lists(filled, DELIMITER)]
         labels = pd.Series(lists, filled.index, dtype=object)
     else:
@@ -119,7 +118,7 @@ def labels_frame(database: LabelDatabase, history: bool = False) -> pd.DataFrame
     df["at"] = pd.to_datetime(df["at"], utc=True)
     df["row"] = df["row"].astype("Int64")
     df[["seconds", "confidence"]] = df[["seconds", "confidence"]].astype(float)
-    if database.task == ORDINAL:
+    if database.kind.is_ordered:
         df["label"] = pd.Categorical(df["label"], classes.names(), ordered=True).remove_unused_categories()
     df.attrs = {"text_col": database.text_col, "task": database.task}
     return df

@@ -34,7 +34,6 @@ from kickbert.serving.schemas import (
 from kickbert.serving.service import Service, open_services, reload_models
 from kickbert.serving.settings import Settings
 from kickbert.serving.telemetry import Telemetry
-from kickbert.targets.kinds import ORDINAL, SINGLE
 from kickbert.utils.messages import shorten
 
 CSV = {"content": {"text/csv": {"schema": {"type": "string"}}}}
@@ -94,7 +93,7 @@ def _prediction_routes(services: dict[str, Service], settings: Settings) -> APIR
     models = [service.model for service in services.values()]
     columns = models[0].text_col
     labels = list(dict.fromkeys(label for model in models for label in model.labels))
-    single = all(model.task in (SINGLE, ORDINAL) for model in models)
+    single = not any(model.target.is_multilabel or model.target.is_number for model in models)
     max_texts = min(settings.max_texts, settings.queue_size)
     request_of, explanation_of = request_models(columns, labels, single, settings.max_chars, max_texts)
     # A text has one brace and one comma, and for each column its name, its value and a comma.

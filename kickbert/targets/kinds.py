@@ -1,25 +1,14 @@
 """The kinds of target by the name of their task."""
 
 import numpy as np
-import pandas as pd
 
-from kickbert.targets.base import Target, from_dict  # noqa: F401
+from kickbert.targets.base import Column, Target
 from kickbert.targets.continuous import Continuous
-from kickbert.targets.labels import Labels, OrderedLabels, median_class  # noqa: F401
+from kickbert.targets.labels import Labels, OrderedLabels
 from kickbert.targets.multi_labels import MultiLabels
 from kickbert.utils.messages import row_names
 
 TASKS: dict[str, type[Target]] = {kind.task: kind for kind in (Labels, MultiLabels, OrderedLabels, Continuous)}
-
-SINGLE, MULTI, ORDINAL, REGRESSION = TASKS
-
-
-def describe_target(target: Target) -> str:
-    return target.describe()
-
-
-def to_dict(target: Target) -> dict:
-    return target.to_dict()
 
 
 def target_class(task: str) -> type[Target]:
@@ -37,7 +26,7 @@ def target_class(task: str) -> type[Target]:
     return kinds[task]
 
 
-def unseen_labels(target: Target, values: pd.Series | pd.DataFrame) -> tuple[np.ndarray, str]:
+def unseen_labels(target: Target, values: Column) -> tuple[np.ndarray, str]:
     """Which rows have a label that training never saw (bool, shape (n,)), and a sentence about them."""
     bad, labels = target.unknown(values)
     rows = row_names(bad, values.index)
