@@ -1,7 +1,8 @@
-"""The text wing: columns of a DataFrame → clean texts → token ids, and variants of a text.
+"""Texts: read from columns, cleaned, tokenized, and augmented.
 
-Comes in: a DataFrame, or strings. Goes out: strings with their columns joined, token ids as NumPy arrays. Neither torch
-nor fastai is needed here, but for `neural_augmentation`. Start reading at `columns.read_texts`, then `tokenization`."""
+Input: a DataFrame, or strings. Output: strings with their columns joined, or token ids as NumPy arrays. Only
+`neural_augmentation` needs torch. Start reading at `columns.read_texts`, then `tokenization`.
+"""
 
 from kickbert.utils.lazy import attach
 

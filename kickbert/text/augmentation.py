@@ -1,8 +1,6 @@
-"""More training text from the training text: each augmenter turns a text into variants that should keep its label.
+"""Augmentation: variants of a training text that should keep its label.
 
-    texts → `augment(texts, n, rng)` → n variants of each
-
-They are for few rows: benchmarks/studies.py measures what they bring.
+Input: texts. Output: `augmenter(texts, n, rng)` returns n variants of each. Augmentation is for few rows.
 """
 
 import importlib.util
@@ -23,12 +21,12 @@ _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 
 
 class Augmenter:
-    """What makes variants; a subclass says how in `each`.
+    """Base class of augmenters; a subclass defines `each`.
 
     Args:
-        variants: how many of each training text.
-        each_epoch: draw them anew in every epoch, in place of texts, and not once, beside them. The cache is then of no
-            use to training rows.
+        variants: how many per training text.
+        each_epoch: draw new variants for every epoch, which replace texts, instead of adding variants once. Training
+            rows are then not cached.
     """
 
     def __init__(self, variants: int = 4, each_epoch: bool = False):
@@ -41,19 +39,19 @@ class Augmenter:
         return [[self.each(text, i, rng) for i in range(n)] for text in texts]
 
     def each(self, text: str, number: int, rng: np.random.Generator) -> str:
-        """A variant of a text, the `number`-th of it."""
+        """Variant `number` of a text."""
         raise NotImplementedError(f"{type(self).__name__} must define each() or __call__()")
 
 
 class EDA(Augmenter):
-    """Easy data augmentation (Wei and Zou 2019): synonyms, insertion, swap, deletion, one of the four for each variant.
+    """Easy data augmentation (Wei and Zou 2019): one of synonyms, insertion, swap and deletion for each variant.
 
-    Words are changed in their places: punctuation and the space between stay.
+    Only words change: punctuation and spaces stay.
 
     Args:
-        alpha: share of the words that are changed; at least one is.
-        operations: which of "synonyms", "insertion", "swap", "deletion", in turn.
-        kwargs: of `Augmenter`.
+        alpha: share of the words to change, at least one word.
+        operations: some of "synonyms", "insertion", "swap" and "deletion"; the variants of a text use them in turn.
+        kwargs: arguments of `Augmenter`.
     """
 
     def __init__(
@@ -70,16 +68,16 @@ class EDA(Augmenter):
         self.alpha, self.operations = alpha, [known[o] for o in operations]
 
     def each(self, text: str, number: int, rng: np.random.Generator) -> str:
-        """A variant of a text; one without words stays as it is."""
+        """A variant of a text; a text without words stays as it is."""
         operation = self.operations[number % len(self.operations)]
-        parts, places = split_words(text)
-        if not places:
+        parts, positions = split_words(text)
+        if not positions:
             return text
-        return "".join(operation(parts, places, max(1, round(self.alpha * len(places))), rng))
+        return "".join(operation(parts, positions, max(1, round(self.alpha * len(positions))), rng))
 
 
 def split_words(text: str) -> tuple[list[str], list[int]]:
-    """A text as words and what stands between them, and which of these are words.
+    """Split a text into words and what is between them, and return the positions of the words.
 
     >>> split_words("Don't stop!")
     (['', "Don't", ' ', 'stop', '!'], [1, 3])
@@ -91,48 +89,50 @@ def split_words(text: str) -> tuple[list[str], list[int]]:
     return [*parts, text[at:]], list(range(1, len(parts) + 1, 2))
 
 
-def synonyms(parts: list[str], places: list[int], count: int, rng: np.random.Generator) -> list[str]:
-    """Replace `count` of the words by a synonym."""
+def synonyms(parts: list[str], positions: list[int], count: int, rng: np.random.Generator) -> list[str]:
+    """Replace `count` words by synonyms."""
     parts, left = list(parts), count
-    for place in rng.permutation(places):
-        others = synonyms_of(parts[place].lower())
+    for position in rng.permutation(positions):
+        others = synonyms_of(parts[position].lower())
         if left and others:
-            parts[place], left = match_case(rng.choice(others), parts[place]), left - 1
+            parts[position], left = match_case(rng.choice(others), parts[position]), left - 1
     return parts
 
 
-def insertion(parts: list[str], places: list[int], count: int, rng: np.random.Generator) -> list[str]:
-    """Put a synonym of some word before some other, `count` times."""
-    others = list(chain.from_iterable(synonyms_of(parts[p].lower()) for p in places))
+def insertion(parts: list[str], positions: list[int], count: int, rng: np.random.Generator) -> list[str]:
+    """Insert a synonym of a random word before another word, `count` times."""
+    others = list(chain.from_iterable(synonyms_of(parts[p].lower()) for p in positions))
     parts = list(parts)
-    for place in rng.choice(places, count) if others else ():
-        parts[place] = f"{rng.choice(others)} {parts[place]}"
+    for position in rng.choice(positions, count) if others else ():
+        parts[position] = f"{rng.choice(others)} {parts[position]}"
     return parts
 
 
-def swap(parts: list[str], places: list[int], count: int, rng: np.random.Generator) -> list[str]:
-    """Let two words change places, `count` times."""
+def swap(parts: list[str], positions: list[int], count: int, rng: np.random.Generator) -> list[str]:
+    """Swap two words, `count` times."""
     parts = list(parts)
-    for _ in range(count if len(places) > 1 else 0):
-        a, b = rng.choice(places, 2, replace=False)
+    for _ in range(count if len(positions) > 1 else 0):
+        a, b = rng.choice(positions, 2, replace=False)
         parts[a], parts[b] = parts[b], parts[a]
     return parts
 
 
-def deletion(parts: list[str], places: list[int], count: int, rng: np.random.Generator) -> list[str]:
-    """Leave out `count` of the words, but not the last one."""
-    gone = set(rng.choice(places, min(count, len(places) - 1), replace=False).tolist()) if len(places) > 1 else set()
+def deletion(parts: list[str], positions: list[int], count: int, rng: np.random.Generator) -> list[str]:
+    """Delete `count` words; at least one word stays."""
+    if len(positions) < 2:
+        return parts
+    gone = rng.choice(positions, min(count, len(positions) - 1), replace=False).tolist()
     parts = list(parts)
     for i in sorted(gone):
         parts[i] = ""
-        # With a word goes one of the spaces beside it, or "a  b" would tell that something is missing.
+        # One space goes with the word, or "a  b" would show that something is missing.
         if parts[i - 1][-1:] in ("", " ") and parts[i + 1].startswith(" "):
             parts[i + 1] = parts[i + 1][1:]
     return parts
 
 
 def match_case(word: str, like: str) -> str:
-    """The word in the capitals of another.
+    """Capitalize a word like another.
 
     >>> match_case("lamp", "LIGHT"), match_case("lamp", "Light"), match_case("lamp", "light")
     ('LAMP', 'Lamp', 'lamp')
@@ -141,11 +141,11 @@ def match_case(word: str, like: str) -> str:
 
 
 class CharacterNoise(Augmenter):
-    """Typing errors: letters that are swapped, left out, doubled, or their neighbour on the keyboard.
+    """Typos: letters that are swapped, left out, doubled, or replaced by a neighbor on the keyboard.
 
     Args:
-        rate: share of the words of four letters or more that get one.
-        kwargs: of `Augmenter`.
+        rate: share of the words with four letters or more that get a typo.
+        kwargs: arguments of `Augmenter`.
     """
 
     ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
@@ -159,14 +159,14 @@ class CharacterNoise(Augmenter):
 
     def each(self, text: str, number: int, rng: np.random.Generator) -> str:
         """A variant of a text."""
-        parts, places = split_words(text)
-        for place in places:
-            if len(parts[place]) > 3 and rng.random() < self.rate:
-                parts[place] = self._mistyped(parts[place], rng)
+        parts, positions = split_words(text)
+        for position in positions:
+            if len(parts[position]) > 3 and rng.random() < self.rate:
+                parts[position] = self._mistyped(parts[position], rng)
         return "".join(parts)
 
     def _mistyped(self, word: str, rng: np.random.Generator) -> str:
-        at = int(rng.integers(1, len(word) - 1))  # first and last letters are seldom wrong
+        at = int(rng.integers(1, len(word) - 1))  # first and last letters are rarely wrong
         near = self._near.get(word[at].lower(), "") or string.ascii_lowercase
         return [
             word[:at] + word[at + 1] + word[at] + word[at + 2 :],
@@ -179,15 +179,15 @@ class CharacterNoise(Augmenter):
 def augment_texts(
     texts: Sequence[str], augmenter: Augmenter, n: int, rng: np.random.Generator, sep: str
 ) -> list[list[str]]:
-    """Variants of rows whose columns are joined by `sep`: each column is varied for itself.
+    """Make variants of rows whose columns are joined by `sep`; each column is varied separately.
 
     Returns:
-        For each text its variants, at most `n`: none that is empty, that equals the text, or that stands there already.
+        At most `n` variants per text: none is empty, equal to the text, or a repetition.
     """
     columns = [text.split(sep) for text in texts]
-    varied = iter(augmenter([piece for pieces in columns for piece in pieces], n, rng))
-    rows = [[next(varied) for _ in pieces] for pieces in columns]
-    variants = [[sep.join(pieces) for pieces in zip(*row, strict=True)] for row in rows]
+    varied = iter(augmenter([column for row in columns for column in row], n, rng))
+    rows = [[next(varied) for _ in row] for row in columns]
+    variants = [[sep.join(variant) for variant in zip(*row, strict=True)] for row in rows]
     return [
         [v for v in dict.fromkeys(made) if v != text and v.strip()] for text, made in zip(texts, variants, strict=True)
     ]
@@ -198,17 +198,17 @@ PARTS_OF_SPEECH = ("noun", "verb", "adj", "adv")
 
 @cache
 def synonyms_of(word: str) -> list[str]:
-    """Words that share a meaning with `word`, none of them the word itself, in alphabetical order."""
+    """Other words that share a meaning with `word`, in alphabetical order."""
     return sorted({other for synset in _synsets().get(word, ()) for other in synset} - {word})
 
 
 @cache
 def _synsets() -> dict[str, list[tuple[str, ...]]]:
-    """The synsets of each word, by its small letters."""
+    """The synsets of each word in lowercase."""
     synsets: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     for kind in PARTS_OF_SPEECH:
         for line in (_folder() / f"data.{kind}").read_text(encoding="utf-8").splitlines():
-            if line.startswith("  "):  # the licence
+            if line.startswith("  "):  # the license
                 continue
             fields = line.split(" ")
             # offset, file, type, number of words in hexadecimal, then each word and its number (wndb, section 5)

@@ -1,7 +1,7 @@
 """Cleaning steps, each a function from text to text.
 
-Every step takes time in proportion to the text, on hostile input too, and most leave at once a text that holds nothing
-for them: a column of a million short rows is cleaned in seconds. Those that can be are idempotent.
+Every step takes time in proportion to the text, for hostile input too. Most return at once if there is nothing to
+clean, so that a column of a million short rows takes seconds. All but `normalize_unicode` are idempotent.
 """
 
 import html
@@ -15,18 +15,18 @@ from kickbert.utils.extras import require
 
 Step = Callable[[str], str]
 
-# Elements that a browser sets apart from what stands beside them: their text must not run into the next word.
+# A browser puts these elements on lines of their own: their text must not run into the next word.
 BLOCKS = (
     "address,article,aside,blockquote,br,caption,dd,div,dl,dt,figcaption,figure,footer,form,h1,h2,h3,h4,h5,h6,header,"
     "hr,li,main,nav,ol,option,p,pre,section,table,tbody,td,tfoot,th,thead,title,tr,ul"
 )
 SILENT = ["script", "style", "noscript", "template", "head > meta", "head > link"]
-MOST_TAGS = 2_000  # that are parsed at once
-ROUNDS = 4  # of undoing HTML that was escaped again; real exports have one or two
+MAX_TAGS = 2_000  # parsed at once
+ROUNDS = 4  # of unescaping HTML that was escaped several times; real exports need one or two
 _TAG = re.compile(r"<[a-zA-Z/!?]")
 _AMPERSANDS = re.compile(r"&(?:amp;)+")
-# A bare domain counts as an address with one of these endings, in small letters, or with a path: "bad.So I left" is
-# a missing space and no website in Somalia.
+# A bare domain counts as an address with one of these endings in lowercase, or with a path: "bad.So I left" is
+# a missing space, not a website in Somalia.
 _DOMAINS = "com|org|net|edu|gov|mil|int|info|biz|io|co|app|dev|ai|me|tv|uk|de|fr|eu|ca|au|us|ly"
 _LINK = regex.compile(
     r"(?i:\b(?:https?|ftp|file)://\S+|\bwww\.\S+)"
@@ -45,7 +45,7 @@ _PLAIN = re.compile(r"[\t\n -~]*")  # what ftfy leaves as it is: ASCII without c
 
 
 def convert_to_lowercase(text: str) -> str:
-    """Small letters.
+    """Convert to lowercase.
 
     >>> convert_to_lowercase("A Lamp")
     'a lamp'
@@ -54,7 +54,7 @@ def convert_to_lowercase(text: str) -> str:
 
 
 def remove_whitespace(text: str) -> str:
-    """One space for each run of white space, and none at the ends.
+    """Replace each run of white space by one space, and remove it at the ends.
 
     >>> remove_whitespace(" a\\n\\n lamp\\t")
     'a lamp'
@@ -63,7 +63,7 @@ def remove_whitespace(text: str) -> str:
 
 
 def remove_punctuation(text: str) -> str:
-    """Words without punctuation and ASCII's signs; the apostrophe of a contraction stays.
+    """Remove punctuation and ASCII symbols; the apostrophe of a contraction stays.
 
     >>> remove_punctuation("Don't stop -- it's “well-made”, isn't it?")
     "Don't stop it's well made isn't it"
@@ -72,10 +72,10 @@ def remove_punctuation(text: str) -> str:
 
 
 def remove_html(text: str) -> str:
-    """The text that a browser would show, by lexbor's HTML parser: no tags, no scripts, entities read.
+    """Keep the text that a browser would show: no tags, no scripts, entities decoded. lexbor parses the HTML.
 
-    Text that was escaped once too often is read until nothing changes, four times at most. "3 < 5" stays as it is, and
-    a space that does not break (&nbsp;) is a space.
+    Text that was escaped several times is unescaped until nothing changes, at most four times. "3 < 5" stays as it is,
+    and a non-breaking space (&nbsp;) becomes a space.
 
     >>> remove_html("<p>Light &amp; dark</p><p>a <b>l</b>amp</p><script>x()</script>")
     'Light & dark a lamp'
@@ -94,8 +94,8 @@ def remove_html(text: str) -> str:
 
 
 def _shown(text: str) -> str:
-    if text.count("<") > MOST_TAGS:  # HTML's rules for open elements take time with the square of their depth
-        cuts = [tag.start() for tag in _TAG.finditer(text)][::MOST_TAGS]
+    if text.count("<") > MAX_TAGS:  # HTML's rules for open elements take time quadratic in their depth
+        cuts = [tag.start() for tag in _TAG.finditer(text)][::MAX_TAGS]
         return " ".join(_shown(text[a:b]) for a, b in pairwise([0, *cuts[1:], len(text)]))
     require("selectolax", extra="clean")
     from selectolax.lexbor import LexborHTMLParser
@@ -109,9 +109,9 @@ def _shown(text: str) -> str:
 
 
 def remove_emoji(text: str) -> str:
-    """No emoji, whole sequences with joiners, skin tones, flags and keycaps included; words on both sides stay apart.
+    """Remove emoji, including sequences with joiners, skin tones, flags and keycaps; words on both sides stay apart.
 
-    What counts is Unicode's own list (UTS #51, section 1.4.9); "©" and "™" count where they are written as emoji.
+    Emoji are those of Unicode's list (UTS #51, section 1.4.9); "©" and "™" only if they are written as emoji.
 
     >>> remove_emoji("so good👍🏽 a family 👨‍👩‍👧!")
     'so good a family !'
@@ -120,16 +120,16 @@ def remove_emoji(text: str) -> str:
 
 
 def _gap(emoji: regex.Match) -> str:
-    """A space where two words would run into one another, if there is none already."""
+    """A space if two words would run into one another."""
     text, start, end = emoji.string, *emoji.span()
     inside = start > 0 and end < len(text)
     return " " if inside and not text[start - 1].isspace() and not text[end].isspace() else ""
 
 
 def remove_http(text: str) -> str:
-    """No web addresses: with a scheme, with www., a bare domain with a path or a well-known ending.
+    """Remove web addresses: with a scheme, with www., or bare domains with a path or a well-known ending.
 
-    Punctuation that ends the sentence, and a bracket that was open before, stay.
+    Punctuation at the end of the sentence stays, and so does a bracket that was opened before the address.
 
     >>> remove_http("See https://a.example/x?y=1, or (www.b.example) and kickstarter.com.")
     'See , or () and .'
@@ -140,7 +140,7 @@ def remove_http(text: str) -> str:
 
 
 def _after(match: regex.Match) -> str:
-    """What stands at the end of a link and is not of it."""
+    """Punctuation at the end of a link that is not part of it."""
     link = match[0]
     end, spare = len(link), link.count(")") - link.count("(")
     while end and link[end - 1] in ".,;:!?'\"”’»)]}>":
@@ -153,7 +153,7 @@ def _after(match: regex.Match) -> str:
 
 
 def discard_non_alpha(text: str) -> str:
-    """Only the words made of letters, with apostrophes inside: no numbers, no codes, no punctuation.
+    """Keep only words made of letters, with apostrophes inside: no numbers, codes or punctuation.
 
     >>> discard_non_alpha("Room 101: don't use v2.0 of snake_case, please")
     "Room don't use of please"
@@ -162,7 +162,7 @@ def discard_non_alpha(text: str) -> str:
 
 
 def normalize_unicode(text: str) -> str:
-    """Mojibake undone, NFC, plain quotes, no control characters, by ftfy.
+    """Repair mojibake, normalize to NFC, straighten quotes and remove control characters, with ftfy.
 
     >>> normalize_unicode("CafÃ© “noir”")
     'Café "noir"'
@@ -172,5 +172,5 @@ def normalize_unicode(text: str) -> str:
     require("ftfy", extra="clean")
     import ftfy
 
-    # Entities are remove_html's; ftfy would undo them one level at a time, which a hostile cell can make take hours.
+    # `remove_html` decodes entities; ftfy would do it one level at a time, which takes hours for a hostile cell.
     return ftfy.fix_text(text, unescape_html=False)

@@ -1,4 +1,4 @@
-"""Columns of a DataFrame: found by name, read as texts, with what cannot be used counted and named."""
+"""Find the columns of a DataFrame and read them as texts; rows that cannot be used are counted and named."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ def check_column(df: pd.DataFrame, column: str, argument: str) -> None:
     """Check that `column` is one of df.
 
     Raises:
-        ValueError: it is not; the message lists the columns and offers the nearest name.
+        ValueError: it is not; the message lists the columns and suggests the nearest name.
     """
     if column in df.columns:
         return
@@ -28,10 +28,10 @@ def check_columns(df: pd.DataFrame, **columns: Sequence[str]) -> None:
     """Check that df is a DataFrame and has the columns.
 
     Args:
-        columns: the names that each argument gives, by the argument: `check_columns(df, text_col=["name", "blurb"])`.
+        columns: the column names by the argument that gives them: `check_columns(df, text_col=["name", "blurb"])`.
     Raises:
-        TypeError: df is something else.
-        ValueError: it lacks a column.
+        TypeError: df is not a DataFrame.
+        ValueError: a column is missing.
     """
     if not isinstance(df, pd.DataFrame):
         raise TypeError(f"df must be a pandas DataFrame, not {type(df).__name__}; make one with pd.DataFrame(...)")
@@ -44,11 +44,11 @@ def check_frame(df: pd.DataFrame, **columns: Sequence[str]) -> None:
     """Check that df is a DataFrame with rows and has the columns, as `check_columns` does.
 
     Raises:
-        TypeError, ValueError: it is not, or has none.
+        TypeError, ValueError: df is not a DataFrame, a column is missing, or there are no rows.
     """
     check_columns(df, **columns)
     if not len(df):
-        raise ValueError("df has no rows; give at least a few rows of every class")
+        raise ValueError("df has no rows; give at least a few rows per class")
 
 
 def as_list(column: str | Sequence[str]) -> list[str]:
@@ -68,24 +68,24 @@ def pick(df: pd.DataFrame, column: str | Sequence[str]) -> pd.Series | pd.DataFr
 def read_texts(
     df: pd.DataFrame, text_col: str | Sequence[str], cleaner: Cleaner | None = None
 ) -> tuple[list[str], np.ndarray]:
-    """The text of each row, several columns joined by the tokenizer's separator.
+    """Read the text of each row; several columns are joined with the separator of `TokenEncoder`.
 
     Args:
         df: the rows.
-        text_col: one column, or several in the order in which they are read.
+        text_col: one column, or several in reading order.
         cleaner: applied to each column before they are joined.
     Returns:
-        n strings, and which rows have no text (bool, shape (n,)), as `without_text` says.
+        n strings, and which rows have no text, as `without_text` returns them (bool, shape (n,)).
     Warns:
-        Cells that are no strings: they are counted and read as `str` writes them, bytes as UTF-8. Rows that cleaning
-        leaves without text: counted.
+        Cells that are not strings: counted, and read as `str` writes them, bytes as UTF-8. Rows that have no text left
+        after cleaning: counted.
     """
     columns = as_list(text_col)
     return _read([df[column].astype(object).to_numpy() for column in columns], columns, cleaner)
 
 
 def without_text(texts: Sequence[str]) -> np.ndarray:
-    """Which rows have no text: nothing but white space in all columns, after cleaning. They are not predicted.
+    """Which rows have only white space in all columns after cleaning; they are not predicted.
 
     Returns:
         bool, shape (n,).
@@ -97,7 +97,7 @@ def without_text(texts: Sequence[str]) -> np.ndarray:
 
 
 def _read(cells: list[np.ndarray], columns: Sequence[str], cleaner: Cleaner | None) -> tuple[list[str], np.ndarray]:
-    """As `read_texts`, of the cells of each column."""
+    """Read the cells of each column, as `read_texts` does."""
     missing, numbers, texts = np.stack([pd.isna(column) for column in cells], 1), 0, []
     for i, column in enumerate(cells):
         odd = [not gone and not isinstance(cell, str) for cell, gone in zip(column, missing[:, i], strict=True)]
@@ -110,14 +110,14 @@ def _read(cells: list[np.ndarray], columns: Sequence[str], cleaner: Cleaner | No
 
 
 def read_items(items: Any, columns: Sequence[str], cleaner: Cleaner | None = None) -> tuple[list[str], np.ndarray]:
-    """The texts of a DataFrame, or of a list of strings, tuples (a text for each column) or dicts, as `read_texts`.
+    """Read a DataFrame, or a list of strings, tuples (one text per column) or dicts, as `read_texts` does.
 
     Raises:
-        TypeError: one string, which would be read letter by letter.
-        ValueError: a column is lacking, or an item has too many texts.
+        TypeError: a single string instead of a list.
+        ValueError: a column is missing, or an item has too many texts.
     """
     if isinstance(items, (str, bytes)):
-        raise TypeError("texts must be a list of texts or a DataFrame; of one text give a list of one")
+        raise TypeError("texts must be a list or a DataFrame, not a single string; for one text give a list: [text]")
     if not isinstance(items, pd.DataFrame):
         items = list(items)
         cells = np.empty((len(columns), len(items)), dtype=object)
@@ -130,11 +130,11 @@ def read_items(items: Any, columns: Sequence[str], cleaner: Cleaner | None = Non
 
 
 def _cells(item: Any, columns: Sequence[str]) -> list:
-    """What an item holds of each column."""
+    """The cell of each column in an item."""
     if isinstance(item, (Mapping, pd.Series)):
-        lacking = [c for c in columns if c not in item]
-        if lacking:
-            raise ValueError(f"the item has no {lacking[0]!r}; this model reads {list(columns)}")
+        absent = [c for c in columns if c not in item]
+        if absent:
+            raise ValueError(f"the item has no {absent[0]!r}; this model reads {list(columns)}")
         return [item[c] for c in columns]
     cells = [item] if isinstance(item, (str, bytes)) or not isinstance(item, Sequence) else list(item)
     if len(cells) > len(columns):
@@ -157,5 +157,5 @@ def _text(cell: object, missing: bool) -> str:
     if missing:
         return ""
     text = cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell)
-    # A lone surrogate, as a broken export leaves it, cannot be passed to the tokenizer.
+    # The tokenizer refuses a lone surrogate, which broken exports contain.
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""Variants of texts by neural models: back-translation, and words that a masked language model would put there."""
+"""Variants of texts by neural models: back-translation, and replacements by a masked language model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,15 +13,15 @@ from kickbert.utils.progress import bar
 
 
 class BackTranslation(Augmenter):
-    """Into another language and back (Sennrich, Haddow and Birch 2016), sampled, so that variants differ.
+    """Translate into another language and back (Sennrich, Haddow and Birch 2016); sampling makes variants differ.
 
     Args:
-        there, back: Marian models, hub ids such as "Helsinki-NLP/opus-mt-en-de" and "Helsinki-NLP/opus-mt-de-en", or
+        there, back: Marian models: hub ids such as "Helsinki-NLP/opus-mt-en-de" and "Helsinki-NLP/opus-mt-de-en", or
             folders.
-        temperature: of sampling; 0 for the best translation alone.
-        bs: texts a batch.
-        max_length: most tokens of a text that are translated.
-        kwargs: of `Augmenter`.
+        temperature: sampling temperature; 0 for only the best translation.
+        bs: texts per batch.
+        max_length: maximum tokens to translate per text.
+        kwargs: arguments of `Augmenter`.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class BackTranslation(Augmenter):
         torch.manual_seed(int(rng.integers(2**31)))
         wanted = [(i, text) for i, text in enumerate(texts) if text.strip()]
         out = [[text] * n for text in texts]
-        order = sorted(range(len(wanted)), key=lambda k: len(wanted[k][1]))  # like lengths share a batch
+        order = sorted(range(len(wanted)), key=lambda k: len(wanted[k][1]))  # similar lengths share a batch
         batches = [order[at : at + self.bs] for at in range(0, len(order), self.bs)]
         for chosen in bar(batches, "translating there and back"):
             translations = [wanted[k][1] for k in chosen for _ in range(n)]
@@ -67,14 +67,14 @@ def _translator(model: str | Path) -> tuple[Any, Any]:
 
 
 class Contextual(Augmenter):
-    """Words replaced by what a masked language model would put in their place (Kobayashi 2018).
+    """Replace words by predictions of a masked language model (Kobayashi 2018).
 
     Args:
         model: hub id or folder of a masked language model.
-        rate: share of the words that are replaced.
-        top: among how many of the likeliest words one is drawn, by their probability.
-        bs: texts a batch.
-        kwargs: of `Augmenter`.
+        rate: share of the words to replace.
+        top: how many of the most likely words to draw from, by their probability.
+        bs: texts per batch.
+        kwargs: arguments of `Augmenter`.
     """
 
     def __init__(
@@ -100,14 +100,14 @@ class Contextual(Augmenter):
 
     def _batch(self, texts: list[str], rng: np.random.Generator) -> list[str]:
         rows, masked = [split_words(text) for text in texts], []
-        for _, places in rows:
-            count = min(len(places), max(1, round(self.rate * len(places))))
-            masked.append(sorted(rng.choice(places, count, replace=False).tolist()) if places else [])
+        for _, positions in rows:
+            count = min(len(positions), max(1, round(self.rate * len(positions))))
+            masked.append(sorted(rng.choice(positions, count, replace=False).tolist()) if positions else [])
         hidden = [self._hidden(parts, gone) for (parts, _), gone in zip(rows, masked, strict=True)]
         guesses = self._guesses(hidden, rng)
         for (parts, _), gone, words in zip(rows, masked, guesses, strict=True):
-            for place, word in zip(gone, words, strict=False):  # masks past the model's limit get no guess
-                parts[place] = match_case(word, parts[place]) if word else parts[place]
+            for position, word in zip(gone, words, strict=False):  # masks past the model's limit get no guess
+                parts[position] = match_case(word, parts[position]) if word else parts[position]
         return ["".join(parts) for parts, _ in rows]
 
     def _hidden(self, parts: list[str], gone: list[int]) -> str:
@@ -115,7 +115,7 @@ class Contextual(Augmenter):
 
     @torch.no_grad()
     def _guesses(self, texts: list[str], rng: np.random.Generator) -> list[list[str]]:
-        """A word for each mask of each text; an empty one where the model has no word."""
+        """A word for each mask of each text; an empty string if the model predicts no word."""
         batch = self.tokenizer(texts, return_tensors="pt", padding=True, truncation=True).to(self.model.device)
         logits = self.model(**batch).logits.float()
         guesses = []

@@ -1,4 +1,4 @@
-"""Words and languages of texts: counts, the words that set classes apart, TF-IDF."""
+"""Words and languages of texts: distinctive words of classes, languages, TF-IDF."""
 
 import re
 from collections import Counter
@@ -11,12 +11,12 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from kickbert.utils.extras import require
 from kickbert.utils.progress import bar
 
-FEW = 100  # rows below which every word counts, and not only those of two rows
+FEW = 100  # with fewer rows than this, words that are in a single row count too
 WORD = re.compile(r"[^\W\d_]{2,}(?:['’][^\W\d_]+)?")
 
 
 def detect_languages(texts: Sequence[str]) -> list[str]:
-    """The language of each text as its ISO 639-1 code, by py3langid; empty for a text without letters."""
+    """Detect the language of each text with py3langid: its ISO 639-1 code; empty for a text without letters."""
     require("py3langid", extra="report")
     from py3langid import classify
 
@@ -24,12 +24,14 @@ def detect_languages(texts: Sequence[str]) -> list[str]:
 
 
 def distinctive_words(texts: Sequence[str], names: list[list[str]], top: int = 8) -> pd.DataFrame:
-    """The words that set each class apart: log-odds with an informative prior (Monroe, Colaresi and Quinn 2008, 3.5).
+    """Find the distinctive words of each class by log-odds with a prior (Monroe, Colaresi and Quinn 2008, section 3.5).
 
     Args:
-        top: words a class.
+        texts: the texts.
+        names: the class names of each text.
+        top: maximum words per class.
     Returns:
-        class, words: from the most distinctive on.
+        A table with the columns class and words, the most distinctive word first.
     """
     documents = [Counter({w.lower(): 1 for w in WORD.findall(text)}) for text in texts]
     whole = sum_counts(documents)
@@ -45,7 +47,7 @@ def distinctive_words(texts: Sequence[str], names: list[list[str]], top: int = 8
 
 
 def sum_counts(documents: Sequence[Counter]) -> Counter:
-    """All counts together."""
+    """Add up counts."""
     out: Counter = Counter()
     for document in documents:
         out.update(document)
@@ -53,7 +55,7 @@ def sum_counts(documents: Sequence[Counter]) -> Counter:
 
 
 def _log_odds(inside: np.ndarray, total: np.ndarray, weight: float = 500.0) -> np.ndarray:
-    """z-scores of the difference in log-odds between a class and the others; the prior is `weight` words of all."""
+    """z-scores of the difference in log-odds between a class and the others; the prior counts as `weight` words."""
     outside, prior = total - inside, weight * total / max(1.0, total.sum())
     a, b = inside + prior, outside + prior
     odds = np.log(a / (a.sum() - a)) - np.log(b / (b.sum() - b))
@@ -61,5 +63,5 @@ def _log_odds(inside: np.ndarray, total: np.ndarray, weight: float = 500.0) -> n
 
 
 def tfidf_vectorizer(rows: int) -> TfidfVectorizer:
-    """TF-IDF of words and word pairs, for so many training rows."""
+    """TF-IDF of words and word pairs, for this number of training rows."""
     return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2 if rows >= FEW else 1)

@@ -52,9 +52,9 @@ def test_bad_questions(tiny, labels, how, message):
 
 
 def test_one_string_is_not_read_letter_by_letter(tiny, make, reviews):
-    with pytest.raises(TypeError, match="of one text give a list of one"):
+    with pytest.raises(TypeError, match="for one text give a list"):
         zero_shot("a match", ["sport", "business"], tiny)
-    with pytest.raises(TypeError, match="of one text give a list of one"):
+    with pytest.raises(TypeError, match="for one text give a list"):
         make(reviews).predict_proba("a match")
 
 
