@@ -1,4 +1,4 @@
-"""Numbers in ordered buckets: where to cut, and how to write it."""
+"""Numbers: read from cells, cut into ordered buckets, and written."""
 
 import warnings
 from collections.abc import Sequence
@@ -27,17 +27,17 @@ _NUMBERS = {
 
 
 def bin_edges(values: pd.Series, bins: int) -> np.ndarray:
-    """Cut points that put as nearly as possible equal numbers of `values` in each of `bins` ordered buckets.
+    """Find the cut points that put nearly equal numbers of values in each of `bins` ordered buckets.
 
-    Equal values stay together, so many ties (a heap of zeros) make buckets uneven, but never empty.
+    Equal values stay together, so many ties make buckets uneven, but never empty.
 
     Args:
-        values: numeric, shape (n,), in the target's own unit; NaN is refused.
+        values: numbers without NaN, shape (n,).
         bins: at least 2.
     Returns:
         Inner edges, shape (bins - 1,), ascending, halfway between two values.
     Raises:
-        ValueError: fewer than `bins` distinct values, or NaN.
+        ValueError: there are fewer than `bins` distinct values, or NaN.
 
     >>> bin_edges(pd.Series([1, 2, 3, 4]), 2)
     array([2.5])
@@ -48,22 +48,22 @@ def bin_edges(values: pd.Series, bins: int) -> np.ndarray:
     if bins < 2:
         raise ValueError(f"bins={bins} is too few; give at least 2")
     if not np.isfinite(numbers).all():
-        raise ValueError(f"{(~np.isfinite(numbers)).sum():,} of {len(numbers):,} values are not finite; leave them out")
+        raise ValueError(f"{(~np.isfinite(numbers)).sum():,} of {len(numbers):,} values are not finite; drop them")
     distinct, counts = np.unique(numbers, return_counts=True)
     if len(distinct) < bins:
         raise ValueError(
             f"{len(distinct)} distinct values {distinct.tolist()} cannot fill bins={bins}; give fewer bins"
         )
-    below, cuts = np.cumsum(counts)[:-1], []  # below[i]: how many values lie under a cut after distinct value i
+    below, cuts = np.cumsum(counts)[:-1], []  # below[i]: how many values are below a cut after distinct value i
     for k in range(1, bins):
         first = cuts[-1] + 1 if cuts else 0
-        last = len(below) - (bins - 1 - k)  # leaves a distinct value for each bucket to come
+        last = len(below) - (bins - 1 - k)  # leaves a distinct value for each remaining bucket
         cuts.append(first + int(np.abs(below[first:last] - len(numbers) * k / bins).argmin()))
     return (distinct[cuts] + distinct[np.add(cuts, 1)]) / 2
 
 
 def short_number(value: float, digits: int = 2) -> str:
-    """A number in a few characters.
+    """Write a number in a few characters.
 
     >>> [short_number(v) for v in (0, 7.5, 1432, 5300, 2_000_000)]
     ['0', '7.5', '1.4K', '5.3K', '2M']
@@ -75,16 +75,16 @@ def short_number(value: float, digits: int = 2) -> str:
 
 
 def range_names(edges: Sequence[float], form: Format = None) -> list[str]:
-    """Names of the buckets between `edges`, read as ranges.
+    """Name the buckets between `edges` as ranges.
 
     Args:
         edges: inner edges, ascending.
-        form: how a number is written: a function, or a unit such as "$" to stand before short numbers.
+        form: how to write a number: a function, or a unit such as "$" to put before short numbers.
 
     >>> range_names([1432, 5300], "$")
     ['under $1.4K', '$1.4K–5.3K', '$5.3K and over']
     """
-    for digits in range(2, 18):  # as many digits as it takes to tell the edges apart
+    for digits in range(2, 18):  # as many digits as it takes to distinguish the edges
         write = form if callable(form) else lambda v, d=digits: short_number(v, d)
         text = [write(edge) for edge in edges]
         if callable(form) or len(set(text)) == len(text):
@@ -95,13 +95,13 @@ def range_names(edges: Sequence[float], form: Format = None) -> list[str]:
 
 
 def read_numbers(values: pd.Series, decimal: str | None = None) -> np.ndarray:
-    """Numbers of a column, float64; numbers kept as text ("1,200.50", "$35", "1 200") are read.
+    """Read the numbers of a column, float64, including numbers kept as text ("1,200.50", "$35", "1 200").
 
     Args:
         values: numbers or text.
-        decimal: the decimal mark of text, "." or ","; None for what `decimal_mark` says.
+        decimal: the decimal mark of text, "." or ","; None for what `decimal_mark` returns.
     Raises:
-        ValueError: cells that are no finite numbers, or text that could be read in two ways.
+        ValueError: a cell is not a finite number, or text can be read in two ways.
 
     >>> read_numbers(pd.Series(["$1,000.50", "7"])), read_numbers(pd.Series(["1.000,50 €", "7"]), decimal=",")
     (array([1000.5,    7. ]), array([1000.5,    7. ]))
@@ -113,23 +113,23 @@ def read_numbers(values: pd.Series, decimal: str | None = None) -> np.ndarray:
     bad = ~np.isfinite(numbers)
     if bad.any():
         raise ValueError(
-            f"{bad.sum():,} of {len(values):,} cells of {values.name!r} are no numbers, such as "
+            f"{bad.sum():,} of {len(values):,} cells of {values.name!r} are not numbers, such as "
             f"{str(values[bad].iloc[0])!r} (read with a decimal {MARKS[mark]}); bins and regression need a numeric "
-            "column: leave bins out if these are class names, or mend or drop those rows"
+            "column: leave bins out if these are class names, or fix or drop those rows"
         )
     return numbers
 
 
 def decimal_mark(values: pd.Series, decimal: str | None = None) -> str | None:
-    """The decimal mark of numbers kept as text; None for a column of numbers.
+    """Find the decimal mark of numbers kept as text; None for a column of numbers.
 
-    "1,200" is 1200 or 1.2: a point is taken where some other cell has one that cannot part thousands, as "7.5" has. An
-    amount of money has no three decimals, so "$1,200" is 1200.
+    "1,200" is 1200 or 1.2: the mark is a point if another cell has one that cannot separate thousands, such as "7.5".
+    An amount of money does not have three decimals, so "$1,200" is 1200.
 
     Args:
-        decimal: "." or ",", where the caller knows it.
+        decimal: "." or ",", if the caller knows it.
     Raises:
-        ValueError: the caller's is neither; or a decimal comma is possible, and the caller does not say.
+        ValueError: `decimal` is neither; or a decimal comma is possible and `decimal` is None.
 
     >>> decimal_mark(pd.Series(["1,200", "7.5"])), decimal_mark(pd.Series(["1,200"]), ",")
     ('.', ',')
@@ -140,7 +140,7 @@ def decimal_mark(values: pd.Series, decimal: str | None = None) -> str | None:
         return None
     if decimal is not None:
         return decimal
-    certain, either = {}, None  # a cell for each mark that it must have, and one that may have each of them
+    certain, either = {}, None  # a cell that needs each mark, and a cell that allows both
     for cell in dict.fromkeys(cell for cell in values if isinstance(cell, str)):
         readings = {mark: number for mark in MARKS if np.isfinite(number := _number(cell, mark))}
         different = len(set(readings.values())) > 1
@@ -159,13 +159,13 @@ def decimal_mark(values: pd.Series, decimal: str | None = None) -> str | None:
         ]
         raise ValueError(
             f"column {values.name!r} holds {cell!r}, which is {' and '.join(readings)}; "
-            "say which it is: decimal=',' or decimal='.'"
+            "specify decimal=',' or decimal='.'"
         )
     return "."
 
 
 def _number(cell: object, mark: str) -> float:
-    """A cell as a number; NaN for what is none with this decimal mark."""
+    """A cell as a number; NaN if it is not a number with this decimal mark."""
     if not isinstance(cell, str):
         return float(cell) if isinstance(cell, (Real, Decimal)) else np.nan
     text = _THOUSANDS.sub("", _CURRENCY.sub("", cell).strip()).replace("−", "-")
@@ -175,7 +175,7 @@ def _number(cell: object, mark: str) -> float:
 
 
 def check_finite(values: pd.Series, numbers: np.ndarray) -> np.ndarray:
-    """The numbers, once it is known that none of them is infinite or missing.
+    """Check that no number is infinite or missing, and return them.
 
     Raises:
         ValueError: some are.
@@ -184,7 +184,7 @@ def check_finite(values: pd.Series, numbers: np.ndarray) -> np.ndarray:
     if bad.any():
         raise ValueError(
             f"{bad.sum():,} of {len(values):,} cells of {values.name!r} are not finite: rows "
-            f"{values.index[bad].tolist()[:5]}; mend or drop them"
+            f"{values.index[bad].tolist()[:5]}; fix or drop them"
         )
     return numbers
 

@@ -1,4 +1,4 @@
-"""Cells with several labels: lists of labels, multi-hot lists, strings with a delimiter, or a column for each label."""
+"""Cells with several labels: lists of labels, multi-hot lists, strings with a delimiter, or one column per label."""
 
 from collections.abc import Hashable, Iterator
 from numbers import Number
@@ -12,15 +12,15 @@ _BITS = {"0": 0, "1": 1}
 
 
 def label_lists(values: pd.Series, delim: str | None = None, width: int | None = None) -> list[list[Hashable]]:
-    """The labels of each row; none is legal, and so is a missing cell.
+    """The labels of each row; a row may have none, and a cell may be missing.
 
     Args:
-        values: strings, or lists, tuples, sets or arrays of labels; or multi-hot lists of zeros and ones, whose labels
-            are the numbers of their places, from 0 on.
-        delim: what stands between the labels of a string; labels of a list are taken as they are.
-        width: places of multi-hot lists, 0 for lists of labels; None for what `multi_hot_width` says.
+        values: strings, or lists, tuples, sets or arrays of labels; or multi-hot lists of zeros and ones; their
+            labels are positions, from 0.
+        delim: the delimiter between the labels of a string; labels in a list stay as they are.
+        width: positions of multi-hot lists, 0 for lists of labels; None for what `multi_hot_width` returns.
     Raises:
-        ValueError: lists that were written as text; soft labels; a missing label; multi-hot lists of other lengths.
+        ValueError: lists written as text, soft labels, a missing label, or multi-hot lists of different lengths.
 
     >>> label_lists(pd.Series(["a|b", "", " b |", None]), "|")
     [['a', 'b'], [], ['b'], []]
@@ -36,10 +36,10 @@ def label_lists(values: pd.Series, delim: str | None = None, width: int | None =
     for row, members in zip(values.index, cells, strict=True):
         if members and (len(members) != width or None in map(_bit, members)):
             raise ValueError(
-                f"row {row!r} of column {values.name!r} holds {members}, which is no list of {width} zeros and ones; "
-                "give one place for each label, as in training"
+                f"row {row!r} of column {values.name!r} holds {members}, which is not a list of {width} zeros and "
+                "ones; give one position per label, as in training"
             )
-    return [[place for place, member in enumerate(members) if _bit(member)] for members in cells]
+    return [[position for position, member in enumerate(members) if _bit(member)] for members in cells]
 
 
 def split_cells(values: pd.Series, delim: str | None = None) -> pd.Series:
@@ -54,12 +54,12 @@ def split_cells(values: pd.Series, delim: str | None = None) -> pd.Series:
 
 
 def multi_hot_width(values: pd.Series, delim: str | None = None) -> int:
-    """Places of multi-hot lists, as simpletransformers and SetFit use them; 0 for lists of labels.
+    """Positions of multi-hot lists, as simpletransformers and SetFit use them; 0 for lists of labels.
 
-    They are multi-hot where each holds nothing but zeros and ones, at least two of them, and all have one length.
+    Lists are multi-hot if they hold only zeros and ones, at least two of them, and have the same length.
 
     Raises:
-        ValueError: lists of zeros and ones of different lengths that repeat some, and so are no sets of labels either.
+        ValueError: lists of zeros and ones have different lengths and repeat members, so they are not sets either.
 
     >>> multi_hot_width(pd.Series([[1, 0, 1], [0, 0, 1]])), multi_hot_width(pd.Series([[0], [1]]))
     (3, 0)
@@ -76,21 +76,21 @@ def _width(values: pd.Series, cells: list[list[Hashable]]) -> int:
     if any(len(set(members)) < len(members) for members in cells):
         short, long = min(lengths), max(lengths)
         raise ValueError(
-            f"column {values.name!r} holds lists of zeros and ones of {short} and of {long} places (rows "
-            f"{lengths[short]!r} and {lengths[long]!r}); give each row one place for every label"
+            f"column {values.name!r} holds lists of zeros and ones with {short} and with {long} positions (rows "
+            f"{lengths[short]!r} and {lengths[long]!r}); give each row one position per label"
         )
     return 0
 
 
 def _bit(member: Hashable) -> int | None:
-    """0 or 1, or None for what is neither."""
+    """0 or 1, or None for anything else."""
     if isinstance(member, str):
         return _BITS.get(member)
     return int(member) if isinstance(member, (Number, np.bool_)) and member in (0, 1) else None
 
 
 def _cells(values: pd.Series, delim: str | None) -> Iterator[list[Hashable]]:
-    """What each cell lists."""
+    """The members of each cell."""
     for row, cell in values.items():
         if isinstance(cell, LISTS):
             members = sorted(cell, key=str) if isinstance(cell, (set, frozenset)) else list(cell)
@@ -106,21 +106,21 @@ def _check_members(members: list[Any], row: Hashable, column: Hashable) -> None:
     """Check that a list holds labels.
 
     Raises:
-        ValueError: it holds something missing, a fraction, or something that is no label.
+        ValueError: a member is missing, a fraction, or not a label.
     """
     for member in members:
         where = f"row {row!r} of column {column!r} holds {members}"
         if not isinstance(member, Hashable):
-            raise ValueError(f"{where}; labels are strings, numbers or booleans, and no {type(member).__name__}")
+            raise ValueError(f"{where}; labels are strings, numbers or booleans, not {type(member).__name__}")
         if member is None or member is pd.NA or member != member:
             raise ValueError(
-                f"{where}, in which a label is missing; leave it out: "
+                f"{where}, in which a label is missing; drop it: "
                 f"df[{column!r}].map(lambda labels: [x for x in labels if pd.notna(x)])"
             )
         if isinstance(member, (float, np.floating)) and member % 1:
             raise ValueError(
-                f"{where}: soft labels, a probability for each class, are not trained on; give the likeliest class, "
-                f"df[{column!r}].map(np.argmax), or the labels over a half as zeros and ones"
+                f"{where}: training does not take soft labels, a probability per class. Give the most likely class, "
+                f"df[{column!r}].map(np.argmax), or the labels over 0.5 as zeros and ones"
             )
 
 
@@ -128,17 +128,17 @@ def _split(cell: str, delim: str | None, column: Hashable) -> list[str]:
     if delim is None:
         written = cell.strip().startswith("[") and cell.strip().endswith("]")
         hint = f"df[{column!r}].map(ast.literal_eval) reads lists that were written as text" if written else (
-            "give label_delim if several labels stand in one string"
+            "give label_delim if one string holds several labels"
         )  # fmt: skip
         raise ValueError(f"column {column!r} should hold lists of labels and holds {cell[:60]!r}; {hint}")
     return [label for part in cell.split(delim) if (label := part.strip())]
 
 
 def from_columns(df: pd.DataFrame) -> np.ndarray:
-    """A column of zeros and ones for each label as float32, shape (n, labels); missing is zero.
+    """Columns of zeros and ones as float32, shape (n, labels); a missing cell is zero.
 
     Raises:
-        ValueError: other values.
+        ValueError: a column holds other values.
     """
     for name in df.columns:
         others = df[name].dropna()

@@ -145,7 +145,7 @@ def test_df_is_not_changed(reviews, build):
         (lambda df: df, {"text_col": "txet"}, "text_col='txet' is not a column.*Did you mean 'text'"),
         (lambda df: df, {"label_col": "labl"}, "label_col='labl' is not a column.*Did you mean 'label'"),
         (lambda df: df.assign(label="good"), {}, "holds only one class"),
-        (lambda df: df, {"bins": 4}, "'label' are no numbers.*leave bins out"),
+        (lambda df: df, {"bins": 4}, "'label' are not numbers.*leave bins out"),
         (lambda df: df.assign(label=[1.0, 2.0] * 60), {"bins": 4}, "2 distinct values"),
         (lambda df: df.assign(text=None), {}, "no row of df has both a text"),
     ],

@@ -87,7 +87,7 @@ def test_numbers_in_text(cells, decimal, numbers):
         (["1,200", "35"], "'1,200', which is 1200 with a decimal point and 1.2 with a decimal comma"),
         (["1.250", "35"], "'1.250', which is 1.25 with a decimal point and 1250 with a decimal comma"),
         (["€1.250", "7.5"], "'€1.250', which is 1.25"),
-        (["0,125"], "and 0.125 with a decimal comma; say which it is: decimal=',' or decimal='.'"),
+        (["0,125"], "and 0.125 with a decimal comma; specify decimal=',' or decimal='.'"),
     ],
 )
 def test_a_decimal_comma_that_is_possible_is_refused_with_both_readings(cells, readings):
@@ -98,8 +98,8 @@ def test_a_decimal_comma_that_is_possible_is_refused_with_both_readings(cells, r
 @pytest.mark.parametrize(
     ("cells", "decimal", "message"),
     [
-        (["7.5", "3,5"], ",", r"1 of 2 cells of 'y' are no numbers, such as '7\.5' \(read with a decimal comma\)"),
-        (["12 34", "nan", None, "inf", "3 %"], ".", "5 of 5 cells of 'y' are no numbers, such as '12 34'"),
+        (["7.5", "3,5"], ",", r"1 of 2 cells of 'y' are not numbers, such as '7\.5' \(read with a decimal comma\)"),
+        (["12 34", "nan", None, "inf", "3 %"], ".", "5 of 5 cells of 'y' are not numbers, such as '12 34'"),
         (["1"], "·", r"decimal='·' is not one of \['\.', ','\]"),
     ],
 )

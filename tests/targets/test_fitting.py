@@ -51,14 +51,14 @@ def test_ordered_categories_keep_their_order():
 @pytest.mark.parametrize(
     ("values", "how", "message"),
     [
-        (["a", "b", "7"], {"bins": 2}, "2 of 3 cells of 'y' are no numbers, such as 'a'.*leave bins out"),
+        (["a", "b", "7"], {"bins": 2}, "2 of 3 cells of 'y' are not numbers, such as 'a'.*leave bins out"),
         ([1.0, 1.0, 2.0], {"bins": 4}, r"2 distinct values \[1.0, 2.0\] cannot fill bins=4"),
         ([1.0, 2.0, 3.0], {"bins": 1}, "bins=1 is too few"),
         ([1.0, 2.0, 3.0], {"bins": [5, 3]}, "ascending inner edges"),
         ([1.0, np.inf, 3.0], {"bins": 2}, r"1 of 3 cells of 'y' are not finite: rows \[1\]"),
         ([1.0, -np.inf, 3.0], {"task": "regression"}, "not finite"),
         ([2.0, 2.0], {"task": "regression"}, "only one number"),
-        (["a", "b"], {"task": "regression"}, "are no numbers"),
+        (["a", "b"], {"task": "regression"}, "are not numbers"),
         (["a", "a"], {}, "holds only one class"),
         (list("abcdef"), {}, "6 different values in 6 rows"),
         (list(range(150)), {}, "for a number, bins=4 or task='regression'"),

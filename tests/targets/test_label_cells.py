@@ -64,14 +64,14 @@ def test_later_multi_hot_lists_are_read_as_those_of_training_were():
     target = fit_target(pd.Series([[1, 0, 1], [0, 1, 0]], name="y"), labels=["a", "b", "c"])
     assert target.encode(pd.Series([[0, 0, 1]])).tolist() == [[0, 0, 1]]
     for bad in ([0, 1], [0, 2, 1], ["a"]):
-        with pytest.raises(ValueError, match=r"row 7 of column 'y' holds .* no list of 3 zeros and ones"):
+        with pytest.raises(ValueError, match=r"row 7 of column 'y' holds .* not a list of 3 zeros and ones"):
             target.encode(pd.Series([bad], index=[7], name="y"))
     sets = fit_target(pd.Series([[0], [1, 2], [0, 2]]))  # labels that happen to be numbers
     assert sets.classes == (0, 1, 2) and sets.encode(pd.Series([[0, 1]])).tolist() == [[1, 1, 0]]
 
 
 def test_lists_of_zeros_and_ones_of_two_lengths():
-    with pytest.raises(ValueError, match=r"of 2 and of 3 places \(rows 'b' and 'a'\)"):
+    with pytest.raises(ValueError, match=r"with 2 and with 3 positions \(rows 'b' and 'a'\)"):
         multi_hot_width(pd.Series([[1, 0, 1], [1, 1]], index=["a", "b"], name="y"))
     assert multi_hot_width(pd.Series([[0], [0, 1], []])) == 0
 
@@ -79,11 +79,11 @@ def test_lists_of_zeros_and_ones_of_two_lengths():
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ([0.2, 0.5, 0.3], r"row 1 of column 'y' holds \[0\.2, 0\.5, 0\.3\]: soft labels"),
+        ([0.2, 0.5, 0.3], r"row 1 of column 'y' holds \[0\.2, 0\.5, 0\.3\]: training does not take soft labels"),
         (["a", None], "in which a label is missing"),
         (["a", np.nan], "in which a label is missing"),
         (["a", pd.NA], "in which a label is missing"),
-        ([{"name": "a"}], "labels are strings, numbers or booleans, and no dict"),
+        ([{"name": "a"}], "labels are strings, numbers or booleans, not dict"),
     ],
 )
 def test_lists_that_hold_no_labels(cell, message):

@@ -25,7 +25,7 @@ def test_numbers_kept_as_text_have_quantiles_too(options):
     numbers = np.random.default_rng(0).integers(1, 100_000, 60)
     text = pd.Series([f"${n:,}" for n in numbers], name="pledged")
     assert (read_target(text, options).strata == read_target(pd.Series(numbers), options).strata).all()
-    with pytest.raises(ValueError, match="are no numbers, such as 'free'"):
+    with pytest.raises(ValueError, match="are not numbers, such as 'free'"):
         read_target(pd.concat([text, pd.Series(["free"])]), options)
 
 
