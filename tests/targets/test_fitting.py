@@ -31,14 +31,6 @@ def test_the_kind_is_guessed(values, how, kind):
     assert guess_kind(pd.Series(values, name="y"), **how) is kind
 
 
-def test_buckets_have_the_mean_of_their_rows():
-    target = fit_target(pd.Series([0.0, 2, 10, 30], name="usd"), bins=[5, 100])
-    assert isinstance(target, Bins) and target.centers == (1, 20, 100)  # the last has no row: the middle of its borders
-    frame = target.frame(np.array([[0.5, 0.5, 0.0]]), np.array([0]), pd.Index([7]))
-    assert frame.columns.tolist()[:3] == ["label", "confidence", "expected"]
-    assert frame.loc[7, "expected"] == pytest.approx(10.5) and frame.loc[7, "label"] == target.names[0]
-
-
 def test_ordered_categories_keep_their_order():
     sizes = pd.Series(pd.Categorical(["l", "s", "m", "s"], categories=["s", "m", "l", "xl"], ordered=True))
     target = fit_target(sizes)

@@ -7,16 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kickbert.targets.fitting import fit_target
-from kickbert.targets.label_cells import from_columns, label_lists, multi_hot_width
-
-
-def test_columns_of_zeros_and_ones_are_several_labels():
-    df = pd.DataFrame({"x": [1, 0, 0], "y": [True, False, True], "z": [1.0, np.nan, 0.0]})
-    target = fit_target(df)
-    assert target.is_multilabel and target.names == ["x", "y", "z"]
-    assert target.encode(df[["z", "y", "x"]]).tolist() == [[1, 1, 1], [0, 0, 0], [0, 1, 0]]
-    with pytest.raises(ValueError, match=r"'y' holds 2 in 1 rows"):
-        from_columns(pd.DataFrame({"x": [0, 1], "y": [0, 2]}))
+from kickbert.targets.label_cells import label_lists, multi_hot_width
 
 
 def test_labels_in_a_string_or_a_list():
