@@ -1,6 +1,6 @@
-"""The evaluation wing: predictions and true labels → scores with intervals, explanations, plots.
+"""Evaluation: predictions and true labels → scores with confidence intervals, explanations, plots.
 
-Comes in: a learner or a predictor and rows, or labels and probabilities. Goes out: tables and figures. Start reading at
+Input: a learner or a predictor and rows, or labels and probabilities. Output: tables and figures. Start reading at
 `predictions.Predictions`, then `evaluation.evaluate`."""
 
 from kickbert.utils.lazy import attach
@@ -20,7 +20,8 @@ __getattr__, __dir__, __all__ = attach(
         "conclusions": [],
         "calibration": ["calibrate"],
         "selective_prediction": ["coverage", "threshold_for"],
-        "error_analysis": ["confident_mistakes", "confused_pairs", "label_errors", "leaks", "slices"],
+        "error_analysis": ["confident_mistakes", "confused_pairs", "label_errors", "leaks"],
+        "data_slices": ["slices"],
         "explanation": ["Explanation", "explain"],
         "occlusion": [],
         "attribution": ["attribute", "plot_attention"],

@@ -4,7 +4,7 @@ learner, text → tokens → a score for each token → words → `Explanation`:
 """
 
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,24 +20,29 @@ from kickbert.text.tokenization import PAD
 from kickbert.utils.extras import require
 from kickbert.utils.plotting import axes_of, literal
 
-STEPS = 64  # of the integral; the gap says whether they were enough
-TOKENS = 40  # of an attention map that is drawn
+if TYPE_CHECKING:
+    from kickbert.models.classifier import TextClassifier
+    from kickbert.training.learner import GradualLearner
+
+STEPS = 64  # steps of the integral; the gap tells whether they were enough
+TOKENS = 40  # maximum number of tokens in a drawn attention map
 
 
-def attribute(learn: Any, text: Any, label: Any = None, method: str = "gradients", steps: int = STEPS) -> Explanation:
+def attribute(
+    learn: "GradualLearner", text: Any, label: Any = None, method: str = "gradients", steps: int = STEPS
+) -> Explanation:
     """Explain one prediction of a learner by a score for each word.
 
     Args:
         learn: a learner.
-        text: a string, or for several columns a tuple or dict, as in `read`. Of a text over the model's limit the head
-            is explained.
-        label: the class; None for the likeliest.
+        text: a string, or a tuple or dict for several columns; text beyond the model's limit is ignored.
+        label: the class; None for the most probable one.
         method: "gradients": integrated gradients of the embeddings (Sundararajan, Taly and Yan 2017; captum);
-            "occlusion": what is lost when a word is masked (Zeiler and Fergus 2014); "rollout": attention rollout,
-            which is the same for every class (Abnar and Zuidema 2020).
-        steps: of the integral.
+            "occlusion": the loss when a word is masked (Zeiler and Fergus 2014); "rollout": attention rollout, which
+            is the same for every class (Abnar and Zuidema 2020).
+        steps: steps of the integral.
     Returns:
-        Scores by word; of rollout shares of attention.
+        Scores by word; for rollout, shares of attention.
     Raises:
         ValueError: an unknown method or class, or a text without words.
     """
@@ -64,14 +69,14 @@ def attribute(learn: Any, text: Any, label: Any = None, method: str = "gradients
 
 
 @torch.no_grad()
-def token_probabilities(learn: Any, rows: list[np.ndarray]) -> np.ndarray:
+def token_probabilities(learn: "GradualLearner", rows: list[np.ndarray]) -> np.ndarray:
     """Predict rows of token ids, computed in fp32.
 
     Args:
         learn: a learner.
-        rows: token ids of each row, of any lengths.
+        rows: token ids of each row; lengths may differ.
     Returns:
-        Probabilities, or standardised numbers, float64, shape (rows, outputs).
+        Probabilities, or standardized numbers, float64, shape (rows, outputs).
     """
     with _evaluating(learn.model):
         batches = [_batch(rows[at : at + 32], learn) for at in range(0, len(rows), 32)]
@@ -79,15 +84,15 @@ def token_probabilities(learn: Any, rows: list[np.ndarray]) -> np.ndarray:
     return outputs.cpu().double().numpy()
 
 
-def _batch(rows: list[np.ndarray], learn: Any) -> Tensor:
-    """Rows of token ids side by side, on the model's device."""
+def _batch(rows: list[np.ndarray], learn: "GradualLearner") -> Tensor:
+    """Pad rows of token ids into one batch on the model's device."""
     padded = Packed.of(rows).gather(range(len(rows)), fill=PAD)
     return padded.long().to(next(learn.model.parameters()).device)
 
 
 @contextmanager
-def _evaluating(model: Any):
-    """Evaluation mode, in fp32, so that sums are exact; and the model as it was after."""
+def _evaluating(model: "TextClassifier"):
+    """Put the model in evaluation mode and fp32, so that sums are exact, and restore it afterwards."""
     training, precision = model.training, model.precision
     model.eval()
     model.precision = "fp32"
@@ -98,21 +103,23 @@ def _evaluating(model: Any):
         model.train(training)
 
 
-def _logits(model: Any, ids: Tensor) -> Tensor:
-    """The whole model with gradients through all of it, frozen or not."""
+def _logits(model: "TextClassifier", ids: Tensor) -> Tensor:
+    """Run the whole model with gradients through all of it, frozen or not."""
     mask = ids != PAD
     return model.head(model.encoder(ids, mask), mask)
 
 
-def _masked(learn: Any, ids: Tensor, word_of_token: np.ndarray) -> Tensor:
-    """The row with all words masked; special tokens stay."""
+def _masked(learn: "GradualLearner", ids: Tensor, word_of_token: np.ndarray) -> Tensor:
+    """Mask all words of the row; special tokens stay."""
     masked = ids.clone()
     masked[0, torch.from_numpy(word_of_token >= 0)] = learn.dls.tokenizer.mask_id
     return masked
 
 
-def _gradients(learn: Any, ids: Tensor, word_of_token: np.ndarray, output: int, steps: int) -> tuple[np.ndarray, float]:
-    """Integrated gradients of each token, from the row with all words masked, and their completeness gap."""
+def _gradients(
+    learn: "GradualLearner", ids: Tensor, word_of_token: np.ndarray, output: int, steps: int
+) -> tuple[np.ndarray, float]:
+    """Integrate the gradients of each token, starting from the masked row, and compute their completeness gap."""
     require("captum", extra="explain")
     from captum.attr import LayerIntegratedGradients
 
@@ -134,8 +141,10 @@ def _gradients(learn: Any, ids: Tensor, word_of_token: np.ndarray, output: int, 
 
 
 @torch.no_grad()
-def _rollout(learn: Any, ids: Tensor, word_of_token: np.ndarray, output: int, steps: int) -> tuple[np.ndarray, None]:
-    """Attention that reaches the pooled vector from each token, through all layers and past the residuals."""
+def _rollout(
+    learn: "GradualLearner", ids: Tensor, word_of_token: np.ndarray, output: int, steps: int
+) -> tuple[np.ndarray, None]:
+    """Follow the attention from each token to the pooled vector, through all layers and residuals."""
     maps = attention_maps(learn.model, ids)[:, 0].mean(1)  # over heads: (layers, tokens, tokens)
     rolled = torch.eye(maps.shape[-1], dtype=maps.dtype, device=maps.device)
     for layer in maps:
@@ -145,10 +154,10 @@ def _rollout(learn: Any, ids: Tensor, word_of_token: np.ndarray, output: int, st
 
 
 @torch.no_grad()
-def attention_maps(model: Any, ids: Tensor) -> Tensor:
+def attention_maps(model: "TextClassifier", ids: Tensor) -> Tensor:
     """Compute the attention probabilities of all layers.
 
-    They need transformers' own ("eager") attention, for the faster ones do not keep them.
+    This needs transformers' "eager" attention, because the faster kinds do not keep them.
 
     Args:
         model: a classifier.
@@ -156,7 +165,7 @@ def attention_maps(model: Any, ids: Tensor) -> Tensor:
     Returns:
         Shape (layers, batch, heads, tokens, tokens).
     Raises:
-        ValueError: an architecture that gives no attention of full rows.
+        ValueError: an architecture whose attention does not span full rows.
     """
     body, mask = model.encoder.body, ids != PAD
     before = body.config._attn_implementation
@@ -172,18 +181,18 @@ def attention_maps(model: Any, ids: Tensor) -> Tensor:
         body.set_attn_implementation(before)
     maps = out.attentions
     if not maps or any(m is None or m.shape[-1] != ids.shape[1] for m in maps):
-        raise ValueError(f"{body.config.model_type} gives no attention of full rows; use method='gradients'")
+        raise ValueError(f"{body.config.model_type} has no attention over full rows. Use method='gradients'")
     return torch.stack(list(maps))
 
 
-def token_maps(learn: Any, text: Any) -> tuple[np.ndarray, list[str]]:
+def token_maps(learn: "GradualLearner", text: Any) -> tuple[np.ndarray, list[str]]:
     """Compute the attention probabilities of a text.
 
     Args:
         learn: a learner.
         text: as in `attribute`.
     Returns:
-        Shape (layers, heads, tokens, tokens), and the tokens as people read them.
+        Shape (layers, heads, tokens, tokens), and the tokens as readable text.
     """
     tokenizer = learn.dls.tokenizer
     ids = tokenizer.encode_batch(learn.read([text])[0])[0][0].astype(np.int64)
@@ -192,21 +201,25 @@ def token_maps(learn: Any, text: Any) -> tuple[np.ndarray, list[str]]:
     return maps[:, 0].float().cpu().numpy(), [tokenizer.hf.decode([i]).strip() or "·" for i in ids]
 
 
-def plot_attention(learn: Any, text: Any, layer: int = -1, head: int | None = None, ax: Axes | None = None) -> Figure:
-    """Plot the attention map of a text in one layer: a row says where its token looks.
+def plot_attention(
+    learn: "GradualLearner", text: Any, layer: int = -1, head: int | None = None, ax: Axes | None = None
+) -> Figure:
+    """Plot the attention map of a text in one layer: each row shows where its token attends.
 
     Args:
         learn: a learner.
         text: as in `attribute`; the first 40 tokens are drawn.
-        layer: counted from 0, or from the end.
-        head: counted from 0; None for the mean over heads.
-        ax: to draw on; None for a new figure.
+        layer: number of the layer, from 0, or negative from the end.
+        head: number of the head, from 0; None for the mean over heads.
+        ax: axes to draw on; None for a new figure.
     Raises:
-        ValueError: no such layer or head.
+        ValueError: an unknown layer or head.
     """
     maps, tokens = token_maps(learn, text)
     if not -len(maps) <= layer < len(maps) or (head is not None and not 0 <= head < maps.shape[1]):
-        raise ValueError(f"layer={layer}, head={head}: this encoder has {len(maps)} layers of {maps.shape[1]} heads")
+        raise ValueError(
+            f"layer={layer}, head={head} is out of range: the encoder has {len(maps)} layers with {maps.shape[1]} heads"
+        )
     weights = (maps[layer].mean(0) if head is None else maps[layer, head])[:TOKENS, :TOKENS]
     names = [literal(token) for token in tokens[:TOKENS]]
     n = len(names)

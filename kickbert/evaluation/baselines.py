@@ -1,4 +1,4 @@
-"""Baselines that a model has to beat: the majority class, and a linear model of TF-IDF."""
+"""Baselines that a model should beat: the majority class, and a linear model on TF-IDF."""
 
 from collections.abc import Sequence
 
@@ -16,41 +16,41 @@ MAJORITY = "majority"
 
 
 def majority(target: Target, codes: np.ndarray, rows: int) -> np.ndarray:
-    """Predict the share of each class in training for every row; of numbers their median.
+    """Predict the class shares of the training rows for every row; for a number, the median.
 
     Args:
-        target: what is predicted.
-        codes: of the training rows, as the target encodes them.
-        rows: how many to predict.
+        target: target of the model.
+        codes: encoded labels of the training rows.
+        rows: number of rows to predict.
     Returns:
-        Probabilities, or standardised numbers, shape (rows, outputs).
+        Probabilities, or standardized numbers, shape (rows, outputs).
     """
     return np.tile(target.constant(codes).astype(float), (rows, 1))
 
 
 def linear(target: Target, codes: np.ndarray, train: Sequence[str], texts: Sequence[str]) -> np.ndarray | None:
-    """Predict with logistic regression (of numbers ridge regression) on TF-IDF of words and word pairs.
+    """Predict with logistic regression (for a number, ridge regression) on TF-IDF of words and word pairs.
 
     Args:
-        target: what is predicted.
-        codes: of the training texts, as the target encodes them.
+        target: target of the model.
+        codes: encoded labels of the training texts.
         train: training texts.
-        texts: to predict.
+        texts: texts to predict.
     Returns:
-        Probabilities, or standardised numbers, shape (texts, outputs); None where there is not one word, or one class
-        alone, to learn from.
+        Probabilities, or standardized numbers, shape (texts, outputs); None if the training texts have no words or
+        only one class.
     """
     words = tfidf_vectorizer(len(train))
     try:
         known = words.fit_transform(train)
-    except ValueError:  # scikit-learn's word for an empty vocabulary
+    except ValueError:  # an empty vocabulary
         return None
     new, model = words.transform(texts), LogisticRegression(C=10, max_iter=1000)
     if target.is_number:
         return Ridge().fit(known, codes).predict(new).reshape(-1, 1)
     probs = np.zeros((len(texts), len(target.names)))
     if target.is_multilabel:
-        probs[:] = codes.min(0)  # labels that each row has, or none
+        probs[:] = codes.min(0)  # a label that every row or no row has
         for label in np.flatnonzero(codes.min(0) < codes.max(0)):
             probs[:, label] = model.fit(known, codes[:, label]).predict_proba(new)[:, 1]
         return probs
@@ -63,16 +63,19 @@ def linear(target: Target, codes: np.ndarray, train: Sequence[str], texts: Seque
 def baseline_predictions(
     predictions: Predictions, train: list[str], codes: np.ndarray, valid: Labeled | None
 ) -> dict[str, Predictions]:
-    """Predict the rows of a model by each baseline; thresholds of several labels are tuned as the model's are.
+    """Predict the rows of a model with each baseline; thresholds of several labels are tuned like the model's.
 
     Args:
-        predictions: the model's, with texts and true labels.
-        train, codes: texts and codes of the training rows.
-        valid: those of the validation rows; None where there are none.
+        predictions: predictions of the model, with texts and true labels.
+        train: training texts.
+        codes: encoded labels of the training texts.
+        valid: texts and codes of the validation rows; None if there are none.
     Returns:
-        Predictions by the name of the baseline; without the linear one where it has nothing to learn from.
+        Predictions by baseline; without the linear one if it has nothing to learn from.
     """
-    target, thresholds, (valid_texts, valid_codes) = predictions.target, 0.5, valid or ([], None)
+    target = predictions.target
+    thresholds = 0.5
+    valid_texts, valid_codes = valid or ([], None)
     probs = majority(target, codes, len(predictions))
     out = {MAJORITY: Predictions(target, probs, target.decide(probs), predictions.y_true)}
     probs = linear(target, codes, train, [*valid_texts, *predictions.texts])

@@ -1,4 +1,4 @@
-"""Evaluation of a model: scores with confidence intervals, beside baselines.
+"""Evaluation of a model: scores with confidence intervals, compared with baselines.
 
 learner, df → `Predictions` → `evaluate` → `Evaluation`: a table, JSON, a table of classes
 """
@@ -14,26 +14,27 @@ import numpy as np
 import pandas as pd
 
 from kickbert.evaluation.baselines import baseline_predictions
-from kickbert.evaluation.conclusions import conclusions, few_rows
+from kickbert.evaluation.conclusions import few_rows, summarize
 from kickbert.evaluation.groups import group_scores
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.scores import all_scores, per_class
 from kickbert.evaluation.significance import ROUNDS, compare_scores, intervals
 from kickbert.models.protocol import is_model
 from kickbert.utils.atomic_files import replacing
+from kickbert.utils.messages import plural
 
 
 @dataclass(frozen=True, repr=False)
 class Evaluation:
-    """Scores of a model, and the predictions that they are of.
+    """Scores of a model and the predictions behind them.
 
     Args:
-        scores: score, model, low and high (95 % confidence interval by bootstrap), and a column for each baseline.
-        classes: precision, recall, F1, rows, ROC-AUC and average precision of each class; None for numbers.
-        predictions: of the rows evaluated, with their true labels.
-        groups: the main scores of each group of rows, as `group_scores` gives them; None where none were asked for.
-        summary: plain sentences: how good it is, better or worse than the baselines beyond chance, the weakest class.
-        notes: what a reader of the scores must know.
+        scores: score, model, low, high (95% confidence interval by bootstrap), and a column for each baseline.
+        classes: precision, recall, F1, rows, ROC-AUC and average precision of each class; None for a number.
+        predictions: predictions of the evaluated rows, with true labels.
+        groups: main scores of each group of rows (`group_scores`); None without `by`.
+        summary: plain sentences: how good the model is, how it compares with the baselines, its weakest class.
+        notes: what a reader of the scores should know.
     """
 
     scores: pd.DataFrame
@@ -49,14 +50,14 @@ class Evaluation:
         return len(self.predictions)
 
     def __getitem__(self, score: str) -> float:
-        """The model's score of that name.
+        """Look up a score of the model by name.
 
         Raises:
-            KeyError: there is no such score.
+            KeyError: an unknown score.
         """
         values = self.scores.loc[self.scores["score"] == score, "model"]
         if not len(values):
-            raise KeyError(f"{score!r} is not among the scores; there are {list(self.scores['score'])}")
+            raise KeyError(f"{score!r} is not a score. Scores: {list(self.scores['score'])}")
         return float(values.iloc[0])
 
     def __repr__(self) -> str:
@@ -65,34 +66,33 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         tables = [table.to_html(index=False) for table in self._rounded()]
-        lead, end = (
-            [f"<p>{html.escape(line)}</p>" for line in lines] for lines in (self.summary, (self._size(), *self.notes))
-        )
+        lead = [f"<p>{html.escape(line)}</p>" for line in self.summary]
+        end = [f"<p>{html.escape(line)}</p>" for line in (self._size(), *self.notes)]
         return "".join([*lead, *tables, *end])
 
     def _size(self) -> str:
         more = len(self.scores) - len(self.shown())
-        return f"{self.rows:,} rows" + (f"; .scores has {more} more scores" if more else "")
+        return plural(self.rows, "row") + (f"; .scores has {plural(more, 'more score')}" if more else "")
 
     def shown(self) -> pd.DataFrame:
-        """The scores that a task is judged by, of all in `scores`, the main one first."""
+        """Select the scores that matter most for the task, the main one first."""
         names = [name for name in self.predictions.target.shown_scores if name in set(self.scores["score"])]
         return self.scores.set_index("score").loc[names].reset_index()
 
     def _rounded(self) -> list[pd.DataFrame]:
-        """The scores shown, and those of groups, with numbers of three digits."""
+        """The scores shown and those of groups, with three decimals."""
         tables = [self.shown(), *([] if self.groups is None else [self.groups])]
         return [_rounded(table) for table in tables]
 
     def to_frame(self) -> pd.DataFrame:
-        """The scores, a row each: score, model, low, high, a column for each baseline."""
+        """All scores, one per row: score, model, low, high, a column for each baseline."""
         return self.scores
 
     def to_json(self, file: str | Path | None = None) -> str:
-        """Scores, classes and groups as JSON, null for what is undefined.
+        """Format scores, classes and groups as JSON; undefined scores are null.
 
         Args:
-            file: to write it to as well; None for none.
+            file: a file to write it to as well.
         """
         tables = {"scores": self.scores, "classes": self.classes, "groups": self.groups}
         content = {
@@ -115,22 +115,23 @@ def _rounded(table: pd.DataFrame) -> pd.DataFrame:
 def evaluate(
     learn: Any, df: Any = None, *, compare: bool = True, by: str | None = None, rounds: int = ROUNDS, seed: int = 0
 ) -> Evaluation:
-    """Evaluate a model: every usual score of its task with a 95 % confidence interval, beside two baselines.
+    """Evaluate a model: every usual score of its task with a 95% confidence interval, compared with two baselines.
 
     Args:
-        learn: a learner or a predictor; or `Predictions`; or the true class of each row, if `df` holds probabilities.
-        df: rows with their labels; None for the validation rows. Without the label column there are predictions alone.
-        compare: whether to score the majority class and TF-IDF with a linear model too, trained on the same rows.
-        by: a column of df by whose values rows are scored apart as well, in `groups`; "language" is detected in the
-            texts where df has no such column.
+        learn: a learner or a predictor; or `Predictions`; or the true class of each row, if `df` contains
+            probabilities.
+        df: rows with labels; None for the validation rows. Without the label column there are only predictions.
+        compare: whether to score the majority class and TF-IDF plus a linear model as well, trained on the same rows.
+        by: a column of df whose values define groups of rows to score separately. If df has no column "language", that
+            name stands for the language detected in the texts.
         rounds: bootstrap samples of the intervals.
-        seed: of these.
+        seed: seed of the bootstrap.
     Returns:
-        Scores, and the predictions, from which error analysis, plots and thresholds start.
+        Scores and predictions, the input of error analysis, plots and thresholds.
     Raises:
-        ValueError: no validation rows and no df, no row that can be evaluated, or shapes that do not go together.
+        ValueError: neither validation rows nor df, no row that can be evaluated, or shapes that do not fit.
     Warns:
-        There are so few rows that the scores tell little.
+        There are too few rows for a reliable score.
     """
     if isinstance(learn, Predictions):
         predictions, train = learn, None
@@ -159,5 +160,5 @@ def evaluate(
         classes = per_class(predictions.y_true, predictions.probs, predictions.y_pred, predictions.target.names)
     groups = None if by is None else group_scores(predictions, by, rounds, seed)
     training = None if train is None else train[1]
-    summary = conclusions(predictions, table, pd.DataFrame(differences).T, classes, training)
+    summary = summarize(predictions, table, pd.DataFrame(differences).T, classes, training)
     return Evaluation(table.reset_index(), classes, predictions, groups, tuple(summary), notes)

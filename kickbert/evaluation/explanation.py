@@ -1,4 +1,4 @@
-"""Explanation of one prediction: a score for each word, as a table, a line in a terminal, HTML.
+"""Explanation of one prediction: a score for each word, as a table, a line in a terminal, or HTML.
 
 `occlusion` computes it from predictions; the methods of `attribution` need the network.
 """
@@ -17,45 +17,47 @@ FOR, AGAINST = (213, 94, 0), (0, 114, 178)  # Okabe and Ito's vermilion and blue
 
 
 def explain(model: Any, text: Any, label: Any = None, method: str | None = None, **options: Any) -> "Explanation":
-    """Explain one prediction: which words of a text speak for and against a class.
+    """Explain one prediction: which words of a text count for and against a class.
 
     Args:
         model: a learner or a predictor.
-        text: a string, or for several columns a tuple or dict. Of a text over the model's limit the head is explained.
-        label: the class; None for the likeliest.
-        method: of a learner "gradients" (integrated gradients), "occlusion" or "rollout"; a predictor knows occlusion
-            alone. None for the first of these.
-        options: of the method: `steps` of the integral.
+        text: a string, or a tuple or dict for several columns; text beyond the model's limit is ignored.
+        label: the class; None for the most probable one.
+        method: "gradients" (integrated gradients, the default for a learner), "occlusion" (the only one for a
+            predictor), or "rollout".
+        options: options of the method, such as `steps` of the integral.
     Returns:
-        A score for each word, as a table, a line, or HTML.
+        A score for each word.
     Raises:
         ValueError: an unknown method or class, or a text without words.
     """
-    return model.explain(text, label, **({} if method is None else {"method": method}), **options)
+    if method is not None:
+        options["method"] = method
+    return model.explain(text, label, **options)
 
 
 def class_number(target: Target, label: Any) -> int:
     """Find the number of a class by its name.
 
     Args:
-        target: what is predicted.
-        label: the class as it stood in the column, or as it is shown.
+        target: target of the model.
+        label: the class as in the column, or its name as a string.
     Raises:
-        ValueError: no such class.
+        ValueError: an unknown class.
     """
     if label in getattr(target, "classes", ()):
         return target.classes.index(label)
     if label in target.names:
         return target.names.index(label)
-    raise ValueError(f"label={label!r} is no class; classes are {target.names}")
+    raise ValueError(f"label={label!r} is not a class. Classes: {target.names}")
 
 
 def explained_value(target: Target, probs: np.ndarray, output: int) -> float:
-    """Look up the output that is explained: the probability of a class, or the number in its own unit.
+    """Look up the explained output: the probability of a class, or the number in its own unit.
 
     Args:
-        target: what is predicted.
-        probs: of one row, shape (outputs,).
+        target: target of the model.
+        probs: probabilities of one row, shape (outputs,).
         output: number of the class; 0 for a number.
     """
     return float(target.inverse_transform(probs.astype(float))[0] if target.is_number else probs[output])
@@ -66,13 +68,13 @@ class Explanation:
     """Attribution scores of the words of a text for one output of a model.
 
     Args:
-        words: as they stand in the text, up to the model's limit.
-        scores: of each word, shape (words,): above zero speaks for `label`. Rollout gives shares of attention instead.
+        words: words of the text, up to the model's limit.
+        scores: score of each word, shape (words,): positive counts for `label`. For rollout, shares of attention.
         label: the class, or the name of the number.
-        value: the model's probability of it, or the number.
-        method: how the scores were made.
-        gap: of integrated gradients, the completeness gap (Sundararajan, Taly and Yan 2017, section 3): how far their
-            sum is from the change of the output, `|sum - change| / |change|`.
+        value: the model's probability of the class, or the number.
+        method: how the scores were computed.
+        gap: completeness gap of integrated gradients (Sundararajan, Taly and Yan 2017, section 3): how far their sum is
+            from the change of the output, `|sum - change| / |change|`.
     """
 
     words: list[str]
@@ -83,7 +85,7 @@ class Explanation:
     gap: float | None = None
 
     def to_frame(self) -> pd.DataFrame:
-        """The scores as a table: word, score; in the order of the text."""
+        """The scores as a table (word, score) in the order of the text."""
         return pd.DataFrame({"word": self.words, "score": self.scores})
 
     def _strength(self) -> np.ndarray:
@@ -98,12 +100,12 @@ class Explanation:
         if not sys.stdout.isatty():
             order = np.argsort(-np.abs(self.scores), kind="stable")[:8]
             return f"{self._heading()}\n" + ", ".join(f"{self.words[i]} {self.scores[i]:+.2f}" for i in order)
-        return f"{self._heading()}\n" + " ".join(map(_coloured, self.words, self._strength()))
+        return f"{self._heading()}\n" + " ".join(map(_highlighted, self.words, self._strength()))
 
     def to_html(self) -> str:
-        """Render the text with its words marked, orange for and blue against, the darker the larger the score.
+        """Render the text with its words marked: orange for, blue against, darker for larger scores.
 
-        The scores themselves stand in the titles of the marks.
+        Each mark has its score as a tooltip.
         """
         marks = [
             f'<mark title="{s:+.3f}" style="color:inherit;border-radius:3px;padding:0 2px;'
@@ -115,9 +117,9 @@ class Explanation:
     _repr_html_ = to_html
 
 
-def _coloured(word: str, strength: float) -> str:
-    """A word on a ground of its colour, by ANSI's 24-bit sequences; unmarked where it counts little."""
+def _highlighted(word: str, strength: float) -> str:
+    """Highlight a word by an ANSI 24-bit background color; words with small scores stay plain."""
     if abs(strength) < 0.1:
         return word
-    ground = [round(255 - (255 - c) * abs(strength)) for c in (FOR if strength > 0 else AGAINST)]
-    return f"\x1b[30;48;2;{';'.join(map(str, ground))}m{word}\x1b[0m"
+    background = [round(255 - (255 - c) * abs(strength)) for c in (FOR if strength > 0 else AGAINST)]
+    return f"\x1b[30;48;2;{';'.join(map(str, background))}m{word}\x1b[0m"

@@ -1,4 +1,4 @@
-"""Predictions of rows beside their true labels: what evaluation, error analysis, calibration and plots start from."""
+"""Predictions of rows and their true labels: the input of evaluation, error analysis, calibration and plots."""
 
 import warnings
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from kickbert.targets.labels import Labels
 from kickbert.targets.multi_labels import MultiLabels
 from kickbert.targets.outputs import median_note
 from kickbert.text.columns import as_list, pick
-from kickbert.utils.messages import row_names
+from kickbert.utils.messages import plural, row_names
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,15 @@ class Predictions:
     """Probabilities, predicted classes and true classes of the same rows, as codes of the target.
 
     Args:
-        target: what is predicted.
-        probs: probabilities, shape (n, classes), or standardised numbers, shape (n, 1).
-        y_pred: predicted class numbers, shape (n,), zeros and ones, shape (n, labels), or standardised numbers.
-        y_true: true ones, of the shape of `y_pred` (of numbers (n,) too); None where they are not known.
-        texts: the rows' texts; the separator stands between columns.
-        df: the rows, where they came as a DataFrame.
-        notes: what a reader of the scores must know.
+        target: target of the model.
+        probs: probabilities, shape (n, classes), or standardized numbers, shape (n, 1).
+        y_pred: predicted class numbers, shape (n,), zeros and ones, shape (n, labels), or standardized numbers.
+        y_true: true values in the same form (numbers: shape (n,) is fine too); None if they are unknown.
+        texts: texts of the rows, with a separator between columns.
+        df: the rows, if they came as a DataFrame.
+        notes: what a reader of the scores should know.
     Raises:
-        ValueError: probabilities that are NaN or infinite.
+        ValueError: a probability is NaN or infinite.
     """
 
     target: Target
@@ -44,8 +44,8 @@ class Predictions:
         bad = ~np.isfinite(self.probs).reshape(len(self.probs), -1).all(1)
         if bad.any():
             raise ValueError(
-                f"{bad.sum():,} of {len(bad):,} rows have probabilities that are no numbers: the model has diverged; "
-                "train it again with a smaller rate or with precision='fp32'"
+                f"{bad.sum():,} of {plural(len(bad), 'row')} have probabilities that are not finite: training "
+                "diverged. Train again with a lower learning rate or with precision='fp32'"
             )
 
     def __len__(self) -> int:
@@ -53,23 +53,23 @@ class Predictions:
 
     @property
     def wrong(self) -> np.ndarray:
-        """Which rows are misclassified (in any label of several), bool, shape (n,)."""
+        """Whether each row is misclassified (with several labels: in any of them), bool, shape (n,)."""
         return (self.y_pred != self.y_true).reshape(len(self), -1).any(1)
 
     @property
     def confidence(self) -> np.ndarray:
-        """Probability of the predicted class, shape (n,); of several labels that of the least certain one."""
+        """Probability of the predicted class, shape (n,); with several labels, that of the least certain one."""
         if self.target.is_multilabel:
             return np.where(self.y_pred.astype(bool), self.probs, 1 - self.probs).min(1)
         return self.probs[np.arange(len(self)), self.y_pred]
 
     @property
     def numbers(self) -> tuple[np.ndarray, np.ndarray]:
-        """True and predicted numbers of a regression, in the target's own unit, each of shape (n,)."""
+        """True and predicted numbers in the target's own unit, each of shape (n,)."""
         return tuple(self.target.inverse_transform(v.reshape(-1).astype(float)) for v in (self.y_true, self.probs))
 
     def to_frame(self) -> pd.DataFrame:
-        """The predictions as `predict_df` gives them, a row each."""
+        """The predictions as `predict_df` returns them, one row each."""
         index = pd.RangeIndex(len(self)) if self.df is None else self.df.index
         return self.target.frame(self.probs, self.y_pred, index)
 
@@ -77,13 +77,13 @@ class Predictions:
     def from_model(cls, model: Any, df: pd.DataFrame | None = None) -> "Predictions":
         """Predict with a learner or a predictor.
 
-        Rows without text are left out; so are rows of a class that training never saw, and a note says so.
+        Rows without text and rows of a class that was not in the training data are skipped, and a note says so.
 
         Args:
             model: a learner or a predictor.
-            df: rows, with or without their labels; None for a learner's validation rows.
+            df: rows with or without labels; None for a learner's validation rows.
         Raises:
-            ValueError: no validation rows and no df, or no row left.
+            ValueError: neither validation rows nor df, or no row left.
         """
         if df is None:
             return cls._of_validation(model)
@@ -102,49 +102,53 @@ class Predictions:
     def _of_validation(cls, learn: Any) -> "Predictions":
         rows = learn.labeled_rows("valid")
         if rows is None:
-            raise ValueError("the model has no validation rows; give a DataFrame: evaluate(model, df)")
+            raise ValueError("the model has no validation rows. Give a DataFrame: evaluate(model, df)")
         probs, y_true, y_pred = learn.get_preds(ds_idx=1, with_decoded=True)
-        note = "validation rows: what was chosen by them (thresholds, epochs, settings) looks better on them"
+        note = "These are validation rows: scores are too good if you chose thresholds, epochs or settings by them"
         probs, y_pred = probs.double().numpy(), y_pred.numpy()
         notes = (note, *filter(None, [median_note(learn.target, probs, y_pred)]))
         return cls(learn.target, probs, y_pred, y_true.numpy(), rows[0], notes=notes)
 
     @classmethod
     def from_probabilities(cls, y_true: Any, probs: Any, names: list | None = None) -> "Predictions":
-        """Take labels and probabilities that came from anywhere; the likeliest class is the predicted one.
+        """Take labels and probabilities from any source; the most probable class is the predicted one.
 
         Args:
-            y_true: class names, or class numbers where `names` is None, shape (n,); zeros and ones of several labels,
+            y_true: class names, or class numbers if `names` is None, shape (n,); zeros and ones for several labels,
                 shape (n, labels).
             probs: shape (n, classes).
-            names: of the classes, in the columns' order.
+            names: class names in the order of the columns.
         Raises:
-            ValueError: shapes that do not go together, or a class that is none.
+            ValueError: shapes that do not fit, or an unknown class.
         """
         y_true, probs = np.asarray(y_true), np.asarray(probs, dtype=float)
         multilabel = y_true.ndim == 2
         if probs.ndim != 2 or len(y_true) != len(probs) or (multilabel and y_true.shape != probs.shape):
             raise ValueError(
-                f"y_true of shape {y_true.shape} and probabilities of shape {probs.shape} do not go together; give a "
-                "class for each row, or zeros and ones for each label, and a column of probabilities for each class"
+                f"y_true of shape {y_true.shape} does not fit probabilities of shape {probs.shape}. Give one class per "
+                "row, or zeros and ones for each label, and one column of probabilities per class"
             )
         names = list(range(probs.shape[1])) if names is None else list(names)
         if len(names) != probs.shape[1]:
-            raise ValueError(f"{len(names)} names for {probs.shape[1]} columns of probabilities; give a name for each")
+            raise ValueError(
+                f"{len(names)} names for {probs.shape[1]} columns of probabilities. Give one name per column"
+            )
         if multilabel:
             return cls(MultiLabels(tuple(names)), probs, probs >= 0.5, y_true.astype(np.float32))
         target = Labels(tuple(names))
         codes = target.encode(pd.Series(y_true))
         if (codes < 0).any():
-            raise ValueError(f"y_true holds {y_true[codes < 0].tolist()[0]!r}, which is no class; classes are {names}")
+            raise ValueError(
+                f"y_true contains {y_true[codes < 0].tolist()[0]!r}, which is not a class. Classes: {names}"
+            )
         return cls(target, probs, probs.argmax(1), codes)
 
 
 def as_predictions(source: Any) -> Predictions:
-    """Take predictions, those of an evaluation or a cross-validation, or a learner's of its validation rows.
+    """Take predictions from an evaluation or a cross-validation, or a learner's predictions of its validation rows.
 
     Args:
-        source: `Predictions`, what has them as `.predictions`, or a learner.
+        source: `Predictions`, an object with `.predictions`, or a learner.
     Raises:
         TypeError: anything else.
         ValueError: a model without validation rows.
@@ -155,17 +159,17 @@ def as_predictions(source: Any) -> Predictions:
         return Predictions.from_model(source)
     if isinstance(held := getattr(source, "predictions", None), Predictions):
         return held
-    raise TypeError(f"{type(source).__name__} is no predictions; give a learner, kickbert.evaluate(…), or Predictions")
+    raise TypeError(f"source is a {type(source).__name__}. Give a learner, an evaluation, or Predictions")
 
 
 def _usable(target: Target, values: Any, keep: np.ndarray, index: pd.Index) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Which rows can be evaluated (bool, shape (n,)), and notes on the others.
+    """Find the rows that can be evaluated (bool, shape (n,)), and write notes about the others.
 
     Args:
-        values: the labels; None where they are not known.
-        keep: rows that have a text, bool, shape (n,).
+        values: the labels; None if they are unknown.
+        keep: rows with a text, bool, shape (n,).
     Raises:
-        ValueError: no row can.
+        ValueError: there are none.
     """
     notes: list[str] = []
     if values is not None and not target.is_multilabel:
@@ -173,14 +177,13 @@ def _usable(target: Target, values: Any, keep: np.ndarray, index: pd.Index) -> t
         unseen, classes = target.unknown(values[keep])
         if unseen.any():
             rows = np.flatnonzero(keep)[unseen]
-            notes.append(
-                f"{len(rows):,} rows of classes that training never saw ({', '.join(classes[:5])}) are left out: "
-                "the model cannot be right about them"
-            )
-            warnings.warn(f"{notes[-1]}: rows {row_names(rows, index)}", stacklevel=4)
+            labels = "whose label was" if len(rows) == 1 else "whose labels were"
+            names = ", ".join(map(repr, classes[:5]))
+            notes.append(f"Skipped {plural(len(rows), 'row')} {labels} not in the training data: {names}")
+            warnings.warn(f"{notes[-1]} (rows {row_names(rows, index)})", stacklevel=4)
             keep[rows] = False
     if not keep.any():
-        raise ValueError(f"none of the {len(keep):,} rows can be evaluated: no text, no label, or none that is known")
+        raise ValueError(f"none of {plural(len(keep), 'row')} has a text and a label that the model knows")
     if not keep.all() and not notes:
-        notes.append(f"{(~keep).sum():,} rows without text or label are left out")
+        notes.append(f"Skipped {plural((~keep).sum(), 'row')} without text or label")
     return keep, tuple(notes)

@@ -7,13 +7,13 @@ from kickbert.evaluation.predictions import Predictions
 
 
 def coverage(predictions: Predictions, thresholds: np.ndarray | None = None) -> pd.DataFrame:
-    """Coverage and accuracy of selective prediction (El-Yaniv and Wiener 2010): rows below a confidence get no label.
+    """Compute coverage and accuracy if rows below a confidence get no label (El-Yaniv and Wiener 2010).
 
     Args:
-        predictions: of rows whose labels are known.
-        thresholds: of confidence; None for twenty that part the rows evenly.
+        predictions: predictions with true labels.
+        thresholds: confidence thresholds; None for twenty that divide the rows evenly.
     Returns:
-        threshold, coverage (share of the rows that get a label), accuracy (of these), accuracy below (of the others).
+        threshold, coverage (share of rows with a label), accuracy (of these), accuracy below (of the others).
     """
     confidence, right = predictions.confidence, ~predictions.wrong
     if thresholds is None:
@@ -27,11 +27,11 @@ def coverage(predictions: Predictions, thresholds: np.ndarray | None = None) -> 
 
 
 def threshold_for(predictions: Predictions, accuracy: float) -> float:
-    """Find the least confidence threshold whose selective accuracy reaches a target: the most rows get a label.
+    """Find the lowest confidence threshold that reaches an accuracy, so that as many rows as possible get a label.
 
     Args:
-        predictions: of rows whose labels are known.
-        accuracy: to reach on the rows at or above the threshold, 0 to 1.
+        predictions: predictions with true labels.
+        accuracy: accuracy of the rows at or above the threshold, 0 to 1.
     Returns:
         A threshold for `predict_df(min_confidence=)`.
     Raises:
@@ -40,12 +40,12 @@ def threshold_for(predictions: Predictions, accuracy: float) -> float:
     order = np.argsort(-predictions.confidence, kind="stable")
     accuracies = np.cumsum(~predictions.wrong[order]) / np.arange(1, len(predictions) + 1)
     confidence = predictions.confidence[order]
-    last = np.append(confidence[1:] < confidence[:-1], True)  # a threshold cannot part equal confidences
+    last = np.append(confidence[1:] < confidence[:-1], True)  # a threshold cannot separate equal confidences
     reached = np.flatnonzero((accuracies >= accuracy) & last)
     if not len(reached):
         top = min(10, len(confidence))
         raise ValueError(
-            f"accuracy={accuracy:.1%} is reached by no threshold; of the {top} most confident of {len(confidence):,} "
-            f"rows {accuracies[top - 1]:.1%} are right, so ask for less or train a better model"
+            f"no threshold reaches accuracy={accuracy:.1%}: {accuracies[top - 1]:.1%} of the {top} most confident of "
+            f"{len(confidence):,} rows are correct. Ask for a lower accuracy or train a better model"
         )
     return float(confidence[reached[-1]])

@@ -14,12 +14,12 @@ ROUNDS = 500  # bootstrap samples of an interval
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Correct p-values for their number (Holm 1979).
+    """Correct p-values for multiple comparisons (Holm 1979).
 
     Args:
         p: p-values in any order.
     Returns:
-        Corrected ones, at most 1, in the same order.
+        Corrected p-values, at most 1, in the same order.
 
     >>> holm([0.01, 0.04])
     [0.02, 0.04]
@@ -32,19 +32,20 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def paired_test(a: np.ndarray, b: np.ndarray, seed: int = 0) -> float:
-    """Paired permutation test of two losses having the same mean: signs of the differences are drawn at random.
+    """Test whether two losses have the same mean, by permuting the signs of their differences.
 
-    For losses of 0 and 1 it is McNemar's test (Dietterich 1998, section 3.1), by drawing instead of by its formula.
+    For losses of 0 and 1 this is McNemar's test (Dietterich 1998, section 3.1), sampled instead of by its formula.
 
     Args:
-        a, b: losses of the same rows, shape (n,).
-        seed: of the drawing.
+        a: losses of the first model, shape (n,).
+        b: losses of the second model on the same rows, shape (n,).
+        seed: seed of the permutations.
     Returns:
-        The two-sided p-value; 1 where no row differs.
+        The two-sided p-value; 1 if no row differs.
     """
     from scipy.stats import permutation_test
 
-    differences = (a - b)[a != b]  # rows on which both agree carry no sign
+    differences = (a - b)[a != b]  # rows with equal losses have no sign
     if not len(differences):
         return 1.0
     result = permutation_test(
@@ -54,13 +55,13 @@ def paired_test(a: np.ndarray, b: np.ndarray, seed: int = 0) -> float:
 
 
 def intervals(scores: WeightedScores, rows: int, rounds: int = ROUNDS, seed: int = 0) -> pd.DataFrame:
-    """95 % confidence intervals of scores by the percentile bootstrap (Efron and Tibshirani 1993, section 13.3).
+    """Compute 95% confidence intervals by the percentile bootstrap (Efron and Tibshirani 1993, section 13.3).
 
     Args:
-        scores: of the rows' weights.
-        rows: how many rows there are.
+        scores: function from row weights to scores by name.
+        rows: number of rows.
         rounds: bootstrap samples.
-        seed: of the samples.
+        seed: seed of the samples.
     Returns:
         low and high, indexed by score.
     """

@@ -6,7 +6,6 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "atomic_files": [],
-        "batching": ["length_batches"],
         "devices": [],
         "extras": [],
         "hashing": [],

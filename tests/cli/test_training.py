@@ -15,12 +15,12 @@ def test_train_evaluate_report_explore(kickbert, rows, tiny, tmp_path):
     result = json.loads(done.stdout)
     assert result["model"].endswith("k/v1") and result["ladder"][0]["phase"] == "head"
     assert {row["score"] for row in result["scores"]} > {"accuracy", "MCC"}
-    assert result["summary"][0].startswith("Right on ") and "warning: 18 rows tell little" in done.stderr
+    assert result["summary"][0].startswith("Accuracy ") and "warning: 18 rows are too few" in done.stderr
 
     done = kickbert("evaluate", tmp_path / "k", rows)
     assert done.returncode == 0, done.stderr
     assert "On 120 rows; low, high: 95 % bootstrap interval" in done.stdout and "Per-class scores" in done.stdout
-    assert done.stdout.startswith("Right on ") and "macro-F1" in done.stdout and "weighted-recall" not in done.stdout
+    assert done.stdout.startswith("Accuracy ") and "macro-F1" in done.stdout and "weighted-recall" not in done.stdout
     assert "weighted-recall" in kickbert("evaluate", tmp_path / "k", rows, "--all").stdout
     done = kickbert("report", tmp_path / "k", rows, "--out", tmp_path / "r.html")
     assert done.returncode == 0 and "Summary" in (tmp_path / "r.html").read_text(), done.stderr

@@ -95,7 +95,7 @@ def test_bad_questions(make, reviews):
     learn = make(reviews)
     with pytest.raises(ValueError, match="method='shap' is not one of"):
         explain(learn, TEXT, method="shap")
-    with pytest.raises(ValueError, match="label='ugly' is no class"):
+    with pytest.raises(ValueError, match="label='ugly' is not a class"):
         explain(learn, TEXT, "ugly", "occlusion")
     with pytest.raises(ValueError, match="has no words"):
         explain(learn, "  ", method="occlusion")
@@ -117,6 +117,6 @@ def test_an_attention_map(make, reviews):
     assert any(r"\$" in label.get_text() for label in ax.get_yticklabels())  # drawn as it stands, not read as mathtext
     mean = plot_attention(learn, "a film").axes[0]
     assert mean.get_title(loc="left") == "Attention of layer 2"
-    with pytest.raises(ValueError, match="layer=5, head=None: this encoder has 2 layers of 4 heads"):
+    with pytest.raises(ValueError, match="layer=5, head=None is out of range: the encoder has 2 layers with 4 heads"):
         plot_attention(learn, "a film", layer=5)
     plt.close("all")

@@ -60,7 +60,7 @@ def test_coverage_and_thresholds():
     assert table["coverage"].tolist() == [1, 0.5] and table["accuracy"].tolist() == [0.75, 1]
     assert table["accuracy below"].tolist()[1] == 0.5
     assert threshold_for(found, 0.9) == 0.8 and threshold_for(found, 0.7) == 0.6
-    with pytest.raises(ValueError, match=r"accuracy=100.0% is reached by no threshold; of the 2 .* rows 50.0%"):
+    with pytest.raises(ValueError, match=r"no threshold reaches accuracy=100\.0%: 50\.0% of the 2 most confident"):
         threshold_for(Predictions.from_probabilities([1, 0], probs[:2]), 1.0)
     assert len(coverage(found)) <= 20
 

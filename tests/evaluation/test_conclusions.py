@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from kickbert import evaluate
-from kickbert.evaluation.conclusions import FEW, conclusions, few_rows
+from kickbert.evaluation.conclusions import FEW, few_rows, summarize
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.significance import compare_scores
 from kickbert.targets.fitting import fit_target
@@ -33,25 +33,17 @@ CLASSES = pd.DataFrame({"class": ["a", "b"], "recall": [0.75, 0.5], "rows": [4, 
 @pytest.mark.parametrize(
     ("linear", "outcome"),
     [
-        ((0.01, 0.1), "better than the majority class (24.2 %) and TF-IDF with a linear model (59.0 %)."),
-        (
-            (-0.05, 0.1),
-            "better than the majority class (24.2 %); not significantly different from TF-IDF with a linear model "
-            "(59.0 %).",
-        ),
-        (
-            (-0.2, -0.1),
-            "better than the majority class (24.2 %); worse than TF-IDF with a linear model (59.0 %), which costs less "
-            "to run.",
-        ),
+        ((0.01, 0.1), " and TF-IDF plus a linear model (59.0%)."),
+        ((-0.05, 0.1), ". No significant difference from TF-IDF plus a linear model (59.0%)."),
+        ((-0.2, -0.1), ". Less accurate than TF-IDF plus a linear model (59.0%), which costs less to run."),
     ],
 )
 def test_a_difference_is_claimed_only_beyond_chance(linear, outcome):
     predictions = Predictions.from_probabilities(list("aaabab"), np.eye(2)[[0, 0, 0, 1, 1, 0]], ["a", "b"])
-    how_good, beside, weak = conclusions(predictions, SCORES, differences((0.3, 0.4), linear), CLASSES, None)
-    assert how_good == "Right on 62.9 % of 6 rows (accuracy, 95 % interval 58.0 % to 67.0 %)."
-    assert beside == f"By accuracy, {outcome}"
-    assert weak.startswith("Lowest recall: 'b', 50.0 % of 2 rows. More labelled rows of it would help")
+    how_good, beside, weak = summarize(predictions, SCORES, differences((0.3, 0.4), linear), CLASSES, None)
+    assert how_good == "Accuracy 62.9% on 6 rows (95% interval: 58.0% to 67.0%)."
+    assert beside == f"More accurate than always guessing the largest class (24.2%){outcome}"
+    assert weak.startswith("Lowest recall: 'b', 50.0% of 2 rows. More labeled rows for this class would help")
 
 
 def test_ordered_classes_are_judged_by_kappa():
@@ -65,10 +57,10 @@ def test_what_would_help_depends_on_the_rows_of_training():
     classes = pd.DataFrame({"class": NAMES, "recall": [1.0, 0.0, 1.0], "rows": [2, 1, 2]})
 
     def weakness(training) -> str:
-        return conclusions(never, SCORES, pd.DataFrame(), classes, training)[-1]
+        return summarize(never, SCORES, pd.DataFrame(), classes, training)[-1]
 
     assert weakness(np.repeat([0, 1, 2], [500, 7, 500])) == (
-        "Never predicted: 'middle' (1 rows). More labelled rows of it would help most: training had 7."
+        "Never predicted: 'middle' (1 row). More labeled rows for this class would help most (training had 7)."
     )
     assert 'class_weights="balanced", more epochs, or training all layers' in weakness(
         np.repeat([0, 1, 2], [900, 200, 900])
@@ -79,8 +71,8 @@ def test_what_would_help_depends_on_the_rows_of_training():
 def test_a_good_model_gets_no_advice():
     predictions = ordered([0, 1, 2], [0, 1, 2])
     classes = pd.DataFrame({"class": NAMES, "recall": 1.0, "rows": 1})
-    assert conclusions(predictions, SCORES, pd.DataFrame(), classes, None)[-1] == (
-        "Lowest recall: 'low', 100.0 % of 1 rows."
+    assert summarize(predictions, SCORES, pd.DataFrame(), classes, None)[-1] == (
+        "Lowest recall: 'low', 100.0% of 1 row."
     )
 
 
@@ -88,9 +80,9 @@ def test_numbers_have_a_typical_error():
     target = fit_target(pd.Series([1.0, 2.0, 3.0, 10.0]), task="regression")
     codes = target.standardize(np.array([1.0, 2.0, 3.0]))
     outputs = target.standardize(np.array([1.5, 2.5, 3.0])).reshape(-1, 1)
-    with pytest.warns(UserWarning, match="3 rows tell little"):
+    with pytest.warns(UserWarning, match="3 rows are too few"):
         evaluation = evaluate(Predictions(target, outputs, outputs, codes), rounds=5)
-    assert evaluation.summary[0].startswith("Explains 75.0 % of the variance of 3 rows")
+    assert evaluation.summary[0].startswith("Explains 75.0% of the variance of 3 rows")
     assert evaluation.summary[1] == "Half of the predictions are within 0.5 of the true value."
 
 
@@ -98,7 +90,7 @@ def test_few_rows_are_warned_of_and_noted(recwarn):
     probs = np.tile([[0.4, 0.6], [0.9, 0.1]], (FEW // 2, 1))
     enough = evaluate([1, 0] * (FEW // 2), probs, rounds=2)
     assert not recwarn.list and few_rows(FEW) == "" and not enough.notes
-    with pytest.warns(UserWarning, match="49 rows tell little of a model: hold out 50 or more"):
+    with pytest.warns(UserWarning, match="49 rows are too few for a reliable score; hold out at least 50"):
         few = evaluate(([1, 0] * (FEW // 2))[1:], probs[1:], rounds=2)
     assert few.notes == (few_rows(49),) and few_rows(49) in repr(few) and few_rows(49) in few.to_json()
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from kickbert.evaluation import error_analysis
+from kickbert.evaluation.data_slices import slices
 from kickbert.evaluation.predictions import Predictions
 from kickbert.targets.fitting import fit_target
 
@@ -49,12 +50,12 @@ def test_confused_pairs(found):
 
 def test_the_weak_slice_is_named(found):
     pytest.importorskip("py3langid")
-    table = error_analysis.slices(found)
+    table = slices(found)
     assert table["slice"].iloc[0] == "plan: free" and table["p"].iloc[0] < 1e-6
     inside = (found.df["plan"] == "free").to_numpy()
     assert table["accuracy"].iloc[0] == pytest.approx((~found.wrong[inside]).mean())
     assert table["slice"].str.startswith("price: ").sum() == 5 and not table["slice"].str.startswith("text").any()
-    only = error_analysis.slices(found, ["price"], languages=False)
+    only = slices(found, ["price"], languages=False)
     assert only["slice"].str.match("price|words").all() and (only["p"] > 0.01).all()
 
 

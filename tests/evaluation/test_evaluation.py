@@ -38,7 +38,7 @@ def test_the_table_holds_the_model_and_what_it_must_beat(trained, tmp_path):
         and "validation rows" in repr(evaluation)
         and "<table" in evaluation._repr_html_()
     )
-    with pytest.raises(KeyError, match="'acuracy' is not among the scores"):
+    with pytest.raises(KeyError, match="'acuracy' is not a score"):
         evaluation["acuracy"]
 
 
@@ -83,7 +83,7 @@ def test_every_kind_of_target(make, reviews, kind):
 def test_rows_that_cannot_be_evaluated_are_named_and_escaped(trained, reviews):
     df = reviews.head(12).copy()
     df.loc[0, "label"] = "<b>ugly</b>"
-    with pytest.warns(UserWarning, match="1 rows of classes that training never saw"):
+    with pytest.warns(UserWarning, match="Skipped 1 row whose label was not in the training data"):
         evaluation = evaluate(trained, df, rounds=10)
     assert evaluation.rows == 11 and "<b>ugly</b>" in repr(evaluation)
     assert "&lt;b&gt;ugly" in evaluation._repr_html_() and "<b>" not in evaluation._repr_html_()
@@ -102,7 +102,7 @@ def test_no_labels_a_single_row_and_one_class(trained, reviews):
 def test_a_learner_without_rows(trained, reviews, tmp_path):
     trained.export(tmp_path / "learn.pkl")
     again = load_learner(tmp_path / "learn.pkl")
-    with pytest.raises(ValueError, match="no validation rows; give a DataFrame"):
+    with pytest.raises(ValueError, match="the model has no validation rows"):
         evaluate(again)
     evaluation = evaluate(again, reviews, rounds=5)
     assert LINEAR not in evaluation.to_frame() and evaluation["accuracy"] > 0.5

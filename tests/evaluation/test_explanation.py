@@ -28,7 +28,7 @@ def test_words_that_do_nothing_are_shown_without_a_mark():
 def test_a_class_is_found_as_it_stood_and_as_it_is_shown():
     target = Labels((1, 2))
     assert class_number(target, 2) == class_number(target, "2") == 1
-    with pytest.raises(ValueError, match=r"label='3' is no class; classes are \['1', '2'\]"):
+    with pytest.raises(ValueError, match=r"label='3' is not a class\. Classes: \['1', '2'\]"):
         class_number(target, "3")
 
 

@@ -38,7 +38,7 @@ def test_a_score_is_what_is_lost_of_the_logarithm(token_encoder, tiny_tok):
     assert likeliest.label == "good" and (likeliest.scores == explanation.scores).all()
     with pytest.raises(ValueError, match="has no words to explain"):
         occlusion(" ", None, counting, **model)
-    with pytest.raises(ValueError, match="label='ugly' is no class"):
+    with pytest.raises(ValueError, match="label='ugly' is not a class"):
         occlusion("a film", "ugly", counting, **model)
 
 

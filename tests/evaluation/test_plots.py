@@ -65,7 +65,7 @@ def test_a_learner_and_an_evaluation_are_drawn_as_their_predictions(make, review
             figure.canvas.draw()
             pictures.append(np.asarray(figure.canvas.buffer_rgba()))
         assert (pictures[0] == pictures[1]).all() and (pictures[0] == pictures[2]).all()
-    with pytest.raises(TypeError, match="list is no predictions; give a learner"):
+    with pytest.raises(TypeError, match="source is a list"):
         plot_confusion([1, 2])
 
 
@@ -92,7 +92,7 @@ def test_the_legend_names_a_class_that_begins_with_an_underscore():
 def test_terms_of_axes_and_titles():
     predictions = made(3)
     for plot, title, x, y in (
-        (plot_confusion, "Confusion matrix", "Predicted", "True"),
+        (plot_confusion, "Confusion matrix", "Predicted label", "True label"),
         (plot_roc, "ROC curves", "false positive rate", "true positive rate"),
         (plot_precision_recall, "Precision-recall curves", "recall", "precision"),
         (plot_calibration, "Reliability diagram", "confidence", "accuracy"),
@@ -143,17 +143,17 @@ def test_several_labels_numbers_and_no_labels():
     several = Predictions.from_probabilities(rng.integers(0, 2, (50, 3)), rng.random((50, 3)))
     for plot in (plot_roc, plot_precision_recall, plot_calibration):
         plot(several)
-    with pytest.raises(ValueError, match="several labels a row make no confusion matrix"):
+    with pytest.raises(ValueError, match="several labels per row have no confusion matrix"):
         plot_confusion(several)
     number = fit_target(pd.Series([1.0, 2.0, 5.0], name="$price$"), task="regression")
     regression = Predictions(number, np.zeros((3, 1)), np.zeros((3, 1)), np.zeros(3))
     ax = plot_values(regression).axes[0]
     assert (ax.get_xlabel(), ax.get_ylabel()) == (r"True \$price\$", r"Predicted \$price\$")
-    with pytest.raises(ValueError, match="predictions of task 'regression' have no classes"):
+    with pytest.raises(ValueError, match="predictions of task 'regression' are not classes with true labels"):
         plot_roc(regression)
-    with pytest.raises(ValueError, match="predictions of task 'multi-label' have no true numbers"):
+    with pytest.raises(ValueError, match="predictions of task 'multi-label' are not numbers with true values"):
         plot_values(several)
-    with pytest.raises(ValueError, match="predictions without labels have no true numbers"):
+    with pytest.raises(ValueError, match="predictions without labels are not numbers with true values"):
         plot_values(Predictions(number, np.zeros((3, 1)), np.zeros((3, 1))))
 
 

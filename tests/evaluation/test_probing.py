@@ -31,7 +31,7 @@ def test_states_are_means_over_the_tokens_of_a_row(make, reviews):
 
 
 def test_what_has_no_probes(make, reviews):
-    with pytest.raises(ValueError, match="one class a row, no windows, and validation rows; the task is multi-label"):
+    with pytest.raises(ValueError, match="one class per row, no windows, and validation rows; the task is multi-label"):
         probe(make(reviews.assign(label=[["x", label] for label in reviews["label"]])))
 
 
@@ -41,5 +41,5 @@ def test_two_tables_on_one_axis():
     plot_probe(table, ax=ax, label="$kick$starter", line=1)
     ax.figure.canvas.draw()
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["sst2", r"\$kick\$starter"]
-    assert "Linear probes" in ax.get_title(loc="left")
+    assert "linear probes" in ax.get_title(loc="left")
     plt.close("all")

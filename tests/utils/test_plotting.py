@@ -4,7 +4,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.cbook import is_math_text
 
-from kickbert.utils.plotting import COLOURS, LINES, axes_of, literal
+from kickbert.utils.plotting import COLORS, LINES, axes_of, literal
 
 TEXTS = ["$1–2$", "a_b^c", "<b>", r"a\$b$c", "$", "$$", r"\\", "%d {x}", "😀", "שלום"]
 
@@ -36,4 +36,4 @@ def test_axes_of_a_new_figure_and_those_passed(ax):
 
 
 def test_lines_differ_in_colour():
-    assert len(set(LINES)) == len(set(COLOURS)) == 8
+    assert len(set(LINES)) == len(set(COLORS)) == 8
