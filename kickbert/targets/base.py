@@ -3,15 +3,15 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeAlias, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from kickbert.targets.options import TargetOptions
 
-Column = pd.Series | pd.DataFrame
-Thresholds = float | np.ndarray
+Column: TypeAlias = pd.Series | pd.DataFrame
+Thresholds: TypeAlias = float | np.ndarray
 T = TypeVar("T")
 
 

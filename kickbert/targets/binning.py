@@ -54,7 +54,8 @@ def bin_edges(values: pd.Series, bins: int) -> np.ndarray:
         raise ValueError(
             f"{len(distinct)} distinct values {distinct.tolist()} cannot fill bins={bins}; give fewer bins"
         )
-    below, cuts = np.cumsum(counts)[:-1], []  # below[i]: how many values are below a cut after distinct value i
+    cuts: list[int] = []
+    below = np.cumsum(counts)[:-1]  # below[i]: how many values are below a cut after distinct value i
     for k in range(1, bins):
         first = cuts[-1] + 1 if cuts else 0
         last = len(below) - (bins - 1 - k)  # leaves a distinct value for each remaining bucket
@@ -140,25 +141,26 @@ def decimal_mark(values: pd.Series, decimal: str | None = None) -> str | None:
         return None
     if decimal is not None:
         return decimal
-    certain, either = {}, None  # a cell that needs each mark, and a cell that allows both
+    certain: dict[str, str] = {}  # a cell that needs each mark
+    either: str | None = None  # a cell that allows both
     for cell in dict.fromkeys(cell for cell in values if isinstance(cell, str)):
         readings = {mark: number for mark in MARKS if np.isfinite(number := _number(cell, mark))}
         different = len(set(readings.values())) > 1
         if different and _CURRENCY.search(cell):
-            certain.setdefault(max(readings, key=readings.get), cell)
+            certain.setdefault(max(readings, key=readings.__getitem__), cell)
         elif different:
             either = either or cell
         elif len(readings) == 1:
             certain.setdefault(next(iter(readings)), cell)
-    cell = certain.get(",", None if "." in certain else either)
-    if cell is not None:
-        numbers = {name: _number(cell, mark) for mark, name in MARKS.items()}
-        readings = [
+    unclear = certain.get(",", None if "." in certain else either)
+    if unclear is not None:
+        numbers = {name: _number(unclear, mark) for mark, name in MARKS.items()}
+        shown = [
             f"{number:.12g} with a decimal {name}" if number == number else f"no number with a decimal {name}"
             for name, number in numbers.items()
         ]
         raise ValueError(
-            f"column {values.name!r} holds {cell!r}, which is {' and '.join(readings)}; "
+            f"column {values.name!r} holds {unclear!r}, which is {' and '.join(shown)}; "
             "specify decimal=',' or decimal='.'"
         )
     return "."

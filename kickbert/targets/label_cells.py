@@ -124,7 +124,7 @@ def _check_members(members: list[Any], row: Hashable, column: Hashable) -> None:
             )
 
 
-def _split(cell: str, delim: str | None, column: Hashable) -> list[str]:
+def _split(cell: str, delim: str | None, column: Hashable) -> list[Hashable]:
     if delim is None:
         written = cell.strip().startswith("[") and cell.strip().endswith("]")
         hint = f"df[{column!r}].map(ast.literal_eval) reads lists that were written as text" if written else (

@@ -1,4 +1,4 @@
-"""Texts that stand in a table more than once, word for word or nearly, and across a split."""
+"""Duplicates and near duplicates of texts, and data leakage across a split."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ def _folded(text: str) -> str:
 
 
 def duplicates(df: pd.DataFrame, texts: Sequence[str]) -> pd.DataFrame:
-    """Rows whose text stands in an earlier row too, capitals and white space aside."""
+    """List the rows whose text is in an earlier row too; capitals and white space do not count."""
     folded = pd.Series([_folded(t) for t in texts])
     first = folded.groupby(folded).transform(lambda same: same.index[0]).to_numpy()
     again = np.flatnonzero((first != np.arange(len(texts))) & (folded != "").to_numpy())
@@ -155,21 +155,21 @@ def _root(parent: list[int], i: int) -> int:
 
 
 def shown_groups(df: pd.DataFrame, texts: Sequence[str], groups: list[list[int]]) -> pd.DataFrame:
-    """The groups as a table: group, row, text."""
+    """Show the groups as a table with the columns group, row and text."""
     rows = [(g, df.index[i], shorten(texts[i], WIDTH)) for g, group in enumerate(groups, start=1) for i in group]
     return pd.DataFrame(rows, columns=["group", "row", "text"])
 
 
 def leaks(texts: Sequence[str], held: np.ndarray, index: pd.Index, groups: list[list[int]]) -> pd.DataFrame:
-    """Data leakage: held-out rows whose text stands in training too, word for word or nearly.
+    """Find data leakage: held-out rows whose text, or nearly the same text, is in training too.
 
     Args:
-        texts: of all rows, shape (n,).
-        held: which of them are held out, bool, shape (n,); the others are training rows.
-        index: what the rows are called, shape (n,).
-        groups: what `near_duplicates` found among all texts.
+        texts: the texts of all rows, shape (n,).
+        held: which rows are held out, bool, shape (n,); the others are training rows.
+        index: the index of the rows.
+        groups: the result of `near_duplicates` for all texts.
     Returns:
-        row, training row, match ("exact" or "near"), text.
+        A table with the columns row, training row, match ("exact" or "near") and text.
     """
     known: dict[str, int] = {}
     for i in np.flatnonzero(~held):
