@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = attach(
         "prediction": [],
         "label_command": ["label"],
         "output": [],
+        "rows": [],
         "doctor": [],
     },
 )

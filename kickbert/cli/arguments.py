@@ -1,4 +1,4 @@
-"""Arguments and options that several commands have in common."""
+"""Arguments and options that several commands share."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 
 KINDS = ".csv, .tsv, .jsonl, .txt (these also .gz), .parquet or .xlsx"
-Model = Annotated[Path, typer.Argument(help="folder that `kickbert train` wrote: models/k, or a version, models/k/v3")]
+Model = Annotated[Path, typer.Argument(help="model folder: models/k, or a version such as models/k/v3")]
 Rows = Annotated[Path, typer.Argument(help=f"table of rows: {KINDS}")]
 Texts = Annotated[list[str] | None, typer.Option("--text", help="text column; repeat for several")]
-Encoding = Annotated[str | None, typer.Option(help="encoding of the text file, such as utf-8 or cp1252; else detected")]
-Separator = Annotated[str | None, typer.Option("--sep", help="column separator of the CSV file; else detected")]
+Encoding = Annotated[str | None, typer.Option(help="encoding of the text file, such as cp1252 (default: detected)")]
+Separator = Annotated[str | None, typer.Option("--sep", help="column separator of the CSV file (default: detected)")]
 FORMAT_HELP = "onnx, onnx-int8, openvino-int8, onnx-fp16 or torch-export; repeat for several"
 Backend = Annotated[
-    str, typer.Option(help="openvino-int8, onnx-int8, torch-bf16, onnx or torch; auto takes the fastest available")
+    str, typer.Option(help="openvino-int8, onnx-int8, torch-bf16, onnx or torch; auto: the fastest available")
 ]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
-All = Annotated[bool, typer.Option("--all", help="print all scores, not only those that the task is judged by")]
+All = Annotated[bool, typer.Option("--all", help="print every score, not just the main ones")]

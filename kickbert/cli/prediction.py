@@ -7,6 +7,7 @@ import typer
 
 from kickbert.cli.arguments import FORMAT_HELP, KINDS, Backend, Encoding, Json, Model, Rows, Separator, Texts
 from kickbert.cli.output import print_result, prints_to_stderr, table
+from kickbert.cli.rows import read_columns
 from kickbert.utils.messages import plural
 
 
@@ -117,19 +118,18 @@ def export(
     model: Model,
     rows: Rows,
     formats: Annotated[list[str] | None, typer.Option("--format", help=FORMAT_HELP)] = None,
-    limit: Annotated[float, typer.Option(help="loss of score that int8 may cost, in percentage points")] = 0.5,
+    limit: Annotated[float, typer.Option(help="percentage points of the main score that int8 may cost")] = 0.5,
     force: Annotated[bool, typer.Option("--force", help="keep an int8 model that costs more")] = False,
     encoding: Encoding = None,
     sep: Separator = None,
     json: Json = False,
 ) -> None:
-    """Export a model to ONNX and int8, each compared with torch on labelled rows (validation rows, say)."""
+    """Export a model to ONNX and int8, and check each against PyTorch on labeled rows (such as validation rows)."""
     import kickbert
-    from kickbert.data.tables.reading import read_rows
     from kickbert.models.artifact.reading import read_artifact
 
     with prints_to_stderr(json):
-        df = read_rows(rows, encoding, sep, read_artifact(model).metadata["text_col"])
+        df = read_columns(rows, encoding, sep, read_artifact(model).metadata["text_col"])
         exports = kickbert.export(model, df, formats or ["onnx", "onnx-int8"], limit=limit, force=force)
     title = "Exported models; scores in percentage points"
     print_result(exports, json, lambda console: console.print(table(exports, title)))
@@ -137,7 +137,7 @@ def export(
 
 def bench(
     model: Model,
-    rows: Annotated[Path | None, typer.Argument(help=f"table of rows: {KINDS}; synthetic texts without it")] = None,
+    rows: Annotated[Path | None, typer.Argument(help=f"table of rows: {KINDS}; default: synthetic texts")] = None,
     batch_size: Annotated[list[int] | None, typer.Option(help="batch size; repeat for several")] = None,
     seconds: Annotated[float, typer.Option(help="duration of each measurement")] = 3.0,
     backend: Backend = "auto",
@@ -146,7 +146,6 @@ def bench(
     json: Json = False,
 ) -> None:
     """Benchmark throughput and latency by batch size."""
-    from kickbert.data.tables.reading import read_rows
     from kickbert.inference.benchmarking import SIZES, benchmark
     from kickbert.inference.predictor import load
 
@@ -154,7 +153,7 @@ def bench(
         loaded = load(model, backend)
         texts = [f"a short text of a dozen words, as people write in review {i}" for i in range(1_000)]
         if rows:
-            texts = loaded.read(read_rows(rows, encoding, sep, loaded.text_col))[0]
+            texts = loaded.read(read_columns(rows, encoding, sep, loaded.text_col))[0]
         timings = benchmark(loaded, texts, batch_size or SIZES, seconds)
-    title = f"Backend {loaded.backend.name}, {loaded.backend.workers} workers"
+    title = f"Backend {loaded.backend.name}, {plural(loaded.backend.workers, 'worker')}"
     print_result(timings, json, lambda console: console.print(table(timings, title)))

@@ -10,6 +10,7 @@ import typer
 from kickbert.cli.arguments import FORMAT_HELP, All, Backend, Encoding, Json, Model, Rows, Separator, Texts
 from kickbert.cli.launching import launched
 from kickbert.cli.output import print_result, prints_to_stderr, table
+from kickbert.cli.rows import check_options, read_columns
 from kickbert.utils.processes import rank
 
 Target = Annotated[str | None, typer.Option(help="column of the labels, where it has another name than in training")]
@@ -39,7 +40,7 @@ def train(
     ] = None,
     lr: Annotated[float | None, typer.Option(help="peak learning rate of the last layers, such as 4e-4")] = None,
     batch_size: Annotated[int, typer.Option(help="rows of a training batch")] = 32,
-    class_weights: Annotated[str | None, typer.Option(help='"balanced" for the loss; else as they come')] = None,
+    class_weights: Annotated[str | None, typer.Option(help='"balanced" weights the loss by class frequency')] = None,
     augment: Annotated[str | None, typer.Option(help="eda or typos: variants of the training texts")] = None,
     budget: Annotated[str | None, typer.Option(help='time that training may take, such as "5 min"')] = None,
     precision: Annotated[str, typer.Option(help="auto, bf16 or fp32")] = "auto",
@@ -63,6 +64,7 @@ def train(
     with prints_to_stderr(json):
         df = _labelled(rows, encoding, sep, text)
         text_col = text or df.attrs.get("text_col", ["text"])
+        check_options(df, rows, text_col, target)
         df = kickbert.split(df, valid=valid, test=test, label_col=target, label_delim=label_delim, seed=seed)
         learn = kickbert.learner_from_df(
             df[df["split"] != "test"], text_col=text_col, label_col=target, model=model, bins=bins,
@@ -230,7 +232,6 @@ def _rows_for(
         ValueError: another number of text columns than the model has, or no column of that name.
     """
     from kickbert.data.tables.reading import read_rows
-    from kickbert.text.columns import check_column
 
     if text and len(text) != len(loaded.text_col):
         raise ValueError(f"--text names {text}, and the model reads {len(loaded.text_col)}: {loaded.text_col}")
@@ -238,8 +239,7 @@ def _rows_for(
         raise ValueError(f"--target names one column, and the model was trained on several: {loaded.label_col}")
     df = read_rows(file, encoding, sep, text or loaded.text_col)
     names = dict(zip(text or [], loaded.text_col, strict=False)) | ({target: loaded.label_col} if target else {})
-    for given in names:
-        check_column(df, given, "--target" if given == target else "--text")
+    check_options(df, file, text or [], target)
     return df.drop(columns=[c for c in names.values() if c in df and c not in names]).rename(columns=names)
 
 
@@ -255,11 +255,10 @@ def explore(
 ) -> None:
     """Write an exploration of the rows as one HTML page, before any training."""
     import kickbert
-    from kickbert.data.tables.reading import read_rows
 
     text_col = text or ["text"]
     with prints_to_stderr(json):
-        df = read_rows(rows, encoding, sep, text_col)
+        df = read_columns(rows, encoding, sep, text_col, target)
         exploration = kickbert.explore(df, text_col=text_col, label_col=target, label_delim=label_delim)
         page = exploration.to_html(out)
     result = {"page": page, "summary": exploration.summary}

@@ -98,7 +98,8 @@ class Labels(Target):
 
     def frame(self, probs: np.ndarray, codes: np.ndarray, index: pd.Index) -> pd.DataFrame:
         """Predictions: label, confidence, and a probability for each class."""
-        out = pd.DataFrame({"label": pd.Series(self.decode(codes), index=index)}, index=index)
+        labels = pd.Series(self.decode(range(len(self.classes))))  # its type does not depend on the rows
+        out = labels.take(codes).set_axis(index).to_frame("label")
         out["confidence"] = probs[np.arange(len(probs)), codes]
         return pd.concat([out, probability_columns(probs, self.names, index)], axis=1)
 

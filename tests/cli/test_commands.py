@@ -19,6 +19,7 @@ def typed(*arguments) -> subprocess.CompletedProcess:
     return subprocess.run(call, capture_output=True, text=True, env=env, timeout=240)
 
 
+@pytest.mark.system
 def test_help_is_quick_and_names_every_command():
     done = typed("--help")
     commands = ("train", "evaluate", "predict", "report", "explore", "export", "serve", "bench", "doctor")
@@ -43,7 +44,7 @@ def test_every_command_has_json():
 
 
 def test_errors_are_one_line(kickbert, rows, served, tmp_path):
-    done = typed("predict", rows, tmp_path / "o.csv", "--model", tmp_path / "none")
+    done = kickbert("predict", rows, tmp_path / "o.csv", "--model", tmp_path / "none")
     assert done.returncode == 1 and done.stdout == ""
     assert (
         done.stderr
@@ -57,10 +58,12 @@ def test_errors_are_one_line(kickbert, rows, served, tmp_path):
     assert kickbert("predikt").returncode == 2
     assert kickbert("train", tmp_path / "none.csv", "--out", tmp_path).returncode == 1
     done = kickbert("train", rows, "--text", "txet", "--out", tmp_path)
-    assert done.returncode == 1 and done.stderr.startswith("error: --text 'txet' is not a column of the file; ")
+    assert done.returncode == 1 and done.stderr.startswith("error: rows.csv has no column 'txet' (--text). Columns: ")
     assert "Did you mean 'text'?" in done.stderr
     done = kickbert("explore", rows, "--target", "lable", "--out", tmp_path / "e.html")
-    assert done.returncode == 1 and done.stderr.startswith("error: --target 'lable' is not a column of the file; ")
+    assert done.returncode == 1 and done.stderr.startswith(
+        "error: rows.csv has no column 'lable' (--target). Columns: "
+    )
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")
     done = kickbert("predict", tmp_path / "a.csv", tmp_path / "o.csv", "--model", served / "one", "--backend", "torch")
     assert "has no column 'text'" in done.stderr and not (tmp_path / "o.csv").exists()

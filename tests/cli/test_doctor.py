@@ -41,7 +41,7 @@ def test_every_extra_is_known():
         pytest.skip("no checkout")
     config = configparser.ConfigParser()
     config.read(REPO / "setup.cfg", encoding="utf-8")
-    assert set(config["options.extras_require"]) - {"test", "bench", "dev", "docs"} == set(doctor.EXTRAS)
+    assert set(config["options.extras_require"]) - {"test", "test-all", "bench", "dev", "docs"} == set(doctor.EXTRAS)
 
 
 @pytest.mark.parametrize(

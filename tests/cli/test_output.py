@@ -1,4 +1,4 @@
-"""Tables show what stands in the data, JSON is exact, and errors have exit codes."""
+"""Tables show the data as it is, JSON is exact, and errors have exit codes."""
 
 import json
 import warnings
@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from typer.exceptions import Abort
 
-from kickbert.cli.output import FAILED, INSIDE, STOPPED, as_typed, print_result, prints_to_stderr, run, table
+from kickbert.cli.output import FAILED, INSIDE, STOPPED, print_result, prints_to_stderr, run, table
 
 
-def test_names_are_no_markup(capsys, monkeypatch):
+def test_names_are_not_markup(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     df = pd.DataFrame({"[bold]": ['pip install "kickbert[minilm]"'], "n": [1234.5]})
 
@@ -36,18 +36,6 @@ def test_a_table_of_scores_fits_a_terminal(capsys, monkeypatch):
     print_result(row, False, lambda console: console.print(table(pd.DataFrame([row]))))
     printed = capsys.readouterr().out
     assert "…" not in printed and "quadratic" in printed and printed.count("0.123") == 5
-
-
-def test_messages_speak_of_options_and_files():
-    options = {"target": "--target", "bins": "--bins", "text": "--text", "class_weights": "--class-weights"}
-    for message, typed in {
-        "label_col='x' is not a column of df": "--target 'x' is not a column of the file",
-        "for a number bins=4 or task='regression'": "for a number --bins 4 or task='regression'",
-        "--text='bodi' is not a column": "--text='bodi' is not a column",
-        "encoding= (--encoding), df['x'].map(f)": "encoding= (--encoding), df['x'].map(f)",
-        'or with class_weights="balanced"': 'or with --class-weights "balanced"',
-    }.items():
-        assert as_typed(message, options) == typed
 
 
 def test_json_is_exact_and_alone(capsys):

@@ -64,7 +64,7 @@ def test_a_file_that_was_cut_short_is_not_told_as_stopped(kickbert, served, tmp_
 def test_bench(kickbert, rows, served):
     done = kickbert("bench", served / "one", rows, "--batch-size", 4, "--seconds", 0.1, "--backend", "torch")
     assert done.returncode == 0 and "texts per second" in done.stdout, done.stderr
-    assert "Backend torch, 1 workers" in done.stdout
+    assert "Backend torch, 1 worker" in done.stdout
 
 
 def test_export(kickbert, served, rows, monkeypatch):
@@ -78,3 +78,5 @@ def test_export(kickbert, served, rows, monkeypatch):
     done = kickbert("export", served / "one", rows, "--format", "onnx", "--limit", 1, "--force", "--json")
     assert [row["format"] for row in json.loads(done.stdout)] == ["torch", "onnx"], done.stderr
     assert calls == [(120, ["onnx"], {"limit": 1, "force": True})]
+    done = kickbert("export", served / "two", rows)
+    assert done.returncode == 1 and done.stderr.startswith("error: rows.csv has no column 'more' (--text). Columns: ")

@@ -84,7 +84,7 @@ def test_columns_of_other_names(kickbert, served, rows, tmp_path):
     done = kickbert("report", served / "one", tmp_path / "o.csv", *names, "--out", tmp_path / "r.html", "--json")
     assert json.loads(done.stdout) == {"report": str(tmp_path / "r.html")}
     done = kickbert("evaluate", served / "one", rows, "--text", "bodi")
-    assert done.returncode == 1 and "--text='bodi' is not a column" in done.stderr
+    assert done.returncode == 1 and "rows.csv has no column 'bodi' (--text)" in done.stderr
     done = kickbert("evaluate", served / "one", rows, "--text", "text", "--text", "label")
     assert done.returncode == 1 and "the model reads 1: ['text']" in done.stderr
 
