@@ -11,6 +11,7 @@ from inspect import signature
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,6 @@ from kickbert.utils.atomic_files import replacing
 from kickbert.utils.devices import choose_precision
 from kickbert.utils.hashing import Unidentifiable, file_digest, fingerprint
 from kickbert.utils.hub import load, resolve
-from kickbert.utils.messages import shorten
 from kickbert.utils.progress import bar, interactive, say
 
 PART = "part of the fold"  # a column: train, valid or test
@@ -130,16 +130,16 @@ def cross_validate(
         valid: share of the rows outside a fold that validate, for whatever training chooses by them.
         fit: trains a learner; by default `fit_few` with few labels per class, otherwise `fit_gradual`.
         seed: of the folds and of training.
-        folder: where each fold is kept once it is done; the same call goes on after a kill. A fold is found again by
-            all that it depends on: rows, recipe, `fit` with what it reads, the files of a model's folder, the seed.
-        name: stands for arguments that may differ in another process, such as an object with an open file: give
-            another one whenever you change them.
+        folder: keeps each finished fold; the same call resumes after a kill. A fold is recognized by all that it
+            depends on: rows, recipe, `fit`, the files of a model's folder, the seed.
+        name: stands for your own functions and classes (`fit`, a loss, a cleaning step), without which nothing can be
+            resumed; change it whenever you change them.
         cache: where the frozen part is kept; by default one place for all folds.
         recipe: arguments of `learner_from_df`.
     Returns:
         Scores by fold, and out-of-fold predictions.
     Raises:
-        ValueError: more folds than rows, a column that is not there, or a folder and an argument that needs `name`.
+        ValueError: more folds than rows, or a column that is missing.
     """
     assignment = assign_folds(df, recipe, folds, repeats, group_col, valid, seed)
     subfolder = None if folder is None else Path(folder) / experiment_key(assignment, seed, name, fit=fit)
@@ -193,13 +193,13 @@ def assign_folds(
 
 
 def experiment_key(assignment: FoldAssignment, seed: int, name: str | None, **more: Any) -> str:
-    """A fingerprint of what results depend on: the rows, their assignment, the recipe, the seed, the version.
+    """Hash what results depend on: the rows, their assignment, the recipe, the seed, the version.
+
+    Your own code without a `name` makes a new key each time, and a line says so.
 
     Args:
-        name: stands for what may differ in another process.
-        more: what else they depend on, by name.
-    Raises:
-        ValueError: something cannot be identified, and there is no name for it.
+        name: stands for your own functions and classes.
+        more: what else the results depend on, by name.
     """
     recipe = {"model": "roberta-base", "precision": "auto", "text_col": "text", "label_col": "label"}
     recipe |= assignment.recipe
@@ -211,14 +211,14 @@ def experiment_key(assignment: FoldAssignment, seed: int, name: str | None, **mo
     prints = {}
     for argument, value in recipe.items():
         try:
-            prints[argument] = fingerprint(first_states(value) if argument in ("cbs", "metrics") else value)
+            states = first_states(value, name) if argument in ("cbs", "metrics") else value
+            prints[argument] = fingerprint(states, name=name)
         except Unidentifiable as err:
-            if name is None:
-                raise ValueError(
-                    f"a folder keeps results by all that they depend on, and {argument}={shorten(repr(value), 60)} "
-                    f"cannot be identified: {err}; give name='...', which stands for it and which you change with it, "
-                    "or no folder"
-                ) from err
+            say(
+                f"starting over: {argument}: {err}. Pass name='...' for your own code, and change it with the code, to "
+                "resume from the folder."
+            )
+            return uuid4().hex
     return fingerprint(__version__, seed, name, sorted(prints.items()))
 
 

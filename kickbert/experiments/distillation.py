@@ -35,7 +35,8 @@ from kickbert.text.tokenization import SEP
 from kickbert.training.learner import GradualLearner
 from kickbert.training.losses import KINDS, Distillation
 from kickbert.training.metrics import metrics_for
-from kickbert.training.schedule import Phase, gradual_unfreezing, optimizer_by_name
+from kickbert.training.optimizers import optimizer_by_name
+from kickbert.training.schedule import Phase, gradual_unfreezing
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.devices import choose_precision
 from kickbert.utils.hashing import digest

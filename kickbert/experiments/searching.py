@@ -24,7 +24,7 @@ from kickbert.experiments.cross_validation import FoldAssignment, assign_folds, 
 from kickbert.experiments.search_results import Search, check, conclusion, importances_of, trials_frame
 from kickbert.experiments.search_space import Space, check_space, default_space, recipe_at, suggest
 from kickbert.text.columns import read_texts
-from kickbert.training.callbacks import TrainingDiverged
+from kickbert.training.guard import TrainingDiverged
 from kickbert.training.schedule import gradual_unfreezing
 from kickbert.utils.atomic_files import exclusive, replacing
 from kickbert.utils.extras import require

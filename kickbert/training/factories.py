@@ -32,7 +32,7 @@ from kickbert.training.distributed import join
 from kickbert.training.learner import GradualLearner
 from kickbert.training.losses import loss_for
 from kickbert.training.metrics import metrics_for
-from kickbert.training.schedule import optimizer_by_name
+from kickbert.training.optimizers import optimizer_by_name
 from kickbert.utils.devices import choose_precision, describe_device, usable_device
 from kickbert.utils.progress import say
 

@@ -26,10 +26,11 @@ from kickbert.data.splits import held_out_folds
 from kickbert.targets.base import Target
 from kickbert.targets.labels import Labels
 from kickbert.text.tokenization import PAD
-from kickbert.training.callbacks import TrainingDiverged, bring_back, kept_weights
 from kickbert.training.checkpoint import USUAL
+from kickbert.training.curves import one_cycle
+from kickbert.training.guard import TrainingDiverged, restore, snapshot
+from kickbert.training.optimizers import adamw
 from kickbert.training.run_logs.callback import RunLog
-from kickbert.training.schedule import adamw, one_cycle
 from kickbert.utils.progress import bar, say
 
 FEW = 40  # rows a class up to which `fit_gradual` trains this way by default
@@ -163,14 +164,14 @@ class FewRows:
 
     def _right(self, recipe: FewShot, places: np.ndarray, held: np.ndarray) -> np.ndarray:
         """Share of right labels of each held-out row, by a model that is trained and forgotten."""
-        before = kept_weights(self.model.parameters())
+        before = snapshot(self.model.parameters())
         try:
             for _ in self.train(recipe, places):
                 pass
             logits = self.model.head.classify(self.embed(recipe, held, training=False))
             predicted = self.learn.loss_func.decodes(self.learn.loss_func.activation(logits)).cpu()
         finally:
-            bring_back(before)
+            restore(before)
         return (predicted == self.targets[held]).reshape(len(held), -1).float().mean(1).numpy()
 
     def train(self, recipe: FewShot, places: np.ndarray) -> Iterator[dict]:
@@ -202,7 +203,7 @@ class FewRows:
 
     def take_steps(self, recipe: FewShot, places: np.ndarray, parameters: list[nn.Parameter], loss_of: Any) -> None:
         """Minimise `loss_of(embeddings, targets)` with AdamW under one cycle."""
-        rng, before = np.random.default_rng(self.learn.seed), kept_weights(parameters)
+        rng, before = np.random.default_rng(self.learn.seed), snapshot(parameters)
         optimizer, steps = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=0.01), recipe.steps_of(len(places))
         for step in bar(range(steps), f"{recipe.loss} steps"):
             optimizer.param_groups[0]["lr"] = recipe.lr * one_cycle(step / steps)
@@ -210,7 +211,7 @@ class FewRows:
             embeddings = self.embed(recipe, rows)
             loss = loss_of(embeddings, self.targets[rows].to(embeddings.device))
             if not torch.isfinite(loss):
-                bring_back(before)
+                restore(before)
                 raise TrainingDiverged(
                     f"the {recipe.loss} loss became {loss.item()} at step {step + 1}, with lr={recipe.lr:g}; the "
                     "weights from before are back. Train with a smaller rate or with precision='fp32'"

@@ -20,23 +20,27 @@ from kickbert.data.dataloaders import TextDataLoaders
 from kickbert.models.artifact.saving import save_artifact
 from kickbert.models.classifier import TextClassifier
 from kickbert.targets.thresholds import best_thresholds
-from kickbert.training.callbacks import Collapse, Guard, History
+from kickbert.training.adaptive import Adaptive
+from kickbert.training.collapse import Collapse
 from kickbert.training.distributed import data_parallel, on_first
 from kickbert.training.few_shot import FewShot, few_labels, fit_few
-from kickbert.training.ladder import Adaptive, Fixed, Plan, climb
+from kickbert.training.guard import Guard
+from kickbert.training.history import History
+from kickbert.training.ladder import Fixed, Plan, run_phases
 from kickbert.training.losses import loss_for, loss_of_blocks
-from kickbert.training.metrics import EpochRecorder, NoBars, Progress, epoch_line
+from kickbert.training.optimizers import adamw
 from kickbert.training.prediction import PredictingLearner
+from kickbert.training.recorder import EpochRecorder, NoBars, Progress, epoch_line
 from kickbert.training.run_logs.callback import callbacks_by_name, end_logs
-from kickbert.training.schedule import Phase, adamw, gradual_unfreezing
+from kickbert.training.schedule import Phase, gradual_unfreezing
 from kickbert.utils.messages import seconds
 from kickbert.utils.progress import interactive, say
 
-MAX_NORM = 1.0  # to which the gradient of several labels is clipped
+MAX_NORM = 1.0  # of the gradient with several labels
 
 
 def layer_groups(model: TextClassifier) -> list[list[nn.Parameter]]:
-    """A model's groups of parameters as fastai's `splitter` gives them, from the embeddings to the head."""
+    """List a model's groups of parameters from the embeddings to the head, as a fastai `splitter`."""
     return list(model.groups().values())
 
 
@@ -46,15 +50,15 @@ class GradualLearner(PredictingLearner):
     Args:
         dls: batches of `Tokens` and targets.
         model: encoder and head.
-        loss_func: None for the one of the task, or, of a `DataBlock`, the one that its blocks bring; or a name, a
-            fastai loss, or a function or module of logits and true codes.
-        seed: makes each phase of `fit_gradual` repeatable, whatever ran before it; None for chance.
-        cache: keep the states of the frozen part instead of computing them in each epoch; a `Cache` says where.
-        schedule: arguments of `gradual_unfreezing`, by which `fit_gradual` goes where it is given no phases.
-        lr: default learning rate of fastai's own fit methods.
-        splitter: groups of parameters other than the model's layer groups; `fit_gradual` then needs phases of them.
-        train_bn: whether the LayerNorms of frozen layers train, as in fastai; then no prefix is frozen, nor cached.
-        moms: of fastai's own schedules; Adam's own beta, held, by default: its cycling adds noise to so few steps.
+        loss_func: None for the default of the task or of a `DataBlock`'s blocks; or a name, a fastai loss, or a
+            function or module of logits and true codes.
+        seed: makes each phase of `fit_gradual` reproducible, whatever ran before it; None for a random one.
+        cache: whether to keep the states of the frozen part instead of computing them in each epoch; or a `Cache`.
+        schedule: arguments of `gradual_unfreezing`, which `fit_gradual` uses when it gets no phases.
+        lr: default learning rate of fastai's fit methods.
+        splitter: other groups of parameters than the model's layer groups; `fit_gradual` then needs its phases.
+        train_bn: whether the LayerNorms of frozen layers train, as in fastai; then no prefix is frozen or cached.
+        moms: momentum of fastai's schedules; by default Adam's beta, held constant: cycling adds noise to so few steps.
         kwargs: as for `Learner`.
     """
 
@@ -76,9 +80,12 @@ class GradualLearner(PredictingLearner):
         moms: tuple[float, ...] = (0.9, 0.9, 0.9),
         **kwargs: Any,
     ):
-        self.seed, self.phase_title, self.schedule, self.ladder = seed, "", dict(schedule or {}), []
+        self.seed = seed
+        self.phase_title = ""
+        self.schedule = dict(schedule or {})
+        self.ladder: list[dict[str, Any]] = []
         self.start_weights: list[str] = []  # fingerprints of the encoder's groups when the last run began
-        target = dls.target if isinstance(dls, TextDataLoaders) else None  # none where a DataBlock made them
+        target = dls.target if isinstance(dls, TextDataLoaders) else None  # None with a DataBlock's DataLoaders
         super().__init__(
             dls,
             model,
@@ -110,7 +117,7 @@ class GradualLearner(PredictingLearner):
         """fastai's `fit`.
 
         Raises:
-            TrainingDiverged: the loss was NaN or infinite; the weights are those of the last good epoch.
+            TrainingDiverged: the loss was NaN or infinite; the model has the weights of the last good epoch.
         """
         with data_parallel(self, n_epoch, kwargs.get("cbs")):
             super().fit(n_epoch, *args, **kwargs)
@@ -120,7 +127,7 @@ class GradualLearner(PredictingLearner):
             self._settle()
 
     def _settle(self) -> None:
-        """Warn of a collapsed model and tune the thresholds, once training is over."""
+        """Warn about a collapsed model and tune the thresholds, after training."""
         if not isinstance(self.dls, TextDataLoaders):
             return
         if message := self.collapse.message(self.dls.target):
@@ -129,12 +136,12 @@ class GradualLearner(PredictingLearner):
             self.tune_thresholds()
 
     def tune_thresholds(self) -> pd.Series:
-        """Tune the decision threshold of each of several labels for F1 on the validation rows.
+        """Tune the decision threshold of each label for F1 on the validation rows, as after every fit.
 
-        It is done after every fit. `predict_df` and the metrics decide by these thresholds from then on.
+        `predict_df` and the metrics use these thresholds from then on.
 
         Returns:
-            The thresholds, by label.
+            The thresholds, indexed by label.
         """
         with self.no_bar():
             probs, y_true = self.get_preds(ds_idx=1)
@@ -147,6 +154,7 @@ class GradualLearner(PredictingLearner):
         *,
         budget: str | float | None = None,
         resume: bool = False,
+        name: str | None = None,
         cbs: Sequence[Callback] | None = None,
     ) -> pd.DataFrame:
         """Train by gradual unfreezing (Howard and Ruder 2018, 3.3): by default the head, then the last four layers.
@@ -155,37 +163,41 @@ class GradualLearner(PredictingLearner):
         line says that `fit_few` usually does better.
 
         Args:
-            phases: what to train when; None for `gradual_unfreezing` of this model's groups, by the `schedule`; "auto"
-                to climb rung by rung as long as validation rows gain, and undo the rung that did them harm.
-            budget: time that "auto" may take, as seconds or as "5 min"; given alone it means "auto".
-            resume: go on after the last phase that a killed run finished: one of the same rows, model, schedule, loss,
-                optimizer, batches, callbacks, metrics, precision and seed.
+            phases: the phases; None for `gradual_unfreezing` with the learner's `schedule`; "auto" to add deeper phases
+                as long as the validation rows gain, and undo a phase that does harm.
+            budget: maximum time for "auto", as seconds or as "5 min"; a budget alone means "auto".
+            resume: continue after the last phase that a killed run finished, if it had the same rows, model, schedule,
+                loss, optimizer, batches, callbacks, metrics, precision and seed.
+            name: stands for your own functions and classes (a loss, a callback), without which such a run cannot be
+                resumed; change it whenever you change them.
             cbs: further fastai callbacks, or names of run logs.
+
         Returns:
-            The ladder, a row per phase: phase, trainable parameters, rows, epochs, lr, seconds, last losses and
-            metrics; with "auto" also the gain of each rung in points, its 95 % interval, and whether it was kept.
+            The ladder, one row per phase: phase, trainable parameters, rows, epochs, lr, seconds, last losses and
+            metrics; with "auto" also the gain of each phase in points, its 95% interval, and whether it was kept.
+
         Raises:
-            ValueError: a checkpoint of another run, a phase that freezes more groups than there are, or nothing that
-                "auto" could decide by.
-        Warns:
-            It is not certain that the checkpoint is of the same run, which then starts afresh.
+            ValueError: the checkpoint belongs to another run, a phase freezes more groups than there are, or "auto"
+                has no validation rows to compare.
         """
         if phases is None and self.splitter is not layer_groups:
-            raise ValueError("splitter= has groups of its own; give phases of them: [Phase('head', 1, 1, 2e-3), …]")
+            raise ValueError("splitter= defines other groups. Pass phases for them: [Phase('head', 1, 1, 2e-3), …]")
         if phases is None and budget is None and few_labels(self):
             say("Few labels per class: fit_few() usually does better than fit_gradual() here.")
         plan = self._plan(phases, budget)
-        cbs = callbacks_by_name(cbs)  # here, so that one log has all phases
-        ladder = climb(self, plan, cbs, resume)
+        cbs = callbacks_by_name(cbs)  # here, so that one log contains all phases
+        ladder = run_phases(self, plan, cbs, resume, name)
         self._settle()
         end_logs(cbs)
         return pd.DataFrame(ladder)
 
     def _plan(self, phases: Sequence[Phase] | str | None, budget: str | float | None) -> Plan:
-        """What `fit_gradual` goes by; arguments as there."""
+        """Choose the plan of `fit_gradual` by its arguments."""
         if isinstance(phases, str) or budget is not None:
             if phases not in (None, "auto"):
-                raise ValueError(f"phases={phases!r} with budget={budget!r}: give phases alone, or 'auto', or a budget")
+                raise ValueError(
+                    f"phases={phases!r} with budget={budget!r}: pass a list of phases, or 'auto', or a budget"
+                )
             return Adaptive(self, None if budget is None else seconds(budget))
         groups = len(self.splitter(self.model))
         phases = list(phases) if phases is not None else gradual_unfreezing(groups, **self.schedule)
@@ -194,17 +206,19 @@ class GradualLearner(PredictingLearner):
         return Fixed(phases)
 
     def fit_few(self, recipe: FewShot | Sequence[FewShot] | None = None) -> pd.DataFrame:
-        """Train on few labels: steps of the last layers on their cached states, then a logistic regression as the head.
+        """Train on few labels: steps of the last layers on their cached states, then logistic regression as the head.
 
         Args:
-            recipe: layers, steps, loss; of several (`kickbert.training.RECIPES`) the one that predicts held-out rows
-                best; None for `FewShot()`, which was chosen on validation rows of several sets.
+            recipe: layers, steps and loss; of several recipes (`kickbert.training.RECIPES`) the best on held-out rows;
+                None for `FewShot()`, which was chosen on validation rows of several data sets.
+
         Returns:
-            A row per phase: phase, trainable parameters, steps, lr, seconds, and the loss and metrics of the validation
-            rows where there are some.
+            One row per phase: phase, trainable parameters, steps, lr, seconds, and loss and metrics of the validation
+            rows, if there are any.
+
         Raises:
-            ValueError: another task than classes, windows, or a head of two layers; `fit_gradual` trains those.
-            TrainingDiverged: the loss was not a finite number; the layers are as they were before these steps.
+            ValueError: regression, ordered classes, windows, or a head of two layers; `fit_gradual` trains those.
+            TrainingDiverged: the loss was NaN or infinite; the layers have their previous weights.
         """
         with no_random(self.seed) if self.seed is not None else nullcontext():
             ladder = fit_few(self, recipe)
@@ -216,11 +230,13 @@ class GradualLearner(PredictingLearner):
         """Write a new version of a model: weights, tokenizer and metadata in a folder that `kickbert.load` reads.
 
         Args:
-            folder: of all versions; this one becomes `folder/v1`, `v2`, … and the latest.
-            evaluation: what `kickbert.evaluate` returned, for the model card; None for the last epoch's metrics.
+            folder: folder of all versions; this one becomes `folder/v1`, `v2`, … and the latest.
+            evaluation: result of `kickbert.evaluate` for the model card; None for the last epoch's metrics.
+
         Returns:
             The folder of the version.
+
         Raises:
-            ArtifactError: it could not be written; what was there is unchanged.
+            ArtifactError: the artifact could not be written; existing files are unchanged.
         """
         return on_first(lambda: save_artifact(self, folder, evaluation))

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from fastai.callback.training import GradientClip
 from fastai.data.all import CategoryBlock, ColReader, DataBlock, RandomSplitter
 from sklearn.linear_model import LogisticRegression
 
@@ -14,11 +13,9 @@ import kickbert
 from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import load_encoder
 from kickbert.models.head import Head
-from kickbert.text import EDA
 from kickbert.training import FewShot, few_shot
-from kickbert.training.callbacks import TrainingDiverged
 from kickbert.training.few_shot import contrastive_loss, draw_rows
-from kickbert.training.fitting import fit_default
+from kickbert.training.guard import TrainingDiverged
 
 
 def test_the_loss_is_zero_where_classes_are_apart_and_one():
@@ -150,19 +147,6 @@ def test_it_does_the_same_without_a_cache(make, reviews, cache):
 def test_bad_recipes(bad):
     with pytest.raises(ValueError, match=r"is not one of|needs layers"):
         FewShot(**bad)
-
-
-def test_it_is_the_default_of_few_rows_unless_something_would_be_left_aside(make, reviews, capsys):
-    few = {"pooling": "mean", "valid": 0}
-    assert few_shot.few_labels(make(reviews.head(80), **few)) and not few_shot.few_labels(make(reviews, **few))
-    assert "steps" in fit_default(make(reviews.head(40), **few)) and "so fit_few() is used" in capsys.readouterr().out
-    assert "epochs" in make(reviews.head(40), **few).fit_gradual()
-    assert "fit_few() usually does better" in capsys.readouterr().out
-    aside = ({"cbs": GradientClip(1.0)}, {"cbs": "csv"}, {"optimizer": "lamb"}, {"loss": "focal"}, {"pooling": "cls"},
-             {"class_weights": "balanced"}, {"sampling": "balanced"}, {"augment": EDA()},
-             {"head_layers": 2})  # fmt: skip
-    for options in aside:
-        assert not few_shot.few_labels(make(reviews.head(40), **few | options)), options
 
 
 def test_a_prefix_that_must_not_be_cached_is_computed(make, reviews, capsys):

@@ -52,14 +52,6 @@ def test_frozen_groups_do_not_move(make, reviews):
     assert moved and all("layer.1." in n or n.startswith("head") for n in moved)
 
 
-def test_rates_follow_the_shape_of_the_phase(make, reviews):
-    learn = make(reviews)
-    phase = Phase("head", 3, 2, 1e-2, shape="triangle", warmup=0.2)
-    learn.fit_gradual([phase])
-    steps = 2 * len(learn.dls.train)
-    assert learn.recorder.hps["lr"] == pytest.approx([1e-2 * phase.factor(i / steps) for i in range(steps)])
-
-
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_seed_makes_two_runs_equal_number_for_number(make, reviews, precision):
     runs = []
@@ -130,7 +122,7 @@ def test_groups_momentum_and_norms_of_ones_own(make, reviews):
     learn.fit_one_cycle(1, slice(1e-5, 1e-3))
     assert max(learn.recorder.hps["mom"]) == 0.95
     for call in (learn.fit_gradual, learn.fit_few):
-        with pytest.raises(ValueError, match="splitter= has"):
+        with pytest.raises(ValueError, match=r"splitter= (has|defines) other groups"):
             call()
     normed = GradualLearner(made.dls, made.model, train_bn=True, **options)
     normed.freeze()

@@ -26,7 +26,7 @@ df = pd.read_csv(sys.argv[2])
 how = {"cleaning": [shout], "loss": loss, "cbs": [GradientClip(1.0)]}
 learn = kickbert.learner_from_df(df, model=sys.argv[1], path=sys.argv[3], precision="fp32", bs=8, **how)
 phases = kickbert.gradual_unfreezing(4, layers=(0, 1, 2), epochs=(1, 40, 2), lr=1e-3)
-ladder = learn.fit_gradual(phases, resume="resume" in sys.argv)
+ladder = learn.fit_gradual(phases, resume="resume" in sys.argv, name="v1")
 ladder.drop(columns="seconds").to_csv(sys.argv[4])
 torch.save(learn.model.state_dict(), sys.argv[4] + ".pt")
 """
@@ -38,6 +38,7 @@ def run(tiny, csv, folder, out, *more):
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
 
 
+@pytest.mark.system
 def test_a_killed_run_resumes_at_its_phase_and_ends_as_if_never_killed(tiny, reviews, tmp_path):
     csv = tmp_path / "reviews.csv"
     reviews.to_csv(csv, index=False)
@@ -68,7 +69,7 @@ def test_resuming_what_is_done_or_never_began(make, reviews, capsys):
     again = make(reviews)
     assert again.fit_gradual(resume=True).equals(ladder) and "after 2 of 2 phases" in capsys.readouterr().out
     assert torch.equal(again.model.head.classifier.weight, learn.model.head.classifier.weight)
-    with pytest.raises(ValueError, match="of a run with other rows; give the same again, or start afresh"):
+    with pytest.raises(ValueError, match="belongs to a run with other rows; Pass the same again, or start over"):
         make(reviews.iloc[:100]).fit_gradual(resume=True)
 
 

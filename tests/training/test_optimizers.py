@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from kickbert.training.schedule import OPTIMIZERS, adamw, optimizer_by_name
+from kickbert.training.optimizers import OPTIMIZERS, adamw, optimizer_by_name
 
 
 def net() -> nn.Sequential:

@@ -9,7 +9,7 @@ from fastai.data.load import DataLoader
 from fastai.learner import Learner
 from torch import nn
 
-from kickbert.training.prediction import LeanLearner
+from kickbert.training.event_loop import LeanLearner
 
 EVENTS = ["before_fit", "before_train", "before_batch", "after_pred", "after_loss", "before_backward", "before_step"]
 EVENTS += ["after_step", "after_batch", "after_train", "before_validate", "after_epoch", "after_fit"]
@@ -75,6 +75,30 @@ def test_fastais_half_precision_is_the_models_own(make, reviews, capsys):
     learn.fit(1, 1e-3, cbs=MixedPrecision(amp_mode="bf16"))
     assert learn.model.precision == "bf16" and "fp16" not in capsys.readouterr().out
     learn.to_fp16()
-    assert f"fp16 is not computed in; bf16 and fp32 are, and on this machine it is {learn.model.precision}" in (
-        capsys.readouterr().out
-    )
+    assert f"fp16 is not supported; using {learn.model.precision}" in capsys.readouterr().out
+
+
+class FreezeAt(Callback):
+    """Freezes to another group in the middle of an epoch."""
+
+    def __init__(self, group: int):
+        self.group = group
+
+    def before_batch(self):
+        if self.training and self.train_iter == 3:
+            self.learn.freeze_to(self.group)
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (3, 0), (1, 3)])
+def test_freezing_in_mid_epoch_counts_at_once(make, reviews, before, after):
+    losses, moved = [], []
+    for cache in (True, False):
+        learn = make(reviews, cache=cache, dropout=0.0)
+        start = [[p.clone() for p in group] for group in learn.model.groups().values()]
+        learn.freeze_to(before)
+        learn.fit(2, 1e-3, cbs=FreezeAt(after))
+        losses.append(torch.stack(list(learn.recorder.losses)))
+        pairs = zip(start, learn.model.groups().values(), strict=True)
+        moved.append([any(not torch.equal(p, q) for p, q in zip(a, b, strict=True)) for a, b in pairs])
+    torch.testing.assert_close(losses[0], losses[1], atol=1e-4, rtol=1e-3)
+    assert moved[0] == moved[1] == [group >= min(before, after) for group in range(4)]
