@@ -69,7 +69,7 @@ def test_resuming_what_is_done_or_never_began(make, reviews, capsys):
     again = make(reviews)
     assert again.fit_gradual(resume=True).equals(ladder) and "after 2 of 2 phases" in capsys.readouterr().out
     assert torch.equal(again.model.head.classifier.weight, learn.model.head.classifier.weight)
-    with pytest.raises(ValueError, match="belongs to a run with other rows; Pass the same again, or start over"):
+    with pytest.raises(ValueError, match=r"belongs to a run with other rows\. Pass the same again, or start over"):
         make(reviews.iloc[:100]).fit_gradual(resume=True)
 
 
@@ -90,6 +90,6 @@ def test_an_interrupted_cell_resumes_from_the_weights_of_its_last_phase(make, re
     ladder = whole.fit_gradual(phases).drop(columns="seconds")
     learn = make(reviews, path=whole.path / "other")
     with pytest.raises(KeyboardInterrupt):
-        learn.fit_gradual(phases, cbs=[interrupt])
-    assert learn.fit_gradual(phases, resume=True, cbs=[interrupt]).drop(columns="seconds").equals(ladder)
+        learn.fit_gradual(phases, cbs=[interrupt], name="v1")
+    assert learn.fit_gradual(phases, resume=True, cbs=[interrupt], name="v1").drop(columns="seconds").equals(ladder)
     assert all(torch.equal(a, b) for a, b in zip(learn.model.parameters(), whole.model.parameters(), strict=True))

@@ -79,7 +79,7 @@ class Step:
         (functools.partial(F.relu, inplace=False), functools.partial(F.relu, inplace=True)),
         (EDA(), EDA(alpha=0.2)),
         (EDA(), EDA(operations=["swap"])),
-        (Cleaner(["remove_html"]), Cleaner(["remove_urls"])),
+        (Cleaner(["remove_html"]), Cleaner(["remove_http"])),
         (Phase("head", 3, 1, 1e-3), Phase("head", 3, 2, 1e-3)),
         (loss_for("single label", "focal"), loss_for("single label", "label_smoothing")),
         (loss_for("single label", None, torch.ones(2)), loss_for("single label", None, torch.tensor([1.0, 2.0]))),
