@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - as torch's own documentation writes it
 
 from kickbert.data.packed import Packed
+from kickbert.targets.labels import Labels
 from kickbert.text import EDA, Cleaner
 from kickbert.training.losses import loss_for
 from kickbert.training.schedule import Phase
@@ -81,8 +82,8 @@ class Step:
         (EDA(), EDA(operations=["swap"])),
         (Cleaner(["remove_html"]), Cleaner(["remove_http"])),
         (Phase("head", 3, 1, 1e-3), Phase("head", 3, 2, 1e-3)),
-        (loss_for("single label", "focal"), loss_for("single label", "label_smoothing")),
-        (loss_for("single label", None, torch.ones(2)), loss_for("single label", None, torch.tensor([1.0, 2.0]))),
+        (loss_for(Labels, "focal"), loss_for(Labels, "label_smoothing")),
+        (loss_for(Labels, None, torch.ones(2)), loss_for(Labels, None, torch.tensor([1.0, 2.0]))),
         (np.ones((2, 3)), np.ones((3, 2))),
         (np.zeros(2), np.zeros(2, dtype=np.int64)),
         (torch.ones(2), torch.ones(2, dtype=torch.bfloat16)),
