@@ -13,7 +13,7 @@ from kickbert.cli.output import print_result, prints_to_stderr, table
 from kickbert.cli.rows import check_options, read_columns
 from kickbert.utils.processes import rank
 
-Target = Annotated[str | None, typer.Option(help="column of the labels, where it has another name than in training")]
+Target = Annotated[str | None, typer.Option(help="label column, if its name differs from the one in training")]
 Delimiter = Annotated[str | None, typer.Option(help="delimiter of the labels of a cell, for multi-label targets")]
 
 
@@ -39,8 +39,10 @@ def train(
         int | None, typer.Option(help="train layer by layer, with this many epochs of the last layers")
     ] = None,
     lr: Annotated[float | None, typer.Option(help="peak learning rate of the last layers, such as 4e-4")] = None,
-    batch_size: Annotated[int, typer.Option(help="rows of a training batch")] = 32,
-    class_weights: Annotated[str | None, typer.Option(help='"balanced" weights the loss by class frequency')] = None,
+    batch_size: Annotated[int, typer.Option(help="batch size in training")] = 32,
+    class_weights: Annotated[
+        str | None, typer.Option(help='"balanced" weights the loss by class frequency; default: no weights')
+    ] = None,
     augment: Annotated[str | None, typer.Option(help="eda or typos: variants of the training texts")] = None,
     budget: Annotated[str | None, typer.Option(help='time that training may take, such as "5 min"')] = None,
     precision: Annotated[str, typer.Option(help="auto, bf16 or fp32")] = "auto",

@@ -29,12 +29,12 @@ from kickbert.text.duplicates import duplicates, leaks, near_duplicates, shown_g
 from kickbert.text.word_statistics import distinctive_words
 
 LENGTHS = (32, 64, 128, 256, 512)
-SAMPLE = 5_000  # rows whose language is detected, and that are searched for suspicious labels
+SAMPLE = 5_000  # rows for language detection and suspicious labels
 
 
 @dataclass
 class Exploration:
-    """Tables about a DataFrame of texts; one that does not apply is not there.
+    """Tables about a DataFrame of texts; those that do not apply are missing.
 
     Args:
         summary: statistic, value, recommendation.
@@ -62,10 +62,10 @@ class Exploration:
         return figures(self.tables, self.lengths)
 
     def to_html(self, file: str | Path) -> Path:
-        """Write one page with all tables and figures, which needs no network.
+        """Write all tables and figures to one HTML page that needs no network.
 
         Args:
-            file: of the page.
+            file: the HTML file.
         Returns:
             The file.
         """
@@ -88,21 +88,22 @@ def explore(
 
     Args:
         df: the rows; never changed.
-        text_col, label_col, label_delim: as in `learner_from_df`; label_col may be None, or "label" and not there.
-        split_col: a column of train, valid and test, by which test rows that stand in training are found. By default
-            "split" where there is one.
-        model: whose tokenizer counts the tokens.
+        text_col, label_col, label_delim: as in `learner_from_df`; label_col may be None, and a missing column
+            "label" is ignored.
+        split_col: a column of train, valid and test rows, used to find test rows that are also in the training set; by
+            default "split" if it exists.
+        model: its tokenizer counts the tokens.
         similar: Jaccard similarity of character five-grams from which two rows are near duplicates.
-        suspicious_below: share of an even guess under which the probability of a label must be to call it suspicious;
-            by default most that are flagged are wrong, and a higher one finds more.
-        seed: of the samples that are drawn of many rows.
+        suspicious_below: a label is suspicious if its probability is below this share of an even guess; by default most
+            of these labels are wrong, and a higher value lists more.
+        seed: of the samples drawn from many rows.
     Returns:
         A summary with recommendations, tables, figures and a page.
     Raises:
-        TypeError, ValueError: no DataFrame, a column that is not there, or a share that is none.
+        TypeError, ValueError: not a DataFrame, an unknown column, or an invalid share.
     """
     if not 0 <= suspicious_below <= 1:
-        raise ValueError(f"suspicious_below={suspicious_below!r} is a share of an even guess, from 0 to 1")
+        raise ValueError(f"suspicious_below={suspicious_below!r} must be a share of an even guess, from 0 to 1")
     columns = as_list(text_col)
     check_frame(df, text_col=columns)
     label_col = _present(df, label_col, "label", "label_col")
@@ -124,7 +125,7 @@ def explore(
 
 
 def _present(df: pd.DataFrame, column: Any, default: str, argument: str) -> Any:
-    """The column, or columns, once it is known that they are there; None for a default that is not."""
+    """Check that the column or columns exist; None for a missing default."""
     if column == default and default not in df.columns:
         return None
     for name in as_list(column) if column else []:
@@ -135,7 +136,7 @@ def _present(df: pd.DataFrame, column: Any, default: str, argument: str) -> Any:
 def _label_tables(
     df: pd.DataFrame, texts: list[str], label_col: Any, delim: str | None, sample: np.ndarray, below: float
 ) -> dict[str, pd.DataFrame]:
-    """Class distribution, distinctive words and suspicious labels; nothing of numbers, which have no classes."""
+    """Class distribution, distinctive words and suspicious labels; nothing for numbers, which have no classes."""
     values = pick(df, label_col)
     kind = guess_kind(values.dropna(), delim=delim)
     if kind.is_number:
@@ -151,20 +152,20 @@ def _label_tables(
 
 
 def _summary(df: pd.DataFrame, empty: np.ndarray, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """A row per statistic, with a recommendation where its value asks for one."""
+    """One row per statistic, with a recommendation if its value needs one."""
     near, lengths = tables["near duplicates"], tables["lengths"]
     rows = [
         ("rows", len(df), ""),
         ("columns", df.shape[1], ""),
-        ("rows without text", int(empty.sum()), "they are not used"),
+        ("rows without text", int(empty.sum()), "they are skipped"),
         ("exact duplicates", len(tables["duplicates"]), "drop them"),
-        ("groups of near duplicates", near["group"].nunique(), "keep each group on one side of a split"),
+        ("groups of near duplicates", near["group"].nunique(), "keep each group in the same split"),
     ]
     if "leaks" in tables:
-        flatters = "the test set flatters the model: drop them from training"
-        rows.append(("test rows that stand in training", len(tables["leaks"]), flatters))
+        flatters = "test scores will look too good; remove these rows from training"
+        rows.append(("test rows also in the training set", len(tables["leaks"]), flatters))
     fits = lengths.loc[lengths["share truncated"] <= 0.05, "max_length"]
-    enough = f"max_length={fits.iloc[0]} truncates at most 5 %" if len(fits) else 'long="windows" reads all of them'
+    enough = f"max_length={fits.iloc[0]} truncates at most 5%" if len(fits) else 'long="windows" reads all of them'
     rows.append(("median tokens", int(lengths["median"].iloc[0]), enough))
     if len(tables["languages"]):
         rows.append(("languages", len(tables["languages"]), ", ".join(tables["languages"]["language"].head(3))))

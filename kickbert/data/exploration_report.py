@@ -11,28 +11,28 @@ from kickbert.utils.atomic_files import replacing
 from kickbert.utils.html_page import Section, page
 from kickbert.utils.plotting import BLUE, ORANGE, axes_of, literal
 
-MANY = 30  # bars of a figure
-NEAR = 0.06  # of an axis, under which two labels would stand on each other
-# Of each table a heading and a sentence.
+MANY = 30  # maximum bars per figure
+NEAR = 0.06  # share of an axis within which two labels would overlap
+# A heading and a sentence for each table.
 HEADINGS = {
     "classes": ("Class distribution", "How many rows each class has."),
     "lengths": ("Text lengths in tokens", "How much of the texts each max_length would truncate."),
-    "distinctive words": ("Distinctive words", "Words that set each class apart from the others, the strongest first."),
-    "missing": ("Missing values", "Cells that hold nothing."),
-    "duplicates": ("Exact duplicates", "Texts that stand in an earlier row too."),
+    "distinctive words": ("Distinctive words", "Words that set each class apart from the others, strongest first."),
+    "missing": ("Missing values", "Empty cells."),
+    "duplicates": ("Exact duplicates", "Texts that repeat an earlier row."),
     "near duplicates": (
         "Near duplicates",
-        "Different texts that share most of their letters; a split should not part them.",
+        "Texts that are almost identical. Keep each group in the same split.",
     ),
     "leaks": (
         "Train-test leakage",
-        "Test rows whose text stands in training: the model has seen the answer, which flatters its scores.",
+        "Test rows with a text from the training set. Their scores will look too good.",
     ),
-    "languages": ("Languages", "Of all texts, or of a sample where there are many rows."),
+    "languages": ("Languages", "Of all texts, or of a sample if there are many rows."),
     "suspicious labels": (
         "Suspicious labels",
-        "Rows to whose label two linear models, trained on other rows, give next to no probability. Most are wrong; "
-        "suspicious_below= of explore finds more.",
+        "Rows whose label looks very unlikely to two linear models trained on the other rows. Most of these labels "
+        "are wrong. Raise suspicious_below to list more.",
     ),
 }
 

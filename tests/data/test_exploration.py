@@ -35,7 +35,7 @@ def exploration(rows):
 def test_the_summary_counts(exploration):
     values = dict(zip(exploration.to_frame()["statistic"], exploration.to_frame()["value"], strict=True))
     assert values["rows"] == 200 and values["rows without text"] == 1 and values["classes"] == 2
-    assert values["exact duplicates"] == 2 and values["test rows that stand in training"] == 2
+    assert values["exact duplicates"] == 2 and values["test rows also in the training set"] == 2
     assert "rows without text" in repr(exploration) and "<table" in exploration._repr_html_()
 
 
