@@ -1,4 +1,4 @@
-"""How batches, results and mistakes are shown: a table, in a notebook and in a terminal."""
+"""Tables of batches, results and mistakes in a notebook or a terminal."""
 
 import shutil
 from typing import Any
@@ -47,7 +47,7 @@ def show_results(x: Tokens, y, samples, outs, ctxs=None, max_n=10, trunc_at=150,
 
 @dispatch
 def plot_top_losses(x: Tokens, y, samples, outs, raws, losses, trunc_at=150, **kwargs):  # noqa: F811
-    """Show the texts with the largest losses; of one class of several, its probability too."""
+    """Show the texts with the largest losses, and the probability of the predicted class."""
     sure = {"probability": [f"{float(r.max()):.3f}" for r in raws]} if type(y) is TensorCategory else {}
     numbers = sure | {"loss": [f"{float(v):.3f}" for v in losses]}
     n = len(samples)

@@ -17,13 +17,13 @@ def class_weights(weights: str | Mapping[Any, float] | None, target: Target, cod
 
     Args:
         weights: "balanced": rows / (classes * rows of the class), as scikit-learn does, and for several labels rows
-            without the label / rows with it; or a dict of class and weight, 1 for those that are not in it.
+            without the label / rows with it; or a dict from class to weight, 1 for missing classes.
         target: what the codes mean.
         codes: of the training rows, shape (n,), or (n, labels) of zeros and ones.
     Returns:
         float32, shape (classes,); None for None.
     Raises:
-        ValueError: a class that is none, or a weight that is no positive number.
+        ValueError: an unknown class, or a weight that is not a positive number.
     """
     if weights is None:
         return None
@@ -50,16 +50,16 @@ def _by_class(weights: Mapping[Any, float], target: Target) -> np.ndarray:
 
 
 def row_weights(sampling: str | None, target: Target, codes: np.ndarray) -> np.ndarray | None:
-    """Sampling weights: how likely each row is to be drawn for an epoch.
+    """Sampling weights: the probability of drawing each row for an epoch.
 
     Args:
-        sampling: "balanced": every class as likely as any other, a row of several labels as its rarest one; None for
-            each row once.
+        sampling: "balanced": every class is equally likely, and a row with several labels counts as its rarest one; None
+            to read each row once.
         target, codes: as for `class_weights`.
     Returns:
         float64, shape (n,), of sum 1; None for None.
     Raises:
-        ValueError: something else.
+        ValueError: another value, or a task without classes.
     """
     if sampling is None:
         return None

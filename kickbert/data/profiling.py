@@ -140,7 +140,7 @@ def _held_out_probabilities(texts: Sequence[str], codes: np.ndarray) -> np.ndarr
 
 
 def _calibrated(probs: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Probabilities at the temperature that makes the codes likeliest; naive Bayes is far too sure of itself."""
+    """Probabilities at the temperature that makes the codes likeliest; naive Bayes is overconfident."""
     logs = np.log(np.maximum(probs, 1e-12))
 
     def loss(temperature: float) -> float:

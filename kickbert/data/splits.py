@@ -1,4 +1,4 @@
-"""Training, validation and test rows: stratified, seeded, or as the caller says."""
+"""Training, validation and test rows: stratified and seeded, or chosen by the caller."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -75,7 +75,7 @@ def split(
         label_col: column to stratify by; by default "label" where there is one. Numbers (also as text) of which most
             rows have one of their own are stratified by quantiles; for several labels, the column of lists, or columns
             of zeros and ones.
-        label_delim: what stands between the labels of a cell.
+        label_delim: delimiter between the labels of a cell.
     Returns:
         A copy of df with the column `split`.
     Warns:
@@ -137,7 +137,7 @@ def valid_rows(
     Returns:
         Two masks, bool, shape (n,). Test rows are in neither.
     Raises:
-        ValueError: no training rows come of it.
+        ValueError: there would be no training rows.
     Warns:
         A column or labels that name no validation rows.
     """
@@ -179,12 +179,12 @@ def fold_assignments(
     """The part of each row, for each fold of each repeat: train, valid or test.
 
     Args:
-        strata: what each fold has its share of, shape (n,), or zeros and ones, shape (n, labels).
-        groups: rows of one group are in one part, shape (n,); None for each row alone.
+        strata: stratum of each row, shape (n,), or zeros and ones, shape (n, labels).
+        groups: rows of one group stay in one part, shape (n,); None for no groups.
         folds: at least 2.
-        repeats: how often the rows are dealt anew, at least 1.
+        repeats: how many times to assign all rows, at least 1.
         valid: share of the rows outside a fold that validate.
-        seed: of all.
+        seed: of all assignments.
     Returns:
         `repeats * folds` arrays of str, shape (n,); in each repeat every row is in test once.
     Raises:

@@ -115,8 +115,8 @@ class TextTokenizer(Transform):
 
     Args:
         hf: the tokenizer, or a model name for `load_tokenizer`.
-        max_length: most tokens a row may have, special ones included; None for the tokenizer's own limit, at most 512.
-        long, stride: what becomes of a longer text, as in `TokenEncoder`.
+        max_length: maximum tokens per row, special tokens included; None for the tokenizer's own limit, at most 512.
+        long, stride: what to do with longer texts, as in `TokenEncoder`.
     Raises:
         ValueError: `max_length` is above the tokenizer's limit or leaves no room for text; an unknown way.
     """
@@ -150,7 +150,7 @@ class TextTokenizer(Transform):
 
     @property
     def max_length(self) -> int:
-        """Most tokens of a row, special ones included."""
+        """Maximum tokens per row, special tokens included."""
         return self.token_encoder.max_length
 
     @property
@@ -175,7 +175,7 @@ class TextTokenizer(Transform):
         return Packed.of(ids, first), cut
 
     def setups(self, items: Iterable[str]) -> None:
-        """Tokenise the items in one batch, so that reading them one by one is a look-up."""
+        """Tokenize the items in one batch, so that reading them one by one is a look-up."""
         texts = [item for item in items if isinstance(item, str)]
         self._known = dict(zip(texts, map(_tokens, self.encode_batch(texts)[0]), strict=True))
 
