@@ -53,7 +53,7 @@ def row_weights(sampling: str | None, target: Target, codes: np.ndarray) -> np.n
     """Sampling weights: the probability of drawing each row for an epoch.
 
     Args:
-        sampling: "balanced": every class is equally likely, and a row with several labels counts as its rarest one; None
+        sampling: "balanced": every class is equally likely, and a row with several labels counts as its rarest; None
             to read each row once.
         target, codes: as for `class_weights`.
     Returns:
