@@ -213,9 +213,9 @@ def _synsets() -> dict[str, list[tuple[str, ...]]]:
             fields = line.split(" ")
             # offset, file, type, number of words in hexadecimal, then each word and its number (wndb, section 5)
             words = [fields[4 + 2 * i] for i in range(int(fields[3], 16))]
-            words = tuple(w.split("(")[0].replace("_", " ") for w in words)
-            for word in words if len(words) > 1 else ():
-                synsets[word.lower()].append(words)
+            synset = tuple(w.split("(")[0].replace("_", " ") for w in words)
+            for word in synset if len(synset) > 1 else ():
+                synsets[word.lower()].append(synset)
     return dict(synsets)
 
 

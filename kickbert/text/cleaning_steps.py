@@ -121,7 +121,8 @@ def remove_emoji(text: str) -> str:
 
 def _gap(emoji: regex.Match) -> str:
     """A space if two words would run into one another."""
-    text, start, end = emoji.string, *emoji.span()
+    text = emoji.string
+    start, end = emoji.span()
     inside = start > 0 and end < len(text)
     return " " if inside and not text[start - 1].isspace() and not text[end].isspace() else ""
 

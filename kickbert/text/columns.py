@@ -129,7 +129,7 @@ def read_items(items: Any, columns: Sequence[str], cleaner: Cleaner | None = Non
     return read_texts(items, columns, cleaner)
 
 
-def _cells(item: Any, columns: Sequence[str]) -> list:
+def _cells(item: Any, columns: Sequence[str]) -> list[Any]:
     """The cell of each column in an item."""
     if isinstance(item, (Mapping, pd.Series)):
         absent = [c for c in columns if c not in item]

@@ -25,7 +25,7 @@ def duplicates(df: pd.DataFrame, texts: Sequence[str]) -> pd.DataFrame:
     """List the rows whose text is in an earlier row too; capitals and white space do not count."""
     folded = pd.Series([_folded(t) for t in texts])
     first = folded.groupby(folded).transform(lambda same: same.index[0]).to_numpy()
-    again = np.flatnonzero((first != np.arange(len(texts))) & (folded != "").to_numpy())
+    again = np.flatnonzero((first != np.arange(len(texts))) & (folded != "").to_numpy()).tolist()
     shown = [shorten(texts[i], WIDTH) for i in again]
     return pd.DataFrame({"row": df.index[again], "same as row": df.index[first[again]], "text": shown})
 
@@ -172,9 +172,11 @@ def leaks(texts: Sequence[str], held: np.ndarray, index: pd.Index, groups: list[
         A table with the columns row, training row, match ("exact" or "near") and text.
     """
     known: dict[str, int] = {}
-    for i in np.flatnonzero(~held):
+    for i in np.flatnonzero(~held).tolist():
         known.setdefault(_folded(texts[i]), i)
-    leaked = {i: (known[_folded(texts[i])], "exact") for i in np.flatnonzero(held) if _folded(texts[i]) in known}
+    leaked = {
+        i: (known[_folded(texts[i])], "exact") for i in np.flatnonzero(held).tolist() if _folded(texts[i]) in known
+    }
     for group in groups:
         outside = [i for i in group if not held[i]]
         for i in group:

@@ -46,9 +46,9 @@ def distinctive_words(texts: Sequence[str], names: list[list[str]], top: int = 8
     return pd.DataFrame(rows, columns=["class", "words"])
 
 
-def sum_counts(documents: Sequence[Counter]) -> Counter:
+def sum_counts(documents: Sequence[Counter[str]]) -> Counter[str]:
     """Add up counts."""
-    out: Counter = Counter()
+    out: Counter[str] = Counter()
     for document in documents:
         out.update(document)
     return out
