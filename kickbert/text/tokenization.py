@@ -153,14 +153,16 @@ class TokenEncoder:
         if self.long != "windows":
             rows, cut = self.encode_batch(texts)
             return rows, None, cut
-        rows, first, cut = [], [0], []
+        documents: list[np.ndarray] = []
+        first = [0]
+        too_long = []
         max_windows = max(1, LARGEST // self.max_length)
         for chunks in self._chunks(texts):
             windows = self._windows(chunks)
-            rows += [np.asarray(ids, dtype=np.int32) for ids in windows[:max_windows]]
-            first.append(len(rows))
-            cut.append(len(windows) > max_windows)
-        return rows, np.array(first), np.array(cut, dtype=bool)
+            documents += [np.asarray(ids, dtype=np.int32) for ids in windows[:max_windows]]
+            first.append(len(documents))
+            too_long.append(len(windows) > max_windows)
+        return documents, np.array(first), np.array(too_long, dtype=bool)
 
     def count(self, texts: Sequence[str]) -> np.ndarray:
         """Count the tokens of each text before it is cut, including special tokens; int64, shape (n,)."""
