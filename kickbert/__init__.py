@@ -1,42 +1,42 @@
-"""A DataFrame of text becomes a gradually unfrozen transformer classifier.
+"""Fine-tune a transformer classifier from a DataFrame with text.
 
     learn = kickbert.learner_from_df(df)    # columns "text" and "label"
-    ladder = learn.fit_gradual()            # the head first, then the last layers
+    ladder = learn.fit_gradual()            # the head, then the last layers
     learn.predict_df(new_df)
 
-What is here, by wing, in the order in which data flows:
+Top-level names by package, in the order in which data flows:
 
-data         split                Add a column of train, valid and test rows, stratified.
-             explore              Look at a DataFrame of texts before training: duplicates, leaks, lengths, words.
-             TextDataLoaders      Batches of texts for training and validation: TextDataLoaders.from_df(df).
-models       ArtifactError        Raised for a folder that is no artifact, or one that was cut short or changed.
-cache        Cache                Where the states of the frozen part are kept, and how much of them.
-training     learner_from_df      Make a learner from a DataFrame.
-             text_learner         Make a learner from TextDataLoaders.
+data         split                    Add a column of train, valid, and test rows, stratified.
+             explore                  Look at a DataFrame before training: duplicates, leaks, lengths, words.
+             TextDataLoaders          Batches for training and validation: TextDataLoaders.from_df(df).
+models       ArtifactError            Raised for a folder that is not an artifact, or is incomplete or changed.
+cache        Cache                    Where the states of the frozen part are stored, and how much of them.
+training     learner_from_df          Make a learner from a DataFrame.
+             text_learner             Make a learner from TextDataLoaders.
              learner_from_artifact    Make a learner that continues from a saved model.
-             GradualLearner       A fastai Learner over an encoder's layer groups; fit_gradual trains it.
-             Phase                What is trained at one step of the ladder, how long, how fast.
-             distill              Train a small model to predict as a large one does, on texts without labels.
-             gradual_unfreezing   The list of phases: the head, then the last layers.
-             TrainingDiverged     Raised when the loss is no longer a finite number.
-evaluation   evaluate             Scores with intervals, beside the baselines.
-             calibrate            Scale probabilities by a temperature, so that they mean what they say.
-             explain              Words for and against a class.
-experiments  cross_validate       k folds that share the cache; out-of-fold predictions.
-             compare              Which of several recipes is better, tested on the same folds.
-             search               A better recipe than the default, and whether it is one.
-             report               One HTML page of how good a model is.
-inference    load                 Load an artifact as a predictor, without fastai.
-             Predictor            A saved model: predict, predict_proba, predict_df, explain.
-             export               Write an artifact's model as ONNX and in int8, compared on rows.
-             zero_shot            Classify by class names alone, before there is a label.
+             GradualLearner           A fastai Learner over an encoder's layer groups; fit_gradual trains it.
+             Phase                    One phase of the schedule: which groups train, how long, how fast.
+             gradual_unfreezing       The list of phases: the head, then the last layers.
+             TrainingDiverged         Raised when the loss is no longer a finite number.
+evaluation   evaluate                 Scores with intervals, and baselines.
+             calibrate                Scale probabilities by a temperature so that they match the accuracy.
+             explain                  Words for and against a class.
+experiments  cross_validate           k folds that share the cache; out-of-fold predictions.
+             compare                  Test which of several recipes is better, on the same folds.
+             search                   Search for a better recipe, and test it against the default.
+             distill                  Train a small model to predict like a large one, on unlabeled texts.
+             report                   One HTML page about the quality of a model.
+inference    load                     Load an artifact as a predictor, without fastai.
+             Predictor                A saved model: predict, predict_proba, predict_df, explain.
+             export                   Export an artifact to ONNX and int8, checked on labeled rows.
+             zero_shot                Classify by class names alone, before there are labels.
 
-The rest is under its wing, with no further import: kickbert.text (columns, cleaning, augmentation), kickbert.targets,
-kickbert.data, kickbert.models, kickbert.cache, kickbert.training, kickbert.evaluation (plot_confusion, error_analysis),
-kickbert.experiments, kickbert.inference, kickbert.serving, kickbert.labeling (query, read), kickbert.cli,
-kickbert.utils.
+Everything else is in its package and needs no further import: kickbert.text (columns, cleaning, augmentation),
+kickbert.targets, kickbert.data, kickbert.models, kickbert.cache, kickbert.training, kickbert.evaluation
+(plot_confusion), kickbert.experiments, kickbert.inference, kickbert.serving, kickbert.labeling (query, read),
+kickbert.cli, kickbert.utils.
 
-Names are imported when they are first used, so that `import kickbert` costs nothing.
+Names are imported on first use, so `import kickbert` is fast.
 """
 
 from kickbert.utils.lazy import attach

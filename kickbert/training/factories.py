@@ -166,7 +166,7 @@ def learner_from_rows(
 def text_learner(
     dls: TextDataLoaders,
     *,
-    model: str | Path = "roberta-base",
+    model: str | Path | None = None,
     revision: str | None = None,
     trust_remote_code: bool = False,
     pooling: str | None = None,
@@ -192,7 +192,8 @@ def text_learner(
 
     Args:
         dls: from `TextDataLoaders.from_df`.
-        model, revision, trust_remote_code: the pretrained encoder, the same as in `TextDataLoaders.from_df`.
+        model, revision, trust_remote_code: the pretrained encoder, as in `TextDataLoaders.from_df`; None for the one
+            that the texts were tokenized for.
         pooling: "cls", "mean", "max" or "attention"; None for the one that a sentence encoder was trained with, or
             else "cls".
         dropout, encoder_dropout: dropout probability in the head, and in encoder layers that train.
@@ -222,7 +223,7 @@ def text_learner(
     join()
     if seed is not None:
         set_seed(seed)  # new weights of the head, and the random numbers of fastai's own fit methods
-    _check_model(dls, model)
+    model = _model_of(dls, model)
     hub = {"revision": revision or "main", "trust_remote_code": trust_remote_code}
     device = default_device() if device is None else usable_device(device)
     dls.device = device
@@ -259,17 +260,20 @@ def text_learner(
     )
 
 
-def _check_model(dls: TextDataLoaders, model: str | Path) -> None:
-    """Check that the texts were tokenized for a model.
+def _model_of(dls: TextDataLoaders, model: str | Path | None) -> str | Path:
+    """The model that the texts were tokenized for.
 
     Raises:
-        ValueError: they were tokenized for another one.
+        ValueError: another one was given, or none is known.
     """
-    if str(dls.model) != str(model):
+    if dls.model is None and model is None:
+        raise ValueError("The DataLoaders do not name a model. Pass model= to text_learner")
+    if dls.model is not None and model is not None and str(dls.model) != str(model):
         raise ValueError(
-            f"text_learner has model={str(model)!r}, but the texts were tokenized for {str(dls.model)!r}; give "
-            "TextDataLoaders.from_df and text_learner the same model"
+            f"text_learner has model={str(model)!r}, but the texts were tokenized for {str(dls.model)!r}. Omit model, or "
+            "pass the same one to TextDataLoaders.from_df"
         )
+    return model if model is not None else dls.model
 
 
 def _say_unused_head(model: str | Path, encoder: Encoder) -> None:
