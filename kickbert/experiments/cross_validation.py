@@ -26,7 +26,7 @@ from kickbert.data.transforms import model_tokenizer
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.scores import all_scores, main_score
 from kickbert.targets.base import Target
-from kickbert.targets.bins import Bins
+from kickbert.targets.bins import UnorderedBins
 from kickbert.targets.options import TargetOptions
 from kickbert.text.columns import as_list
 from kickbert.training.checkpoint import first_states
@@ -183,7 +183,7 @@ def assign_folds(
     usable = usable_rows(df, recipe, group_col=group_col).renumbered()
     target, codes = usable.column.fit()
     recipe = recipe | {"task": target.task}
-    if isinstance(target, Bins):
+    if isinstance(target, UnorderedBins):
         recipe["bins"] = list(target.edges)
     options = replace(usable.column.options, task=target.task, bins=recipe.get("bins"))
     texts = replace(usable, column=replace(usable.column, options=options))

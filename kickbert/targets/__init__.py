@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "base": ["Target"],
         "labels": ["Labels", "OrderedLabels"],
-        "bins": ["Bins"],
+        "bins": ["Bins", "UnorderedBins"],
         "multi_labels": ["MultiLabels"],
         "continuous": ["Continuous"],
         "kinds": ["target_class"],

@@ -1,4 +1,4 @@
-"""Ordered buckets of a number."""
+"""Buckets of a number, with or without their order."""
 
 import warnings
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ import pandas as pd
 
 from kickbert.targets.base import Column
 from kickbert.targets.binning import bin_edges, quantiles, range_names, read_number_column, read_numbers
-from kickbert.targets.labels import OrderedLabels
+from kickbert.targets.labels import Labels, OrderedLabels
 from kickbert.targets.options import TargetOptions
 
 
 @dataclass(frozen=True)
-class Bins(OrderedLabels):
-    """Ordered buckets of a number.
+class UnorderedBins(Labels):
+    """Buckets of a number that are classes without an order.
 
     Args:
         classes: the names of the buckets, `len(edges) + 1` of them.
@@ -84,3 +84,8 @@ class Bins(OrderedLabels):
 
     def describe(self) -> str:
         return super().describe().replace(" classes (", " buckets (", 1)
+
+
+@dataclass(frozen=True)
+class Bins(UnorderedBins, OrderedLabels):
+    """Ordered buckets of a number; arguments as for `UnorderedBins`."""

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kickbert.targets.base import Column, Target
-from kickbert.targets.bins import Bins
+from kickbert.targets.bins import Bins, UnorderedBins
 from kickbert.targets.continuous import Continuous
 from kickbert.targets.kinds import target_class
 from kickbert.targets.label_cells import LISTS
@@ -72,10 +72,9 @@ def column_kind(values: Column, options: TargetOptions) -> type[Target]:
         return kind
     if kind.is_number or kind.is_multilabel:
         raise ValueError(
-            f"bins={options.bins!r} make ordered buckets, which task={options.task!r} does not have; leave one of them "
-            "out"
+            f"bins={options.bins!r} make buckets, which task={options.task!r} does not have. Omit one of the two"
         )
-    return Bins
+    return Bins if kind.is_ordered else UnorderedBins
 
 
 def read_target(values: Column, options: TargetOptions, kind: type[Target] | None = None) -> TargetColumn:

@@ -270,8 +270,8 @@ def _model_of(dls: TextDataLoaders, model: str | Path | None) -> str | Path:
         raise ValueError("The DataLoaders do not name a model. Pass model= to text_learner")
     if dls.model is not None and model is not None and str(dls.model) != str(model):
         raise ValueError(
-            f"text_learner has model={str(model)!r}, but the texts were tokenized for {str(dls.model)!r}. Omit model, or "
-            "pass the same one to TextDataLoaders.from_df"
+            f"text_learner has model={str(model)!r}, but the texts were tokenized for {str(dls.model)!r}. Omit "
+            "model, or pass the same one to TextDataLoaders.from_df"
         )
     return model if model is not None else dls.model
 

@@ -39,6 +39,8 @@ def test_buckets_are_ordered_and_have_an_expected_value(make, amounts, capsys):
     good = out["expected"][amounts["label"] == "good"].median()
     assert good > 5 * out["expected"][amounts["label"] == "bad"].median()
     assert np.allclose(out.filter(like="prob_").sum(axis=1), 1, atol=1e-5)
+    plain = make(amounts, label_col="amount", bins=2, task="single label")
+    assert plain.dls.target.task == "single label" and plain.model.head.classifier.out_features == 2
 
 
 def test_a_number(make, amounts, capsys):
