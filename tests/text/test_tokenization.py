@@ -107,7 +107,7 @@ def test_windows_hold_every_token_and_share_as_many_as_asked(tiny_tok, count, ro
 
 def test_windows_of_documents(tiny_tok):
     tokens = TextTokenizer(tiny_tok, 10, long="windows", stride=2)
-    rows, first, cut = tokens.encode_documents(["a film", "I loved this story " * 8, ""])
+    rows, first, cut = tokens.token_encoder.encode_documents(["a film", "I loved this story " * 8, ""])
     assert not cut.any() and first[0] == 0 and first[-1] == len(rows) and np.diff(first)[[0, 2]].tolist() == [1, 1]
     assert np.diff(first)[1] > 1 and all(len(r) <= 10 for r in rows)
 
