@@ -18,7 +18,7 @@ from kickbert.evaluation.explanation import Explanation, class_number, explained
 from kickbert.evaluation.occlusion import occlusion
 from kickbert.text.tokenization import PAD
 from kickbert.utils.extras import require
-from kickbert.utils.plotting import axes_of, literal
+from kickbert.utils.plotting import axes_of, figure_of, literal
 
 if TYPE_CHECKING:
     from kickbert.models.classifier import TextClassifier
@@ -231,4 +231,4 @@ def plot_attention(
     ax.set(xlabel="key (attended token)", ylabel="query token")
     of_head = "" if head is None else f", head {head + 1}"
     ax.set_title(f"Attention of layer {layer % len(maps) + 1}{of_head}", loc="left")
-    return ax.figure
+    return figure_of(ax)

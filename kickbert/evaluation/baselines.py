@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from kickbert.evaluation.predictions import Predictions
 from kickbert.models.protocol import Labeled
-from kickbert.targets.base import Target
+from kickbert.targets.base import Target, Thresholds
 from kickbert.targets.thresholds import best_thresholds
 from kickbert.text.word_statistics import tfidf_vectorizer
 
@@ -74,14 +74,14 @@ def baseline_predictions(
         Predictions by baseline; without the linear one if it has nothing to learn from.
     """
     target = predictions.target
-    thresholds = 0.5
-    valid_texts, valid_codes = valid or ([], None)
-    probs = majority(target, codes, len(predictions))
-    out = {MAJORITY: Predictions(target, probs, target.decide(probs), predictions.y_true)}
+    thresholds: Thresholds = 0.5
+    valid_texts = [] if valid is None else valid[0]
+    shares = majority(target, codes, len(predictions))
+    out = {MAJORITY: Predictions(target, shares, target.decide(shares), predictions.y_true)}
     probs = linear(target, codes, train, [*valid_texts, *predictions.texts])
     if probs is not None:
-        if target.is_multilabel and len(valid_texts):
-            thresholds = best_thresholds(probs[: len(valid_texts)], valid_codes)
+        if target.is_multilabel and valid is not None:
+            thresholds = best_thresholds(probs[: len(valid_texts)], valid[1])
         probs = probs[len(valid_texts) :]
         out[LINEAR] = Predictions(target, probs, target.decide(probs, thresholds), predictions.y_true)
     return out

@@ -21,13 +21,13 @@ NAMED = 5  # maximum number of classes in a sentence
 LINEAR = "TF-IDF plus a linear model"
 # How a sentence states the main score.
 LEVELS: dict[type[Target], str] = {
-    Target: "{score} {value} on {rows} ({interval}).",
+    Target: "{score} {value} on {rows} ({interval}).",  # type: ignore[type-abstract]
     OrderedLabels: "{score} {value} on {rows} ({interval}); 0 is chance and 1 is perfect.",
     Continuous: "Explains {value} of the variance of {rows} ({score}, {interval}).",
 }
 # What the constant baseline does.
 CONSTANTS: dict[type[Target], str] = {
-    Target: "always guessing the largest class",
+    Target: "always guessing the largest class",  # type: ignore[type-abstract]
     MultiLabels: "always guessing the most frequent labels",
     Continuous: "always guessing the median",
 }

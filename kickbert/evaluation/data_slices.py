@@ -24,13 +24,14 @@ def slices(predictions: Predictions, columns: Sequence[str] | None = None, langu
         slice, rows, accuracy, others (accuracy of the other rows), p (Fisher's exact test, corrected for the number of
         slices by Holm 1979); the weakest slice first.
     """
-    parts = {}
+    df = pd.DataFrame() if predictions.df is None else predictions.df
+    parts: dict[str, np.ndarray | list[str]] = {}
     if predictions.texts:
         parts["words"] = _ranges(pd.Series([len(text.split()) for text in predictions.texts]))
     if languages and predictions.texts:
         parts["language"] = detect_languages(predictions.texts)
-    for column in _slice_columns(predictions.df, columns):
-        parts[str(column)] = _slice_values(predictions.df[column])
+    for column in _slice_columns(df, columns):
+        parts[str(column)] = _slice_values(df[column])
     correct = ~predictions.wrong
     rows = []
     for name, values in parts.items():
@@ -52,9 +53,9 @@ def _inside_and_outside(correct: np.ndarray, inside: np.ndarray) -> tuple[int, f
     return inside.sum(), correct[inside].mean(), correct[~inside].mean(), fisher_exact(table).pvalue
 
 
-def _slice_columns(df: pd.DataFrame | None, columns: Sequence[str] | None) -> list:
-    if df is None or columns is not None:
-        return list(columns or ())
+def _slice_columns(df: pd.DataFrame, columns: Sequence[str] | None) -> list:
+    if columns is not None:
+        return list(columns)
     scalar = [c for c in df.columns if df[c].map(np.isscalar).all()]
     return [c for c in scalar if pd.api.types.is_numeric_dtype(df[c]) or df[c].nunique() <= MAX_VALUES]
 

@@ -30,7 +30,7 @@ def confident_mistakes(predictions: Predictions, top: int = 20) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "row": _row_labels(predictions)[worst],
-            "true": _names(predictions, predictions.y_true[worst]),
+            "true": _names(predictions, predictions.labels[worst]),
             "predicted": _names(predictions, predictions.y_pred[worst]),
             "confidence": predictions.confidence[worst],
             "text": _texts(predictions, worst),
@@ -50,8 +50,8 @@ def confused_pairs(predictions: Predictions, top: int = 20) -> pd.DataFrame:
     rows = []
     if not predictions.target.is_multilabel:
         names, wrong = predictions.target.names, predictions.wrong
-        totals = np.bincount(predictions.y_true, minlength=len(names))
-        cells = np.stack([predictions.y_true, predictions.y_pred], 1)[wrong]
+        totals = np.bincount(predictions.labels, minlength=len(names))
+        cells = np.stack([predictions.labels, predictions.y_pred], 1)[wrong]
         pairs, counts = np.unique(cells, axis=0, return_counts=True)
         order = np.argsort(-counts, kind="stable")[:top]
         for (true, predicted), count in zip(pairs[order], counts[order], strict=True):
@@ -90,13 +90,13 @@ def label_errors(predictions: Predictions) -> pd.DataFrame:
     target = predictions.target
     if target.is_number:
         raise ValueError(f"only classes have label errors; the task is {target.task}. Sort by the residuals instead")
-    codes = predictions.y_true.astype(int)
+    codes = predictions.labels.astype(int)
     worst = suspected_errors(predictions.probs, codes)
     suggested = predictions.probs >= 0.5 if target.is_multilabel else predictions.probs.argmax(1)
     return pd.DataFrame(
         {
             "row": _row_labels(predictions)[worst],
-            "label": _names(predictions, predictions.y_true[worst]),
+            "label": _names(predictions, predictions.labels[worst]),
             "suggested": _names(predictions, suggested[worst]),
             "quality": label_confidence(predictions.probs, codes)[worst],
             "text": _texts(predictions, worst),

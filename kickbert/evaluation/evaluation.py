@@ -152,7 +152,8 @@ def evaluate(
     table = table.join(intervals(scores, len(predictions), rounds, seed))
     differences = {}
     if compare and train is not None:
-        for name, baseline in baseline_predictions(predictions, *train, learn.labeled_rows("valid")).items():
+        texts, codes = train
+        for name, baseline in baseline_predictions(predictions, texts, codes, learn.labeled_rows("valid")).items():
             table[name] = pd.Series(all_scores(baseline)(np.ones(len(baseline))))
             differences[name] = compare_scores(predictions, baseline, rounds, seed).loc["difference"]
     classes = None

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from kickbert.targets.base import Target
+from kickbert.targets.continuous import Continuous
 
 FOR, AGAINST = (213, 94, 0), (0, 114, 178)  # Okabe and Ito's vermilion and blue
 
@@ -45,8 +46,9 @@ def class_number(target: Target, label: Any) -> int:
     Raises:
         ValueError: an unknown class.
     """
-    if label in getattr(target, "classes", ()):
-        return target.classes.index(label)
+    classes = getattr(target, "classes", ())
+    if label in classes:
+        return classes.index(label)
     if label in target.names:
         return target.names.index(label)
     raise ValueError(f"label={label!r} is not a class. Classes: {target.names}")
@@ -60,7 +62,9 @@ def explained_value(target: Target, probs: np.ndarray, output: int) -> float:
         probs: probabilities of one row, shape (outputs,).
         output: number of the class; 0 for a number.
     """
-    return float(target.inverse_transform(probs.astype(float))[0] if target.is_number else probs[output])
+    if isinstance(target, Continuous):
+        return float(target.inverse_transform(probs.astype(float))[0])
+    return float(probs[output])
 
 
 @dataclass(frozen=True, repr=False)

@@ -18,7 +18,8 @@ from kickbert.evaluation.predictions import Predictions, as_predictions
 from kickbert.evaluation.reliability import BINS, ExpectedCalibrationError, top_label
 from kickbert.evaluation.selective_prediction import coverage
 from kickbert.models.protocol import TextModel
-from kickbert.utils.plotting import BLUE, GREY, LINES, ORANGE, axes_of, literal
+from kickbert.targets.continuous import Continuous
+from kickbert.utils.plotting import BLUE, GREY, LINES, ORANGE, axes_of, figure_of, literal
 
 MANY = 8  # maximum number of classes with a line each
 CELLS = 20  # maximum number of classes with numbers in the cells
@@ -71,14 +72,14 @@ def plot_confusion(predictions: Source, rates: bool = False, ax: Axes | None = N
     ax.set_yticks(range(n), names, fontsize=small)
     ax.set(xlabel="Predicted label", ylabel="True label")
     ax.set_title("Confusion matrix" + (", shares of true class" if rates else ""), loc="left")
-    return ax.figure
+    return figure_of(ax)
 
 
 def _one_against_rest(predictions: Predictions) -> np.ndarray:
     """Whether each row belongs to each class, bool, shape (n, classes)."""
     if predictions.target.is_multilabel:
-        return predictions.y_true.astype(bool)
-    return predictions.y_true[:, None] == np.arange(len(predictions.target.names))
+        return predictions.labels.astype(bool)
+    return predictions.labels[:, None] == np.arange(len(predictions.target.names))
 
 
 def _class_curves(predictions: Predictions, ax: Axes, curve: Callable, score: Callable, score_name: str) -> None:
@@ -94,7 +95,7 @@ def _class_curves(predictions: Predictions, ax: Axes, curve: Callable, score: Ca
     true, probs, names = _one_against_rest(predictions), predictions.probs, predictions.target.names
     defined = [i for i in range(len(names)) if true[:, i].any() and not true[:, i].all()]
     values = {i: score(true[:, i], probs[:, i]) for i in defined}
-    ranked, many = sorted(defined, key=values.get), len(defined) > MANY
+    ranked, many = sorted(defined, key=values.__getitem__), len(defined) > MANY
     for i in defined if many else ():
         ax.plot(*curve(true[:, i], probs[:, i]), color=GREY, alpha=0.25, linewidth=0.8)
     for i, (color, style) in zip([ranked[-1], ranked[0]] if many else defined, LINES, strict=False):
@@ -103,8 +104,10 @@ def _class_curves(predictions: Predictions, ax: Axes, curve: Callable, score: Ca
         ax.plot(*curve(true[:, i], probs[:, i]), color=color, linestyle=style, label=label)
     if defined:
         title = score_name + (f",\nbest and worst of {len(defined)}" if many else "")
-        place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
-        ax.legend(title=title, fontsize=8, title_fontsize=8, frameon=False, **place).set_alignment("left")
+        legend = ax.legend(
+            title=title, fontsize=8, title_fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0)
+        )
+        legend.set_alignment("left")
     ax.set(xlim=(0, 1), ylim=(0, 1.02))
     ax.spines[["top", "right"]].set_visible(False)
 
@@ -125,7 +128,7 @@ def plot_roc(predictions: Source, ax: Axes | None = None) -> Figure:
     ax.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
     ax.set(xlabel="false positive rate", ylabel="true positive rate")
     ax.set_title("ROC curves, each class against the rest", loc="left")
-    return ax.figure
+    return figure_of(ax)
 
 
 def plot_precision_recall(predictions: Source, ax: Axes | None = None) -> Figure:
@@ -146,7 +149,7 @@ def plot_precision_recall(predictions: Source, ax: Axes | None = None) -> Figure
     _class_curves(predictions, ax, curve, skm.average_precision_score, "average precision")
     ax.set(xlabel="recall", ylabel="precision")
     ax.set_title("Precision-recall curves, each class against the rest", loc="left")
-    return ax.figure
+    return figure_of(ax)
 
 
 def plot_calibration(predictions: Source, ax: Axes | None = None) -> Figure:
@@ -166,7 +169,7 @@ def plot_calibration(predictions: Source, ax: Axes | None = None) -> Figure:
 
     predictions = _with_classes(predictions)
     ax = axes_of(ax)
-    confidence, correct = top_label(predictions.y_true, predictions.probs)
+    confidence, correct = top_label(predictions.labels, predictions.probs)
     calibration = ExpectedCalibrationError(confidence, correct)
     counts = np.bincount(calibration.bin, minlength=BINS)
     hits = np.bincount(calibration.bin[correct], minlength=BINS)
@@ -188,7 +191,7 @@ def plot_calibration(predictions: Source, ax: Axes | None = None) -> Figure:
     ax.legend(title=title, frameon=False, fontsize=8, title_fontsize=8, loc="best").set_alignment("left")
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_title("Reliability diagram", loc="left")
-    return ax.figure
+    return figure_of(ax)
 
 
 def plot_coverage(table: Source | pd.DataFrame, ax: Axes | None = None) -> Figure:
@@ -211,7 +214,7 @@ def plot_coverage(table: Source | pd.DataFrame, ax: Axes | None = None) -> Figur
     ax.margins(y=0.1)
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_title("Selective prediction, by confidence threshold", loc="left")
-    return ax.figure
+    return figure_of(ax)
 
 
 def plot_values(predictions: Source, ax: Axes | None = None) -> Figure:
@@ -224,17 +227,18 @@ def plot_values(predictions: Source, ax: Axes | None = None) -> Figure:
         ValueError: no true values, or not a number.
     """
     predictions = as_predictions(predictions)
-    if predictions.y_true is None or not predictions.target.is_number:
-        kind = "without labels" if predictions.y_true is None else f"of task {predictions.target.task!r}"
+    target = predictions.target
+    if predictions.y_true is None or not isinstance(target, Continuous):
+        kind = "without labels" if predictions.y_true is None else f"of task {target.task!r}"
         raise ValueError(f"predictions {kind} are not numbers with true values")
-    ax, name = axes_of(ax), literal(predictions.target.name)
+    ax, name = axes_of(ax), literal(target.name)
     y_true, y_pred = predictions.numbers
     ax.scatter(y_true, y_pred, s=6, alpha=0.3, color=BLUE, linewidths=0)
     ends = [min(y_true.min(), y_pred.min()), max(y_true.max(), y_pred.max())]
     ax.plot(ends, ends, color=ORANGE, linewidth=1)
-    if predictions.target.log:
+    if target.log:
         ax.set(xscale="symlog", yscale="symlog")
     ax.set(xlabel=f"True {name}", ylabel=f"Predicted {name}")
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_title("Predicted against true values", loc="left")
-    return ax.figure
+    return figure_of(ax)

@@ -52,6 +52,17 @@ class Predictions:
         return len(self.probs)
 
     @property
+    def labels(self) -> np.ndarray:
+        """True codes of the rows, as in `y_true`.
+
+        Raises:
+            ValueError: they are unknown.
+        """
+        if self.y_true is None:
+            raise ValueError("the rows have no labels. Give predictions of rows with labels")
+        return self.y_true
+
+    @property
     def wrong(self) -> np.ndarray:
         """Whether each row is misclassified (with several labels: in any of them), bool, shape (n,)."""
         return (self.y_pred != self.y_true).reshape(len(self), -1).any(1)
@@ -66,7 +77,9 @@ class Predictions:
     @property
     def numbers(self) -> tuple[np.ndarray, np.ndarray]:
         """True and predicted numbers in the target's own unit, each of shape (n,)."""
-        return tuple(self.target.inverse_transform(v.reshape(-1).astype(float)) for v in (self.y_true, self.probs))
+        target: Any = self.target
+        y_true, y_pred = (codes.reshape(-1).astype(float) for codes in (self.labels, self.probs))
+        return target.inverse_transform(y_true), target.inverse_transform(y_pred)
 
     def to_frame(self) -> pd.DataFrame:
         """The predictions as `predict_df` returns them, one row each."""
@@ -93,7 +106,7 @@ class Predictions:
         keep, notes = _usable(model.target, values, ~empty, df.index)
         df, texts = df[keep], [text for text, kept in zip(texts, keep, strict=True) if kept]
         probs = model.predict_proba(df)
-        y_true = model.target.encode(values[keep]) if labelled else None
+        y_true = None if values is None else model.target.encode(values[keep])
         y_pred = model.decide(probs)
         notes = (*notes, *filter(None, [median_note(model.target, probs, y_pred)]))
         return cls(model.target, probs.astype(float), y_pred, y_true, texts, df, notes)

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from kickbert.data.batching import length_batches
 from kickbert.data.packed import Packed
 from kickbert.text.tokenization import PAD
-from kickbert.utils.plotting import LINES, axes_of, literal
+from kickbert.utils.plotting import LINES, axes_of, figure_of, literal
 from kickbert.utils.progress import bar
 
 if TYPE_CHECKING:
@@ -125,4 +125,4 @@ def plot_probe(table: pd.DataFrame, ax: Axes | None = None, label: str | None = 
     if label:
         ax.legend(frameon=False)
     ax.set_title("Accuracy of linear probes by depth", loc="left")
-    return ax.figure
+    return figure_of(ax)

@@ -152,7 +152,7 @@ def per_class(y_true: np.ndarray, probs: np.ndarray, y_pred: np.ndarray, names: 
 def _row_scores(predictions: Predictions, rows: np.ndarray | slice = slice(None)) -> WeightedScores:
     """The mean of the target's own row scores, for a kind of target that is not in the tables below."""
     target = predictions.target
-    scores = target.row_scores(predictions.y_true[rows], predictions.y_pred[rows])
+    scores = target.row_scores(predictions.labels[rows], predictions.y_pred[rows])
     return lambda weight: {target.shown_scores[0]: float(np.average(scores, weights=weight))}
 
 
@@ -162,22 +162,22 @@ def _number_scores(predictions: Predictions, rows: np.ndarray | slice = slice(No
 
 
 def _class_decisions(predictions: Predictions, rows: np.ndarray | slice = slice(None)) -> WeightedScores:
-    y_true, y_pred = (codes[rows].astype(int) for codes in (predictions.y_true, predictions.y_pred))
+    y_true, y_pred = (codes[rows].astype(int) for codes in (predictions.labels, predictions.y_pred))
     return class_decisions(y_true, y_pred, predictions.target.is_ordered)
 
 
 def _label_decisions(predictions: Predictions, rows: np.ndarray | slice = slice(None)) -> WeightedScores:
-    return label_decisions(predictions.y_true[rows].astype(int), predictions.y_pred[rows].astype(int))
+    return label_decisions(predictions.labels[rows].astype(int), predictions.y_pred[rows].astype(int))
 
 
 ALL_SCORES: dict[type[Target], Callable[[Predictions], WeightedScores]] = {
-    Target: _row_scores,
-    Labels: lambda p: class_scores(p.y_true, p.probs, p.y_pred, p.target.is_ordered),
-    MultiLabels: lambda p: label_scores(p.y_true, p.probs, p.y_pred),
+    Target: _row_scores,  # type: ignore[type-abstract]
+    Labels: lambda p: class_scores(p.labels, p.probs, p.y_pred, p.target.is_ordered),
+    MultiLabels: lambda p: label_scores(p.labels, p.probs, p.y_pred),
     Continuous: _number_scores,
 }
 DECISION_SCORES: dict[type[Target], Callable[[Predictions, np.ndarray | slice], WeightedScores]] = {
-    Target: _row_scores,
+    Target: _row_scores,  # type: ignore[type-abstract]
     Labels: _class_decisions,
     MultiLabels: _label_decisions,
     Continuous: _number_scores,

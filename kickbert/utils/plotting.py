@@ -2,6 +2,7 @@
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from kickbert.utils.messages import shorten
 
@@ -21,6 +22,11 @@ def axes_of(ax: Axes | None, size: tuple[float, float] = (5.2, 4.4)) -> Axes:
         size: width and height of a new figure, in inches.
     """
     return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
+
+
+def figure_of(ax: Axes) -> Figure:
+    """Look up the figure of axes, which may be in a subfigure."""
+    return ax.figure.figure
 
 
 def literal(text: object, width: int = NAME_WIDTH) -> str:
