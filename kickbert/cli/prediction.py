@@ -42,15 +42,15 @@ def predict(
     """Predict every row of a file of any size or a folder of Parquet files. Folder runs resume where they stopped."""
     from dataclasses import asdict
 
-    from kickbert.inference.batch_prediction import predict_file
-    from kickbert.inference.folders import predict_folder
+    from kickbert.inference.batch_prediction import PredictedFile, predict_file
+    from kickbert.inference.folders import PredictedFolder, predict_folder
     from kickbert.inference.predictor import load
 
     _check_options(source.is_dir(), encoding, sep, engine, workers)
     with prints_to_stderr(json):
         loaded = load(model, backend)
         if source.is_dir():
-            done = predict_folder(
+            done: PredictedFolder | PredictedFile = predict_folder(
                 loaded,
                 source,
                 out,

@@ -1,6 +1,7 @@
 """Commands from rows to a model and its evaluation: train, evaluate, report, explore."""
 
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -135,7 +136,7 @@ def _schedule(epochs: int | None, lr: float | None) -> dict[str, Any]:
 def _augmenter(name: str | None) -> Any:
     from kickbert.text.augmentation import EDA, CharacterNoise
 
-    augmenters = {None: lambda: None, "eda": EDA, "typos": CharacterNoise}
+    augmenters: dict[str | None, Callable[[], Any]] = {None: lambda: None, "eda": EDA, "typos": CharacterNoise}
     if name not in augmenters:
         raise ValueError(f"--augment {name} is not one of eda, typos")
     return augmenters[name]()

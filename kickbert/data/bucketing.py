@@ -184,7 +184,9 @@ class BucketDL(TfmdDL):
 
         Documents in windows give tokens of shape (len(chosen), maximum windows, longest).
         """
-        ids, *targets = (*self.epoch_rows, *(self.further if self.shuffle else ()))
+        ids, *targets = self.epoch_rows
+        if self.shuffle:
+            targets += self.further
         self.batch_rows = ids.of_documents(chosen)
         self.batch_items = chosen
         x = ids.gather(self.batch_rows, fill=PAD).long()

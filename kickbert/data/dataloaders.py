@@ -258,7 +258,7 @@ class TextDataLoaders(Described, DataLoaders):
             kwargs |= {"bs": len(rows), "get_idxs": lambda: list(range(len(rows)))}
         else:
             codes = self._codes(test_items) if with_labels else None
-            shown = map(self.target.shown, codes) if with_labels else [None] * len(test_items)
+            shown = [None] * len(test_items) if codes is None else map(self.target.shown, codes)
             rows = [Row(*pair) for pair in zip(self.read(test_items)[0], shown, strict=True)]
         ids, _ = self.tokenizer.pack([row.text for row in rows])
         return self._loader(rows, ids, codes, with_labels, **kwargs)
@@ -360,12 +360,12 @@ def soft_loaders(
     """
     strata = quantiles(codes) if target.is_number else codes
     numbers = [np.flatnonzero(mask) for mask in valid_rows(df, valid, strata, seed)]
-    parts = []
+    parts: list[Part] = []
     for rows in numbers:
         chosen = [texts[i] for i in rows]
         ids, cut = tokenizer.pack(chosen)
         if not parts:
             _warn_of_truncated(cut, tokenizer.max_length)
         parts.append(Part(chosen, ids, codes[rows]))
-    train, held = bucket_loaders(tokenizer, target, *parts, bs)
+    train, held = bucket_loaders(tokenizer, target, parts[0], parts[1], bs)
     return [train.new(further=tuple(torch.from_numpy(array[numbers[0]]) for array in further)), held]

@@ -8,7 +8,6 @@ from fastai.data.core import show_batch, show_results
 from fastai.interpret import plot_top_losses
 from fastai.torch_core import TensorCategory
 from fastcore.foundation import L
-from plum import dispatch
 
 from kickbert.data.transforms import Tokens
 from kickbert.utils.messages import shorten
@@ -33,20 +32,20 @@ def _frame(samples: L, max_n: int, trunc_at: int, **columns: Any) -> pd.DataFram
     return pd.DataFrame({**first, **{name: [str(v) for v in values[:max_n]] for name, values in columns.items()}})
 
 
-@dispatch
-def show_batch(x: Tokens, y, samples, ctxs=None, max_n=10, trunc_at=150, **kwargs):  # noqa: F811
+@show_batch.dispatch
+def _show_batch(x: Tokens, y, samples, ctxs=None, max_n=10, trunc_at=150, **kwargs):
     """Show texts and their targets."""
     show_table(_frame(samples, max_n, trunc_at, **({"target": samples.itemgot(1)} if len(samples[0]) > 1 else {})))
 
 
-@dispatch
-def show_results(x: Tokens, y, samples, outs, ctxs=None, max_n=10, trunc_at=150, **kwargs):  # noqa: F811
+@show_results.dispatch
+def _show_results(x: Tokens, y, samples, outs, ctxs=None, max_n=10, trunc_at=150, **kwargs):
     """Show texts, their targets and the predictions."""
     show_table(_frame(samples, max_n, trunc_at, target=samples.itemgot(1), predicted=outs.itemgot(0)))
 
 
-@dispatch
-def plot_top_losses(x: Tokens, y, samples, outs, raws, losses, trunc_at=150, **kwargs):  # noqa: F811
+@plot_top_losses.dispatch
+def _plot_top_losses(x: Tokens, y, samples, outs, raws, losses, trunc_at=150, **kwargs):
     """Show the texts with the largest losses, and the probability of the predicted class."""
     sure = {"probability": [f"{float(r.max()):.3f}" for r in raws]} if type(y) is TensorCategory else {}
     numbers = sure | {"loss": [f"{float(v):.3f}" for v in losses]}

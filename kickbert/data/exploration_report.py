@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.html_page import Section, page
-from kickbert.utils.plotting import BLUE, ORANGE, axes_of, literal
+from kickbert.utils.plotting import BLUE, ORANGE, axes_of, figure_of, literal
 
 MANY = 30  # maximum bars per figure
 NEAR = 0.06  # share of an axis within which two labels would overlap
@@ -70,7 +70,7 @@ def plot_classes(counts: pd.Series, ax: Axes | None = None) -> Figure:
     ax.margins(x=0.12, y=0.01)
     ax.set(xlabel="rows" + (f" (the {MANY} largest of {len(counts)})" if len(counts) > MANY else ""))
     ax.spines[["top", "right"]].set_visible(False)
-    return ax.figure
+    return figure_of(ax)
 
 
 def _plot_lengths(lengths: np.ndarray, truncated: pd.DataFrame) -> Figure:
@@ -79,9 +79,10 @@ def _plot_lengths(lengths: np.ndarray, truncated: pd.DataFrame) -> Figure:
     usual = np.percentile(lengths, 99)
     shown = lengths if lengths.max() < 3 * usual else lengths[lengths <= usual]  # one book would hide all the rest
     width = 1 + int(np.ptp(shown)) // 40  # whole tokens, or some bars would hold more lengths than others
-    ax.hist(shown, bins=np.arange(shown.min(), shown.max() + 1 + width, width) - 0.5, color=BLUE, edgecolor="white")
+    edges = np.arange(shown.min(), shown.max() + 1 + width, width) - 0.5
+    ax.hist(shown, bins=edges.tolist(), color=BLUE, edgecolor="white")
     left, right = ax.get_xlim()
-    ticks = {}
+    ticks: dict[int, str] = {}
     for max_length, share in zip(truncated["max_length"], truncated["share truncated"], strict=True):
         if max_length <= right:
             ax.axvline(max_length, color=ORANGE, linewidth=1)
@@ -96,7 +97,7 @@ def _plot_lengths(lengths: np.ndarray, truncated: pd.DataFrame) -> Figure:
     more = f" ({longer:,} rows have more, up to {lengths.max():,})" if longer else ""
     ax.set(xlabel=f"tokens{more}", ylabel="rows")
     ax.spines[["top", "right"]].set_visible(False)
-    return ax.figure
+    return figure_of(ax)
 
 
 def write(file: Path, summary: pd.DataFrame, tables: dict[str, pd.DataFrame], lengths: np.ndarray) -> Path:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from kickbert.targets.base import Target
+from kickbert.targets.labels import Labels
 
 
 def _counts(codes: np.ndarray, classes: int) -> np.ndarray:
@@ -27,7 +28,7 @@ def class_weights(weights: str | Mapping[Any, float] | None, target: Target, cod
     """
     if weights is None:
         return None
-    if target.is_number:
+    if not isinstance(target, Labels):
         raise ValueError(f"class_weights={weights!r} need classes; the task is {target.task}")
     if isinstance(weights, Mapping):
         return _by_class(weights, target)
@@ -38,7 +39,7 @@ def class_weights(weights: str | Mapping[Any, float] | None, target: Target, cod
     return (np.maximum(scale, 1) / counts).astype(np.float32)
 
 
-def _by_class(weights: Mapping[Any, float], target: Target) -> np.ndarray:
+def _by_class(weights: Mapping[Any, float], target: Labels) -> np.ndarray:
     classes = list(target.classes)
     unknown = [c for c in weights if c not in classes]
     if unknown:

@@ -47,13 +47,13 @@ class Packed:
         """Number of tokens of each document, int64, shape (documents,)."""
         return self.lengths if self.first is None else np.diff(self.offsets.numpy()[self.first])
 
-    def of_documents(self, documents: Sequence[int]) -> Sequence[int]:
+    def of_documents(self, documents: Sequence[int] | np.ndarray) -> Sequence[int] | np.ndarray:
         """The sequences of documents, one document after another."""
         if self.first is None:
             return documents
         return [row for d in documents for row in range(self.first[d], self.first[d + 1])]
 
-    def take(self, documents: Sequence[int]) -> "Packed":
+    def take(self, documents: Sequence[int] | np.ndarray) -> "Packed":
         """A copy of some documents, in that order."""
         rows = np.asarray(self.of_documents(documents), dtype=np.int64)
         offsets = np.cumsum([0, *self.lengths[rows]], dtype=np.int64)
@@ -73,7 +73,7 @@ class Packed:
     @cached_property
     def keys(self) -> list[bytes]:
         """A hash of the content of each sequence, 16 bytes."""
-        return [hashlib.blake2b(self.row(i), digest_size=16).digest() for i in range(len(self))]
+        return [hashlib.blake2b(self.row(i).data, digest_size=16).digest() for i in range(len(self))]
 
     def row(self, i: int) -> np.ndarray:
         """One sequence, shape (length, ...)."""
@@ -81,10 +81,10 @@ class Packed:
 
     def gather(self, rows: Sequence[int], fill: float = 0) -> Tensor:
         """A padded batch of sequences, shape (len(rows), longest, ...), with `fill` as padding."""
-        rows = torch.as_tensor(rows, dtype=torch.long)
-        start = self.offsets[rows]
-        length = self.offsets[rows + 1] - start
-        position = torch.arange(int(length.max()) if len(rows) else 0)
+        chosen = torch.as_tensor(rows, dtype=torch.long)
+        start = self.offsets[chosen]
+        length = self.offsets[chosen + 1] - start
+        position = torch.arange(int(length.max()) if len(chosen) else 0)
         valid = position < length[:, None]
         out = self.flat[(start[:, None] + position).masked_fill_(~valid, 0)]
         out[~valid] = fill

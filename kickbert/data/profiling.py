@@ -112,7 +112,7 @@ def suspicious_labels(index: pd.Index, texts: Sequence[str], labels: pd.Series, 
     usable = named.isin(named.value_counts().loc[lambda n: n >= FOLDS].index).to_numpy()
     if not usable.any() or named[usable].nunique() < 2:
         return pd.DataFrame(columns=columns)
-    rows = np.flatnonzero(usable)
+    rows = np.flatnonzero(usable).tolist()
     names, codes = np.unique(named[usable], return_inverse=True)
     probs = _held_out_probabilities([texts[i] for i in rows], codes)
     own = label_confidence(probs, codes)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -187,8 +187,8 @@ class TextTokenizer(Transform):
             return TitledStr(" … ".join(self.decodes(window) for window in x if (window != PAD).any()))
         ids, framing = [i for i in x.tolist() if i != PAD], self.token_encoder
         inner = ids[len(framing.start) : len(ids) - len(framing.end)]
-        text = self.hf.decode(inner, skip_special_tokens=False)
-        between = self.hf.decode(framing.between)
+        text = cast(str, self.hf.decode(inner, skip_special_tokens=False))
+        between = cast(str, self.hf.decode(framing.between))
         return TitledStr(text.replace(between, " | ") if between else text)
 
     def __getstate__(self) -> dict:
@@ -241,10 +241,10 @@ class Standardize(Transform):
 
 def target_transforms(target: Target) -> list[Transform]:
     """From a target as fastai's datasets hold it (`target.shown`) to its code, and back."""
-    if target.is_number:
+    if isinstance(target, Continuous):
         return [Standardize(target)]
     if target.is_multilabel:
-        return [MultiCategorize(vocab=target.names), OneHotEncode(c=len(target.classes))]
+        return [MultiCategorize(vocab=target.names), OneHotEncode(c=len(target.names))]
     category = Categorize(vocab=target.names, sort=False)
     category.setups(None)  # fastai sets the number of classes there
     return [category]

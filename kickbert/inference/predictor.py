@@ -98,7 +98,7 @@ class Predictor(Described):
             "next": "predict(texts), predict_df(df), explain(text), kickbert.evaluate(model, df)",
         }
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return reopen, self.reopen_args()
 
     def reopen_args(self, threads: int | None = None) -> tuple[Any, ...]:
@@ -159,7 +159,7 @@ class Predictor(Described):
         texts, empty = self.read(texts)
         return self.labels_of(self.probabilities_of(texts, batch_size), empty)
 
-    def labels_of(self, probs: np.ndarray, empty: np.ndarray) -> list:
+    def labels_of(self, probs: np.ndarray, empty: np.ndarray) -> list[Any]:
         """The label of each row by its probabilities, as `predict` gives it; None for an empty row."""
         labels = self.target.frame(probs, self.decide(probs), pd.RangeIndex(len(probs))).iloc[:, 0].tolist()
         return [None if nothing else label for label, nothing in zip(labels, empty, strict=True)]

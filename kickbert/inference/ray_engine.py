@@ -58,7 +58,7 @@ def run_on_ray(
         worker = ray.remote(_Worker).options(**options)
         pool = ActorPool([worker.remote(function, model.reopen_args(threads)) for _ in range(workers)])
         try:
-            yield from pool.map_unordered(lambda actor, name: actor.call.remote(name), names)
+            yield from pool.map_unordered(lambda actor, name: actor.call.remote(name), list(names))
         except RayTaskError as err:
             raise RuntimeError(str(err.cause)) from err
         except RayError as err:

@@ -37,12 +37,12 @@ def table_writer(part: Path, out: Path, schema: Iterable[Any] = ()) -> Iterator[
         yield from _parquet_writer(part, schema)
     else:
         encoding = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
-        opener: Callable = gzip.open if out.suffix.lower() == ".gz" else open
+        opener: Callable[..., Any] = gzip.open if out.suffix.lower() == ".gz" else open
         with opener(part, "wt", **encoding) as file:
             yield _lines_writer(file) if kind == "jsonl" else _csv_writer(file, usual_separator(out))
 
 
-def _csv_writer(file: IO, sep: str) -> Callable[[pd.DataFrame], None]:
+def _csv_writer(file: IO[str], sep: str) -> Callable[[pd.DataFrame], None]:
     header = [True]
 
     def write(df: pd.DataFrame) -> None:
@@ -60,7 +60,7 @@ def _csv_writer(file: IO, sep: str) -> Callable[[pd.DataFrame], None]:
     return write
 
 
-def _lines_writer(file: IO) -> Callable[[pd.DataFrame], None]:
+def _lines_writer(file: IO[str]) -> Callable[[pd.DataFrame], None]:
     def write(df: pd.DataFrame) -> None:
         for row in zip(*_cells(df), strict=True):
             file.write(json.dumps(dict(zip(df.columns, row, strict=True)), ensure_ascii=False, default=_plain) + "\n")
@@ -141,7 +141,7 @@ def _excel_holds(value: Any) -> bool:
     return isinstance(value, (date, time)) and getattr(value, "tzinfo", None) is None
 
 
-def _cells(df: pd.DataFrame) -> list[list]:
+def _cells(df: pd.DataFrame) -> list[list[Any]]:
     """The cells of each column as Python's own values, None for missing ones."""
     columns = [df.iloc[:, i] for i in range(df.shape[1])]
     # The shortest decimals that mean a float32: 0.1, not 0.10000000149011612.

@@ -1,6 +1,6 @@
 """The protocol that a learner and a predictor share, so that functions accept either."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -52,7 +52,7 @@ class TextModel(Protocol):
         """Return the "train" or "valid" rows; None if the model does not have its rows."""
 
 
-def is_model(value: Any) -> bool:
+def is_model(value: Any) -> TypeGuard[TextModel]:
     """Return whether a value is a learner or a predictor, rather than labels, predictions or a function."""
     methods = ("read", "predict_proba", "predict_df", "decide", "explain", "labeled_rows")
     return all(hasattr(type(value), name) for name in methods)  # on the class: reading a property may be slow

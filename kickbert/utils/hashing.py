@@ -105,7 +105,7 @@ class _Hasher(pickle.Pickler):
             return ["tensor", type(value), str(value.dtype), tuple(value.shape), content]
         if pd and isinstance(value, pd.DataFrame):
             return ["frame", value.columns, value.index, [value.iloc[:, i] for i in range(value.shape[1])]]
-        if pd and isinstance(value, pd.Series | pd.Index):
+        if np and pd and isinstance(value, pd.Series | pd.Index):
             levels = value.dtype.categories if isinstance(value.dtype, pd.CategoricalDtype) else None
             cells = value.to_numpy() if isinstance(value.dtype, np.dtype) else value.to_numpy(dtype=object)
             index = value.index if isinstance(value, pd.Series) else None

@@ -38,6 +38,7 @@ def minilm_folder() -> Path:
     """
     require(MINILM_PACKAGE, extra="minilm")
     spec = importlib.util.find_spec(MINILM_PACKAGE)
+    assert spec and spec.submodule_search_locations
     folder = Path(next(iter(spec.submodule_search_locations))) / "model"
     digest = file_digest(folder / "model.safetensors")
     if digest != MINILM_SHA256:

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,11 +50,10 @@ def usual_separator(path: Path) -> str:
     return "\t" if ".tsv" in path.name.lower() else ","
 
 
-def open_file(path: Path, mode: str, **options: Any) -> IO:
+def open_file(path: Path, mode: str, **options: Any) -> IO[Any]:
     """Open a file, or the content of a .gz file."""
-    if path.suffix.lower() == ".gz":
-        return gzip.open(path, mode, **options)
-    return path.open(mode, **options)
+    opener: Callable[..., Any] = gzip.open if path.suffix.lower() == ".gz" else open
+    return opener(path, mode, **options)
 
 
 def detect_encoding(path: Path) -> tuple[str, list[int]]:

@@ -49,7 +49,7 @@ class TableFile:
     def __init__(self, source: str | Path, encoding: str | None = None, sep: str | None = None):
         self.source = Path(source)
         self.encoding = encoding
-        self.sep = {"tab": "\t", "\\t": "\t"}.get(sep, sep)
+        self.sep = "\t" if sep in ("tab", "\\t") else sep
         self.errors = "strict"
         self.notes: list[str] = []
         self.skipped: list[str] = []

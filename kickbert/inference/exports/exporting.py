@@ -4,7 +4,9 @@ artifact → network → graph → file of a format → its predictions of some 
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from shutil import copyfile
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -79,7 +81,7 @@ def export(
             path = Path(scratch) / f"new.{file}"
             write(source, path)
             rows.append(compare(name, path, limit, force))
-            artifact = add_file(artifact, file, lambda part, path=path: part.write_bytes(path.read_bytes()))
+            artifact = add_file(artifact, file, partial(copyfile, path))
     return pd.DataFrame(rows)
 
 

@@ -64,8 +64,8 @@ def example_and_shapes(
     artifact: Artifact, model: ProbabilityModel
 ) -> tuple[tuple[torch.Tensor, ...], dict[str, dict[int, Any]]]:
     """An example input, and the dynamic axes of each input by its name."""
-    vocabulary = model.encoder.body.get_input_embeddings().num_embeddings
-    example = example_input(artifact.token_encoder.long == "windows", vocabulary)
+    embeddings: Any = model.encoder.body.get_input_embeddings()
+    example = example_input(artifact.token_encoder.long == "windows", embeddings.num_embeddings)
     rows, tokens, documents = (torch.export.Dim(name, min=1) for name in ("rows", "tokens", "documents"))
     axes = ({0: rows, 1: tokens}, {0: rows, 1: tokens}, {0: documents, 1: rows})
     return example, dict(zip(INPUTS[: len(example)], axes, strict=False))
