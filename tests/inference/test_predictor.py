@@ -88,7 +88,7 @@ def test_what_comes(model, served):
     assert len(model.predict(odd)) == len(odd)
     with pytest.warns(UserWarning, match="3 cells of .* are not strings"):
         model.predict([1, 2.5, b"bytes"])
-    with pytest.raises(TypeError, match="must be a list of texts"):
+    with pytest.raises(TypeError, match="must be a list or a DataFrame"):
         model.predict_proba("a text")
     with pytest.raises(ValueError, match="batch_size=0"):
         model.predict(["a"], batch_size=0)
@@ -125,7 +125,7 @@ def test_words(model):
     without = model.predict_proba(["a bright, <mask> film".replace("<mask>", "\x00")])  # any other text differs
     assert found.value == pytest.approx(model.predict_proba(["a bright, warm film"])[0, 1], abs=1e-5)
     assert without.shape == (1, 2)
-    with pytest.raises(ValueError, match="is no class"):
+    with pytest.raises(ValueError, match="is not a class"):
         model.explain("a", "none")
 
 
