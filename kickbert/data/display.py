@@ -1,4 +1,4 @@
-"""Tables of batches, results and mistakes in a notebook or a terminal."""
+"""Show batches, results and mistakes as tables in a notebook or a terminal."""
 
 import shutil
 from typing import Any
@@ -15,7 +15,7 @@ from kickbert.utils.progress import in_notebook
 
 
 def show_table(frame: pd.DataFrame) -> None:
-    """Show a table as HTML in a notebook, and as text no wider than the terminal elsewhere."""
+    """Show a table: as HTML in a notebook, otherwise as text that fits the terminal."""
     if in_notebook():
         from IPython.display import HTML, display
 

@@ -1,4 +1,4 @@
-"""Exploratory data analysis of a DataFrame of texts, before training: tables, figures, and a page of both.
+"""Exploratory data analysis of a DataFrame of texts before training: tables, figures, and an HTML page.
 
 df → `explore` → `Exploration` → `.to_frame()`, `.figures()`, `.to_html()`
 """
@@ -34,12 +34,12 @@ SAMPLE = 5_000  # rows for language detection and suspicious labels
 
 @dataclass
 class Exploration:
-    """Tables about a DataFrame of texts; those that do not apply are missing.
+    """Tables about a DataFrame of texts; tables that do not apply are missing.
 
     Args:
         summary: statistic, value, recommendation.
-        tables: missing, duplicates, near duplicates, leaks, classes, lengths, distinctive words, languages, suspicious
-            labels.
+        tables: tables by name: missing, duplicates, near duplicates, leaks, classes, lengths, distinctive words,
+            languages, suspicious labels.
         lengths: tokens of each row, shape (n,).
     """
 
@@ -54,15 +54,15 @@ class Exploration:
         return self.summary.to_html(index=False)
 
     def to_frame(self) -> pd.DataFrame:
-        """The summary: statistic, value, recommendation."""
+        """Return the summary: statistic, value, recommendation."""
         return self.summary
 
     def figures(self) -> dict[str, Any]:
-        """matplotlib figures of the classes, lengths and languages, by the name of their table."""
+        """Draw matplotlib figures of the classes, lengths and languages, by table name."""
         return figures(self.tables, self.lengths)
 
     def to_html(self, file: str | Path) -> Path:
-        """Write all tables and figures to one HTML page that needs no network.
+        """Write all tables and figures to one self-contained HTML page.
 
         Args:
             file: the HTML file.
@@ -87,23 +87,23 @@ def explore(
     """Explore a DataFrame of texts before training: duplicates, leaks, lengths, classes, words, suspicious labels.
 
     Args:
-        df: the rows; never changed.
+        df: the rows; not changed.
         text_col, label_col, label_delim: as in `learner_from_df`; label_col may be None, and a missing column
             "label" is ignored.
-        split_col: a column of train, valid and test rows, used to find test rows that are also in the training set; by
-            default "split" if it exists.
-        model: its tokenizer counts the tokens.
-        similar: Jaccard similarity of character five-grams from which two rows are near duplicates.
-        suspicious_below: a label is suspicious if its probability is below this share of an even guess; by default most
-            of these labels are wrong, and a higher value lists more.
-        seed: of the samples drawn from many rows.
+        split_col: a column with train, valid and test, used to find test rows that are also in the training set;
+            "split" by default if it exists.
+        model: the model whose tokenizer counts the tokens.
+        similar: minimum Jaccard similarity of character five-grams for near duplicates.
+        suspicious_below: a label is suspicious if its probability is below this fraction of a uniform guess. With the
+            default, most of these labels are wrong; a higher value lists more.
+        seed: random seed of the samples that are drawn if there are many rows.
     Returns:
-        A summary with recommendations, tables, figures and a page.
+        A summary with recommendations, and methods for tables, figures and a page.
     Raises:
-        TypeError, ValueError: not a DataFrame, an unknown column, or an invalid share.
+        TypeError, ValueError: not a DataFrame, an unknown column, or an invalid fraction.
     """
     if not 0 <= suspicious_below <= 1:
-        raise ValueError(f"suspicious_below={suspicious_below!r} must be a share of an even guess, from 0 to 1")
+        raise ValueError(f"suspicious_below={suspicious_below!r} must be from 0 to 1 (a fraction of a uniform guess)")
     columns = as_list(text_col)
     check_frame(df, text_col=columns)
     label_col = _present(df, label_col, "label", "label_col")
@@ -125,7 +125,7 @@ def explore(
 
 
 def _present(df: pd.DataFrame, column: Any, default: str, argument: str) -> Any:
-    """Check that the column or columns exist; None for a missing default."""
+    """Check that the column or columns exist; return None if the default column does not exist."""
     if column == default and default not in df.columns:
         return None
     for name in as_list(column) if column else []:
@@ -136,7 +136,7 @@ def _present(df: pd.DataFrame, column: Any, default: str, argument: str) -> Any:
 def _label_tables(
     df: pd.DataFrame, texts: list[str], label_col: Any, delim: str | None, sample: np.ndarray, below: float
 ) -> dict[str, pd.DataFrame]:
-    """Class distribution, distinctive words and suspicious labels; nothing for numbers, which have no classes."""
+    """Class distribution, distinctive words and suspicious labels; no tables for numeric targets."""
     values = pick(df, label_col)
     kind = guess_kind(values.dropna(), delim=delim)
     if kind.is_number:
@@ -152,7 +152,7 @@ def _label_tables(
 
 
 def _summary(df: pd.DataFrame, empty: np.ndarray, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """One row per statistic, with a recommendation if its value needs one."""
+    """One row per statistic, with a recommendation if one is needed."""
     near, lengths = tables["near duplicates"], tables["lengths"]
     rows = [
         ("rows", len(df), ""),
@@ -162,10 +162,10 @@ def _summary(df: pd.DataFrame, empty: np.ndarray, tables: dict[str, pd.DataFrame
         ("groups of near duplicates", near["group"].nunique(), "keep each group in the same split"),
     ]
     if "leaks" in tables:
-        flatters = "test scores will look too good; remove these rows from training"
-        rows.append(("test rows also in the training set", len(tables["leaks"]), flatters))
+        advice = "test scores will look too good; remove these rows from training"
+        rows.append(("test rows also in the training set", len(tables["leaks"]), advice))
     fits = lengths.loc[lengths["share truncated"] <= 0.05, "max_length"]
-    enough = f"max_length={fits.iloc[0]} truncates at most 5%" if len(fits) else 'long="windows" reads all of them'
+    enough = f"max_length={fits.iloc[0]} truncates at most 5%" if len(fits) else 'long="windows" reads the whole text'
     rows.append(("median tokens", int(lengths["median"].iloc[0]), enough))
     if len(tables["languages"]):
         rows.append(("languages", len(tables["languages"]), ", ".join(tables["languages"]["language"].head(3))))

@@ -1,4 +1,4 @@
-"""Facts about texts and labels, a table for each: missing cells, lengths, languages, classes, suspicious labels."""
+"""Tables about texts and labels: missing cells, lengths, languages, classes, suspicious labels."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from kickbert.text.duplicates import WIDTH
 from kickbert.text.word_statistics import detect_languages, tfidf_vectorizer
 from kickbert.utils.messages import shorten
 
-FOLDS = 5  # that labels are held out in
-# With 5 % of the labels of ag_news, huffpost and sst2 (5,000 rows) wrong, of those flagged 73, 82 and 92 % are wrong.
+FOLDS = 5
+# With 5% wrong labels in ag_news, huffpost and sst2 (5,000 rows), 73%, 82% and 92% of the flagged labels are wrong.
 DOUBT = 0.1
 
 
@@ -24,7 +24,7 @@ def missing(df: pd.DataFrame) -> pd.DataFrame:
     """Count missing cells by column.
 
     Returns:
-        column, missing, share (of the rows); columns without missing cells are left out.
+        column, missing, share (of the rows). Columns without missing cells are omitted.
     """
     counts = df.isna().sum()
     out = pd.DataFrame({"column": counts.index.astype(str), "missing": counts.to_numpy()})
@@ -38,7 +38,7 @@ def truncated(lengths: np.ndarray, at: Sequence[int]) -> pd.DataFrame:
         lengths: tokens of each row, shape (n,).
         at: values of `max_length`.
     Returns:
-        max_length, share truncated, median (tokens of a row, the same in each row of the table).
+        max_length, share truncated, median (of the tokens per row; the same value everywhere).
     """
     return pd.DataFrame(
         {
@@ -53,19 +53,19 @@ def languages(texts: Sequence[str]) -> pd.DataFrame:
     """Count texts by detected language.
 
     Returns:
-        language (ISO 639-1), rows, share; the largest first. Texts without letters are left out.
+        language (ISO 639-1), rows, share; the most frequent first. Texts without letters are omitted.
     """
     counts = Counter(language for language in detect_languages(texts) if language)
     return _counted("language", counts, counts.total())
 
 
 def label_names(values: pd.Series | pd.DataFrame, kind: type[Target], delim: str | None) -> list[list[str]]:
-    """List the labels of each row as text; an empty list where they are missing.
+    """List the labels of each row as text; an empty list for missing labels.
 
     Args:
         values: the label column, or a column of zeros and ones for each label.
         kind: the class of the target.
-        delim: between the labels of a cell; None for lists.
+        delim: delimiter between the labels of a cell; None for lists.
     """
     if isinstance(values, pd.DataFrame):
         return [[str(values.columns[i]) for i in np.flatnonzero(row)] for row in from_columns(values)]
@@ -80,30 +80,30 @@ def class_counts(names: list[list[str]]) -> pd.DataFrame:
     Args:
         names: the labels of each row.
     Returns:
-        class, rows, share; the largest first.
+        class, rows, share; the most frequent first.
     """
     return _counted("class", Counter(name for row in names for name in row), len(names))
 
 
 def _counted(column: str, counts: Counter, total: int) -> pd.DataFrame:
-    """Names, rows and shares, the largest first."""
+    """A table of names, rows and shares, the most frequent first."""
     rows = counts.most_common()
     table = pd.DataFrame({column: [r[0] for r in rows], "rows": [r[1] for r in rows]})
     return table.assign(share=table["rows"] / max(1, total))
 
 
 def suspicious_labels(index: pd.Index, texts: Sequence[str], labels: pd.Series, below: float = DOUBT) -> pd.DataFrame:
-    """Likely label errors: labels to which two linear models that did not see them give next to no probability.
+    """Find likely label errors: labels with a very low out-of-fold probability under two linear models.
 
-    The models are a logistic regression and a naive Bayes on TF-IDF, in five folds, each with the temperature that fits
-    the labels (Guo et al. 2017); one alone, by confident learning, is too weak to be believed on a few hundred rows.
+    The models are logistic regression and naive Bayes on TF-IDF, in five folds, each calibrated by temperature scaling
+    (Guo et al. 2017). Confident learning with a single model is not reliable on a few hundred rows.
 
     Args:
         index: row labels, shape (n,).
         texts: shape (n,).
-        labels: shape (n,), missing ones included; classes of fewer than five rows are left out.
-        below: share of an even guess (one by the number of classes) under which the mean probability of the label must
-            be, while another class has more than half; higher finds more, and more that are right.
+        labels: shape (n,), missing labels included. Classes with fewer than five rows are ignored.
+        below: a label is suspicious if its mean probability is below this fraction of a uniform guess (1 / number of
+            classes) and another class has more than half. Higher values flag more labels, more of them correct.
     Returns:
         row, label, suggested, probability of label, text; the most suspicious first.
     """
@@ -126,21 +126,22 @@ def suspicious_labels(index: pd.Index, texts: Sequence[str], labels: pd.Series, 
 
 
 def _held_out_probabilities(texts: Sequence[str], codes: np.ndarray) -> np.ndarray:
-    """Probabilities of each class by models that were fitted on other rows, shape (n, classes); the mean of two."""
+    """Out-of-fold class probabilities, the mean of two models, shape (n, classes)."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.naive_bayes import MultinomialNB
     from sklearn.pipeline import make_pipeline
 
-    folds, found = StratifiedKFold(FOLDS, shuffle=True, random_state=0), []
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    probs = []
     for model in (LogisticRegression(C=10, max_iter=1000), MultinomialNB(alpha=0.1)):
         pipeline = make_pipeline(tfidf_vectorizer(len(texts)), model)
-        found.append(_calibrated(cross_val_predict(pipeline, texts, codes, cv=folds, method="predict_proba"), codes))
-    return np.mean(found, axis=0)
+        probs.append(_calibrated(cross_val_predict(pipeline, texts, codes, cv=folds, method="predict_proba"), codes))
+    return np.mean(probs, axis=0)
 
 
 def _calibrated(probs: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Probabilities at the temperature that makes the codes likeliest; naive Bayes is overconfident."""
+    """Scale probabilities by the temperature with the highest likelihood; naive Bayes is overconfident."""
     logs = np.log(np.maximum(probs, 1e-12))
 
     def loss(temperature: float) -> float:

@@ -1,4 +1,4 @@
-"""Training, validation and test rows: stratified and seeded, or chosen by the caller."""
+"""Split rows into train, validation and test sets: stratified and seeded, or as the caller specifies."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -11,33 +11,36 @@ from sklearn.model_selection import GroupKFold, GroupShuffleSplit, StratifiedGro
 from kickbert.targets.fitting import guess_kind
 from kickbert.targets.stratification import default_strata
 from kickbert.text.columns import as_list, check_column, check_frame, pick
+from kickbert.utils.messages import plural
 
 TRAIN, VALID, TEST = "train", "valid", "test"
 
 
 def stratified_sample(strata: np.ndarray, fraction: float, seed: int | None) -> np.ndarray:
-    """Draw a fraction of the rows, the same from each stratum.
+    """Draw the same fraction of rows from each stratum.
 
-    A stratum of a single row cannot be on both sides: it stays with the rows not chosen, and is counted in a warning.
+    A stratum with a single row cannot be split. Its row is not chosen, and a warning counts such strata.
 
     Args:
-        strata: stratum of each row, shape (n,); or zeros and ones, shape (n, labels), of which each label then gives
-            its share (Sechidis, Tsoumakas and Vlahavas 2011, by iterative-stratification).
+        strata: stratum of each row, shape (n,); or zeros and ones, shape (n, labels), to stratify by every label
+            (Sechidis, Tsoumakas and Vlahavas 2011, with iterative-stratification).
         fraction: between 0 and 1.
     Returns:
-        True for the rows chosen, bool, shape (n,); `round(n * fraction)` of them, but for single rows.
+        True for the chosen rows, bool, shape (n,). `round(n * fraction)` rows are chosen, fewer if strata have a single
+        row.
     """
     if not 0 < fraction < 1:
-        raise ValueError(f"{fraction} of the rows cannot be held out; give a share between 0 and 1, such as 0.15")
+        raise ValueError(f"cannot hold out a fraction of {fraction}; pass a number between 0 and 1, such as 0.15")
     if strata.ndim == 2:
         return _iterative(strata, fraction, seed)
     rng = np.random.default_rng(seed)
     names, inverse, counts = np.unique(strata, return_inverse=True, return_counts=True)
     if (counts == 1).any():
         single = [str(n) for n in names[counts == 1]]
-        warnings.warn(f"{len(single)} classes have a single row, kept for training: {single[:5]}", stacklevel=3)
+        classes = plural(len(single), "class with a single row stays", "classes with a single row stay")
+        warnings.warn(f"{classes} in the training set: {single[:5]}", stacklevel=3)
     chosen = np.zeros(len(strata), dtype=bool)
-    # Each row's rank within its stratum, as a share: taking the smallest over all strata takes the same share of each.
+    # Each row's rank within its stratum, scaled to [0, 1]. Taking the smallest takes the same fraction of each stratum.
     order = rng.permutation(len(strata))
     rank = pd.Series(inverse[order]).groupby(inverse[order]).cumcount().to_numpy()
     place = (rank + rng.uniform(0, 1, len(names))[inverse[order]]) / counts[inverse[order]]
@@ -50,7 +53,7 @@ def stratified_sample(strata: np.ndarray, fraction: float, seed: int | None) -> 
 def _iterative(strata: np.ndarray, fraction: float, seed: int | None) -> np.ndarray:
     from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
 
-    none = strata.sum(1, keepdims=True) == 0  # rows of no label are spread as those of any other
+    none = strata.sum(1, keepdims=True) == 0  # rows without labels are stratified like one more label
     splitter = MultilabelStratifiedShuffleSplit(1, test_size=fraction, random_state=seed)
     _, held = next(splitter.split(strata, np.concatenate([strata, none], axis=1)))
     chosen = np.zeros(len(strata), dtype=bool)
@@ -66,20 +69,19 @@ def split(
     label_col: str | Sequence[str] | None = None,
     label_delim: str | None = None,
 ) -> pd.DataFrame:
-    """Add a column `split` that says train, valid or test: 70/15/15 by default.
+    """Add a column `split` with the values train, valid and test: 70/15/15 by default.
 
     Args:
         df: the rows; not changed.
-        valid: share of validation rows, 0 for none.
-        test: share of test rows, 0 for none.
-        label_col: column to stratify by; by default "label" where there is one. Numbers (also as text) of which most
-            rows have one of their own are stratified by quantiles; for several labels, the column of lists, or columns
-            of zeros and ones.
+        valid: fraction of validation rows, 0 for none.
+        test: fraction of test rows, 0 for none.
+        label_col: column to stratify by; "label" by default if it exists. Numbers (also as text) that are mostly unique
+            are stratified by quantiles. Multi-label targets are a column of lists, or columns of zeros and ones.
         label_delim: delimiter between the labels of a cell.
     Returns:
         A copy of df with the column `split`.
     Warns:
-        Rows without a label: counted; they are split by themselves, in the same shares.
+        Rows without a label: they are counted, and split separately in the same proportions.
 
     >>> split(pd.DataFrame({"text": list("abcdefghij")}), valid=0.2, test=0.2)["split"].value_counts().to_dict()
     {'train': 6, 'valid': 2, 'test': 2}
@@ -88,7 +90,7 @@ def split(
         label_col = "label"
     check_frame(df, label_col=as_list(label_col) if label_col else [])
     if valid < 0 or test < 0 or valid + test >= 1:
-        raise ValueError(f"valid={valid} and test={test} leave no training rows; their sum must be under 1")
+        raise ValueError(f"valid={valid} and test={test} leave no training rows; their sum must be below 1")
     parts = np.full(len(df), TRAIN, dtype=object)
     for rows, strata in _strata(df, label_col, label_delim):
         parts[rows] = _parts(strata, valid, test, seed)
@@ -98,24 +100,26 @@ def split(
 def _strata(
     df: pd.DataFrame, label_col: str | Sequence[str] | None, delim: str | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Which rows are split together (bool, shape (n,)), and their strata: rows with a label, and rows without."""
-    labelled = np.ones(len(df), dtype=bool)
+    """Yield a mask (bool, shape (n,)) and the strata of its rows: first the rows with a label, then the others."""
+    labeled = np.ones(len(df), dtype=bool)
     strata = np.zeros(len(df), dtype=int)
     if label_col is not None:
         values = pick(df, label_col)
-        if not guess_kind(values.dropna(), delim=delim).is_multilabel:  # a missing cell would be a row without labels
-            labelled = values.notna().to_numpy()
-        strata = default_strata(values[labelled], delim)
-    if labelled.any():
-        yield labelled, strata
-    if not labelled.all():
-        count = (~labelled).sum()
-        warnings.warn(f"{count:,} rows have no {label_col!r} and are split by themselves", stacklevel=4)
-        yield ~labelled, np.zeros(count, dtype=int)
+        if not guess_kind(
+            values.dropna(), delim=delim
+        ).is_multilabel:  # in multi-label data, an empty cell means no labels
+            labeled = values.notna().to_numpy()
+        strata = default_strata(values[labeled], delim)
+    if labeled.any():
+        yield labeled, strata
+    if not labeled.all():
+        count = (~labeled).sum()
+        warnings.warn(f"{plural(count, 'row')} without {label_col!r}: split separately", stacklevel=4)
+        yield ~labeled, np.zeros(count, dtype=int)
 
 
 def _parts(strata: np.ndarray, valid: float, test: float, seed: int | None) -> np.ndarray:
-    """The part of each row, shape (n,)."""
+    """Assign each row to train, valid or test, shape (n,)."""
     parts = np.full(len(strata), TRAIN, dtype=object)
     if test:
         parts[stratified_sample(strata, test, seed)] = TEST
@@ -128,18 +132,18 @@ def _parts(strata: np.ndarray, valid: float, test: float, seed: int | None) -> n
 def valid_rows(
     df: pd.DataFrame, valid: float | str | Sequence | None, strata: np.ndarray, seed: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which rows train and which validate.
+    """Select the training rows and the validation rows.
 
     Args:
-        valid: a share (stratified), 0 or None for no validation rows; a column that holds train/valid/test or booleans
-            (True validates); or row labels.
+        valid: a fraction (stratified); 0 or None for no validation rows; a column with train/valid/test or booleans
+            (True for validation rows); or the index labels of the validation rows.
         strata: stratum of each row, shape (n,).
     Returns:
         Two masks, bool, shape (n,). Test rows are in neither.
     Raises:
-        ValueError: there would be no training rows.
+        ValueError: no training rows would be left.
     Warns:
-        A column or labels that name no validation rows.
+        `valid` selects no validation rows.
     """
     if valid is None or (isinstance(valid, (int, float)) and valid == 0):
         return np.ones(len(df), dtype=bool), np.zeros(len(df), dtype=bool)
@@ -151,13 +155,17 @@ def valid_rows(
     else:
         unknown = [v for v in valid if v not in df.index]
         if unknown:
-            raise ValueError(f"valid names {len(unknown):,} rows that df.index lacks, such as {unknown[0]!r}")
+            raise ValueError(
+                f"valid has {plural(len(unknown), 'label')} that df.index does not have, such as {unknown[0]!r}"
+            )
         held = df.index.isin(list(valid))
         train = ~held
     if not train.any():
-        raise ValueError(f"valid={valid!r} leaves no training rows: {held.sum():,} of {len(df):,} validate; name fewer")
+        raise ValueError(
+            f"valid={valid!r} leaves no training rows: {held.sum():,} of {len(df):,} are validation rows; choose fewer"
+        )
     if not held.any():
-        warnings.warn(f"valid={valid!r} names no validation rows: nothing is validated", stacklevel=5)
+        warnings.warn(f"valid={valid!r} selects no validation rows: training runs without validation", stacklevel=5)
     return train, held
 
 
@@ -169,26 +177,26 @@ def _by_column(df: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
     parts = df[column].astype(str)
     unknown = sorted(set(parts) - {TRAIN, VALID, TEST})
     if unknown:
-        raise ValueError(f"column {column!r} holds {unknown[:5]}; it may hold 'train', 'valid', 'test' or booleans")
+        raise ValueError(f"column {column!r} contains {unknown[:5]}; allowed are 'train', 'valid', 'test' or booleans")
     return (parts == TRAIN).to_numpy(), (parts == VALID).to_numpy()
 
 
 def fold_assignments(
     strata: np.ndarray, groups: np.ndarray | None, folds: int, repeats: int, valid: float, seed: int
 ) -> list[np.ndarray]:
-    """The part of each row, for each fold of each repeat: train, valid or test.
+    """Assign each row to train, valid or test, for each fold of each repeat.
 
     Args:
         strata: stratum of each row, shape (n,), or zeros and ones, shape (n, labels).
-        groups: rows of one group stay in one part, shape (n,); None for no groups.
-        folds: at least 2.
-        repeats: how many times to assign all rows, at least 1.
-        valid: share of the rows outside a fold that validate.
-        seed: of all assignments.
+        groups: group of each row, shape (n,); rows of a group stay together. None for no groups.
+        folds: number of folds, at least 2.
+        repeats: number of repeats, at least 1.
+        valid: fraction of the rows outside the test fold to validate on.
+        seed: random seed.
     Returns:
-        `repeats * folds` arrays of str, shape (n,); in each repeat every row is in test once.
+        `repeats * folds` arrays of str, shape (n,); in each repeat every row is a test row once.
     Raises:
-        ValueError: numbers out of range, or fewer rows or groups than folds.
+        ValueError: a number is out of range, or there are fewer rows or groups than folds.
     """
     units = len(strata) if groups is None else len(np.unique(groups))
     if not 2 <= folds <= units or repeats < 1 or not 0 < valid < 1:
@@ -204,7 +212,7 @@ def fold_assignments(
 
 
 def held_out_folds(strata: np.ndarray, groups: np.ndarray | None, folds: int, seed: int) -> Iterator[np.ndarray]:
-    """The test rows of each fold: their numbers, int64."""
+    """Yield the positions of the test rows of each fold, int64."""
     options = {"n_splits": folds, "shuffle": True, "random_state": seed}
     several = strata.ndim == 2
     if groups is not None:

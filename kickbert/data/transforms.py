@@ -1,4 +1,4 @@
-"""A Hugging Face fast tokenizer as a fastai Transform, from text to `Tokens`; `TokenEncoder` does the work."""
+"""A fastai Transform from text to `Tokens`: wraps a Hugging Face fast tokenizer and a `TokenEncoder`."""
 
 from collections.abc import Iterable, Sequence
 from copy import copy
@@ -30,21 +30,23 @@ def load_tokenizer(model: str | Path = "roberta-base", **hub: Any) -> PreTrained
 
     Args:
         model: hub id, folder or "minilm".
-        hub: `revision`, and `trust_remote_code`, of `from_pretrained`.
+        hub: `revision` and `trust_remote_code` of `from_pretrained`.
     Raises:
-        ValueError: the model cannot be found, has no tokenizer, or a slow (Python) one only.
+        ValueError: the model was not found, has no tokenizer, or has only a slow (Python) tokenizer.
     """
     try:
         hf = load(AutoTokenizer.from_pretrained, model, **hub)
     except UnavailableModel:
         raise
-    except Exception as err:  # each architecture fails in its own way without a vocabulary, one with a bare Exception
+    except (
+        Exception
+    ) as err:  # without a vocabulary each architecture raises another error, one of them a bare Exception
         if "trust_remote_code" in str(err):
             raise
         raise ValueError(_without_tokenizer(model, str(err).partition("\n")[0])) from err
     check_fast(hf, f"model={str(model)!r}")
     special = set(hf.all_special_tokens)
-    # Without files transformers makes a tokenizer of special tokens alone, for which all texts are alike.
+    # Without files, transformers makes a tokenizer of special tokens only: it encodes all texts alike.
     if not any(any(map(str.isalnum, token)) for token in hf.get_vocab() if token not in special):
         raise ValueError(_without_tokenizer(model, f"its vocabulary is {sorted(hf.get_vocab())[:8]}"))
     return hf
@@ -59,15 +61,15 @@ def model_tokenizer(
     stride: int = 32,
     **hub: Any,
 ) -> "TextTokenizer":
-    """Load the tokenizer of a model, with the model's limit on tokens if that is smaller.
+    """Load the tokenizer of a model, limited to the number of tokens that the model supports.
 
     Args:
         model: hub id, folder or "minilm".
-        tokenizer: another one than the model's own.
+        tokenizer: a tokenizer to use instead of the model's own.
         max_length, long, stride: as in `TextTokenizer`.
         hub: `revision` and `trust_remote_code` of the model.
     Raises:
-        ValueError: the model cannot be found, or the tokenizer has more tokens than the model.
+        ValueError: the model was not found, or the tokenizer has more tokens than the model has embeddings.
     """
     config = load(AutoConfig.from_pretrained, model, **hub)
     if tokenizer is None:
@@ -86,39 +88,42 @@ def model_tokenizer(
     return TextTokenizer(tokenizer, max_length, long, stride)
 
 
-def check_fast(hf: PreTrainedTokenizerBase, given: str) -> None:
-    """Check that a tokenizer is a fast one.
+def check_fast(hf: PreTrainedTokenizerBase, argument: str) -> None:
+    """Check that a tokenizer is a fast tokenizer.
 
     Args:
-        given: what it came with, for the error.
+        hf: the tokenizer.
+        argument: the argument that it came from, for the error.
     Raises:
-        TypeError, ValueError: it is no tokenizer, or a slow one.
+        TypeError, ValueError: it is not a tokenizer, or it is a slow one.
     """
     if not isinstance(hf, PreTrainedTokenizerBase):
-        raise TypeError(f"{given} is no tokenizer but {type(hf).__name__}; give one of AutoTokenizer.from_pretrained")
+        raise TypeError(
+            f"{argument} is not a tokenizer but of type {type(hf).__name__}; load it with AutoTokenizer.from_pretrained"
+        )
     if not hf.is_fast:
         raise ValueError(
-            f"{given} has a slow tokenizer only ({type(hf).__name__}); kickbert needs a fast one: "
-            "choose a model whose folder holds a tokenizer.json"
+            f"{argument} has only a slow tokenizer ({type(hf).__name__}); kickbert needs a fast one. "
+            "Choose a model with a tokenizer.json"
         )
 
 
 def _without_tokenizer(model: str | Path, reason: str) -> str:
     return (
-        f"model={str(model)!r} comes without a tokenizer ({reason}); save the one that it was trained with in its "
+        f"model={str(model)!r} has no tokenizer ({reason}). Save the tokenizer that it was trained with to its "
         "folder: AutoTokenizer.from_pretrained(…).save_pretrained(folder)"
     )
 
 
 class TextTokenizer(Transform):
-    """A fastai Transform from text to `Tokens`, by a Hugging Face fast tokenizer.
+    """A fastai Transform from text to `Tokens`, with a Hugging Face fast tokenizer.
 
     Args:
         hf: the tokenizer, or a model name for `load_tokenizer`.
-        max_length: maximum tokens per row, special tokens included; None for the tokenizer's own limit, at most 512.
-        long, stride: what to do with longer texts, as in `TokenEncoder`.
+        max_length: maximum tokens per row, including special tokens; None for the tokenizer's limit, at most 512.
+        long, stride: how to read longer texts, as in `TokenEncoder`.
     Raises:
-        ValueError: `max_length` is above the tokenizer's limit or leaves no room for text; an unknown way.
+        ValueError: `max_length` is above the tokenizer's limit or leaves no room for text, or `long` is unknown.
     """
 
     def __init__(
@@ -131,7 +136,7 @@ class TextTokenizer(Transform):
         super().__init__()
         self.hf = load_tokenizer(hf) if isinstance(hf, (str, Path)) else hf
         check_fast(self.hf, "tokenizer")
-        start, between, end = _frame_of(self.hf)
+        start, between, end = _special_tokens_of(self.hf)
         length = self._checked(max_length, len(start) + len(end))
         extra = _extra_special_tokens(self.hf, {*start, *between, *end})
         self.token_encoder = TokenEncoder(self.hf.backend_tokenizer, start, between, end, length, long, stride, extra)
@@ -143,39 +148,39 @@ class TextTokenizer(Transform):
             return min(limit, LONGEST)
         if not frame < max_length <= limit:
             raise ValueError(
-                f"max_length={max_length} is not between {frame + 1} and {limit}, the most tokens this model takes; "
-                f"leave it out for {min(limit, LONGEST)}"
+                f"max_length={max_length} is not between {frame + 1} and {limit}, the maximum of this model; "
+                f"the default is {min(limit, LONGEST)}"
             )
         return max_length
 
     @property
     def max_length(self) -> int:
-        """Maximum tokens per row, special tokens included."""
+        """Maximum tokens per row, including special tokens."""
         return self.token_encoder.max_length
 
     @property
     def mask_id(self) -> int:
-        """The token that stands for a hidden word: the tokenizer's own, or its padding where it has none."""
+        """The mask token's id; the padding token's id if the tokenizer has no mask token."""
         return self.hf.mask_token_id if self.hf.mask_token_id is not None else self.hf.pad_token_id
 
     @property
     def pair_separator(self) -> int | None:
-        """The token after whose first place the tokenizer gives another token type; None where it gives none."""
+        """The token after which the tokenizer switches to another token type; None if it does not use token types."""
         ids, types = (self.hf("a", "a").get(name) for name in ("input_ids", "token_type_ids"))
         separator = next(iter(self.token_encoder.between), None)
         return separator if types == [int(separator in ids[:i]) for i in range(len(ids))] else None
 
     def encode_batch(self, texts: Sequence[str]) -> tuple[list[np.ndarray], np.ndarray]:
-        """As in `TokenEncoder`."""
+        """Tokenize a batch of texts, as in `TokenEncoder`."""
         return self.token_encoder.encode_batch(texts)
 
     def pack(self, texts: Sequence[str]) -> tuple[Packed, np.ndarray]:
-        """Tokenize many texts at once: their token ids, and whether each was truncated, bool, shape (n,)."""
+        """Tokenize many texts; return their token ids, and whether each was truncated, bool, shape (n,)."""
         ids, first, cut = self.token_encoder.encode_documents(texts)
         return Packed.of(ids, first), cut
 
     def setups(self, items: Iterable[str]) -> None:
-        """Tokenize the items in one batch, so that reading them one by one is a look-up."""
+        """Tokenize the items in one batch, so that reading them one by one is a lookup."""
         texts = [item for item in items if isinstance(item, str)]
         self._known = dict(zip(texts, map(_tokens, self.encode_batch(texts)[0]), strict=True))
 
@@ -185,19 +190,20 @@ class TextTokenizer(Transform):
     def decodes(self, x: Tokens) -> TitledStr:
         if x.dim() == 2:  # the windows of a text
             return TitledStr(" … ".join(self.decodes(window) for window in x if (window != PAD).any()))
-        ids, framing = [i for i in x.tolist() if i != PAD], self.token_encoder
-        inner = ids[len(framing.start) : len(ids) - len(framing.end)]
+        ids = [i for i in x.tolist() if i != PAD]
+        encoder = self.token_encoder
+        inner = ids[len(encoder.start) : len(ids) - len(encoder.end)]
         text = cast(str, self.hf.decode(inner, skip_special_tokens=False))
-        between = cast(str, self.hf.decode(framing.between))
+        between = cast(str, self.hf.decode(encoder.between))
         return TitledStr(text.replace(between, " | ") if between else text)
 
     def __getstate__(self) -> dict:
-        # What was tokenised is the training data: it does not belong in an exported learner.
+        # The tokenized items are training data, which must not be in an exported learner.
         return {**self.__dict__, "_known": {}}
 
 
-def _frame_of(hf: PreTrainedTokenizerBase) -> tuple[list[int], list[int], list[int]]:
-    """The tokenizer's own frame, learnt from its example: «start a end» and «start a between a end»."""
+def _special_tokens_of(hf: PreTrainedTokenizerBase) -> tuple[list[int], list[int], list[int]]:
+    """The special tokens that a tokenizer adds, from examples: «start a end» and «start a between a end»."""
     one = hf("a", add_special_tokens=False)["input_ids"]
     single, pair = hf("a")["input_ids"], hf("a", "a")["input_ids"]
     start = next(i for i in range(len(single)) if single[i : i + len(one)] == one)
@@ -209,7 +215,7 @@ NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_t
 
 
 def _extra_special_tokens(hf: PreTrainedTokenizerBase, frame: set[int]) -> list[str]:
-    """Special tokens that somebody added for texts: none of the tokenizer's own, nor of its `frame`."""
+    """Special tokens that users added: neither the tokenizer's named ones nor those in `frame`."""
     own = {getattr(hf, name) for name in NAMED}
     added = hf.added_tokens_decoder.items()
     return [t.content for number, t in added if t.special and t.content not in own and number not in frame]
@@ -220,13 +226,13 @@ def _tokens(ids: np.ndarray) -> Tokens:
 
 
 def target_tensor(target: Target, codes: np.ndarray) -> Tensor:
-    """Codes of a target as fastai's type."""
+    """Convert the codes of a target to fastai's tensor type."""
     kind = TensorBase if target.is_number else TensorMultiCategory if target.is_multilabel else TensorCategory
-    return kind(torch.tensor(codes))  # a copy, for pandas gives arrays that are not to be written to
+    return kind(torch.tensor(codes))  # a copy, since arrays of pandas may be read-only
 
 
 class Standardize(Transform):
-    """A fastai Transform of a number to what the model learns, and back."""
+    """A fastai Transform from a number to its standardized value, and back."""
 
     def __init__(self, target: Continuous):
         super().__init__()
@@ -240,11 +246,11 @@ class Standardize(Transform):
 
 
 def target_transforms(target: Target) -> list[Transform]:
-    """From a target as fastai's datasets hold it (`target.shown`) to its code, and back."""
+    """Transforms from the targets in fastai's datasets (`target.shown`) to their codes, and back."""
     if isinstance(target, Continuous):
         return [Standardize(target)]
     if target.is_multilabel:
         return [MultiCategorize(vocab=target.names), OneHotEncode(c=len(target.names))]
     category = Categorize(vocab=target.names, sort=False)
-    category.setups(None)  # fastai sets the number of classes there
+    category.setups(None)  # sets the number of classes
     return [category]

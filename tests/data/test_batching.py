@@ -1,4 +1,4 @@
-"""Batches of nearly equal length hold every row once, within what is allowed."""
+"""Batches of nearly equal length contain every row once and stay within the limits."""
 
 import numpy as np
 from hypothesis import given
@@ -20,7 +20,7 @@ def test_every_row_is_in_one_batch_and_no_batch_is_too_large(lengths, tokens, ro
             assert longest * len(batch) <= tokens and (longest - lengths[batch]).sum() <= padding
 
 
-def test_the_longest_rows_come_first_and_equal_ones_in_their_order():
+def test_the_longest_rows_come_first_and_ties_keep_their_order():
     assert [b.tolist() for b in length_batches(np.array([1, 5, 5, 2]), rows=2)] == [[1, 2], [3, 0]]
 
 

@@ -23,7 +23,7 @@ def build(tiny):
     return dataloaders
 
 
-def test_batches_hold_the_rows_of_df_and_their_labels(reviews, build):
+def test_batches_contain_the_rows_of_df_and_their_labels(reviews, build):
     dls = build(reviews)
     assert len(dls.train_ds) == 102 and len(dls.valid_ds) == 18 and dls.c == 2 and list(dls.vocab) == ["bad", "good"]
     truth = dict(zip(reviews["text"], reviews["label"], strict=True))
@@ -45,7 +45,7 @@ def test_several_columns_are_joined(build):
     assert dls.test_dl([("a", "b"), {"name": "a", "blurb": "b"}, "a"]).rows[0].lengths.tolist() == [6, 6, 5]
 
 
-def test_valid_rows_by_column_and_no_test_row_is_used(reviews, build):
+def test_validation_rows_by_column_and_test_rows_are_unused(reviews, build):
     df = reviews.assign(split=["train", "valid", "test"] * 40)
     dls = build(df, valid="split")
     used = {row.text for part in (dls.train_ds, dls.valid_ds) for row in part.items}
@@ -56,15 +56,15 @@ def test_missing_texts_and_labels_are_counted_and_named(reviews, build):
     reviews.index = [f"row{i}" for i in range(120)]
     reviews.loc["row3", "text"] = None
     reviews.loc[["row5", "row6"], "label"] = np.nan
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as caught:
         dls = build(reviews)
-    messages = [str(w.message) for w in told]
+    messages = [str(w.message) for w in caught]
     assert "Skipped 2 rows without a label: ['row5', 'row6']" in messages
     assert "Skipped 1 row without a text: ['row3']" in messages
     assert len(dls.train_ds) + len(dls.valid_ds) == 117
 
 
-def test_white_space_and_what_cleaning_leaves_empty_are_no_text(reviews, build):
+def test_whitespace_and_texts_that_cleaning_empties_are_missing(reviews, build):
     reviews.loc[[3, 4, 5], "text"] = ["", " \n", "<br>"]
     with pytest.warns(UserWarning, match=r"Skipped 3 rows without a text: \[3, 4, 5\]"):
         dls = build(reviews, cleaning=["remove_html"])
@@ -72,7 +72,7 @@ def test_white_space_and_what_cleaning_leaves_empty_are_no_text(reviews, build):
     assert dls.read(["a", "", " \n", "<br>"])[1].tolist() == [False, True, True, True]
 
 
-def test_a_label_that_training_never_saw_is_left_out_of_validation(reviews, build):
+def test_validation_rows_with_unseen_labels_are_skipped(reviews, build):
     df = reviews.assign(split=["train"] * 100 + ["valid"] * 20)
     df.loc[110, "label"] = "new"
     with pytest.warns(
@@ -84,12 +84,12 @@ def test_a_label_that_training_never_saw_is_left_out_of_validation(reviews, buil
 
 def test_a_class_with_a_single_row(reviews, build):
     reviews.loc[0, "label"] = "lonely"
-    with pytest.warns(UserWarning, match=r"1 classes have a single row, kept for training: \['lonely'\]"):
+    with pytest.warns(UserWarning, match=r"1 class with a single row stays in the training set: \['lonely'\]"):
         dls = build(reviews)
     assert list(dls.vocab) == ["bad", "good", "lonely"] and "lonely" in {row.target for row in dls.train_ds.items}
 
 
-def test_bins_come_from_the_training_rows_alone(build):
+def test_bins_are_computed_from_training_rows_only(build):
     df = pd.DataFrame(
         {"text": "x", "pledged": np.r_[np.arange(80.0), np.full(20, 1e6)], "split": ["train"] * 80 + ["valid"] * 20}
     )
@@ -99,7 +99,7 @@ def test_bins_come_from_the_training_rows_alone(build):
 
 
 @pytest.mark.parametrize("valid", [0.15, "split"])
-def test_amounts_kept_as_text_make_bins_however_the_rows_are_split(build, valid):
+def test_numbers_stored_as_text_are_binned_with_any_split(build, valid):
     amounts = [f"${n:,}" for n in range(0, 4000, 40)]
     df = pd.DataFrame({"text": "x", "pledged": amounts, "split": ["train", "train", "train", "valid"] * 25})
     with pytest.warns(UserWarning, match="holds numbers as text"):
@@ -120,7 +120,7 @@ def test_long_texts_are_truncated_and_counted(reviews, build):
 
 
 @pytest.mark.parametrize("text", ["z" * 1_000_000, "\x00", "👩🏽‍🚀 🎉", "مرحبا بالعالم", "a </s> <pad>"])
-def test_hard_texts_become_rows(reviews, build, text):
+def test_unusual_texts_become_rows(reviews, build, text):
     reviews.loc[0, "text"] = text
     dls = build(reviews, valid=[1, 2, 3])
     assert len(dls.train_ds) == 117 and sum(len(y) for _, y in dls.train) == 117
@@ -151,12 +151,12 @@ def test_df_is_not_changed(reviews, build):
     ],
 )
 @pytest.mark.filterwarnings("ignore:Skipped 120 rows")
-def test_bad_frames(reviews, build, change, kwargs, message):
+def test_invalid_dataframes(reviews, build, change, kwargs, message):
     with pytest.raises(ValueError, match=message):
         build(change(reviews), **kwargs)
 
 
-def test_labeled_rows_to_test_on(reviews, build):
+def test_test_dl_with_labels(reviews, build):
     dls = build(reviews)
     dl = dls.test_dl(reviews, with_labels=True)
     assert sum(len(y) for _, y in dl) == 120
@@ -164,7 +164,7 @@ def test_labeled_rows_to_test_on(reviews, build):
         dls.test_dl(reviews.assign(label=["good"] * 5 + ["odd"] + ["bad"] * 114), with_labels=True)
 
 
-def test_items_that_do_not_fit(reviews, build):
+def test_invalid_items(reviews, build):
     dls = build(reviews)
     with pytest.raises(ValueError, match=r"the item has 2 texts; this model reads 1: \['text'\]"):
         dls.test_dl([("a", "b")])
@@ -173,7 +173,7 @@ def test_items_that_do_not_fit(reviews, build):
 
 
 @pytest.mark.parametrize("how", ["whole", "windows", "block"])
-def test_show_batch_shows_the_text_as_it_stands(reviews, build, tiny_tok, capsys, monkeypatch, how):
+def test_show_batch_shows_the_original_text(reviews, build, tiny_tok, capsys, monkeypatch, how):
     monkeypatch.setenv("COLUMNS", "200")
     df = reviews.assign(text="ÉCLAIR  No. " + reviews.index.astype(str))
     lowering = copy.deepcopy(tiny_tok)

@@ -1,4 +1,4 @@
-"""Long documents in windows, pooled to one prediction, with the cache and without."""
+"""Long documents in windows, pooled to one prediction, with and without the cache."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from kickbert import Cache
 
 @pytest.fixture
 def letters() -> pd.DataFrame:
-    """Rows whose label stands at the end of many words; every fifth is short."""
+    """Long texts whose label depends on the last words; every fifth is short."""
     rng = np.random.default_rng(0)
     filler = ["a bright film", "a dull film", "this story", "no fun", "great acting"]
     rows = []
@@ -23,7 +23,7 @@ def letters() -> pd.DataFrame:
 WINDOWS = {"long": "windows", "max_length": 16, "stride": 4}
 
 
-def test_a_prediction_for_each_document(make, letters):
+def test_one_prediction_per_document(make, letters):
     learn = make(letters, **WINDOWS)
     learn.fit_gradual()
     predicted = learn.predict_df(letters)
@@ -35,7 +35,7 @@ def test_a_prediction_for_each_document(make, letters):
 
 
 @pytest.mark.parametrize("freeze_to", [0, 2, 3])
-def test_the_cache_changes_no_number(make, letters, freeze_to):
+def test_losses_are_equal_with_and_without_the_cache(make, letters, freeze_to):
     losses = []
     for cache in (False, Cache()):
         learn = make(letters, **WINDOWS, cache=cache, dropout=0.0)
@@ -47,22 +47,21 @@ def test_the_cache_changes_no_number(make, letters, freeze_to):
 
 
 def test_windows_are_stored_once(make, letters):
-    stores = Cache()
-    learn = make(letters, **WINDOWS, cache=stores)
+    learn = make(letters, **WINDOWS, cache=Cache())
     learn.freeze()
     learn.fit_one_cycle(1, 1e-3)
     windows = {key for dl in learn.dls.loaders for key in dl.rows[0].keys}
     assert learn.cache.info()["rows"].tolist() == [len(windows)]
 
 
-def test_several_labels_of_long_documents(make, letters):
+def test_multi_label_targets_of_long_documents(make, letters):
     df = letters.assign(label=[["good", "long"] if "loved" in t and len(t) > 60 else ["bad"] for t in letters["text"]])
     learn = make(df, **WINDOWS)
     learn.fit_gradual()
     assert set(map(len, learn.predict_df(df)["labels"])) <= {0, 1, 2, 3}
 
 
-def test_pictures_of_batches(make, letters, capsys):
+def test_show_batch(make, letters, capsys):
     learn = make(letters, **WINDOWS)
     learn.dls.valid.show_batch(max_n=3)  # longest first
     assert max(letters["text"], key=len)[:20] in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Exploration of rows that were made to have duplicates, leaks and a wrong label."""
+"""Exploration of constructed rows with duplicates, leaks and a wrong label."""
 
 import re
 
@@ -19,9 +19,9 @@ def rows() -> pd.DataFrame:
     words = ["table", "window", "garden", "street", "morning", "evening", "plate", "spoon", "music", "chair", "corner"]
     texts = [f"{(GOOD, BAD)[i % 2]} {' '.join(rng.choice(words, 14))}" for i in range(200)]
     df = pd.DataFrame({"text": texts, "label": ["good", "bad"] * 100, "split": ["train"] * 150 + ["test"] * 50})
-    df.loc[10, "text"] = df.loc[4, "text"].upper()  # the same but for capitals
-    df.loc[190, "text"] = df.loc[20, "text"]  # stands in training and in test
-    df.loc[191, "text"] = df.loc[31, "text"] + "!"  # nearly so
+    df.loc[10, "text"] = df.loc[4, "text"].upper()  # the same except for case
+    df.loc[190, "text"] = df.loc[20, "text"]  # in the training and the test set
+    df.loc[191, "text"] = df.loc[31, "text"] + "!"  # nearly a duplicate
     df.loc[60, "label"] = "bad"  # wrong
     df.loc[7, "text"] = None
     return df
@@ -53,7 +53,7 @@ def test_distinctive_words(exploration):
     assert "waiter" not in words["good"]
 
 
-def test_a_wrong_label_is_suspected(exploration):
+def test_a_wrong_label_is_flagged(exploration):
     assert exploration.tables["suspicious labels"]["row"].tolist()[0] == 60
 
 
@@ -63,7 +63,7 @@ def test_lengths_and_languages(exploration):
     assert exploration.tables["languages"]["language"].iloc[0] == "en"
 
 
-def test_texts_over_every_limit_are_counted_whole():
+def test_lengths_of_texts_above_every_limit():
     exploration = explore(pd.DataFrame({"text": ["word " * n for n in (10, 300, 900, 1100)]}))
     lengths = exploration.tables["lengths"].set_index("max_length")["share truncated"]
     assert lengths.to_dict() == {32: 0.75, 64: 0.75, 128: 0.75, 256: 0.75, 512: 0.5}
@@ -71,7 +71,7 @@ def test_texts_over_every_limit_are_counted_whole():
     assert 'long="windows"' in exploration.to_frame().set_index("statistic").loc["median tokens", "recommendation"]
 
 
-def test_a_frame_of_other_columns_and_several_labels(rows):
+def test_other_columns_and_multi_label_targets(rows):
     df = pd.DataFrame({"a": rows["text"], "b": "x", "labels": ["p|q", "p", "", "q"] * 50})
     exploration = explore(df, text_col=["a", "b"], label_col="labels", label_delim="|")
     assert "leaks" not in exploration.tables and "suspicious labels" not in exploration.tables
@@ -79,7 +79,7 @@ def test_a_frame_of_other_columns_and_several_labels(rows):
     assert explore(df[["a"]], text_col="a").to_frame() is not None
 
 
-def test_bad_input(rows):
+def test_invalid_input(rows):
     with pytest.raises(ValueError, match="label_col='lable' is not a column"):
         explore(rows, label_col="lable")
     with pytest.raises(TypeError, match="pandas DataFrame"):
@@ -91,7 +91,7 @@ def test_numbers_have_no_classes(rows):
     assert "classes" not in exploration.tables and "suspicious labels" not in exploration.tables
 
 
-def test_the_page_holds_the_tables_and_needs_no_network(exploration, tmp_path):
+def test_the_page_contains_the_tables_and_needs_no_network(exploration, tmp_path):
     text = exploration.to_html(tmp_path / "page.html").read_text(encoding="utf-8")
     assert text.startswith("<!doctype html>") and "Distinctive words" in text and "data:image/png;base64," in text
     assert "Train-test leakage" in text and "Suspicious labels" in text

@@ -1,4 +1,4 @@
-"""The page of an exploration: headings of the field, class names as they stand, no network."""
+"""The page of an exploration: headings, verbatim class names, no network."""
 
 import re
 
@@ -29,36 +29,45 @@ def tables(names: list[str], lengths: np.ndarray) -> dict[str, pd.DataFrame]:
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")
-def test_names_are_drawn_as_they_stand_and_each_has_its_bar(tmp_path):
+def test_class_names_are_drawn_verbatim_with_one_bar_each(tmp_path):
     lengths = np.array([3, 40, 70])
     drawn = figures(tables(HOSTILE, lengths), lengths)
     assert set(drawn) == {"classes", "languages", "lengths"}
     ax = drawn["classes"].axes[0]
     drawn["classes"].canvas.draw()  # mathtext that cannot be parsed raises here
-    assert [bar.get_width() for bar in ax.patches] == [8, 7, 6, 5, 4, 3, 2, 1]  # long names alike are not one bar
+    assert [bar.get_width() for bar in ax.patches] == [
+        8,
+        7,
+        6,
+        5,
+        4,
+        3,
+        2,
+        1,
+    ]  # names that are equal once shortened have separate bars
     assert len({bar.get_y() for bar in ax.patches}) == 8
     labels = [label.get_text() for label in ax.get_yticklabels()]
     assert labels[0] == r"\$\frac\$" and labels[2] == "<b>&" and max(map(len, labels)) <= 32
 
 
-def test_the_largest_classes_come_first_and_the_others_are_counted():
+def test_only_the_largest_classes_are_drawn():
     ax = plot_classes(pd.Series(range(1, 41), index=[f"class {i}" for i in range(40)])).axes[0]
     assert len(ax.patches) == 30 and ax.get_xlabel() == "rows (the 30 largest of 40)"
     assert ax.patches[0].get_width() == 40 and ax.yaxis_inverted()
-    _, given = plt.subplots()
-    assert plot_classes(pd.Series({"a": 1}), ax=given) is given.figure
+    _, ax = plt.subplots()
+    assert plot_classes(pd.Series({"a": 1}), ax=ax) is ax.figure
 
 
-def test_lengths_say_what_is_truncated():
+def test_lengths_show_the_truncated_share():
     lengths = np.append(np.arange(5, 105), 9_000)
     ax = figures(tables(["a"], lengths), lengths)["lengths"].axes[0]
-    assert ax.get_xlabel() == "tokens (1 rows have more, up to 9,000)"
+    assert ax.get_xlabel() == "tokens (not shown: 1 longer row, up to 9,000)"
     top = ax.child_axes[0]
     assert [label.get_text() for label in top.get_xticklabels()] == ["32\n72%", "64\n41%"]
     assert sum(bar.get_height() for bar in ax.patches) == 100
 
 
-def test_lengths_below_every_limit_and_lengths_that_are_all_alike():
+def test_lengths_below_every_limit_and_equal_lengths():
     for lengths in (np.array([3, 4, 5]), np.array([7, 7, 7])):
         figure = figures(tables(["a"], lengths), lengths)["lengths"]
         figure.canvas.draw()

@@ -1,4 +1,4 @@
-"""Uneven classes: weights for the loss, chances of rows."""
+"""Imbalanced classes: class weights for the loss, sampling weights for rows."""
 
 import numpy as np
 import pandas as pd
@@ -15,40 +15,40 @@ LISTS = pd.Series([["x"], ["x", "y"], [], ["x"]])
 SEVERAL = fit_target(LISTS)
 
 
-def test_balanced_weights_are_scikit_learns():
+def test_balanced_weights_equal_those_of_scikit_learn():
     expected = compute_class_weight("balanced", classes=np.arange(3), y=CODES)
     assert np.allclose(class_weights("balanced", TARGET, CODES), expected)
     assert class_weights("balanced", SEVERAL, SEVERAL.encode(LISTS)).tolist() == pytest.approx([1 / 3, 3])
 
 
-def test_weights_by_name():
+def test_weights_by_class():
     assert class_weights({"c": 4}, TARGET, CODES).tolist() == [1, 1, 4]
     assert class_weights(None, TARGET, CODES) is None
 
 
-def test_chances_make_classes_even():
-    chances = row_weights("balanced", TARGET, CODES)
-    assert np.bincount(CODES, weights=chances).tolist() == pytest.approx([1 / 3] * 3)
-    chances = row_weights("balanced", SEVERAL, SEVERAL.encode(LISTS))
-    assert chances.sum() == pytest.approx(1) and chances[1] == chances.max() and (chances > 0).all()
+def test_sampling_weights_balance_the_classes():
+    weights = row_weights("balanced", TARGET, CODES)
+    assert np.bincount(CODES, weights=weights).tolist() == pytest.approx([1 / 3] * 3)
+    weights = row_weights("balanced", SEVERAL, SEVERAL.encode(LISTS))
+    assert weights.sum() == pytest.approx(1) and weights[1] == weights.max() and (weights > 0).all()
 
 
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({"d": 1}, r"names 'd', which is no class; classes are \['a', 'b', 'c'\]"),
+        ({"d": 1}, r"unknown class 'd'\. Classes: \['a', 'b', 'c'\]"),
         ({"a": 0}, "positive numbers"),
-        ("even", "neither 'balanced' nor a dict"),
+        ("even", "must be 'balanced' or a dict"),
     ],
 )
-def test_bad_weights(weights, message):
+def test_invalid_weights(weights, message):
     with pytest.raises(ValueError, match=message):
         class_weights(weights, TARGET, CODES)
 
 
 def test_numbers_have_no_classes():
     target = fit_target(pd.Series([1.0, 2.0], name="x"), task="regression")
-    with pytest.raises(ValueError, match="need classes; the task is regression"):
+    with pytest.raises(ValueError, match="requires a task with classes, not regression"):
         class_weights("balanced", target, np.zeros(2))
     with pytest.raises(ValueError, match="sampling='balanced' must be None"):
         row_weights("balanced", target, np.zeros(2))

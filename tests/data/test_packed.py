@@ -1,4 +1,4 @@
-"""Packed sequences are taken, joined and padded without changing a value."""
+"""Packed sequences are selected, concatenated and padded without changing a value."""
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ def test_gather_and_take_keep_each_row(rows, data):
     assert [both.row(i).tolist() for i in range(len(both))] == [rows[i] for i in chosen] + rows
 
 
-def test_gather_of_states_has_their_width():
+def test_gather_keeps_the_width_of_states():
     packed = Packed.of([np.ones((n, 3), dtype=np.float32) for n in (2, 5)])
     out = packed.gather([1, 0])
     assert out.shape == (2, 5, 3) and out[1, 2:].eq(0).all() and out.sum() == 7 * 3

@@ -1,4 +1,4 @@
-"""Usable rows: checked once, the others counted and named, each text tokenized once."""
+"""Usable rows: checked once, the others counted and listed; each text is tokenized once."""
 
 import numpy as np
 import pandas as pd

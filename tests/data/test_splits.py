@@ -9,7 +9,7 @@ from kickbert.data.splits import stratified_sample, valid_rows
 
 
 @given(st.lists(st.integers(2, 60), min_size=1, max_size=6), st.floats(0.05, 0.6), st.integers(0, 99))
-def test_each_stratum_gives_its_share(sizes, share, seed):
+def test_the_same_fraction_of_each_stratum_is_chosen(sizes, share, seed):
     strata = np.repeat(np.arange(len(sizes)), sizes)
     chosen = stratified_sample(strata, share, seed)
     assert chosen.sum() == max(1, round(len(strata) * share))
@@ -17,9 +17,9 @@ def test_each_stratum_gives_its_share(sizes, share, seed):
         assert abs(chosen[strata == i].sum() - size * share) < 2
 
 
-def test_a_class_of_one_row_stays_in_training_and_is_named():
+def test_a_class_with_one_row_stays_in_the_training_set():
     strata = np.array(["a"] * 20 + ["lonely"])
-    with pytest.warns(UserWarning, match=r"1 classes have a single row, kept for training: \['lonely'\]"):
+    with pytest.warns(UserWarning, match=r"1 class with a single row stays in the training set: \['lonely'\]"):
         assert not stratified_sample(strata, 0.5, 0)[-1]
 
 
@@ -33,13 +33,13 @@ def test_split_is_70_15_15_stratified_and_seeded():
     assert "split" not in df
 
 
-def test_a_number_of_many_values_is_stratified_by_quantiles():
+def test_numbers_are_stratified_by_quantiles():
     df = pd.DataFrame({"text": "x", "pledged": np.arange(2000.0)})
     test = split(df, label_col="pledged").query("split == 'test'")["pledged"]
     assert np.allclose(np.histogram(test, bins=10, range=(0, 2000))[0], 30, atol=1)
 
 
-def test_numbers_kept_as_text_are_stratified_by_quantiles():
+def test_numbers_stored_as_text_are_stratified_by_quantiles():
     numbers = np.arange(200) * 37
     parts = split(pd.DataFrame({"text": "x", "pledged": [f"${n:,}" for n in numbers]}), label_col="pledged")["split"]
     assert parts.value_counts().to_dict() == {"train": 140, "valid": 30, "test": 30}
@@ -47,20 +47,20 @@ def test_numbers_kept_as_text_are_stratified_by_quantiles():
 
 
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
-def test_rows_without_a_label_are_split_by_themselves(missing):
+def test_rows_without_a_label_are_split_separately(missing):
     df = pd.DataFrame({"text": "x", "label": pd.Series(["a", "b"] * 40 + [missing] * 20, dtype=object)})
-    with pytest.warns(UserWarning, match="20 rows have no 'label' and are split by themselves"):
+    with pytest.warns(UserWarning, match="20 rows without 'label': split separately"):
         parts = split(df)["split"]
     for rows in (parts[:80], parts[80:]):
         assert rows.value_counts(normalize=True).to_dict() == pytest.approx({"train": 0.7, "valid": 0.15, "test": 0.15})
-    with pytest.warns(UserWarning, match="20 rows have no 'pledged'"):
+    with pytest.warns(UserWarning, match="20 rows without 'pledged'"):
         assert set(split(df.assign(pledged=[*np.arange(80.0), *[np.nan] * 20]), label_col="pledged")["split"][80:]) == {
             "train", "valid", "test"
         }  # fmt: skip
 
 
 def test_no_row_has_a_label():
-    with pytest.warns(UserWarning, match="10 rows have no 'label'"):
+    with pytest.warns(UserWarning, match="10 rows without 'label'"):
         assert set(split(pd.DataFrame({"text": list("abcdefghij"), "label": None}))["split"]) == {
             "train", "valid", "test"
         }  # fmt: skip
@@ -78,7 +78,7 @@ def test_no_test_rows():
         (pd.DataFrame({"text": ["a", "b"]}), {"label_col": "txet"}, "Did you mean 'text'"),
     ],
 )
-def test_bad_splits(df, kwargs, message):
+def test_invalid_fractions(df, kwargs, message):
     with pytest.raises(ValueError, match=message):
         split(df, **kwargs)
 
@@ -92,7 +92,7 @@ def test_valid_by_column_leaves_test_rows_out():
     assert train.tolist() == [True, False, False, True] and held.tolist() == [False, True, False, False]
 
 
-def test_valid_by_booleans_and_by_row_labels():
+def test_valid_by_booleans_and_by_index_labels():
     assert valid_rows(rows_of(held=[True, False, False, True]), "held", np.zeros(4), 0)[1].tolist() == [
         True,
         False,
@@ -103,14 +103,14 @@ def test_valid_by_booleans_and_by_row_labels():
 
 
 @pytest.mark.parametrize("valid", [0, None])
-def test_no_row_validates_where_none_is_to_spare(valid):
+def test_valid_may_be_empty(valid):
     train, held = valid_rows(rows_of(), valid, np.zeros(4), 0)
     assert train.all() and not held.any()
 
 
 @pytest.mark.parametrize("valid", ["split", []])
-def test_a_split_without_validation_rows_trains_and_is_told_of(valid):
-    with pytest.warns(UserWarning, match="names no validation rows: nothing is validated"):
+def test_a_split_without_validation_rows_warns(valid):
+    with pytest.warns(UserWarning, match="selects no validation rows: training runs without validation"):
         train, held = valid_rows(rows_of(split=["train"] * 4), valid, np.zeros(4), 0)
     assert train.all() and not held.any()
 
@@ -119,14 +119,14 @@ def test_a_split_without_validation_rows_trains_and_is_told_of(valid):
     ("valid", "message"),
     [
         ("splt", "valid='splt' is not a column of df.*Did you mean 'split'"),
-        ("part", r"holds \['dev'\]; it may hold 'train', 'valid', 'test'"),
-        ([99], "1 rows that df.index lacks, such as 99"),
-        ([10, 11, 12, 13], "leaves no training rows: 4 of 4 validate"),
-        (-0.1, "cannot be held out"),
-        (1.5, "cannot be held out"),
+        ("part", r"contains \['dev'\]; allowed are 'train', 'valid', 'test'"),
+        ([99], "1 label that df.index does not have, such as 99"),
+        ([10, 11, 12, 13], "leaves no training rows: 4 of 4 are validation rows"),
+        (-0.1, "cannot hold out a fraction of -0.1"),
+        (1.5, "cannot hold out a fraction of 1.5"),
     ],
 )
-def test_bad_valid(valid, message):
+def test_invalid_valid(valid, message):
     df = rows_of(split=["train"] * 4, part=["dev"] * 4)
     with pytest.raises(ValueError, match=message):
         valid_rows(df, valid, np.zeros(4), 0)

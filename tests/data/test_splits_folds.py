@@ -1,4 +1,4 @@
-"""Fold assignments: every row is tested once in each repeat, groups stay together."""
+"""Fold assignments: every row is a test row once per repeat, and groups stay together."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from kickbert.data.splits import fold_assignments
 
 @pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize("grouped", [False, True])
-def test_every_row_is_tested_once_in_each_repeat(several, grouped):
+def test_every_row_is_a_test_row_once_per_repeat(several, grouped):
     rng = np.random.default_rng(0)
     strata = rng.integers(0, 2, (120, 3)) if several else rng.integers(0, 3, 120)
     groups = np.arange(120) // 4 if grouped else None
@@ -25,6 +25,6 @@ def test_every_row_is_tested_once_in_each_repeat(several, grouped):
 
 
 @pytest.mark.parametrize("how", [(1, 1, 0.1), (200, 1, 0.1), (5, 0, 0.1), (5, 1, 0.0)])
-def test_bad_folds(how):
+def test_invalid_folds(how):
     with pytest.raises(ValueError, match="must be from 2 to 120"):
         fold_assignments(np.zeros(120), None, *how, 0)

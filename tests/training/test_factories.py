@@ -153,7 +153,7 @@ def test_one_answer_for_all_rows_is_told(make, reviews):
         ({"optimizer": "adam_w"}, "Did you mean 'adamw'"),
         ({"loss": "bce"}, "those of task 'single label'"),
         ({"task": "regresion"}, "task='regresion' is not one of"),
-        ({"class_weights": {"ugly": 2}}, "which is no class"),
+        ({"class_weights": {"ugly": 2}}, "unknown class 'ugly'"),
         ({"cleaning": "atuo"}, "cleaning='atuo' is not 'auto'"),
         ({"long": "split"}, "long='split'"),
         ({"label_col": ["label", "text"]}, "each must hold 0 and 1"),
@@ -204,7 +204,7 @@ def test_cleaning_is_replayed_when_predicting(make, reviews):
 def test_tokenizer_rate_decay_and_device_of_ones_own(make, reviews, tiny, tiny_tok, tmp_path):
     bare = tmp_path / "bare"
     AutoModel.from_pretrained(tiny).save_pretrained(bare)  # weights without a tokenizer
-    with pytest.raises(ValueError, match="comes without a tokenizer"):
+    with pytest.raises(ValueError, match="has no tokenizer"):
         make(reviews, model=bare)
     limit = tiny_tok.model_max_length
     for tokenizer in (tiny_tok, tiny):
@@ -222,7 +222,7 @@ def test_tokenizer_rate_decay_and_device_of_ones_own(make, reviews, tiny, tiny_t
     ("options", "error", "message"),
     [
         ({"device": "warp:9"}, ValueError, r"device='warp:9' is not available \(.*\)\. Use "),
-        ({"tokenizer": 7}, TypeError, "tokenizer is no tokenizer but int"),
+        ({"tokenizer": 7}, TypeError, "tokenizer is not a tokenizer but of type int"),
         (
             {"portable": True, "pooling": "mean"},
             ValueError,
