@@ -43,7 +43,7 @@ def row_losses(predictions: Predictions) -> np.ndarray:
     It is the 0-1 loss of a class, the Hamming loss of several labels, and the absolute error of ordered classes, in
     ranks, and of numbers, in their unit.
     """
-    return predictions.target.row_errors(predictions.y_true, predictions.y_pred)
+    return predictions.target.row_errors(predictions.labels, predictions.y_pred)
 
 
 def compare(recipes: Mapping[str, dict], df: pd.DataFrame, **shared: Any) -> Comparison:
@@ -64,7 +64,7 @@ def compare(recipes: Mapping[str, dict], df: pd.DataFrame, **shared: Any) -> Com
     shared = {"cache": Cache()} | shared
     named = {name: {"name": f"{shared['name']}: {name}"} if shared.get("name") else {} for name in recipes}
     runs = {name: cross_validate(df, **shared | named[name] | recipe) for name, recipe in recipes.items()}
-    first, *others = [run.predictions.y_true for run in runs.values()]
+    first, *others = [run.predictions.labels for run in runs.values()]
     if not all(np.array_equal(first, other) for other in others):
         raise ValueError("the recipes predict different things: give all of them the same label_col, bins and task")
     losses = {name: row_losses(run.predictions) for name, run in runs.items()}

@@ -151,7 +151,7 @@ def cross_validate(
             result = train_fold(assignment, number, options, fit)
             if file is not None:
                 with replacing(file) as part, part.open("wb") as out:
-                    np.savez(out, **result)
+                    np.savez(out, **result)  # type: ignore[arg-type]
         results.append(result if file is None else dict(np.load(file)))
         line = _fold_line(assignment, number, results[-1])
         if not interactive():  # there is no progress bar
@@ -201,7 +201,7 @@ def experiment_key(assignment: FoldAssignment, seed: int, name: str | None, **mo
         name: stands for your own functions and classes.
         more: what else the results depend on, by name.
     """
-    recipe = {"model": "roberta-base", "precision": "auto", "text_col": "text", "label_col": "label"}
+    recipe: dict[str, Any] = {"model": "roberta-base", "precision": "auto", "text_col": "text", "label_col": "label"}
     recipe |= assignment.recipe
     columns = dict.fromkeys([*as_list(recipe["text_col"]), *as_list(recipe["label_col"])])
     recipe |= {"rows": [assignment.rows[list(columns)], assignment.parts], **more}
@@ -261,7 +261,7 @@ def _fold_line(assignment: FoldAssignment, number: int, result: dict[str, np.nda
     return f"fold {number + 1}/{len(assignment.parts)}  {score}  {float(result['seconds']):.0f} s"
 
 
-def aligned(own: Target, target: Target, probs: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def aligned(own: Any, target: Any, probs: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Predictions in terms of another target: its classes, which may be more, or its scale.
 
     Args:

@@ -27,11 +27,12 @@ from kickbert.models.head import Head
 from kickbert.models.pooling import sentence_pooling
 from kickbert.models.protocol import TextModel, is_model
 from kickbert.targets.base import Target, for_target
+from kickbert.targets.continuous import Continuous
 from kickbert.targets.kinds import unseen_labels
 from kickbert.targets.labels import Labels
 from kickbert.text.cleaning import Cleaner
 from kickbert.text.columns import as_list, check_frame, pick, read_items
-from kickbert.text.tokenization import SEP
+from kickbert.text.tokenization import SEP, TokenEncoder
 from kickbert.training.learner import GradualLearner
 from kickbert.training.losses import KINDS, Distillation
 from kickbert.training.metrics import metrics_for
@@ -96,8 +97,10 @@ def distill(
     target, rows = source.target, _rows(source, texts, label_weight, Path(path) / "models")
     taught = (rows.frame, rows.texts, rows.codes, (rows.soft, rows.hard))
     loaders = soft_loaders(source.tokenizer, target, *taught, valid=valid, bs=bs, seed=seed)
-    columns = {"text_col": source.text_col, "label_col": source.label_col, "cleaner": source.cleaner}
-    dls = TextDataLoaders(*loaders, **columns, target=target, path=path, device=default_device())
+    dls = TextDataLoaders(
+        *loaders, text_col=source.text_col, label_col=source.label_col, target=target, cleaner=source.cleaner,
+        path=path, device=default_device(),
+    )  # fmt: skip
     options = {"seed": seed, "cache": cache, "opt_func": optimizer_by_name(optimizer), "cbs": cbs, "path": Path(path)}
 
     def learner(encoder: Encoder) -> GradualLearner:
@@ -121,32 +124,35 @@ class _Source:
 
     Args:
         target, text_col, label_col, cleaner: how texts and labels are read.
+        encoder, head, tokenizer: what the student is made of.
         models: that predict; none where predictions are given.
         given: probabilities and decisions of the very texts.
-        encoder, head, tokenizer: what the student is made of.
     """
 
     target: Target
     text_col: list[str]
     label_col: str | Sequence[str]
+    encoder: Encoder
+    head: Head
+    tokenizer: TextTokenizer
     cleaner: Cleaner | None = None
     models: tuple[TextModel, ...] = ()
     given: tuple[np.ndarray, np.ndarray] | None = None
-    encoder: Encoder | None = None
-    head: Head | None = None
-    tokenizer: TextTokenizer | None = None
 
-    def made_of(self, model: str | Path) -> "_Source":
-        """The same, with another model to make the student of."""
-        encoder = load_encoder(model)
-        tokenizer = model_tokenizer(model)
-        encoder.pair_separator = tokenizer.pair_separator
-        if self.tokenizer is not None:
-            own, limit = self.tokenizer.token_encoder, tokenizer.hf.model_max_length
-            tokenizer = TextTokenizer(tokenizer.hf, min(own.max_length, limit), own.long, own.stride)
-        pooling, ordinal = sentence_pooling(model) or "cls", self.target.is_ordered
-        head = Head(encoder.width, len(self.target.names), pooling, ordinal=ordinal)
-        return replace(self, encoder=encoder, head=head, tokenizer=tokenizer)
+
+def _student_parts(
+    model: str | Path, target: Target, own: TokenEncoder | None = None
+) -> tuple[Encoder, Head, TextTokenizer]:
+    """The encoder of a model, a new head, and the tokenizer, which cuts texts as the teacher's `own` does."""
+    encoder = load_encoder(model)
+    tokenizer = model_tokenizer(model)
+    encoder.pair_separator = tokenizer.pair_separator
+    if own is not None:
+        limit = min(own.max_length, tokenizer.hf.model_max_length)
+        tokenizer = TextTokenizer(tokenizer.hf, limit, own.long, own.stride)
+    pooling = sentence_pooling(model) or "cls"
+    head = Head(encoder.width, len(target.names), pooling, ordinal=target.is_ordered)
+    return encoder, head, tokenizer
 
 
 def _source(teacher: Any, model: str | Path | None, text_col: list[str], label_col: str | Sequence[str]) -> _Source:
@@ -160,19 +166,23 @@ def _source(teacher: Any, model: str | Path | None, text_col: list[str], label_c
     models = tuple(teacher) if isinstance(teacher, (list, tuple)) else (teacher,)
     if models and all(map(is_model, models)):
         source = _of_models(models)
-    elif isinstance(teacher, (Predictions, pd.DataFrame, np.ndarray)):
+        if model is None:
+            return source
+        encoder, head, tokenizer = _student_parts(model, source.target, source.tokenizer.token_encoder)
+        return replace(source, encoder=encoder, head=head, tokenizer=tokenizer)
+    if isinstance(teacher, (Predictions, pd.DataFrame, np.ndarray)):
         if model is None:
             raise ValueError("probabilities have no layers to make a student of; give model='minilm' or another")
-        source = _of_predictions(teacher, text_col, label_col)
-    else:
-        raise TypeError(
-            f"teacher={shorten(repr(teacher), 80)} must be a learner, a predictor (kickbert.load), a list of them, "
-            "Predictions, or probabilities as an array or a DataFrame"
-        )
-    return source if model is None else source.made_of(model)
+        target, given = _given(teacher)
+        encoder, head, tokenizer = _student_parts(model, target)
+        return _Source(target, text_col, label_col, encoder, head, tokenizer, given=given)
+    raise TypeError(
+        f"teacher={shorten(repr(teacher), 80)} must be a learner, a predictor (kickbert.load), a list of them, "
+        "Predictions, or probabilities as an array or a DataFrame"
+    )
 
 
-def _of_models(models: tuple[TextModel, ...]) -> _Source:
+def _of_models(models: tuple[Any, ...]) -> _Source:
     first = models[0]
     for other in models[1:]:
         if (other.target.task, other.target.names) != (first.target.task, first.target.names):
@@ -184,13 +194,14 @@ def _of_models(models: tuple[TextModel, ...]) -> _Source:
         classifier, cleaner, own = load_classifier(first.artifact), first.cleaner, first.token_encoder
         tokenizer = TextTokenizer(load_tokenizer(first.artifact.folder), own.max_length, own.long, own.stride)
     head = deepcopy(classifier.head).requires_grad_(True)
-    made_of = {"encoder": classifier.encoder, "head": head, "tokenizer": tokenizer}
-    return _Source(first.target, list(first.text_col), first.label_col, cleaner, models, **made_of)
+    text_col = list(first.text_col)
+    return _Source(first.target, text_col, first.label_col, classifier.encoder, head, tokenizer, cleaner, models)
 
 
-def _of_predictions(teacher: Any, text_col: list[str], label_col: str | Sequence[str]) -> _Source:
+def _given(teacher: Any) -> tuple[Target, tuple[np.ndarray, np.ndarray]]:
+    """The target of predictions, their probabilities and their decisions."""
     if isinstance(teacher, Predictions):
-        return _Source(teacher.target, text_col, label_col, given=(teacher.probs, teacher.y_pred))
+        return teacher.target, (teacher.probs, teacher.y_pred)
     table = pd.DataFrame(teacher)
     named = [column for column in table if str(column).startswith("prob_")]
     table = table[named].rename(columns=lambda column: column.removeprefix("prob_")) if named else table
@@ -200,7 +211,7 @@ def _of_predictions(teacher: Any, text_col: list[str], label_col: str | Sequence
             "another target give Predictions"
         )
     target, probs = Labels(tuple(table.columns)), table.to_numpy(dtype=float)
-    return _Source(target, text_col, label_col, given=(probs, target.decide(np.nan_to_num(probs))))
+    return target, (probs, target.decide(np.nan_to_num(probs)))
 
 
 @dataclass(frozen=True)
@@ -264,8 +275,11 @@ def _soft(model: TextModel, items: Any, target: Target, folder: Path) -> np.ndar
         with replacing(file) as part, part.open("wb") as out:
             np.save(out, probs)
     probs = np.load(file)
-    if target.is_number and model.target != target:  # another fold has another mean and spread
-        return target.standardize(model.target.inverse_transform(probs.astype(float)))
+    own = model.target
+    if (
+        isinstance(own, Continuous) and isinstance(target, Continuous) and own != target
+    ):  # another fold has another mean and spread
+        return target.standardize(own.inverse_transform(probs.astype(float)))
     return probs
 
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from kickbert.utils.plotting import BLUE, GREY, LINES, ORANGE, axes_of, literal
+from kickbert.utils.plotting import BLUE, GREY, LINES, ORANGE, axes_of, figure_of, literal
 
 
 def plot_learning_curves(learn: Any, metric: str | None = None, ax: Sequence[Axes] | None = None) -> Figure:
@@ -31,7 +31,7 @@ def plot_learning_curves(learn: Any, metric: str | None = None, ax: Sequence[Axe
         raise ValueError("the learner was not trained yet; fit_gradual() or any of fastai's fits does it")
     names = history[-1].names
     metric = metric or next((n for n in names if n not in ("train_loss", "valid_loss")), None)
-    if metric not in names:
+    if metric is None or metric not in names:
         raise ValueError(f"metric={metric!r} is not among {names}")
     if ax is None:
         _, ax = plt.subplots(2, 1, figsize=(7.5, 5.6), layout="constrained", sharex=True, height_ratios=(2, 1))
@@ -51,7 +51,7 @@ def plot_learning_curves(learn: Any, metric: str | None = None, ax: Sequence[Axe
     handles = [*losses.get_legend_handles_labels()[0], *metrics.get_legend_handles_labels()[0]]
     losses.legend(handles=handles, frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.05), ncols=3)
     rates.legend(frameon=False, fontsize=8)
-    return losses.figure
+    return figure_of(losses)
 
 
 def _spaced(metric: str) -> str:
@@ -115,7 +115,7 @@ def plot_sizes(table: pd.DataFrame, metric: str = "accuracy", ax: Axes | None = 
     ax.set_xticks([], minor=True)
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_title("Learning curve: what more rows would bring", loc="left")
-    return ax.figure
+    return figure_of(ax)
 
 
 def plot_ladder(
@@ -157,7 +157,7 @@ def plot_ladder(
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_title("The ladder: what each phase of unfreezing brings", loc="left")
-    return ax.figure
+    return figure_of(ax)
 
 
 def _phase_label(row: dict) -> str:
@@ -185,7 +185,7 @@ def plot_search(result: Any, ax: Axes | None = None) -> Figure:
     ax.legend(frameon=False, fontsize=8)
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_title("Search: each trial, and the best so far", loc="left")
-    return ax.figure
+    return figure_of(ax)
 
 
 def plot_importances(result: Any, ax: Axes | None = None) -> Figure:
@@ -205,4 +205,4 @@ def plot_importances(result: Any, ax: Axes | None = None) -> Figure:
     ax.set_xlabel("share of the variance of scores")
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_title("Hyperparameter importance", loc="left")
-    return ax.figure
+    return figure_of(ax)

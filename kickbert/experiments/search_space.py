@@ -18,7 +18,15 @@ from kickbert.training.factories import learner_from_df
 from kickbert.utils.messages import nearest, shorten
 
 # What is searched of the schedule, with the values of a name that a space leaves out.
-SCHEDULE = {"depth": 4, "epochs": 2, "head_lr": 2e-3, "lr": 4e-4, "decay": 0.9, "warmup": 0.1, "shape": "one_cycle"}
+SCHEDULE: dict[str, Any] = {
+    "depth": 4,
+    "epochs": 2,
+    "head_lr": 2e-3,
+    "lr": 4e-4,
+    "decay": 0.9,
+    "warmup": 0.1,
+    "shape": "one_cycle",
+}
 # Arguments that say what is predicted, from which rows, and where things go: trials of others could not be compared.
 FIXED = {
     "df", "text_col", "label_col", "bins", "bin_format", "label_delim", "labels", "decimal", "task", "valid", "seed",

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -161,7 +162,7 @@ class _Runs:
         rungs: list[Rungs] = []
         result = train_fold(self.assignment, 0, recipe, self._fit(rungs, trial))
         with replacing(file) as part, part.open("wb") as out:
-            np.savez(out, **result, score=rungs[0].score)
+            np.savez(out, **result, score=rungs[0].score)  # type: ignore[arg-type]
         return rungs[0].score
 
     def get(self, name: str, recipe: dict) -> dict[str, Any]:
@@ -217,16 +218,15 @@ def _study(storage: Path | None, name: str) -> Any:
     """Optuna's study of that name."""
     import optuna
 
-    # A process that was killed leaves its trial running; without a sign of life it counts as failed.
-    signs = {"heartbeat_interval": 60, "grace_period": 180}
     waiting = {"connect_args": {"timeout": 60}}  # for another process that writes
     pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=FACTOR)
-    options = {"study_name": name, "load_if_exists": True, "direction": "maximize", "pruner": pruner}
+    study = partial(optuna.create_study, study_name=name, load_if_exists=True, direction="maximize", pruner=pruner)
     if storage is None:
-        return optuna.create_study(**options)
+        return study()
     with exclusive(storage, wait=60):  # two processes that make the tables at once get in each other's way
-        kept = optuna.storages.RDBStorage(f"sqlite:///{storage}", waiting, **signs)
-        return optuna.create_study(storage=kept, **options)
+        url = f"sqlite:///{storage}"
+        # A process that was killed leaves its trial running; without a sign of life it counts as failed.
+        return study(storage=optuna.storages.RDBStorage(url, waiting, heartbeat_interval=60, grace_period=180))
 
 
 @contextmanager
@@ -252,9 +252,11 @@ def _result(study: Any, runs: _Runs, default: dict[str, Any], recipe: dict[str, 
     finished = [trial for trial in study.trials if trial.state.name in ("COMPLETE", "PRUNED")]
     complete = [trial for trial in finished if trial.state.name == "COMPLETE"]
     best = max(complete, key=lambda trial: trial.value, default=None)
-    is_better = best is not None and best.value > default["score"]
-    point = _point(best, runs.space) if is_better else None
-    kept = runs.get(f"trial-{best.number}", recipe_at(point, runs.options)) if is_better else default
+    point: dict[str, Any] | None = None
+    kept = default
+    if best is not None and best.value > default["score"]:
+        point = _point(best, runs.space)
+        kept = runs.get(f"trial-{best.number}", recipe_at(point, runs.options))
     table = check(runs.predictions(kept), runs.predictions(default))
     chosen = dict(recipe) if point is None else recipe_at(point, recipe)
     outcome = conclusion(table, point is None, len(finished))
