@@ -253,7 +253,7 @@ def moments(learn: "GradualLearner", parameters: Mapping[str, nn.Parameter]) -> 
 
     fastai's own optimizers keep more than tensors. They are omitted, and start fresh in each phase.
     """
-    state = getattr(learn.opt, "opt", learn.opt).state if isinstance(learn.opt, OptimWrapper) else {}
+    state = learn.opt.opt.state if isinstance(learn.opt, OptimWrapper) else {}
     kept = {name: state[p] for name, p in parameters.items() if state.get(p)}
     return {
         f"{MOMENTS}{key}/{name}": value

@@ -26,9 +26,10 @@ class Collapse(Callback):
 
     def message(self, target: Target) -> str | None:
         """A warning that the last epoch predicted the same for all validation rows; None if it did not."""
-        if getattr(self, "predicted", None) is None or len(self.predicted) > 1 or self.rows < self.MIN_ROWS:
+        predicted = getattr(self, "predicted", None)
+        if predicted is None or len(predicted) > 1 or self.rows < self.MIN_ROWS:
             return None
-        label = target.shown(self.predicted[0].numpy())
+        label = target.shown(predicted[0].numpy())
         return (
             f"the model predicts {label!r} for all {self.rows:,} validation rows. Train longer or deeper, with another "
             "learning rate, or with class_weights='balanced'"

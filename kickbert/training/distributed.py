@@ -74,7 +74,7 @@ class Shard(BucketDL):
             ValueError: there are fewer rows than ranks.
         """
         ids, *targets = whole.rows
-        weights, ranks = whole.weights, world_size()
+        weights, renew, ranks = whole.weights, whole.renew, world_size()
         # Rows of one weight are of one class: so each rank has its share of every class.
         dealt = np.lexsort((-ids.sizes,) if weights is None else (-ids.sizes, weights))
         counts = [len(dealt[r::ranks]) for r in range(ranks)]
@@ -83,9 +83,9 @@ class Shard(BucketDL):
         own = dealt[rank() :: ranks]
         return whole.new(
             cls=cls, whole=whole, counts=counts, n=counts[-whole.drop_last], bs=-(-whole.bs // ranks),
-            rows=(ids.take(own), *(t[own] for t in targets)),
+            rows=(ids.take(own.tolist()), *(t[own] for t in targets)),
             weights=None if weights is None else weights[own] / weights[own].sum(),
-            renew=whole.renew and (lambda: whole.renew().take(own)),
+            renew=None if renew is None else lambda: renew().take(own.tolist()),
         )  # fmt: skip
 
     def new(self, *args: Any, **kwargs: Any) -> BucketDL:
@@ -286,7 +286,7 @@ def on_first(work: Callable[[], Any]) -> Any:
     join()
     if world_size() == 1:
         return work()
-    outcome = None
+    outcome: tuple[Any, Exception | None] | None = None
     if not rank():
         try:
             outcome = work(), None

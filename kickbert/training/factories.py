@@ -224,7 +224,7 @@ def text_learner(
     if seed is not None:
         set_seed(seed)  # new weights of the head, and the random numbers of fastai's own fit methods
     model = _model_of(dls, model)
-    hub = {"revision": revision or "main", "trust_remote_code": trust_remote_code}
+    hub: dict[str, Any] = {"revision": revision or "main", "trust_remote_code": trust_remote_code}
     device = default_device() if device is None else usable_device(device)
     dls.device = device
     target = dls.target
@@ -266,14 +266,16 @@ def _model_of(dls: TextDataLoaders, model: str | Path | None) -> str | Path:
     Raises:
         ValueError: another one was given, or none is known.
     """
-    if dls.model is None and model is None:
-        raise ValueError("The DataLoaders do not name a model. Pass model= to text_learner")
-    if dls.model is not None and model is not None and str(dls.model) != str(model):
+    if model is None:
+        if dls.model is None:
+            raise ValueError("The DataLoaders do not name a model. Pass model= to text_learner")
+        return dls.model
+    if dls.model is not None and str(dls.model) != str(model):
         raise ValueError(
             f"text_learner has model={str(model)!r}, but the texts were tokenized for {str(dls.model)!r}. Omit "
             "model, or pass the same one to TextDataLoaders.from_df"
         )
-    return model if model is not None else dls.model
+    return model
 
 
 def _say_unused_head(model: str | Path, encoder: Encoder) -> None:
@@ -331,7 +333,7 @@ def learner_from_artifact(
     device = default_device()
     model = load_classifier(artifact)
     model.precision = choose_precision(precision, device)
-    loss_func = loss_for(target, loss)
+    loss_func: Any = loss_for(target, loss)
     loss_func.temperature = info["temperature"]
     if target.is_multilabel:
         loss_func.thresh = artifact.thresholds

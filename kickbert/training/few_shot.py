@@ -94,8 +94,8 @@ def few_labels(learn: Any) -> bool:
     dls, head, loss = learn.dls, learn.model.head, getattr(learn.loss_func, "func", None)
     if getattr(dls, "target", None) is None or type(dls.target) is not Labels or dls.train.rows[0].first is not None:
         return False
-    plain = head.pooling == "mean" and head.pre_classifier is None and type(loss) is nn.CrossEntropyLoss
-    plain = plain and loss.weight is None and not loss.label_smoothing
+    plain = head.pooling == "mean" and head.pre_classifier is None
+    plain = plain and type(loss) is nn.CrossEntropyLoss and loss.weight is None and not loss.label_smoothing
     plain = plain and dls.train.weights is None and not dls.train.varies and not dls.train.further
     return plain and len(dls.train.rows[1]) <= FEW * len(dls.target.names)
 
@@ -232,14 +232,14 @@ class FewRows:
         embeddings = self.embed(recipe, places, training=False).cpu().numpy()
         self.model.head.fit(embeddings, self.targets[places].numpy(), recipe.c)
 
-    def embed(self, recipe: FewShot, rows: Sequence[int], training: bool = True) -> Tensor:
+    def embed(self, recipe: FewShot, rows: np.ndarray, training: bool = True) -> Tensor:
         """Embeddings of rows, of length one, shape (rows, width), by way of the layers that a recipe trains."""
         depth, device = self.model.encoder.n_layers - self.layers_of(recipe), next(self.model.parameters()).device
         self.model.train(training)
         view, batches, pooled = self.view(depth), list(length_batches(self.ids.lengths[rows], tokens=CHUNK)), []
         with torch.set_grad_enabled(training):
             for places in batches:
-                chosen = np.asarray(rows)[places]
+                chosen = rows[places]
                 x = self.ids.gather(chosen, fill=PAD).long().to(device)
                 known = () if view is None else (view.hidden(chosen, device), depth)
                 pooled.append(F.normalize(self.model.pool(x, *known).float(), dim=1))

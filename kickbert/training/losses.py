@@ -29,6 +29,9 @@ LEAST = 1e-6  # probability that is taken for zero: the logarithm of zero says n
 class Reduced(nn.Module):
     """A loss of each row, or of each row and label, reduced as torch's own losses are."""
 
+    each: Callable[..., Tensor]
+    weight: Tensor | None
+
     def __init__(self, reduction: str = "mean", weight: Tensor | None = None):
         super().__init__()
         self.reduction = reduction
@@ -122,7 +125,7 @@ class Distillation(Reduced):
             true = F.binary_cross_entropy_with_logits(outputs, codes, reduction="none")
         else:
             true = F.cross_entropy(outputs, codes, reduction="none")
-        if soft is None:
+        if soft is None or hard is None:
             return true
         hard = hard.unsqueeze(-1) if true.dim() == 2 else hard
         return hard * true + (1 - hard) * self._divergence(outputs, soft)
@@ -213,10 +216,11 @@ KINDS: dict[type[Target], Callable[..., BaseLoss]] = {
 
 
 def _softmax(ordered: bool) -> dict[str, Callable[[Tensor | None], BaseLoss]]:
-    smooth = {"label_smoothing": 0.1, "ordered": ordered}
     return {
         "cross_entropy": lambda weight: Softmax(nn.CrossEntropyLoss, weight=weight, ordered=ordered),
-        "label_smoothing": lambda weight: Softmax(nn.CrossEntropyLoss, weight=weight, **smooth),
+        "label_smoothing": lambda weight: Softmax(
+            nn.CrossEntropyLoss, weight=weight, label_smoothing=0.1, ordered=ordered
+        ),
         "focal": lambda weight: Softmax(Focal, weight=weight, ordered=ordered),
     }
 
@@ -270,16 +274,19 @@ def loss_of_blocks(dls: Any, loss: Callable | None = None) -> Callable:
         ValueError: neither a loss nor a block that brings one.
     """
     own = getattr(dls.train_ds, "loss_func", None)
-    if loss is None and own is None:
-        raise ValueError(
-            "loss_func=None, and no block of the DataBlock brings a loss; give one, such as "
-            "loss_func=CrossEntropyLossFlat(), or take fastai's CategoryBlock, MultiCategoryBlock or RegressionBlock"
-        )
-    if loss is not None and isinstance(own, BaseLoss) and not hasattr(loss, "decodes"):
+    if loss is None:
+        if own is None:
+            raise ValueError(
+                "loss_func=None, and no block of the DataBlock brings a loss; give one, such as "
+                "loss_func=CrossEntropyLossFlat(), or take fastai's CategoryBlock, MultiCategoryBlock or "
+                "RegressionBlock"
+            )
+        return own
+    if isinstance(own, BaseLoss) and not hasattr(loss, "decodes"):
         own = copy(own)
         own.func = FunctionLoss(loss)
         return own
-    return loss or own
+    return loss
 
 
 class FunctionLoss(nn.Module):

@@ -9,6 +9,7 @@ from fastai.metrics import AccumMetric
 from sklearn import metrics as skm
 
 from kickbert.targets.base import Target
+from kickbert.targets.continuous import Continuous
 
 
 class Decoded(AccumMetric):
@@ -49,6 +50,6 @@ def metrics_for(target: Target) -> list[Decoded]:
     return metrics
 
 
-def _in_unit(y_true: np.ndarray, y_pred: np.ndarray, measure: Callable, target: Target) -> float:
+def _in_unit(y_true: np.ndarray, y_pred: np.ndarray, measure: Callable, target: Continuous) -> float:
     """Compute a regression metric of standardized numbers in the target's unit."""
     return measure(*(target.inverse_transform(numbers.reshape(-1).astype(float)) for numbers in (y_true, y_pred)))

@@ -57,7 +57,7 @@ class PredictingLearner(Described, LeanLearner):
         rate_of: dict[int, float] = {}
         if self.opt is not None:
             rate_of = {id(p): h["lr"] for ps, h in zip(self.opt.param_lists, self.opt.hypers, strict=True) for p in ps}
-        rates = [rate_of.get(id(ps[0]), self.lr) if ps else 0.0 for ps in groups.values()]
+        rates: list[Any] = [rate_of.get(id(ps[0]), self.lr) if ps else 0.0 for ps in groups.values()]
         rows = [
             {"group": name, "parameters": sum(p.numel() for p in ps), "trainable": any(p.requires_grad for p in ps)}
             for name, ps in groups.items()
@@ -104,7 +104,8 @@ class PredictingLearner(Described, LeanLearner):
     @property
     def label_col(self) -> str | list[str]:
         """The column, or columns, to predict."""
-        return self.text_dls.label_col
+        label_col = self.text_dls.label_col
+        return label_col if isinstance(label_col, str) else list(label_col)
 
     @property
     def metadata(self) -> dict[str, Any]:

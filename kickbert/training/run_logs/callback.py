@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,11 @@ class RunLog(Callback):
         folder.mkdir(parents=True)
         self.folder = folder
         for name in self.names:
-            self._try(name, lambda name=name: self.writers.update({name: WRITERS[name](folder, settings)}))
+            self._try(name, partial(self._start, name, folder, settings))
         self.end = weakref.finalize(self, _close, self.writers)  # at the end of the process at the latest
+
+    def _start(self, name: str, folder: Path, settings: dict[str, Any]) -> None:
+        self.writers[name] = WRITERS[name](folder, settings)
 
     def after_batch(self):
         if self.active and self.training:
@@ -129,7 +133,7 @@ class RunLog(Callback):
     def _write(self, table: str, rows: list[dict[str, Any]]) -> None:
         rows = [{"step": self.step, **row} for row in rows]
         for name, writer in list(self.writers.items()):
-            self._try(name, lambda writer=writer: writer.write(table, rows))
+            self._try(name, partial(writer.write, table, rows))
 
     def _try(self, name: str, action: Callable[[], None]) -> None:
         """Continue training without a log whose client fails."""

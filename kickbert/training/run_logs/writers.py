@@ -7,6 +7,7 @@ A writer starts with the run's folder and its parameters. `write` adds rows, eac
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -115,5 +116,10 @@ class MlflowWriter:
         self.client.set_terminated(self.run)
 
 
-WRITERS = {"tensorboard": TensorBoardWriter, "wandb": WandbWriter, "mlflow": MlflowWriter, "csv": CsvWriter}
+WRITERS: dict[str, Callable[[Path, dict[str, Any]], RunWriter]] = {
+    "tensorboard": TensorBoardWriter,
+    "wandb": WandbWriter,
+    "mlflow": MlflowWriter,
+    "csv": CsvWriter,
+}
 EXTRAS = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "track"}
