@@ -147,7 +147,8 @@ def test_the_export_and_the_default_schedule(teacher, reviews, distil, tmp_path)
     assert [fit.title for fit in student.history.fits] == ["1/2 head", "2/2 last layer"]
     folder = student.save_artifact(tmp_path / "k")
     made = kickbert.export(folder, reviews, ["onnx-int8"], force=True)
-    assert made["file"].tolist() == ["model.int8.onnx"] and kickbert.load(folder).backend.name == "onnx-int8"
+    assert made["file"].tolist() == ["model.safetensors", "model.int8.onnx"]
+    assert kickbert.load(folder).backend.name == "onnx-int8"
 
 
 def test_frozen_layers_are_the_teachers_and_are_computed_once(teacher, reviews, distil):

@@ -93,7 +93,7 @@ def test_resuming_does_not_depend_on_logs_nor_does_an_exported_learner_keep_its_
 
 
 def test_names_that_are_no_log(monkeypatch):
-    with pytest.raises(ValueError, match=r"cbs='tensorbord' is neither .*did you mean 'tensorboard'"):
+    with pytest.raises(ValueError, match=r"cbs='tensorbord' is neither .*Did you mean 'tensorboard'"):
         RunLog("tensorbord")
     monkeypatch.setattr(callback, "EXTRAS", {"csv": "table"})
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
