@@ -1,8 +1,8 @@
-"""How many labels does it take? Texts asked by breaking ties, and at random. Under a minute on two cores.
+"""How many labels does it take? Active learning compared with random rows. Under a minute on two cores.
 
 python examples/active_learning.py --csv mine.csv --text description --label category
 
-Here a column of labels answers; where a person does, `kickbert label rows.csv --labels a,b,c` opens a page for it.
+A column of known labels plays the annotator. To label texts yourself: `kickbert label rows.csv --labels a,b,c`.
 """
 
 import argparse
@@ -12,15 +12,15 @@ import pandas as pd
 from sklearn.preprocessing import normalize
 
 import kickbert
-from kickbert.labeling import EmbeddingClassifier, label_codes
+from kickbert.labeling import EmbeddingClassifier, label_codes, query
 
 SAMPLE = Path(__file__).parents[1] / "data" / "ecommerce_sample.csv"
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--csv", default=SAMPLE)
 parser.add_argument("--text", default="text")
 parser.add_argument("--label", default="label")
-parser.add_argument("--rows", type=int, help="use that many rows only")
-parser.add_argument("--model", default="minilm", help="hub id, folder, or minilm, which needs no network")
+parser.add_argument("--rows", type=int, help="use at most this many rows")
+parser.add_argument("--model", default="minilm", help="hub id, folder, or minilm (no network)")
 args = parser.parse_args()
 
 df = pd.read_csv(args.csv)
@@ -30,30 +30,30 @@ pool, test = (df[df["split"] == part] for part in ("train", "test"))
 classes = sorted(df[args.label].astype(str).unique())
 texts = pool[args.text].tolist()
 parts = [(part[args.text].tolist(), part[args.label].astype(str).tolist()) for part in (pool, test)]
-embeddings, test_embeddings = (normalize(kickbert.cache.embed(some, args.model)) for some, _ in parts)
+embeddings, test_embeddings = (normalize(kickbert.cache.embed(part_texts, args.model)) for part_texts, _ in parts)
 codes, test_codes = (label_codes(labels, classes, "single label") for _, labels in parts)
 
 
-def fitted(rows: list[int]) -> EmbeddingClassifier:
-    """The head, fitted on these rows of the pool: all that changes from round to round."""
+def fit(rows: list[int]) -> EmbeddingClassifier:
+    """Fit the classifier on these rows of the pool; the embeddings stay the same in every round."""
     return EmbeddingClassifier("single label", len(classes)).fit(embeddings[rows], codes[rows])
 
 
 def accuracy(rows: list[int]) -> float:
-    """What it gets right of the test rows."""
-    return float((fitted(rows).predict_proba(test_embeddings).argmax(1) == test_codes).mean())
+    """Accuracy on the test rows after training on these rows of the pool."""
+    return float((fit(rows).predict_proba(test_embeddings).argmax(1) == test_codes).mean())
 
 
-query, curves = kickbert.labeling.query, {}
+curves = {}
 for strategy in ("breaking_ties", "random"):
-    chosen = query(None, texts, 20, embeddings=embeddings).tolist()  # one of each of 20 clusters
+    chosen = query(None, texts, 20, embeddings=embeddings).tolist()  # one from each of 20 clusters
     labeled, curves[strategy] = [], {}
     while chosen and len(labeled) < 200:
         labeled += chosen
         curves[strategy][len(labeled)] = accuracy(labeled)
-        probabilities = fitted(labeled).predict_proba(embeddings)
+        probabilities = fit(labeled).predict_proba(embeddings)
         chosen = query(probabilities, texts, 20, strategy, labeled=labeled, seed=len(labeled)).tolist()
 
 everything = accuracy(list(range(len(texts))))
-print(f"With all {len(texts):,} labels {everything:.3f} of {len(test):,} test rows are right; with fewer:")
+print(f"Accuracy on {len(test):,} test rows: {everything:.3f} with all {len(texts):,} labels; with fewer labels:")
 print(pd.DataFrame(curves).rename_axis("labels").round(3).to_string())

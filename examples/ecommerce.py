@@ -1,4 +1,4 @@
-"""Which of four shelves does a product belong on? Under a minute on two cores.
+"""Which of four departments does a product belong to? Under a minute on two cores.
 
 python examples/ecommerce.py
 python examples/ecommerce.py --csv mine.csv --text description --label category
@@ -18,8 +18,8 @@ parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--csv", default=SAMPLE)
 parser.add_argument("--text", default="text")
 parser.add_argument("--label", default="label")
-parser.add_argument("--rows", type=int, help="use that many rows only")
-parser.add_argument("--model", default="minilm", help="hub id, folder, or minilm, which needs no network")
+parser.add_argument("--rows", type=int, help="use at most this many rows")
+parser.add_argument("--model", default="minilm", help="hub id, folder, or minilm (no network)")
 args = parser.parse_args()
 
 df = pd.read_csv(args.csv)
@@ -32,9 +32,9 @@ print("\n" + ladder.round(4).to_string(index=False), "\n")
 
 test = df[df["split"] == "test"]
 predicted = learn.predict_df(test)
-print(f"On {len(test):,} test rows that nothing was fitted on:")
+print(f"On {len(test):,} test rows not used in training:")
 print(classification_report(test[args.label].astype(str), predicted["label"].astype(str), zero_division=0))
-sure = predicted.nlargest(3, "confidence").join(test[args.text])
-print("The surest three:")
-for row in sure.itertuples():
+confident = predicted.nlargest(3, "confidence").join(test[args.text])
+print("The three most confident predictions:")
+for row in confident.itertuples():
     print(f"  {row.label} ({row.confidence:.2f}): {getattr(row, args.text)[:80]}")

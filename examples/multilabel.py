@@ -1,4 +1,4 @@
-"""Which matters does a message bring up? Several labels a row, with a threshold for each. About a minute on two cores.
+"""Which topics is a message about? Several labels per row, each with a threshold. About a minute on two cores.
 
 python examples/multilabel.py
 python examples/multilabel.py --csv mine.csv --text message --labels topics --delim ";"
@@ -17,17 +17,17 @@ parser.add_argument("--csv", default=Path(__file__).parents[1] / "data" / "ticke
 parser.add_argument("--text", default="text")
 parser.add_argument("--labels", default="labels", help="a column of labels joined by --delim; empty for none")
 parser.add_argument("--delim", default="|")
-parser.add_argument("--rows", type=int, help="use that many rows only")
-parser.add_argument("--model", default="minilm", help="hub id, folder, or minilm, which needs no network")
+parser.add_argument("--rows", type=int, help="use at most this many rows")
+parser.add_argument("--model", default="minilm", help="hub id, folder, or minilm (no network)")
 args = parser.parse_args()
 
 df = pd.read_csv(args.csv)
 df = df.sample(min(args.rows or len(df), len(df)), random_state=42, ignore_index=True)
 columns = {"label_col": args.labels, "label_delim": args.delim}
-df = kickbert.split(df, **columns)  # stratified by each of the labels
+df = kickbert.split(df, **columns)  # stratified by every label
 learn = kickbert.learner_from_df(df, text_col=args.text, **columns, valid="split", model=args.model)
 
-# A sigmoid for each label needs more steps than one softmax: more epochs of the head, and of the last four layers.
+# One sigmoid per label needs more steps than a softmax: train the head and the last four layers for more epochs.
 learn.fit_gradual(kickbert.gradual_unfreezing(len(learn.groups), epochs=(3, 4), lr=(5e-3, 4e-4)))
 print("\nThresholds, tuned on the validation rows:")
 print(learn.tune_thresholds().round(2).to_string())
@@ -36,7 +36,7 @@ test = df[df["split"] == "test"]
 predicted = learn.predict_df(test)
 target = learn.dls.target
 truth, decided = target.encode(test[args.labels]), target.encode(predicted["labels"])
-print(f"\nOn {len(test):,} test rows that no training touched:")
+print(f"\nOn {len(test):,} test rows not used in training:")
 print(classification_report(truth, decided, target_names=target.names, zero_division=0, digits=3))
 for text, labels in zip(test[args.text].head(3), predicted["labels"], strict=False):
     print(f"{', '.join(labels) or 'nothing'}: {text[:90]}")

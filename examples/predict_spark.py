@@ -15,8 +15,8 @@ from pyspark.sql import SparkSession
 import kickbert
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-parser.add_argument("--rows", type=int, default=900, help="use that many rows only")
-parser.add_argument("--model", default="minilm", help="hub id, folder, or minilm, which needs no network")
+parser.add_argument("--rows", type=int, default=900, help="use at most this many rows")
+parser.add_argument("--model", default="minilm", help="hub id, folder, or minilm (no network)")
 args = parser.parse_args()
 
 df = pd.read_csv(Path(__file__).parents[1] / "data" / "ecommerce_sample.csv").rename(columns={"label": "category"})
@@ -26,26 +26,26 @@ folder = Path(tempfile.mkdtemp())
 columns = {"label_col": "category", "valid": "split"}
 learn = kickbert.learner_from_df(df, **columns, model=args.model, path=folder)
 learn.fit_gradual()
-model = kickbert.load(learn.save_artifact(folder / "k"))  # every machine of a cluster must be able to read the folder
+model = kickbert.load(learn.save_artifact(folder / "k"))  # every machine of the cluster must be able to read it
 
 
 def predict(rows: pd.DataFrame) -> pd.DataFrame:
-    """Predictions with the id of each row, for Spark keeps no order."""
+    """Predict rows and keep their ids, because Spark does not preserve order."""
     return pd.concat([rows[["id", "category"]], model.predict_df(rows)], axis=1)
 
 
 os.environ["PYSPARK_PYTHON"] = sys.executable
 spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
 spark.sparkContext.setLogLevel("ERROR")
-# Spark sends the model to its workers as the name of its folder; each process opens it once.
+# Spark sends only the name of the model's folder to its workers; each process opens it once.
 schema = spark.createDataFrame(predict(test.head(1))).schema
 rows = spark.createDataFrame(test[["id", "text", "category"]]).repartition(2)
-labelled = rows.mapInPandas(lambda frames: map(predict, frames), schema).toPandas().set_index("id").sort_index()
+labeled = rows.mapInPandas(lambda frames: map(predict, frames), schema).toPandas().set_index("id").sort_index()
 spark.stop()
 
 alone = model.predict_df(test.set_index("id"))
-same = (labelled["label"] == alone["label"]).mean()
-gap = (labelled["confidence"] - alone["confidence"]).abs().max()
-right = (labelled["label"] == labelled["category"]).mean()
-print(f"On {len(labelled):,} test rows: accuracy {right:.3f}")
-print(f"the same label as without Spark: {same:.3f}; confidence differs by {gap:.1e} at most")
+same = (labeled["label"] == alone["label"]).mean()
+gap = (labeled["confidence"] - alone["confidence"]).abs().max()
+right = (labeled["label"] == labeled["category"]).mean()
+print(f"On {len(labeled):,} test rows: accuracy {right:.3f}")
+print(f"the same label as without Spark: {same:.3f}; confidence differs by at most {gap:.1e}")

@@ -1,4 +1,4 @@
-"""Is a tweet negative, neutral or positive? A fastai notebook's steps as a script. Under a minute on two cores.
+"""Is a tweet negative, neutral, or positive? The steps of a fastai notebook as a script. Under a minute on two cores.
 
 python examples/sentiment.py
 python examples/sentiment.py --csv mine.csv --text tweet --label mood
@@ -18,8 +18,8 @@ parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--csv", default=SAMPLE)
 parser.add_argument("--text", default="text")
 parser.add_argument("--label", default="label")
-parser.add_argument("--rows", type=int, help="use that many rows only")
-parser.add_argument("--model", default="minilm", help="hub id, folder, or minilm, which needs no network")
+parser.add_argument("--rows", type=int, help="use at most this many rows")
+parser.add_argument("--model", default="minilm", help="hub id, folder, or minilm (no network)")
 args = parser.parse_args()
 
 df = pd.read_csv(args.csv)
@@ -27,7 +27,7 @@ df = df.sample(min(args.rows or len(df), len(df)), random_state=42).reset_index(
 df = kickbert.split(df, label_col=args.label)
 learn = kickbert.learner_from_df(df, text_col=args.text, label_col=args.label, valid="split", model=args.model)
 
-# By hand, as one would in a notebook: the head first, then the last four layers, at smaller rates the deeper.
+# Unfreeze by hand: the head first, then the last four layers, with lower learning rates for deeper layers.
 learn.freeze()
 learn.fit_one_cycle(1, 2e-3)
 learn.freeze_to(-5)
@@ -35,12 +35,12 @@ print(learn.groups.to_string(index=False))
 n = len(learn.groups)
 learn.fit_one_cycle(2, kickbert.Phase("last 4 layers", n - 5, 2, 4e-4, decay=0.9).rates(n))
 
-found = ClassificationInterpretation.from_learner(learn)
+interpretation = ClassificationInterpretation.from_learner(learn)
 print("\nConfusion on the validation rows:")
 classes = list(learn.dls.vocab)
-print(pd.DataFrame(found.confusion_matrix(), classes, classes).to_string())
+print(pd.DataFrame(interpretation.confusion_matrix(), classes, classes).to_string())
 print("\nThe worst mistakes:")
-found.plot_top_losses(5)
+interpretation.plot_top_losses(5)
 test = df[df["split"] == "test"]
 right = learn.predict_df(test)["label"] == test[args.label]
-print(f"\nAccuracy on {len(test):,} test rows that nothing was fitted on: {right.mean():.3f}")
+print(f"\nAccuracy on {len(test):,} test rows not used in training: {right.mean():.3f}")

@@ -51,7 +51,7 @@ def serve(
     model: Annotated[
         list[str],
         typer.Argument(
-            help="folder of the model, or models:/name@alias of MLflow's registry; several models answer each text"
+            help="model folder, or models:/name@alias in the MLflow registry; with several, all answer each text"
         ),
     ],
     host: Annotated[str, typer.Option(help="address to listen on; 0.0.0.0 for the whole network")] = "127.0.0.1",
@@ -64,18 +64,14 @@ def serve(
     max_texts: Annotated[int, typer.Option(help="maximum number of texts per request")] = 1_000,
     max_rows: Annotated[int, typer.Option(help="maximum number of rows per file")] = 10_000,
     queue_size: Annotated[int, typer.Option(help="maximum number of waiting texts")] = 4_096,
-    timeout: Annotated[float, typer.Option(help="timeout of a request, in seconds")] = 4.0,
-    file_timeout: Annotated[float, typer.Option(help="timeout of a file, in seconds")] = 60.0,
+    timeout: Annotated[float, typer.Option(help="timeout per request, in seconds")] = 4.0,
+    file_timeout: Annotated[float, typer.Option(help="timeout per file, in seconds")] = 60.0,
     private_metrics: Annotated[
         bool, typer.Option("--private-metrics", help="require the key for /metrics and /openapi.json too")
     ] = False,
     threads: Annotated[int | None, typer.Option(help="number of threads (default: all cores)")] = None,
-    example: Annotated[
-        list[str] | None, typer.Option(help="text that the page offers to try; repeat for several")
-    ] = None,
-    store: Annotated[
-        str | None, typer.Option(help="MLflow tracking store: a folder, or the address of a server")
-    ] = None,
+    example: Annotated[list[str] | None, typer.Option(help="example text on the page; repeat for several")] = None,
+    store: Annotated[str | None, typer.Option(help="MLflow tracking store: folder or server URL")] = None,
     backend: Backend = "auto",
     json: Json = False,
 ) -> None:
@@ -87,7 +83,7 @@ def serve(
     from kickbert.serving.settings import Settings
 
     folders = [_fetched(name, store) for name in model]
-    key = os.environ.get("KICKBERT_API_KEY") if api_key is None else api_key  # typer takes an empty variable for none
+    key = os.environ.get("KICKBERT_API_KEY") if api_key is None else api_key  # typer treats an empty variable as unset
     settings = Settings(
         folders if len(folders) > 1 else folders[0],
         backend,
@@ -103,14 +99,14 @@ def serve(
         file_timeout=file_timeout,
         examples=tuple(example or ()),
     )
-    if json:  # the rest, such as a line for each request, goes to standard error
+    if json:  # request logs go to standard error
         print_result({"model": ", ".join(map(str, folders)), "url": f"http://{host}:{port}"}, json, print)
     with prints_to_stderr(json):
         run_service(settings, host, port)
 
 
 def _fetched(model: str, store: str | None) -> Any:
-    """The folder of a model; MLflow downloads a model of its registry."""
+    """Find the folder of a model; download it if it is in the MLflow registry."""
     if not model.startswith("models:/"):
         return model
     from kickbert.experiments.tracking import fetch

@@ -11,6 +11,7 @@ from packaging.version import Version
 
 from kickbert import __version__
 from kickbert.utils.extras import installed
+from kickbert.utils.messages import plural
 from kickbert.utils.processes import cores
 
 # The oldest version of each package that setup.cfg allows, and the newest that passed all tests.
@@ -57,7 +58,7 @@ def checks(train: bool = False) -> pd.DataFrame:
     rows = [("kickbert", "yes", __version__), ("Python", "yes", platform.python_version())]
     rows += [(name, *_package(versions.get(name), *tested)) for name, tested in PACKAGES.items()]
     rows += [
-        ("machine", "yes", f"{platform.system()} {platform.machine()}, {cores()} cores"),
+        ("machine", "yes", f"{platform.system()} {platform.machine()}, {plural(cores(), 'core')}"),
         ("memory", "yes", f"{psutil.virtual_memory().available / 2**30:.1f} GiB free"),
         *_arithmetic(),
         _hub(),
@@ -119,4 +120,4 @@ def _hub() -> tuple[str, str, str]:
         with urllib.request.urlopen(urllib.request.Request(HUB, method="HEAD"), timeout=3):
             return "hub", "yes", f"{HUB} answers"
     except OSError as err:
-        return "hub", "–", f"{HUB} does not answer ({err}); use a folder, or model='minilm'"
+        return "hub", "–", f"{HUB} does not answer ({getattr(err, 'reason', err)}); use a folder, or model='minilm'"

@@ -22,9 +22,9 @@ def predict(
             help="output file, format taken from its extension; an output folder if the input is a folder",
         ),
     ],
-    model: Annotated[Path, typer.Option(help="folder of the model")],
+    model: Annotated[Path, typer.Option(help="model folder: models/k, or a version such as models/k/v3")],
     text: Texts = None,
-    min_confidence: Annotated[float | None, typer.Option(help="confidence below which a row gets no label")] = None,
+    min_confidence: Annotated[float | None, typer.Option(help="leave the label empty below this confidence")] = None,
     backend: Backend = "auto",
     encoding: Encoding = None,
     sep: Separator = None,
@@ -78,15 +78,15 @@ def predict(
 def _check_options(
     folder: bool, encoding: str | None, sep: str | None, engine: str | None, workers: int | None
 ) -> None:
-    """Check that each option fits the input.
+    """Check that each option applies to the input.
 
     Raises:
         ValueError: an option does not.
     """
     if folder and (encoding or sep):
-        raise ValueError(f"{'--encoding' if encoding else '--sep'} is for text files, and the input is a folder")
+        raise ValueError(f"{'--encoding' if encoding else '--sep'} is for text files, but the input is a folder")
     if engine and not folder:
-        raise ValueError("--engine is for folders of Parquet files, and the input is a file")
+        raise ValueError("--engine is for folders of Parquet files, but the input is a file")
     if engine not in (None, "ray"):
         raise ValueError(f"--engine {engine} is not available; use --engine ray, or leave it out")
     if workers and not engine:
@@ -94,7 +94,7 @@ def _check_options(
 
 
 def _print_done(console: Any, done: dict[str, Any]) -> None:
-    """Print what became of the rows of a file or a folder."""
+    """Print a summary of the predicted rows."""
     rows = plural(done["rows"], "row")
     console.print(f"{rows} → {done['out']}", highlight=False)
     if done.get("resumed"):
@@ -117,9 +117,11 @@ def _print_done(console: Any, done: dict[str, Any]) -> None:
 def export(
     model: Model,
     rows: Rows,
-    formats: Annotated[list[str] | None, typer.Option("--format", help=FORMAT_HELP)] = None,
-    limit: Annotated[float, typer.Option(help="percentage points of the main score that int8 may cost")] = 0.5,
-    force: Annotated[bool, typer.Option("--force", help="keep an int8 model that costs more")] = False,
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", help=f"{FORMAT_HELP} (default: onnx, onnx-int8)")
+    ] = None,
+    limit: Annotated[float, typer.Option(help="maximum loss of the main score by int8, in percentage points")] = 0.5,
+    force: Annotated[bool, typer.Option("--force", help="keep the int8 model even if it loses more")] = False,
     encoding: Encoding = None,
     sep: Separator = None,
     json: Json = False,
@@ -138,8 +140,10 @@ def export(
 def bench(
     model: Model,
     rows: Annotated[Path | None, typer.Argument(help=f"table of rows: {KINDS}; default: synthetic texts")] = None,
-    batch_size: Annotated[list[int] | None, typer.Option(help="batch size; repeat for several")] = None,
-    seconds: Annotated[float, typer.Option(help="duration of each measurement")] = 3.0,
+    batch_size: Annotated[
+        list[int] | None, typer.Option(help="batch size; repeat for several (default: 1, 8, 32, 128)")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="seconds per measurement")] = 3.0,
     backend: Backend = "auto",
     encoding: Encoding = None,
     sep: Separator = None,

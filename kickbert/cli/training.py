@@ -12,44 +12,53 @@ from kickbert.cli.arguments import FORMAT_HELP, All, Backend, Encoding, Json, Mo
 from kickbert.cli.launching import launched
 from kickbert.cli.output import print_result, prints_to_stderr, table
 from kickbert.cli.rows import check_options, read_columns
+from kickbert.utils.messages import plural
 from kickbert.utils.processes import rank
 
-Target = Annotated[str | None, typer.Option(help="label column, if its name differs from the one in training")]
-Delimiter = Annotated[str | None, typer.Option(help="delimiter of the labels of a cell, for multi-label targets")]
+Target = Annotated[str | None, typer.Option(help="label column (default: the one used in training)")]
+Delimiter = Annotated[
+    str | None, typer.Option(help='delimiter between the labels of a cell, such as "|" (multi-label)')
+]
 
 
 def train(
     rows: Rows,
-    out: Annotated[Path, typer.Option(help="folder of the model; each training writes a new version")],
+    out: Annotated[Path, typer.Option(help="folder for the model; each run saves a new version")],
     text: Texts = None,
     target: Annotated[str, typer.Option(help="target column")] = "label",
-    bins: Annotated[int | None, typer.Option(help="number of quantile bins of a numeric target")] = None,
-    unit: Annotated[str | None, typer.Option(help='unit in the names of the bins, such as "$"')] = None,
-    decimal: Annotated[str | None, typer.Option(help='decimal mark of numbers kept as text: "." or ","')] = None,
-    task: Annotated[str | None, typer.Option(help='"single label", "multi-label", "ordinal" or "regression"')] = None,
+    bins: Annotated[int | None, typer.Option(help="number of quantile bins for a numeric target")] = None,
+    unit: Annotated[str | None, typer.Option(help='unit in bin names, such as "$"')] = None,
+    decimal: Annotated[str | None, typer.Option(help='decimal mark of numbers stored as text: "." or ","')] = None,
+    task: Annotated[
+        str | None, typer.Option(help='"single label", "multi-label", "ordinal" or "regression" (default: detected)')
+    ] = None,
     label_delim: Delimiter = None,
     model: Annotated[str, typer.Option(help="pretrained model: hub id, folder, or minilm (no network)")] = "minilm",
-    cleaning: Annotated[str | None, typer.Option(help="auto or none")] = None,
-    max_length: Annotated[int | None, typer.Option(help="maximum length of a text, in tokens")] = None,
-    long: Annotated[str, typer.Option(help="longer texts: truncate, tail, head+tail or windows")] = "truncate",
-    valid: Annotated[float, typer.Option(help="validation share of the rows")] = 0.15,
-    test: Annotated[float, typer.Option(help="test share of the rows")] = 0.15,
-    calibrated: Annotated[bool, typer.Option("--calibrate", help="temperature scaling on the validation rows")] = False,
-    export_formats: Annotated[list[str] | None, typer.Option("--export", help=FORMAT_HELP)] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="train layer by layer, with this many epochs of the last layers")
+    cleaning: Annotated[str | None, typer.Option(help="auto removes HTML and broken Unicode (default: off)")] = None,
+    max_length: Annotated[
+        int | None, typer.Option(help="maximum tokens per text (default: the model's, at most 512)")
     ] = None,
-    lr: Annotated[float | None, typer.Option(help="peak learning rate of the last layers, such as 4e-4")] = None,
-    batch_size: Annotated[int, typer.Option(help="batch size in training")] = 32,
+    long: Annotated[
+        str, typer.Option(help="how to read longer texts: truncate, tail, head+tail or windows")
+    ] = "truncate",
+    valid: Annotated[float, typer.Option(help="share of rows for validation")] = 0.15,
+    test: Annotated[float, typer.Option(help="share of rows for testing")] = 0.15,
+    calibrated: Annotated[
+        bool, typer.Option("--calibrate", help="calibrate probabilities on the validation rows")
+    ] = False,
+    export_formats: Annotated[list[str] | None, typer.Option("--export", help=f"also export: {FORMAT_HELP}")] = None,
+    epochs: Annotated[int | None, typer.Option(help="epochs for the last layers, after one epoch for the head")] = None,
+    lr: Annotated[float | None, typer.Option(help="peak learning rate of the last layers (default: 4e-4)")] = None,
+    batch_size: Annotated[int, typer.Option(help="training batch size")] = 32,
     class_weights: Annotated[
         str | None, typer.Option(help='"balanced" weights the loss by class frequency; default: no weights')
     ] = None,
-    augment: Annotated[str | None, typer.Option(help="eda or typos: variants of the training texts")] = None,
-    budget: Annotated[str | None, typer.Option(help='time that training may take, such as "5 min"')] = None,
+    augment: Annotated[str | None, typer.Option(help="augment the training texts: eda or typos")] = None,
+    budget: Annotated[str | None, typer.Option(help='maximum training time, such as "5 min"')] = None,
     precision: Annotated[str, typer.Option(help="auto, bf16 or fp32")] = "auto",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would be trained, and train nothing")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show the training phases without training")] = False,
     seed: Annotated[int, typer.Option(help="random seed")] = 42,
-    processes: Annotated[int, typer.Option(help="number of processes, each on a core or a GPU, to train on")] = 1,
+    processes: Annotated[int, typer.Option(help="number of training processes, one per core or GPU")] = 1,
     encoding: Encoding = None,
     sep: Separator = None,
     every_score: All = False,
@@ -63,9 +72,9 @@ def train(
     from kickbert.models.artifact.saving import save_artifact
     from kickbert.training.fitting import fit_default
 
-    check_formats(export_formats or [])  # and not after the training
+    check_formats(export_formats or [])  # before training, so that a typo costs no time
     with prints_to_stderr(json):
-        df = _labelled(rows, encoding, sep, text)
+        df = _labeled(rows, encoding, sep, text)
         text_col = text or df.attrs.get("text_col", ["text"])
         check_options(df, rows, text_col, target)
         df = kickbert.split(df, valid=valid, test=test, label_col=target, label_delim=label_delim, seed=seed)
@@ -81,7 +90,7 @@ def train(
     with prints_to_stderr(json):
         ladder = fit_default(learn, budget, instead="pass --epochs")
         if rank():
-            return  # the first process does the rest
+            return  # only the first process evaluates and saves
         if calibrated:
             kickbert.calibrate(learn)
         held_out = df[df["split"] == "test"]
@@ -96,8 +105,8 @@ def train(
     )  # fmt: skip
 
 
-def _labelled(rows: Path, encoding: str | None, sep: str | None, text: list[str] | None) -> Any:
-    """The rows of a file, or of the label page's database."""
+def _labeled(rows: Path, encoding: str | None, sep: str | None, text: list[str] | None) -> Any:
+    """Read the rows of a file or of the labeling page's database."""
     import kickbert
     from kickbert.data.tables.reading import read_rows
 
@@ -107,7 +116,7 @@ def _labelled(rows: Path, encoding: str | None, sep: str | None, text: list[str]
 
 
 def _print_training(console: Any, result: dict[str, Any], evaluation: Any, out: Path, every_score: bool) -> None:
-    """Print the phases of a training, how good the model is, and where it is."""
+    """Print the phases, the scores, and the folder of the saved model."""
     ladder = result["ladder"].drop(columns=["trainable", "rows", "low", "high"], errors="ignore")  # 80 columns wide
     console.print(table(ladder, "Training phases"))
     if evaluation is not None:
@@ -121,16 +130,16 @@ def _print_scores(console: Any, evaluation: Any, rows: str, every_score: bool) -
     """Print an evaluation in sentences and as a table."""
     for sentence in evaluation.summary:
         console.print(sentence, highlight=False)
-    title = f"On {evaluation.rows:,} {rows}; low, high: 95 % bootstrap interval"
+    title = f"On {evaluation.rows:,} {rows}; low, high: 95% bootstrap interval"
     console.print(table(evaluation.to_frame() if every_score else evaluation.shown(), title))
     for note in evaluation.predictions.notes:
         console.print(note, highlight=False)
 
 
 def _schedule(epochs: int | None, lr: float | None) -> dict[str, Any]:
-    """Arguments of `gradual_unfreezing` that differ from its defaults."""
-    given = {"epochs": epochs and (1, epochs), "lr": lr and (2e-3, lr)}
-    return {name: value for name, value in given.items() if value}
+    """Collect arguments of `gradual_unfreezing` that differ from its defaults."""
+    options = {"epochs": epochs and (1, epochs), "lr": lr and (2e-3, lr)}
+    return {name: value for name, value in options.items() if value}
 
 
 def _augmenter(name: str | None) -> Any:
@@ -143,7 +152,7 @@ def _augmenter(name: str | None) -> Any:
 
 
 def _plan(learn: Any) -> Any:
-    """What would be trained, one row per phase."""
+    """List the training phases, one per row."""
     import pandas as pd
 
     from kickbert.training.few_shot import few_labels
@@ -161,7 +170,7 @@ def _plan(learn: Any) -> Any:
 
 
 def _remove_checkpoint(learn: Any) -> None:
-    """Remove what a killed training would have gone on from: this one is over, and the model saved."""
+    """Remove the checkpoint for resuming, because training has finished and the model is saved."""
     folder = Path(learn.path) / learn.model_dir
     (folder / "gradual.safetensors").unlink(missing_ok=True)
     with suppress(OSError):  # there may be other files
@@ -169,7 +178,7 @@ def _remove_checkpoint(learn: Any) -> None:
 
 
 def _exported(folder: Path, rows: Any, formats: list[str]) -> Any:
-    """Export a model to each format; warn about those that were refused, since the model itself is saved."""
+    """Export a model to each format; warn about failures, because the model itself is saved."""
     import pandas as pd
 
     import kickbert
@@ -188,7 +197,7 @@ def evaluate(
     model: Model, rows: Rows, text: Texts = None, target: Target = None, backend: Backend = "auto",
     encoding: Encoding = None, sep: Separator = None, every_score: All = False, json: Json = False,
 ) -> None:  # fmt: skip
-    """Evaluate a model on labelled rows."""
+    """Evaluate a model on labeled rows."""
     import kickbert
 
     with prints_to_stderr(json):
@@ -216,7 +225,7 @@ def report(
     sep: Separator = None,
     json: Json = False,
 ) -> None:
-    """Write an evaluation report of a model as one HTML page."""
+    """Evaluate a model on labeled rows and write an HTML report."""
     import kickbert
 
     with prints_to_stderr(json):
@@ -229,17 +238,19 @@ def report(
 def _rows_for(
     loaded: Any, file: Path, text: list[str] | None, target: str | None, encoding: str | None, sep: str | None
 ) -> Any:
-    """The rows of a file, whose columns have the names that the model was trained with.
+    """Read the rows of a file and rename its columns to the names used in training.
 
     Raises:
-        ValueError: another number of text columns than the model has, or no column of that name.
+        ValueError: the number of text columns differs from the model's, or a column does not exist.
     """
     from kickbert.data.tables.reading import read_rows
 
     if text and len(text) != len(loaded.text_col):
-        raise ValueError(f"--text names {text}, and the model reads {len(loaded.text_col)}: {loaded.text_col}")
+        raise ValueError(
+            f"--text names {text}, but the model has {plural(len(loaded.text_col), 'text column')}: {loaded.text_col}"
+        )
     if target and not isinstance(loaded.label_col, str):
-        raise ValueError(f"--target names one column, and the model was trained on several: {loaded.label_col}")
+        raise ValueError(f"--target names one column, but the model was trained on several: {loaded.label_col}")
     df = read_rows(file, encoding, sep, text or loaded.text_col)
     names = dict(zip(text or [], loaded.text_col, strict=False)) | ({target: loaded.label_col} if target else {})
     check_options(df, file, text or [], target)
@@ -249,14 +260,14 @@ def _rows_for(
 def explore(
     rows: Rows,
     text: Texts = None,
-    target: Annotated[str | None, typer.Option(help="target column")] = "label",
+    target: Annotated[str | None, typer.Option(help="label column")] = "label",
     out: Annotated[Path, typer.Option(help="HTML file")] = Path("texts.html"),
     label_delim: Delimiter = None,
     encoding: Encoding = None,
     sep: Separator = None,
     json: Json = False,
 ) -> None:
-    """Write an exploration of the rows as one HTML page, before any training."""
+    """Check rows before training (lengths, duplicates, suspicious labels) and write an HTML page."""
     import kickbert
 
     text_col = text or ["text"]

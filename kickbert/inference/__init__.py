@@ -1,8 +1,7 @@
-"""The inference wing: an artifact → predictions, without fastai, and without torch where it is exported.
+"""Inference: an artifact → predictions, without fastai, and without torch for exported models.
 
-Comes in: a folder that `save_artifact` wrote, texts, files of any size. Goes out: labels and probabilities, files of
-predictions, exported models; before there is an artifact, classes by their names alone (`zero_shot`). Start reading at
-`predictor.Predictor`."""
+Input: a folder that `save_artifact` wrote, and texts or files of any size. Output: labels and probabilities, files of
+predictions, exported models. `zero_shot` classifies by class names alone. Start reading at `predictor.Predictor`."""
 
 from kickbert.utils.lazy import attach
 

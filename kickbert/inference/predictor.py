@@ -1,6 +1,6 @@
-"""Predictions of a saved model: texts → labels and probabilities, without fastai, without torch where it is exported.
+"""Predictions of a saved model, without fastai, and without torch for exported models.
 
-texts → cleaned → token rows, the longest first → batches → a backend → probabilities in the order given → decisions
+texts → cleaned texts → token ids, longest first → batches → backend → probabilities in the original order → decisions
 """
 
 import json
@@ -29,7 +29,7 @@ from kickbert.utils.hashing import digest
 from kickbert.utils.messages import Described
 
 BATCH = 32
-TOKENS = 8_192  # most of a batch, so that long texts do not take all memory
+TOKENS = 8_192  # maximum tokens per batch, which limits the memory that long texts need
 
 
 def load(
@@ -38,44 +38,44 @@ def load(
     """Load a model that `learn.save_artifact` wrote.
 
     Args:
-        folder: of a version, or of a model, whose latest version is taken; or "user/name" on the hub.
+        folder: folder of a version, or of a model (its latest version is loaded); or "user/name" on the Hub.
         backend: "openvino-int8", "onnx-int8", "torch-bf16", "onnx" or "torch"; "auto" for the first of these that is
             available and fast on this machine.
-        functions: cleaning steps of your own that the model was trained with.
-        threads: of ONNX Runtime and OpenVINO; None for all cores.
+        functions: custom cleaning functions that the model was trained with.
+        threads: number of threads of ONNX Runtime or OpenVINO; None for all cores.
     Raises:
-        ArtifactError: no artifact, or one that was cut short, changed, or of a newer format.
+        ArtifactError: the folder is not an artifact, or it is incomplete, was changed, or has a newer format.
     """
     artifact = read_artifact(folder, functions)
     return Predictor(artifact, open_backend(artifact, backend, threads))
 
 
-@lru_cache(maxsize=4)  # an engine unpickles a predictor for every task
+@lru_cache(maxsize=4)  # Ray, Spark and Dask unpickle a predictor for every task
 def reopen(folder: Path, identity: str, backend: str, threads: int, functions: tuple[Step, ...]) -> "Predictor":
-    """Open a predictor that was pickled, once in each process.
+    """Open a pickled predictor, once per process.
 
     Args:
-        folder: of the version.
-        identity: of the artifact, where it was pickled.
+        folder: folder of the version.
+        identity: identity of the artifact when it was pickled.
         backend, threads, functions: as for `load`.
     Raises:
-        ArtifactError: the folder is not on this machine, or holds another model here.
+        ArtifactError: the folder does not exist on this machine or contains a different model.
     """
     artifact = read_artifact(folder, functions)
     if artifact.identity != identity:
         raise ArtifactError(
-            f"{folder} holds another model now, or on this machine, than when the predictor was loaded; load it again, "
-            "or copy one version to all machines"
+            f"{folder} contains a different model than when the predictor was loaded. Load the model again, or copy "
+            "the same version to every machine"
         )
     return Predictor(artifact, open_backend(artifact, backend, threads))
 
 
 class Predictor(Described):
-    """A saved model for inference; pickled, it is the name of its folder, which must be there on every machine.
+    """A saved model for inference. A pickle contains only the path of its folder, which every machine must have.
 
     Args:
-        artifact: its files: tokenizer, cleaning steps, target, metadata.
-        backend: that runs the network.
+        artifact: tokenizer, cleaning steps, target, and metadata.
+        backend: what runs the network.
     """
 
     def __init__(self, artifact: Artifact, backend: Backend):
@@ -83,7 +83,7 @@ class Predictor(Described):
         self.token_encoder, self.cleaner = artifact.token_encoder, artifact.cleaner
 
     def facts(self) -> dict[str, str]:
-        """Task, columns, encoder, where it is, scores of its training, next step: what `repr` shows."""
+        """What `repr` shows: task, columns, encoder, folder, scores, and next steps."""
         info, columns = self.artifact.metadata, " + ".join(self.text_col)
         encoder = info["encoder"]
         known = [f"{name} {value:.4f}" for name, value in info["metrics"].items() if value is not None]
@@ -92,9 +92,7 @@ class Predictor(Described):
             "columns": f"{columns} → {' + '.join(as_list(self.label_col))}",
             "encoder": f"{encoder_name(encoder)} of {encoder['width']}; {self.backend.name}",
             "folder": str(self.artifact.folder),
-            "scores": f"{'  '.join(known[:4])}, on {info['evaluated on']}"
-            if known
-            else "not evaluated when it was saved",
+            "scores": f"{'  '.join(known[:4])}, on {info['evaluated on']}" if known else "not evaluated when saved",
             "next": "predict(texts), predict_df(df), explain(text), kickbert.evaluate(model, df)",
         }
 
@@ -102,18 +100,18 @@ class Predictor(Described):
         return reopen, self.reopen_args()
 
     def reopen_args(self, threads: int | None = None) -> tuple[Any, ...]:
-        """Arguments of `reopen` that open this model in another process.
+        """Collect the arguments with which `reopen` opens this model in another process.
 
         Args:
-            threads: number of threads of ONNX Runtime or OpenVINO there; None for as many as here.
+            threads: number of threads of ONNX Runtime or OpenVINO there; None for the number used here.
         """
         artifact = self.artifact
-        folder = artifact.folder.resolve()  # other processes work in other folders
+        folder = artifact.folder.resolve()  # other processes may have a different working directory
         return folder, artifact.identity, self.backend.name, threads or self.backend.workers, artifact.functions
 
     @property
     def target(self) -> Target:
-        """What is predicted."""
+        """The target that the model predicts."""
         return self.artifact.target
 
     @property
@@ -128,12 +126,12 @@ class Predictor(Described):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The metadata of `kickbert.json` (task, encoder, head, tokens, rows, versions), and the backend."""
+        """Metadata from `kickbert.json` (task, encoder, head, tokens, rows, versions) and the backend."""
         return self.artifact.metadata | {"backend": self.backend.name}
 
     @property
     def fingerprint(self) -> str:
-        """A hash of all that its predictions depend on but the texts: the files of the artifact, and the backend."""
+        """Hash of everything that determines predictions except the texts: the artifact's files and the backend."""
         return digest(json.dumps(self.artifact.manifest, sort_keys=True), self.backend.name)
 
     @property
@@ -143,16 +141,15 @@ class Predictor(Described):
 
     @property
     def label_col(self) -> str | list[str]:
-        """The target column, or columns, of the training."""
+        """The target column or columns used in training."""
         return self.artifact.metadata["label_col"]
 
     def predict(self, texts: Any, batch_size: int = BATCH) -> Any:
-        """Predict the label of each text, None without text: a list for multi-label, the value for regression.
+        """Predict the label of each text: a list for multi-label, the value for regression, None for an empty text.
 
         Args:
-            texts: strings, tuples (a text for each column), dicts, or a DataFrame; or one string, whose label comes
-                alone.
-            batch_size: most texts of a batch.
+            texts: strings, tuples (one text per column), dicts, or a DataFrame; a single string returns one label.
+            batch_size: maximum texts per batch.
         """
         if isinstance(texts, str):
             return self.predict([texts], batch_size)[0]
@@ -160,7 +157,7 @@ class Predictor(Described):
         return self.labels_of(self.probabilities_of(texts, batch_size), empty)
 
     def labels_of(self, probs: np.ndarray, empty: np.ndarray) -> list[Any]:
-        """The label of each row by its probabilities, as `predict` gives it; None for an empty row."""
+        """Convert probabilities to labels as `predict` returns them; None for an empty row."""
         labels = self.target.frame(probs, self.decide(probs), pd.RangeIndex(len(probs))).iloc[:, 0].tolist()
         return [None if nothing else label for label, nothing in zip(labels, empty, strict=True)]
 
@@ -174,30 +171,30 @@ class Predictor(Described):
         """Predict the rows of df, as `learn.predict_df` does.
 
         Returns:
-            Indexed like df: `label`, `confidence`, `prob_<class>`, …; missing for a row without text.
+            Columns `label`, `confidence`, `prob_<class>`, …, indexed like df; missing values for rows without text.
         """
         texts, empty = self.read(df)
         probs = self.probabilities_of(texts, batch_size)
         return prediction_frame(self.target, probs, self.decide(probs), df.index, empty, min_confidence)
 
     def decide(self, probs: np.ndarray) -> np.ndarray:
-        """Decisions by probabilities: class numbers, or zeros and ones for multi-label."""
+        """Decide by probabilities: class numbers, or zeros and ones for multi-label."""
         return self.target.decide(probs, self.artifact.thresholds)
 
     def explain(self, text: Any, label: Any = None, method: str = "occlusion") -> Explanation:
-        """Explain a prediction by the attribution of each word to a class (`occlusion`).
+        """Explain a prediction by how much each word contributes to a class (`occlusion`).
 
         Args:
             text: a string, or a tuple or dict for several columns.
             label: the class; None for the predicted one.
-            method: "occlusion", which needs predictions alone; the others need the network, and so a learner.
+            method: "occlusion", which only needs predictions; other methods need a learner.
         Raises:
-            ValueError: another method, an unknown class, or a text without words.
+            ValueError: an unsupported method, an unknown class, or a text without words.
         """
         if method != "occlusion":
             raise ValueError(
-                f"method={method!r} needs a learner; a predictor explains by 'occlusion'. "
-                "kickbert.learner_from_artifact(folder, df) makes a learner from an artifact"
+                f"method={method!r} needs a learner; a predictor supports only 'occlusion'. Make a learner from the "
+                "artifact: kickbert.learner_from_artifact(folder, df)"
             )
         options = {
             "target": self.target,
@@ -207,31 +204,32 @@ class Predictor(Described):
         return occlusion(self.read([text])[0][0], label, self._row_probabilities, **options)
 
     def _row_probabilities(self, rows: list[np.ndarray]) -> np.ndarray:
-        """Probabilities of rows of token ids, each a document by itself."""
+        """Predict rows of token ids, one row per document."""
         return self._document_probabilities(rows, np.arange(len(rows) + 1), BATCH)
 
     def labeled_rows(self, part: str) -> None:
-        """None: an artifact is saved without its rows."""
+        """Return None, because an artifact has no training rows."""
 
     def read(self, items: Any) -> tuple[list[str], np.ndarray]:
-        """Texts, cleaned and with their columns joined, and which rows have none (bool, shape (n,))."""
+        """Clean texts and join their columns; also tell which rows are empty (bool, shape (n,))."""
         return read_items(items, self.text_col, self.cleaner)
 
     def probabilities_of(self, texts: list[str], batch_size: int = BATCH) -> np.ndarray:
-        """Predict probabilities, as `predict_proba`, of texts that `read` gave; a repeated text is predicted once."""
+        """Predict probabilities of texts that `read` returned; repeated texts are predicted once."""
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size} must be at least 1")
-        place = {text: i for i, text in enumerate(dict.fromkeys(texts))}
-        rows, first, _ = self.token_encoder.encode_documents(list(place))
+        position = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+        rows, first, _ = self.token_encoder.encode_documents(list(position))
         probs = self._document_probabilities(rows, np.arange(len(rows) + 1) if first is None else first, batch_size)
-        return probs[[place[text] for text in texts]] if texts else probs
+        return probs[[position[text] for text in texts]] if texts else probs
 
     def _document_probabilities(self, rows: list[np.ndarray], first: np.ndarray, batch_size: int) -> np.ndarray:
-        """Probabilities of documents, batches in parallel where the backend takes several calls.
+        """Predict documents; batches run in parallel if the backend has several workers.
 
         Args:
-            rows: token ids.
-            first: the first row of each document, and the end, shape (documents + 1,).
+            rows: token ids of each row.
+            first: first row of each document, then the number of rows, shape (documents + 1,).
+            batch_size: maximum documents per batch.
         """
         out = np.zeros((len(first) - 1, len(self.labels)), dtype=np.float32)
 
@@ -253,7 +251,7 @@ class Predictor(Described):
         return ThreadPoolExecutor(self.backend.workers, thread_name_prefix="kickbert")
 
     def _padded(self, rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Token ids and attention mask, int64, each of shape (rows, longest row)."""
+        """Pad token ids; returns ids and attention mask, int64, both of shape (rows, longest row)."""
         longest = max(map(len, rows))
         ids = np.full((len(rows), longest), self.artifact.metadata["pad"], dtype=np.int64)
         mask = np.zeros_like(ids)
@@ -264,7 +262,7 @@ class Predictor(Described):
 
 
 def _document_weights(counts: list[int]) -> np.ndarray:
-    """Weights by which rows are averaged to documents, float32, shape (documents, rows).
+    """Compute the weights that average rows to documents, float32, shape (documents, rows).
 
     >>> _document_weights([1, 2])
     array([[1. , 0. , 0. ],
@@ -277,18 +275,18 @@ def _document_weights(counts: list[int]) -> np.ndarray:
     return out
 
 
-def _batches(lengths: np.ndarray, first: np.ndarray, size: int, spare: int) -> Iterator[np.ndarray]:
-    """Batches of documents of similar length, the longest first.
+def _batches(lengths: np.ndarray, first: np.ndarray, size: int, padding_budget: int) -> Iterator[np.ndarray]:
+    """Group documents of similar length into batches, longest first.
 
     Args:
-        lengths: tokens of each row.
-        first: the first row of each document, and the end.
-        size: most documents of a batch; together at most `TOKENS`.
-        spare: most tokens of padding of a batch.
+        lengths: tokens per row.
+        first: first row of each document, then the number of rows.
+        size: maximum documents per batch; a batch also has at most `TOKENS` tokens.
+        padding_budget: maximum padding tokens per batch.
     Yields:
-        Numbers of documents.
+        Document numbers of each batch.
     """
     if len(first) < 2:
         return iter(())
     tokens = np.maximum.reduceat(lengths, first[:-1]) * np.diff(first)
-    return length_batches(tokens, tokens=TOKENS, rows=size, padding=spare)
+    return length_batches(tokens, tokens=TOKENS, rows=size, padding=padding_budget)

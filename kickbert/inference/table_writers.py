@@ -1,4 +1,4 @@
-"""Tables to files, piece by piece: CSV, JSON lines, Parquet, Excel. Text is written in UTF-8; nothing is rounded."""
+"""Write tables in chunks: CSV, JSON Lines, Parquet, Excel. Text is UTF-8; numbers are not rounded."""
 
 import gzip
 import json
@@ -16,19 +16,19 @@ import pandas as pd
 from kickbert.data.tables.formats import WRITABLE, table_kind, usual_separator
 from kickbert.utils.extras import require
 
-EXCEL_ROWS, EXCEL_CHARACTERS, EXCEL_DIGITS = 2**20, 32_767, 15  # Excel's limits of a sheet, a cell, a number
-# What XML cannot hold, or what would be read as such a character: Excel writes the code of it (ECMA-376, ST_Xstring).
+EXCEL_ROWS, EXCEL_CHARACTERS, EXCEL_DIGITS = 2**20, 32_767, 15  # Excel's limits
+# Characters that XML cannot represent, and text that looks like their escape (ECMA-376, ST_Xstring).
 EXCEL_ESCAPED = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 
 
 @contextmanager
 def table_writer(part: Path, out: Path, schema: Iterable[Any] = ()) -> Iterator[Callable[[pd.DataFrame], None]]:
-    """A function that writes a piece of a table, all pieces of the same columns and types.
+    """Open a file and yield a function that writes one chunk; all chunks have the same columns and types.
 
     Args:
-        part: where to write.
-        out: whose ending says how.
-        schema: fields of pyarrow, for the columns that come from a Parquet file; the types of others are inferred.
+        part: file to write.
+        out: final path; its extension determines the format.
+        schema: pyarrow fields of the columns that come from a Parquet file; the types of others are inferred.
     """
     kind = table_kind(out, WRITABLE)
     if kind == "excel":
@@ -47,7 +47,7 @@ def _csv_writer(file: IO[str], sep: str) -> Callable[[pd.DataFrame], None]:
 
     def write(df: pd.DataFrame) -> None:
         mixed = [name for name in df.columns if df[name].dtype == object]
-        # Before Python 3.13 a cell with a carriage return is only quoted where line ends have one.
+        # Before Python 3.13, a cell with a carriage return is quoted only if the line terminator contains one.
         returns = any(isinstance(cell, str) and "\r" in cell for column in _cells(df) for cell in column)
         df.assign(**{name: as_texts(df[name]) for name in mixed}).to_csv(
             file,
@@ -80,7 +80,7 @@ def _parquet_writer(part: Path, schema: Any) -> Iterator[Callable[[pd.DataFrame]
     def column(cells: pd.Series) -> pa.Array:
         if cells.name in known:
             return pa.array(cells.astype(object), known[cells.name], from_pandas=True)
-        if cells.dtype == object:  # text, whatever a later piece brings
+        if cells.dtype == object:  # text, whatever later chunks contain
             return pa.array(as_texts(cells), pa.string(), from_pandas=True)
         values = pa.array(cells, from_pandas=True)
         return values.cast(pa.string()) if pa.types.is_large_string(values.type) else values
@@ -113,8 +113,8 @@ def _excel_writer(part: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
         text = _text(value)
         if len(text) > EXCEL_CHARACTERS:
             raise ValueError(
-                f"a cell of {column!r} has {len(text):,} characters, and Excel's hold {EXCEL_CHARACTERS:,} at most; "
-                "write a .csv or .parquet"
+                f"A cell of {column!r} has {len(text):,} characters; Excel allows {EXCEL_CHARACTERS:,}. Write a .csv "
+                "or .parquet file instead"
             )
         entry = WriteOnlyCell(sheet, EXCEL_ESCAPED.sub(lambda match: f"_x{ord(match[0]):04X}_", text))
         entry.data_type = "s"  # "=1+1" is text here, not a formula
@@ -125,7 +125,7 @@ def _excel_writer(part: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
             sheet.append([cell(str(name), "header") for name in df.columns])
         rows[0] += len(df)
         if rows[0] >= EXCEL_ROWS:
-            raise ValueError(f"Excel's sheets hold {EXCEL_ROWS:,} rows at most; write a .csv or .parquet")
+            raise ValueError(f"Excel allows {EXCEL_ROWS:,} rows per sheet. Write a .csv or .parquet file instead")
         for row in zip(*_cells(df), strict=True):
             sheet.append([cell(value, name) for value, name in zip(row, df.columns, strict=True)])
 
@@ -135,33 +135,33 @@ def _excel_writer(part: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
 
 
 def _excel_holds(value: Any) -> bool:
-    """Whether a cell of Excel can hold a value as it is; it knows 15 digits and no time zones."""
+    """Tell whether Excel can store a value as it is: numbers have 15 digits, dates no time zone."""
     if isinstance(value, (int, float)):
         return math.isfinite(value) and (isinstance(value, float) or abs(value) < 10**EXCEL_DIGITS)
     return isinstance(value, (date, time)) and getattr(value, "tzinfo", None) is None
 
 
 def _cells(df: pd.DataFrame) -> list[list[Any]]:
-    """The cells of each column as Python's own values, None for missing ones."""
+    """Convert each column to a list of Python values, None for missing ones."""
     columns = [df.iloc[:, i] for i in range(df.shape[1])]
-    # The shortest decimals that mean a float32: 0.1, not 0.10000000149011612.
+    # The shortest decimal that represents a float32: 0.1, not 0.10000000149011612.
     columns = [c.astype(str).astype(float) if c.dtype == np.float32 else c for c in columns]
     return [c.astype(object).where(c.notna(), None).tolist() for c in columns]
 
 
 def as_texts(cells: pd.Series) -> pd.Series:
-    """The cells of a column of mixed types as text; missing ones stay missing."""
+    """Convert a column of mixed types to text; missing cells stay missing."""
     texts = [None if missing else _text(cell) for cell, missing in zip(cells, cells.isna(), strict=True)]
     return pd.Series(texts, cells.index, dtype=object)
 
 
 def _text(cell: Any) -> str:
-    """A cell as text: lists and dicts as JSON; a lone surrogate, which UTF-8 cannot hold, as JSON writes it."""
+    """Convert a cell to text: lists and dicts as JSON, lone surrogates escaped because UTF-8 has none."""
     nested = isinstance(cell, (list, dict, np.ndarray))
     text = json.dumps(cell, ensure_ascii=False, default=_plain) if nested else str(cell)
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no type for: arrays as lists, dates and decimals as text."""
+    """Convert types that JSON lacks: arrays to lists, dates and decimals to text."""
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else str(value)

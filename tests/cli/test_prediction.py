@@ -40,9 +40,9 @@ def test_predict_a_folder(kickbert, rows, served, tmp_path):
     ("folder", "options", "error"),
     [
         (True, ["--engine", "rya"], "--engine rya is not available; use --engine ray, or leave it out"),
-        (True, ["--sep", ";"], "--sep is for text files, and the input is a folder"),
+        (True, ["--sep", ";"], "--sep is for text files, but the input is a folder"),
         (True, ["--workers", "2"], "--workers needs --engine ray"),
-        (False, ["--engine", "ray"], "--engine is for folders of Parquet files, and the input is a file"),
+        (False, ["--engine", "ray"], "--engine is for folders of Parquet files, but the input is a file"),
     ],
 )
 def test_options_that_do_not_fit_the_input(kickbert, rows, served, tmp_path, folder, options, error):

@@ -19,7 +19,7 @@ def test_train_evaluate_report_explore(kickbert, rows, tiny, tmp_path):
 
     done = kickbert("evaluate", tmp_path / "k", rows)
     assert done.returncode == 0, done.stderr
-    assert "On 120 rows; low, high: 95 % bootstrap interval" in done.stdout and "Per-class scores" in done.stdout
+    assert "On 120 rows; low, high: 95% bootstrap interval" in done.stdout and "Per-class scores" in done.stdout
     assert done.stdout.startswith("Accuracy ") and "macro-F1" in done.stdout and "weighted-recall" not in done.stdout
     assert "weighted-recall" in kickbert("evaluate", tmp_path / "k", rows, "--all").stdout
     done = kickbert("report", tmp_path / "k", rows, "--out", tmp_path / "r.html")
@@ -86,7 +86,7 @@ def test_columns_of_other_names(kickbert, served, rows, tmp_path):
     done = kickbert("evaluate", served / "one", rows, "--text", "bodi")
     assert done.returncode == 1 and "rows.csv has no column 'bodi' (--text)" in done.stderr
     done = kickbert("evaluate", served / "one", rows, "--text", "text", "--text", "label")
-    assert done.returncode == 1 and "the model reads 1: ['text']" in done.stderr
+    assert done.returncode == 1 and "the model has 1 text column: ['text']" in done.stderr
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ import torch
 from fastai.learner import load_learner
 
 from kickbert import calibrate
-from kickbert.evaluation import coverage, threshold_for
-from kickbert.evaluation.predictions import Predictions
 
 
 @pytest.fixture
@@ -51,18 +49,6 @@ def test_what_has_no_temperature(make, reviews):
     learn = make(reviews.assign(label=np.linspace(0, 1, len(reviews))), task="regression")
     with pytest.raises(ValueError, match="the task is regression"):
         calibrate(learn)
-
-
-def test_coverage_and_thresholds():
-    probs = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
-    found = Predictions.from_probabilities([0, 0, 1, 0], probs)
-    table = coverage(found, np.array([0.0, 0.75]))
-    assert table["coverage"].tolist() == [1, 0.5] and table["accuracy"].tolist() == [0.75, 1]
-    assert table["accuracy below"].tolist()[1] == 0.5
-    assert threshold_for(found, 0.9) == 0.8 and threshold_for(found, 0.7) == 0.6
-    with pytest.raises(ValueError, match=r"no threshold reaches accuracy=100\.0%: 50\.0% of the 2 most confident"):
-        threshold_for(Predictions.from_probabilities([1, 0], probs[:2]), 1.0)
-    assert len(coverage(found)) <= 20
 
 
 def test_answers_only_where_it_is_sure(overconfident, reviews):

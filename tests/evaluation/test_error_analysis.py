@@ -1,66 +1,32 @@
-"""Where a model is wrong, on predictions that are made to be wrong in known places."""
+"""Where a model is wrong, on predictions that are made to be wrong in known positions."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from kickbert.evaluation import error_analysis
-from kickbert.evaluation.data_slices import slices
 from kickbert.evaluation.predictions import Predictions
 from kickbert.targets.fitting import fit_target
 
 
-@pytest.fixture
-def found() -> Predictions:
-    """400 rows of three classes: rows of plan «free» are wrong half the time, and «urgent» is taken for «bug»."""
-    rng = np.random.default_rng(0)
-    y_true = rng.integers(0, 3, 400)
-    plan = np.where(rng.random(400) < 0.3, "free", "paid")
-    wrong = (plan == "free") & (rng.random(400) < 0.5)
-    y_pred = np.where(wrong, (y_true + 1) % 3, y_true)
-    probs = np.full((400, 3), 0.1)
-    probs[np.arange(400), y_pred] = 0.8
-    probs[7, y_pred[7]] = 0.95
-    probs /= probs.sum(1, keepdims=True)
-    names = ["bug", "praise", "question"]
-    words = rng.choice(["table", "window", "garden", "street"], (400, 4))
-    texts = [f"{' '.join(w)} {'urgent' if bad else 'calm'} number" for w, bad in zip(words, wrong, strict=True)]
-    df = pd.DataFrame(
-        {"text": texts, "label": np.array(names)[y_true], "plan": plan, "price": rng.lognormal(3, 1, 400)}
-    )
-    df.index += 1000
-    return Predictions(fit_target(df["label"]), probs, y_pred, y_true, texts, df)
-
-
-def test_the_surest_mistakes_come_first(found):
-    table = error_analysis.confident_mistakes(found, 10)
-    places = table["row"].to_numpy() - 1000
-    assert found.wrong[places].all() and table["confidence"].is_monotonic_decreasing
+def test_the_most_confident_mistakes_come_first(mistakes):
+    table = error_analysis.confident_mistakes(mistakes, 10)
+    positions = table["row"].to_numpy() - 1000
+    assert mistakes.wrong[positions].all() and table["confidence"].is_monotonic_decreasing
     assert (table["true"] != table["predicted"]).all() and table["text"].str.contains("urgent").all()
 
 
-def test_confused_pairs(found):
-    table = error_analysis.confused_pairs(found)
-    assert table["rows"].sum() == found.wrong.sum() and set(table["predicted"]) == {"bug", "praise", "question"}
+def test_confused_pairs(mistakes):
+    table = error_analysis.confused_pairs(mistakes)
+    assert table["rows"].sum() == mistakes.wrong.sum() and set(table["predicted"]) == {"bug", "praise", "question"}
     row = table.iloc[0]
-    names = found.target.names
-    of_class = found.y_true == names.index(row["true"])
+    names = mistakes.target.names
+    of_class = mistakes.y_true == names.index(row["true"])
     assert row["share of true class"] == pytest.approx(row["rows"] / of_class.sum())
 
 
-def test_the_weak_slice_is_named(found):
-    pytest.importorskip("py3langid")
-    table = slices(found)
-    assert table["slice"].iloc[0] == "plan: free" and table["p"].iloc[0] < 1e-6
-    inside = (found.df["plan"] == "free").to_numpy()
-    assert table["accuracy"].iloc[0] == pytest.approx((~found.wrong[inside]).mean())
-    assert table["slice"].str.startswith("price: ").sum() == 5 and not table["slice"].str.startswith("text").any()
-    only = slices(found, ["price"], languages=False)
-    assert only["slice"].str.match("price|words").all() and (only["p"] > 0.01).all()
-
-
-def test_words_of_mistakes(found):
-    table = error_analysis.misleading_words(found)
+def test_words_of_mistakes(mistakes):
+    table = error_analysis.misleading_words(mistakes)
     assert (
         len(table) == 3
         and table["words"].str.contains("urgent").all()
@@ -89,7 +55,7 @@ def test_numbers_have_no_wrong_labels():
 def test_rows_that_training_had_are_named():
     texts = ["A lamp that  never goes out", "something else altogether", "a  lamp that never goes out!"]
     y_true = np.array([0, 1, 0])
-    found = Predictions(fit_target(pd.Series(["a", "b", "a"])), np.eye(2)[y_true], y_true, y_true, texts)
-    table = error_analysis.leaks(found, ["unrelated words of training", "a lamp that never goes out"])
+    predictions = Predictions(fit_target(pd.Series(["a", "b", "a"])), np.eye(2)[y_true], y_true, y_true, texts)
+    table = error_analysis.leaks(predictions, ["unrelated words of training", "a lamp that never goes out"])
     assert table["row"].tolist() == [0, 2] and table["training row"].tolist() == [1, 1]
     assert table["match"].tolist() == ["exact", "near"]

@@ -14,7 +14,7 @@ def test_a_frame_as_predict_df_gives(tiny, capsys):
     assert list(frame.columns) == ["label", "confidence", "prob_good", "prob_bad"] and list(frame.index) == [7, 8, 9]
     assert frame.loc[8].isna().all() and set(frame["label"].dropna()) <= {"good", "bad"}
     np.testing.assert_allclose(frame.loc[[7, 9], ["prob_good", "prob_bad"]].astype(float).sum(1), 1, atol=1e-6)
-    assert capsys.readouterr().out.startswith("zero-shot: a start")
+    assert capsys.readouterr().out.startswith("zero-shot baseline: median cosine margin")
 
 
 def test_nothing_is_computed_twice(tiny):
@@ -42,8 +42,8 @@ def test_several_templates_are_averaged_and_descriptions_used(tiny):
         (["sport"], {}, "at least two different class names"),
         (["sport", "sport"], {}, "at least two different class names"),
         ("sport", {}, "at least two different class names"),
-        ({"sport": "", "business": "money"}, {}, "what its texts are about"),
-        (["a", "b"], {"template": "about"}, "must have one {} each"),
+        ({"sport": "", "business": "money"}, {}, "must describe the texts of every class"),
+        (["a", "b"], {"template": "about"}, "must contain {} exactly once"),
     ],
 )
 def test_bad_questions(tiny, labels, how, message):
