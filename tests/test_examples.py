@@ -9,7 +9,11 @@ import pytest
 from conftest import REPO
 
 EXAMPLES = sorted((REPO / "examples").glob("*.py"))
-OWN = {"long_documents": ["--max-length", 48], "distill": ["--layers", 1]}  # the tiny model has 64 tokens, 2 layers
+OPTIONS = {
+    "long_documents": ["--max-length", 48],  # the tiny model has 64 positions and 2 layers
+    "distill": ["--layers", 1],
+    "few_labels": ["--rows", 5],  # per class
+}
 NEEDS = {"predict_dask": "dask", "predict_spark": "pyspark"}
 
 
@@ -27,7 +31,7 @@ def test_examples_run_on_few_rows(example, tiny, tmp_path):
         pytest.importorskip(package, reason=f"the package {package} is not installed")
         if package == "pyspark" and shutil.which("java") is None:
             pytest.skip("Spark needs Java, which is not installed")
-    output = run(tmp_path, example, "--rows", 150, "--model", tiny, *OWN.get(example.stem, []))
+    output = run(tmp_path, example, "--rows", 150, "--model", tiny, *OPTIONS.get(example.stem, []))
     assert "test rows" in output
     if example.stem in NEEDS:  # not exactly equal: the batches differ
         assert float(re.search(r"the same label as without \w+: (\S+);", output)[1]) == 1
