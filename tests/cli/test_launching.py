@@ -1,4 +1,4 @@
-"""`kickbert train --processes 2`: two processes make one model, and one of them speaks."""
+"""`kickbert train --processes 2`: two processes train one model, and only one prints."""
 
 import json
 import subprocess
@@ -11,6 +11,7 @@ import pytest
 from kickbert.cli import launching
 
 
+@pytest.mark.system
 def test_two_processes_train_one_model(rows, tiny, tmp_path):
     call = ["train", rows, "--out", tmp_path / "k", "--model", tiny, "--processes", 2, "--json"]
     done = subprocess.run([sys.executable, "-c", launching.COMMAND, *map(str, call)], capture_output=True, text=True)
@@ -20,9 +21,13 @@ def test_two_processes_train_one_model(rows, tiny, tmp_path):
     assert done.stderr.count("1/2 head  epoch 1") == 1 and "bytes on rank 1" in done.stderr
 
 
-def test_bad_input_is_one_sentence(rows, tiny, tmp_path, kickbert):
+def test_too_many_processes_are_an_error(rows, tmp_path, kickbert):
     done = kickbert("train", rows, "--out", tmp_path / "k", "--processes", 4_096)
     assert done.returncode == 1 and done.stderr.startswith("error: 4096 processes are too many: ")
+
+
+@pytest.mark.system
+def test_an_error_in_all_processes_is_printed_once(rows, tiny, tmp_path):
     few = tmp_path / "few.csv"
     pd.read_csv(rows)[:10].to_csv(few, index=False)
     call = ["train", few, "--out", tmp_path / "k", "--model", tiny, "--processes", 2]
