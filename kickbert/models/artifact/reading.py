@@ -14,6 +14,7 @@ from kickbert.models.artifact.json_checks import ArtifactError, check_shape, rea
 from kickbert.models.artifact.manifest import CARD, INFO, MANIFEST, TOKENIZER, Files, checked_file, read_manifest
 from kickbert.models.artifact.metadata import METADATA
 from kickbert.models.artifact.versions import LATEST, version_folder
+from kickbert.targets import fitting  # noqa: F401 - registers every kind of target
 from kickbert.targets.base import Target, from_dict
 from kickbert.text.cleaning import Cleaner
 from kickbert.text.cleaning_steps import Step
