@@ -24,7 +24,7 @@ from kickbert import Cache
 from kickbert.experiments.search_space import SCHEDULE, recipe_at
 
 RUNS = RECORDS / "search.jsonl"
-COLUMNS = ("trial", "state", "score", "rungs", "seconds")  # columns of the table of trials besides the searched ones
+COLUMNS = ("trial", "state", "score", "phases", "seconds")  # columns of the table of trials besides the searched ones
 
 
 def measure(model: str, rows: int, trials: int, seed: int) -> dict:

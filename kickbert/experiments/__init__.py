@@ -1,6 +1,6 @@
-"""The experiments wing: a recipe → folds, comparisons, searches, students, learning curves, runs, a report.
+"""Experiments: cross-validation, comparison, hyperparameter search, distillation, learning curves, tracking, reports.
 
-Comes in: a DataFrame and the arguments of `learner_from_df`. Goes out: tables of scores, one HTML page, runs in MLflow.
+Input: a DataFrame and the arguments of `learner_from_df`. Output: tables of scores, an HTML report, MLflow runs.
 Start reading at `cross_validation.cross_validate`."""
 
 from kickbert.utils.lazy import attach

@@ -1,4 +1,4 @@
-"""Comparison of recipes: cross-validated on the same folds, with paired significance tests."""
+"""Compare recipes by cross-validation on the same folds, with paired significance tests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.significance import holm, paired_test
 from kickbert.experiments.cross_validation import CrossValidation, cross_validate
 
-LEVEL = 0.05  # of significance
+LEVEL = 0.05  # significance level
 
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """Recipes side by side.
+    """The result of comparing recipes.
 
     Args:
-        table: a row per recipe, the best first: its mean loss per row, the p-value against the best, the mean of each
-            score over folds.
+        table: one row per recipe, the best first, with the mean loss per row, the p-value of the difference from the
+            best recipe, and the mean of each score over folds.
         conclusion: the outcome in words.
-        runs: the cross-validation of each recipe.
+        runs: cross-validation of each recipe, by name.
     """
 
     table: pd.DataFrame
@@ -38,35 +38,37 @@ class Comparison:
 
 
 def row_losses(predictions: Predictions) -> np.ndarray:
-    """The loss of each row, shape (n,).
+    """Compute the loss of each row, shape (n,).
 
-    It is the 0-1 loss of a class, the Hamming loss of several labels, and the absolute error of ordered classes, in
-    ranks, and of numbers, in their unit.
+    Classes: 0-1 loss. Several labels: Hamming loss. Ordered classes: absolute error in ranks. Numbers: absolute error
+    in their unit.
     """
     return predictions.target.row_errors(predictions.labels, predictions.y_pred)
 
 
 def compare(recipes: Mapping[str, dict], df: pd.DataFrame, **shared: Any) -> Comparison:
-    """Cross-validate recipes on the same folds, and test whether the best is significantly better than the others.
+    """Cross-validate recipes on the same folds and test whether the best one is significantly better than the others.
 
     Args:
-        recipes: arguments of `learner_from_df`, and `fit` if one trains otherwise, by the recipe's name.
-        df: the rows.
-        shared: arguments of `cross_validate`, and of `learner_from_df` what all recipes share.
+        recipes: arguments of `learner_from_df` by the name of the recipe. A recipe may also contain `fit`.
+        df: labeled rows.
+        shared: arguments of `cross_validate`, and arguments of `learner_from_df` that all recipes share.
     Returns:
-        A table, and the outcome in words. p-values are corrected for the number of comparisons (Holm 1979); they
-        speak of these models on further rows of the same kind, not of training anew.
+        A table and the outcome in words. p-values are corrected for multiple comparisons (Holm 1979). They apply to
+        these models on new rows of the same kind; they do not include the variance between training runs.
     Raises:
-        ValueError: fewer than two recipes, or recipes that predict different things.
+        ValueError: fewer than two recipes, or recipes with different targets.
     """
     if len(recipes) < 2:
-        raise ValueError(f"{len(recipes)} recipes are nothing to compare; give at least two, by name")
+        raise ValueError(
+            f"compare() needs at least two recipes, but got {len(recipes)}. Pass a dict of recipes by name"
+        )
     shared = {"cache": Cache()} | shared
     named = {name: {"name": f"{shared['name']}: {name}"} if shared.get("name") else {} for name in recipes}
     runs = {name: cross_validate(df, **shared | named[name] | recipe) for name, recipe in recipes.items()}
     first, *others = [run.predictions.labels for run in runs.values()]
     if not all(np.array_equal(first, other) for other in others):
-        raise ValueError("the recipes predict different things: give all of them the same label_col, bins and task")
+        raise ValueError("the recipes have different targets. Use the same label_col, bins and task in all of them")
     losses = {name: row_losses(run.predictions) for name, run in runs.items()}
     order = sorted(runs, key=lambda name: losses[name].mean())
     p_values = holm([paired_test(losses[order[0]], losses[name]) for name in order[1:]])
@@ -80,8 +82,9 @@ def compare(recipes: Mapping[str, dict], df: pd.DataFrame, **shared: Any) -> Com
 def _conclusion(order: list[str], p_values: list[float]) -> str:
     best, *others = order
     worse = [name for name, p in zip(others, p_values, strict=True) if p < LEVEL]
-    alike = [name for name in others if name not in worse]
+    similar = [name for name in others if name not in worse]
     parts = [f"{best!r} is better than {', '.join(map(repr, worse))} (p < {LEVEL})"] if worse else []
-    if alike:
-        parts.append(f"that {best!r} is better than {', '.join(map(repr, alike))} is not significant on these rows")
+    if similar:
+        names = ", ".join(map(repr, similar))
+        parts.append(f"the difference between {best!r} and {names} is not significant on these rows")
     return "; ".join(parts)

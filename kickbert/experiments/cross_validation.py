@@ -1,6 +1,6 @@
-"""k-fold cross-validation of a recipe, the arguments of `learner_from_df`.
+"""k-fold cross-validation of a recipe, which is a dict of arguments for `learner_from_df`.
 
-df, recipe → folds → a learner for each, all reading one cache → out-of-fold predictions → scores by fold
+df, recipe → folds → one learner per fold, all sharing a cache → out-of-fold predictions → scores by fold
 """
 
 import time
@@ -38,8 +38,8 @@ from kickbert.utils.hashing import Unidentifiable, file_digest, fingerprint
 from kickbert.utils.hub import load, resolve
 from kickbert.utils.progress import bar, interactive, say
 
-PART = "part of the fold"  # a column: train, valid or test
-# Arguments of `learner_from_df` that say how texts and target are read; the first ones are needed for the model, too.
+PART = "part of the fold"  # column name; its values are train, valid and test
+# Arguments of `learner_from_df` that determine how texts and target are read. The model needs the first ones, too.
 MODEL = ("model", "revision", "trust_remote_code")
 READING = (*MODEL, "text_col", "cleaning", "tokenizer", "max_length", "long", "stride")
 TARGET = ("label_col", "bins", "bin_format", "label_delim", "task", "labels", "decimal")
@@ -50,10 +50,10 @@ class CrossValidation:
     """Scores by fold, and out-of-fold predictions.
 
     Args:
-        folds: a row per fold and repeat: its scores, and the seconds it took.
-        predictions: of all rows with text and label, in the order of df, each by a model that was not trained on it; of
-            repeats the mean of the probabilities and the first decision.
-        probs: the predictions as a DataFrame indexed like df; NaN where there is no text or no label.
+        folds: one row per fold and repeat, with scores and training time in seconds.
+        predictions: out-of-fold predictions of all rows with text and label, in the order of df. With repeats,
+            probabilities are averaged, and the predicted labels are those of the first repeat.
+        probs: the predictions as a DataFrame with the index of df; NaN for rows without text or label.
     """
 
     folds: pd.DataFrame
@@ -61,7 +61,7 @@ class CrossValidation:
     probs: pd.DataFrame
 
     def summary(self) -> pd.DataFrame:
-        """Mean and standard deviation over folds, by score."""
+        """Mean and standard deviation of each score over folds."""
         scores = self.folds.drop(columns=["repeat", "fold"])
         return pd.DataFrame({"mean": scores.mean(), "std": scores.std()}).rename_axis("score").reset_index()
 
@@ -71,7 +71,7 @@ class CrossValidation:
 
     def __repr__(self) -> str:
         table = self._shown().to_string(index=False, float_format="{:,.3f}".format)
-        return f"{table}\n{len(self.folds)} folds, {len(self.predictions):,} rows; .summary() has all scores"
+        return f"{table}\n{len(self.folds)} folds, {len(self.predictions):,} rows; .summary() shows all scores"
 
     def _repr_html_(self) -> str:
         return self._shown().to_html(index=False, float_format="{:,.3f}".format)
@@ -82,12 +82,12 @@ class FoldAssignment:
     """The rows of a cross-validation and their fold assignment.
 
     Args:
-        rows: with text and label, numbered anew.
-        usable: which rows of df these are, bool.
-        target: what is predicted, learnt from all of them, so that all folds have the same classes.
-        parts: of each fold and repeat the part of each row, train, valid or test.
-        recipe: arguments of `learner_from_df`, buckets given by their edges.
-        y_true: codes of the target.
+        rows: rows with text and label, with a new index.
+        usable: mask of these rows in df, bool, shape (len(df),).
+        target: target fitted on all rows, so that all folds have the same classes.
+        parts: part of each row (train, valid or test), one array for each fold and repeat.
+        recipe: arguments of `learner_from_df`, with bin edges instead of a number of bins.
+        y_true: true codes, one per row.
         texts: the rows with their texts, read and tokenized once.
     """
 
@@ -100,7 +100,7 @@ class FoldAssignment:
     texts: TextRows
 
     def read(self, recipe: dict) -> TextRows:
-        """The rows as a recipe reads them: read before, unless its arguments differ."""
+        """Read the rows with the arguments of a recipe; reuse `texts` if these arguments are the same."""
         if all(recipe.get(name) == self.recipe.get(name) for name in READING):
             return self.texts
         return usable_rows(self.rows, recipe)
@@ -120,26 +120,26 @@ def cross_validate(
     cache: Cache | None = None,
     **recipe: Any,
 ) -> CrossValidation:
-    """Evaluate a recipe by k-fold cross-validation: a model for each fold, evaluated on its held-out rows.
+    """Evaluate a recipe by k-fold cross-validation: train one model per fold and evaluate it on its held-out rows.
 
     Args:
-        df: the rows; never changed.
-        folds: how many, at least 2, stratified by the target.
-        repeats: how often the rows are assigned to folds anew.
-        group_col: rows of one group (a customer, an author) stay in one fold.
-        valid: share of the rows outside a fold that validate, for whatever training chooses by them.
-        fit: trains a learner; by default `fit_few` with few labels per class, otherwise `fit_gradual`.
-        seed: of the folds and of training.
-        folder: keeps each finished fold; the same call resumes after a kill. A fold is recognized by all that it
-            depends on: rows, recipe, `fit`, the files of a model's folder, the seed.
-        name: stands for your own functions and classes (`fit`, a loss, a cleaning step), without which nothing can be
-            resumed; change it whenever you change them.
-        cache: where the frozen part is kept; by default one place for all folds.
+        df: labeled rows; not modified.
+        folds: number of folds, at least 2, stratified by the target.
+        repeats: number of times to repeat the cross-validation with different folds.
+        group_col: column of groups (customers, authors). Rows of the same group stay in the same fold.
+        valid: share of the training rows of each fold to use for validation.
+        fit: function that trains a learner; by default `fit_few` with few labels per class, otherwise `fit_gradual`.
+        seed: seed for the folds and for training.
+        folder: folder for finished folds; the same call resumes after an interruption. A fold is reused only if rows,
+            recipe, `fit`, model files and seed are the same.
+        name: name for the version of your own functions and classes (`fit`, a loss, a cleaning step). Without a name,
+            runs with such code cannot be resumed. Change the name whenever you change the code.
+        cache: cache for the states of the frozen layers; by default all folds share one.
         recipe: arguments of `learner_from_df`.
     Returns:
         Scores by fold, and out-of-fold predictions.
     Raises:
-        ValueError: more folds than rows, or a column that is missing.
+        ValueError: more folds than rows, or a missing column.
     """
     assignment = assign_folds(df, recipe, folds, repeats, group_col, valid, seed)
     subfolder = None if folder is None else Path(folder) / experiment_key(assignment, seed, name, fit=fit)
@@ -160,11 +160,12 @@ def cross_validate(
 
 
 def usable_rows(df: pd.DataFrame, recipe: dict, **columns: Any) -> TextRows:
-    """The usable rows of df, as a recipe reads texts and target.
+    """Read the rows of df with the arguments of a recipe.
 
     Args:
+        df: labeled rows.
         recipe: arguments of `learner_from_df`.
-        columns: other columns that must exist, by the name of their argument.
+        columns: other required columns, by argument name.
     """
     hub = {"revision": recipe.get("revision") or "main", "trust_remote_code": recipe.get("trust_remote_code", False)}
     lengths = {name: recipe[name] for name in ("max_length", "long", "stride") if name in recipe}
@@ -177,7 +178,7 @@ def usable_rows(df: pd.DataFrame, recipe: dict, **columns: Any) -> TextRows:
 def assign_folds(
     df: pd.DataFrame, recipe: dict, folds: int, repeats: int, group_col: str | None, valid: float, seed: int
 ) -> FoldAssignment:
-    """The usable rows, the target of all of them, and the part of each row in each fold."""
+    """Select the usable rows, fit the target on all of them, and assign each row to a part in each fold."""
     if unknown := [name for name in recipe if name not in signature(learner_from_df).parameters]:
         raise TypeError(f"{unknown[0]!r} is not an argument of learner_from_df")
     usable = usable_rows(df, recipe, group_col=group_col).renumbered()
@@ -193,21 +194,24 @@ def assign_folds(
 
 
 def experiment_key(assignment: FoldAssignment, seed: int, name: str | None, **more: Any) -> str:
-    """Hash what results depend on: the rows, their assignment, the recipe, the seed, the version.
+    """Hash everything that results depend on: rows, fold assignment, recipe, seed and kickbert version.
 
-    Your own code without a `name` makes a new key each time, and a line says so.
+    With custom code and no `name`, the key is new each time, and a message says so.
 
     Args:
-        name: stands for your own functions and classes.
-        more: what else the results depend on, by name.
+        assignment: rows, fold assignment and recipe.
+        seed: seed for training.
+        name: name for the version of your own functions and classes.
+        more: other values that results depend on, by name.
     """
     recipe: dict[str, Any] = {"model": "roberta-base", "precision": "auto", "text_col": "text", "label_col": "label"}
     recipe |= assignment.recipe
     columns = dict.fromkeys([*as_list(recipe["text_col"]), *as_list(recipe["label_col"])])
     recipe |= {"rows": [assignment.rows[list(columns)], assignment.parts], **more}
-    recipe["precision"] = choose_precision(recipe["precision"], default_device())  # a shared folder, other hardware
+    # The folder may be shared with a machine that has other hardware.
+    recipe["precision"] = choose_precision(recipe["precision"], default_device())
     recipe["model"] = _content(recipe["model"])
-    recipe.pop("path", None)  # it says where checkpoints go, which no fold depends on
+    recipe.pop("path", None)  # the folder of checkpoints does not change the results
     prints = {}
     for argument, value in recipe.items():
         try:
@@ -215,15 +219,15 @@ def experiment_key(assignment: FoldAssignment, seed: int, name: str | None, **mo
             prints[argument] = fingerprint(states, name=name)
         except Unidentifiable as err:
             say(
-                f"starting over: {argument}: {err}. Pass name='...' for your own code, and change it with the code, to "
-                "resume from the folder."
+                f"starting over: {argument}: {err}. To resume runs that use your own code, pass name='...' and change "
+                "it whenever you change the code."
             )
             return uuid4().hex
     return fingerprint(__version__, seed, name, sorted(prints.items()))
 
 
 def _content(model: str | Path) -> Any:
-    """A model's folder as the digests of its files, which may be written anew; a hub id with its commit."""
+    """Identify a local model by the digests of its files, and a hub model by its commit."""
     folder = Path(resolve(model))
     files = [file for file in (*folder.glob("*"), *folder.glob("1_Pooling/*")) if file.is_file()]
     if not files:
@@ -232,17 +236,18 @@ def _content(model: str | Path) -> Any:
 
 
 def train_fold(assignment: FoldAssignment, number: int, recipe: dict, fit: Callable) -> dict[str, np.ndarray]:
-    """Train on the fold's own rows and predict the others.
+    """Train a learner on the training rows of a fold and predict its test rows.
 
     Args:
-        number: of the fold.
+        assignment: rows and fold assignment.
+        number: number of the fold.
         recipe: arguments of `learner_from_df`.
-        fit: trains a learner.
+        fit: function that trains a learner.
     Returns:
-        probs and y_pred of the fold's test rows, in terms of all rows' classes, and seconds.
+        probs and y_pred of the test rows, with the classes of all rows, and seconds.
     """
     start, part = time.perf_counter(), assignment.parts[number]
-    with redirect_stdout(StringIO()):  # a line per epoch of each fold is no news
+    with redirect_stdout(StringIO()):  # hide the line that each epoch prints
         rows = assignment.read(recipe)
         options = {name: value for name, value in recipe.items() if name not in READING + TARGET or name in MODEL}
         learn = learner_from_rows(rows, part == TRAIN, part == VALID, **options)
@@ -254,7 +259,7 @@ def train_fold(assignment: FoldAssignment, number: int, recipe: dict, fit: Calla
 
 
 def _fold_line(assignment: FoldAssignment, number: int, result: dict[str, np.ndarray]) -> str:
-    """The outcome of a fold, on a line."""
+    """Format the main score and the duration of a fold as one line."""
     y_true = assignment.y_true[assignment.parts[number] == TEST]
     fold = Predictions(assignment.target, result["probs"], result["y_pred"], y_true)
     score = f"{assignment.target.shown_scores[0]} {main_score(fold):.4f}"
@@ -262,29 +267,29 @@ def _fold_line(assignment: FoldAssignment, number: int, result: dict[str, np.nda
 
 
 def aligned(own: Any, target: Any, probs: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Predictions in terms of another target: its classes, which may be more, or its scale.
+    """Convert predictions to another target, which may have more classes or another scale.
 
     Args:
-        own: the target that the predictions are of.
-        target: the one that they are to be of.
-        probs: shape (n, own classes), or standardized numbers, shape (n, 1).
-        y_pred: the decisions, of `own`'s codes.
+        own: target of the predictions.
+        target: target to convert to.
+        probs: shape (n, classes of `own`), or standardized numbers, shape (n, 1).
+        y_pred: predicted codes of `own`.
     """
     if target.is_number:
         numbers = target.standardize(own.inverse_transform(probs.reshape(-1))).astype(float).reshape(-1, 1)
         return numbers, numbers
-    places = np.array([target.classes.index(c) for c in own.classes])
+    positions = np.array([target.classes.index(c) for c in own.classes])
     all_probs = np.zeros((len(probs), len(target.classes)))
-    all_probs[:, places] = probs
+    all_probs[:, positions] = probs
     if not target.is_multilabel:
-        return all_probs, places[y_pred]
+        return all_probs, positions[y_pred]
     indicators = np.zeros(all_probs.shape, dtype=np.float32)
-    indicators[:, places] = y_pred
+    indicators[:, positions] = y_pred
     return all_probs, indicators
 
 
 def _together(assignment: FoldAssignment, results: list[dict], folds: int, index: pd.Index) -> CrossValidation:
-    """The folds' scores, and their predictions in the order of the rows."""
+    """Combine the results of all folds: scores by fold, and predictions in the order of the rows."""
     rows, target = assignment.rows, assignment.target
     sums, scores = np.zeros((len(rows), len(target.names))), []
     y_pred = np.zeros_like(assignment.y_true if not target.is_number else sums)
@@ -294,8 +299,8 @@ def _together(assignment: FoldAssignment, results: list[dict], folds: int, index
         if number < folds:
             y_pred[test] = result["y_pred"]
         fold = Predictions(target, result["probs"], result["y_pred"], assignment.y_true[test])
-        place = {"repeat": number // folds, "fold": number % folds}
-        scores.append(place | all_scores(fold)(np.ones(len(fold))) | {"seconds": float(result["seconds"])})
+        position = {"repeat": number // folds, "fold": number % folds}
+        scores.append(position | all_scores(fold)(np.ones(len(fold))) | {"seconds": float(result["seconds"])})
     probs = sums / (len(results) // folds)
     if target.is_number:
         y_pred = probs

@@ -1,4 +1,4 @@
-"""Learning curves: scores by the number of training rows, which tell what more rows would bring."""
+"""Learning curves: scores by the number of training rows, to estimate the benefit of more rows."""
 
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
@@ -31,26 +31,26 @@ def by_size(
     cache: Cache | None = None,
     **recipe: Any,
 ) -> pd.DataFrame:
-    """Cross-validate a recipe on growing subsets of the training rows; all of them read one cache.
+    """Evaluate a recipe on training subsets of increasing size; all of them share one cache.
 
     Args:
-        df: the rows.
+        df: labeled rows.
         sizes: numbers of training rows.
-        folds: one in so many rows is held out to test on, the same for all sizes of a repeat.
-        repeats: how often the rows are split anew.
-        fit, seed, cache, recipe: as in `cross_validate`.
+        folds: one of this many rows is held out for testing. The test rows are the same for all sizes of a repeat.
+        repeats: number of different splits.
+        fit, seed, cache, recipe: see `cross_validate`.
     Returns:
-        A row per size and repeat: rows, repeat, and the scores of `evaluate`.
+        One row per size and repeat, with the columns rows, repeat, and the scores of `evaluate`.
     Raises:
-        ValueError: a size that is larger than what is there to train on.
+        ValueError: a size is below 2 or above the number of training rows.
     """
     assignment = assign_folds(df, recipe, folds, repeats, None, 0.1, seed)
     parts = assignment.parts[::folds]
     largest = min(int((part == TRAIN).sum()) for part in parts)
     if not sizes or max(sizes) > largest or min(sizes) < 2:
-        raise ValueError(f"sizes={list(sizes)} must be from 2 to {largest:,}, the rows that are left to train on")
+        raise ValueError(f"sizes={list(sizes)} must be between 2 and {largest:,}, the number of training rows")
     options, rows = assignment.recipe | {"seed": seed, "cache": cache or Cache(), "valid": PART}, []
-    for repeat, size in bar([(r, s) for r in range(repeats) for s in sorted(sizes)], "training on more and more rows"):
+    for repeat, size in bar([(r, s) for r in range(repeats) for s in sorted(sizes)], "training on more rows"):
         part = subsample(parts[repeat], size, seed + repeat)
         with redirect_stdout(StringIO()):
             used = part != LEFT_OUT
@@ -62,7 +62,7 @@ def by_size(
 
 
 def subsample(part: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """The same parts with `size` of the training rows; subsets are nested: a smaller one lies in a larger one."""
+    """Keep `size` of the training rows and leave out the others; smaller subsets are contained in larger ones."""
     train = np.random.default_rng(seed).permutation(np.flatnonzero(part == TRAIN))
     subset = part.copy()
     subset[train[size:]] = LEFT_OUT

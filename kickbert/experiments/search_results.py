@@ -1,4 +1,4 @@
-"""What a search found: its trials, the check on rows that no trial saw, what mattered, and the outcome in words."""
+"""Result of a hyperparameter search: trials, test scores of the best recipe, importances, and the outcome in words."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,23 +9,27 @@ import pandas as pd
 
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.significance import compare_scores
+from kickbert.utils.messages import plural
 
-ROUNDS = 500  # bootstrap samples of the intervals
+KEEP = "keep the default recipe"
+ROUNDS = 500  # bootstrap samples per confidence interval
 
 
 @dataclass(frozen=True, repr=False)
 class Search:
-    """What a search found.
+    """The result of a hyperparameter search.
 
     Args:
-        trials: a row per trial: number, state, score on the validation rows, rungs climbed, seconds, values by name.
-        check: of the best and of the default recipe the score on rows that the search never saw, and the difference,
-            each with a 95 % interval (paired bootstrap).
-        best_recipe: arguments of `learner_from_df`, the schedule with them: `learner_from_df(df, **best_recipe)`, then
-            `fit_gradual()`. The default recipe, if no trial was better on the validation rows.
-        default_score: of the default recipe on the validation rows.
-        importances: of what was searched, summing to 1 (fANOVA, Hutter et al. 2014), by the trials that climbed to
-            the end; empty where these are too few.
+        trials: one row per trial: number, state, score on the validation rows, completed phases, seconds, and the
+            hyperparameters.
+        check: scores of the best and the default recipe on test rows that the search did not use, and their
+            difference, each with a 95% confidence interval (paired bootstrap).
+        best_recipe: arguments of `learner_from_df`, including the schedule. Train with
+            `learner_from_df(df, **best_recipe)` and `fit_gradual()`. This is the default recipe if no trial was better
+            on the validation rows.
+        default_score: score of the default recipe on the validation rows.
+        importances: importance of each hyperparameter, summing to 1 (fANOVA, Hutter et al. 2014), from the complete
+            trials; empty if there are too few.
         conclusion: the outcome in words.
     """
 
@@ -44,23 +48,23 @@ class Search:
 
 
 def trials_frame(finished: list) -> pd.DataFrame:
-    """A row per finished trial of Optuna: trial, state, score, rungs climbed, seconds, and what it chose, by name."""
+    """Tabulate finished Optuna trials: trial, state, score, completed phases, seconds, and the hyperparameters."""
     rows = []
     for trial in finished:
         scores = trial.intermediate_values
         score = scores[max(scores)] if scores else np.nan
-        row = {"trial": trial.number, "state": trial.state.name.lower(), "score": score, "rungs": len(scores)}
+        row = {"trial": trial.number, "state": trial.state.name.lower(), "score": score, "phases": len(scores)}
         rows.append(row | {"seconds": trial.duration.total_seconds()} | trial.params)
-    return pd.DataFrame(rows, columns=None if rows else ["trial", "state", "score", "rungs", "seconds"])
+    return pd.DataFrame(rows, columns=None if rows else ["trial", "state", "score", "phases", "seconds"])
 
 
 def check(best: Predictions, default: Predictions) -> pd.DataFrame:
-    """Scores of two recipes on the same resampled rows, so that the interval of the difference is a paired one.
+    """Compare the scores of two recipes with a paired bootstrap.
 
     Args:
         best, default: predictions of the same rows.
     Returns:
-        recipe (best, default, difference), the main score of the task, low, high, rows.
+        The columns recipe (best, default, difference), the main score of the task, low, high, and rows.
     """
     table = compare_scores(best, default, ROUNDS).rename(index={"first": "best", "second": "default"})
     table = table.rename(columns={"score": best.target.shown_scores[0]})
@@ -68,32 +72,30 @@ def check(best: Predictions, default: Predictions) -> pd.DataFrame:
 
 
 def conclusion(check: pd.DataFrame, is_default: bool, trials: int) -> str:
-    """The outcome in words.
+    """State the outcome in words.
 
     Args:
-        check: table of `check`.
-        is_default: whether no trial was better on the validation rows.
-        trials: how many there were.
+        check: table from `check`.
+        is_default: whether no trial was better than the default recipe on the validation rows.
+        trials: number of trials.
     """
     if is_default:
-        return f"none of {trials} trials was better than the default recipe on the validation rows; the default will do"
+        return f"none of {plural(trials, 'trial')} was better than the default recipe on the validation rows; {KEEP}"
     score, gain = check.columns[1], check.set_index("recipe").loc["difference"]
-    rows = f"{check['rows'].iloc[0]:,} rows that the search never saw"
-    numbers = f"{score} {gain[score]:+.3f}, 95 % interval {gain['low']:+.3f} to {gain['high']:+.3f}"
+    rows = f"{check['rows'].iloc[0]:,} test rows"
+    numbers = f"{score} {gain[score]:+.3f}, 95% interval {gain['low']:+.3f} to {gain['high']:+.3f}"
+    best = f"the best of {plural(trials, 'trial')} is"
     if gain["low"] > 0:
-        return f"the best of {trials} trials is better than the default recipe on {rows} ({numbers})"
-    return (
-        f"that the best of {trials} trials is better than the default recipe is not shown on {rows} ({numbers}); "
-        "the default will do"
-    )
+        return f"{best} better than the default recipe on {rows} ({numbers})"
+    return f"{best} not significantly better than the default recipe on {rows} ({numbers}); {KEEP}"
 
 
 def importances_of(study: Any, complete: list) -> pd.Series:
-    """The importance of each searched value, by the trials that climbed to the end."""
+    """Compute the importance of each hyperparameter from the complete trials."""
     import optuna
 
     importances = {}
     if len({trial.value for trial in complete}) > 1:
-        with suppress(RuntimeError, ValueError):  # nothing was varied among these few
+        with suppress(RuntimeError, ValueError):  # too few different values
             importances = optuna.importance.get_param_importances(study)
     return pd.Series(importances, dtype=float, name="importance").rename_axis("searched")

@@ -1,7 +1,7 @@
-"""The space of a search: which values of which arguments are tried, and the recipe that a point of it stands for.
+"""Search spaces: the hyperparameters to search, and the recipe for a point of the space.
 
-The ladder of a trial climbs by rungs, which are the fidelities of successive halving: the head, the last two layers,
-the last four, and so on up to `depth`; an epoch each, `epochs` of the last.
+The phases of a trial are the fidelities of successive halving: train the head, the last 2 layers, the last 4, and so on
+up to `depth`. Each phase takes one epoch; the last one takes `epochs`.
 """
 
 import importlib.util
@@ -17,7 +17,7 @@ from kickbert.targets.labels import Labels
 from kickbert.training.factories import learner_from_df
 from kickbert.utils.messages import nearest, shorten
 
-# What is searched of the schedule, with the values of a name that a space leaves out.
+# Searchable hyperparameters of the schedule, with their defaults.
 SCHEDULE: dict[str, Any] = {
     "depth": 4,
     "epochs": 2,
@@ -27,30 +27,30 @@ SCHEDULE: dict[str, Any] = {
     "warmup": 0.1,
     "shape": "one_cycle",
 }
-# Arguments that say what is predicted, from which rows, and where things go: trials of others could not be compared.
+# Arguments that must be the same in all trials, so that their scores are comparable.
 FIXED = {
     "df", "text_col", "label_col", "bins", "bin_format", "label_delim", "labels", "decimal", "task", "valid", "seed",
     "precision", "cache", "schedule", "metrics", "cbs", "path",
 }  # fmt: skip
 ARGUMENTS = [name for name in inspect.signature(learner_from_df).parameters if name not in FIXED]
-PLAIN = (type(None), bool, int, float, str)  # what Optuna keeps as it is
-UNEVEN = 1.5  # times the rows of the smallest class that the largest has, from which weights are worth a try
+PLAIN = (type(None), bool, int, float, str)  # types that Optuna can store
+UNEVEN = 1.5  # minimum ratio of the largest to the smallest class for trying class weights
 Space = Mapping[str, Sequence]
 
 
 def default_space(
     texts: Sequence[str], codes: np.ndarray, target: Target, recipe: Mapping[str, Any]
 ) -> dict[str, Sequence]:
-    """What is searched unless told otherwise: depth, rates, epochs, pooling; and what the rows give reason to.
+    """Choose the default search space: depth, epochs, learning rates and pooling, plus options that depend on the rows.
 
-    That is cleaning where `kickbert[clean]` is installed, the part of a text that is kept where some are too long, and
-    class weights where classes are uneven.
+    These are cleaning if `kickbert[clean]` is installed, the truncation of long texts if some are too long, and class
+    weights if the classes are imbalanced.
 
     Args:
-        texts: of the rows.
-        codes: their classes, shape (n,).
-        target: what is predicted.
-        recipe: arguments of `learner_from_df`, which stay as they are.
+        texts: texts of the rows.
+        codes: class numbers, shape (n,).
+        target: target of the model.
+        recipe: arguments of `learner_from_df` that are fixed, so they are not searched.
     """
     space: dict[str, Sequence] = {
         "depth": [2, 4],
@@ -71,36 +71,33 @@ def default_space(
 
 
 def check_space(space: Space) -> None:
-    """Check the names and the values of a space.
+    """Check the names and values of a search space.
 
     Raises:
-        ValueError: an unknown name, with the nearest; no values, or a range that is none.
+        ValueError: an unknown name, no values, or an invalid range.
     """
     known = [*SCHEDULE, *ARGUMENTS]
     for name, values in space.items():
         if name in FIXED:
-            raise ValueError(f"space has {name!r}, which all trials share; give {name}=… to search itself")
+            raise ValueError(f"space contains {name!r}, which cannot be searched. Pass {name}=... to search() instead")
         if name not in known:
-            hint = nearest(name, known) or f"; they are {known}"
-            raise ValueError(
-                f"space has {name!r}, which is neither an argument of learner_from_df that can be searched nor of the "
-                f"schedule{hint}"
-            )
+            hint = nearest(name, known) or f". Names: {', '.join(known)}"
+            raise ValueError(f"space contains {name!r}, which is not a hyperparameter that can be searched{hint}")
         if isinstance(values, tuple):
             low, high, *log = values if len(values) > 1 else (None, None)
             numbers = all(isinstance(end, (int, float)) and not isinstance(end, bool) for end in (low, high))
             if not numbers or low >= high or log not in ([], ["log"]) or (log and low <= 0):
                 raise ValueError(
-                    f"space[{name!r}]={values!r} is no range; give (low, high), (low, high, 'log') or a list of values"
+                    f"space[{name!r}]={values!r} is not a range. Give (low, high), (low, high, 'log') or a list"
                 )
         elif not isinstance(values, list) or not values:
-            raise ValueError(f"space[{name!r}]={values!r} must be a list of values, or a range (low, high)")
+            raise ValueError(f"space[{name!r}]={values!r} must be a list of values or a range (low, high)")
     if not space:
-        raise ValueError("space is empty, so there is nothing to search; leave it out for the default one")
+        raise ValueError("space is empty. Omit it to search the default space")
 
 
 def suggest(trial: Any, space: Space) -> dict[str, Any]:
-    """Let an Optuna trial choose a point of the space: a value by name."""
+    """Let an Optuna trial choose a value for each name in the space."""
     point = {}
     for name, values in space.items():
         if isinstance(values, tuple):
@@ -113,21 +110,21 @@ def suggest(trial: Any, space: Space) -> dict[str, Any]:
 
 
 def recipe_at(point: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """The recipe that a point of the space stands for.
+    """Convert a point of the space to a recipe.
 
     Args:
-        point: a value by name.
+        point: values by name.
         recipe: arguments of `learner_from_df` that all trials share.
     Returns:
-        Arguments of `learner_from_df`, with the schedule.
+        Arguments of `learner_from_df`, including the schedule.
 
     >>> recipe_at({"depth": 4, "epochs": 3, "lr": 1e-4, "pooling": "mean"}, {})["schedule"]["layers"]
     [0, 2, 4]
     """
-    how = SCHEDULE | {name: value for name, value in point.items() if name in SCHEDULE}
-    depth, epochs, head_lr, lr = (how.pop(name) for name in ("depth", "epochs", "head_lr", "lr"))
-    rungs = [0] if depth == 0 else [0, *(2**k for k in range(1, 9) if 2**k < depth or (depth < 0 and k < 3)), depth]
-    schedule = {"layers": rungs, "epochs": [1] * (len(rungs) - 1) + [epochs]}
-    schedule["lr"] = [head_lr] + [lr] * (len(rungs) - 1)
+    options = SCHEDULE | {name: value for name, value in point.items() if name in SCHEDULE}
+    depth, epochs, head_lr, lr = (options.pop(name) for name in ("depth", "epochs", "head_lr", "lr"))
+    counts = [0] if depth == 0 else [0, *(2**k for k in range(1, 9) if 2**k < depth or (depth < 0 and k < 3)), depth]
+    schedule = {"layers": counts, "epochs": [1] * (len(counts) - 1) + [epochs]}
+    schedule["lr"] = [head_lr] + [lr] * (len(counts) - 1)
     own = {name: value for name, value in point.items() if name not in SCHEDULE}
-    return {**recipe, **own, "schedule": schedule | how}
+    return {**recipe, **own, "schedule": schedule | options}

@@ -1,7 +1,7 @@
-"""Search for a better recipe with Optuna: many trials on one cache, most of them ended on a low rung of the ladder.
+"""Hyperparameter search with Optuna: many trials with a shared cache, most of them pruned after an early phase.
 
-df, space → trials, judged on validation rows after each rung (successive halving) → the best → set beside the default
-recipe on rows that the search never saw
+df, space → trials, scored on validation rows after each phase (successive halving) → the best trial → a comparison with
+the default recipe on test rows that the search did not use
 """
 
 import time
@@ -32,25 +32,25 @@ from kickbert.utils.extras import require
 from kickbert.utils.messages import seconds
 from kickbert.utils.progress import bar
 
-FACTOR = 3  # one in so many trials climbs from a rung to the next
+FACTOR = 3  # one of this many trials continues to the next phase
 
 
-class Rungs(Callback):
-    """Report a trial's score after each phase, and end the training where successive halving does not let it climb.
+class PhaseScores(Callback):
+    """Report the score of a trial after each phase, and stop training if successive halving prunes the trial.
 
-    The step that goes on across phases is `FACTOR` to the power of the rung: the resource of successive halving. Optuna
-    keeps the first value of a step alone, so epochs, which start again in each phase, would not do.
+    The resource of successive halving is `FACTOR` to the power of the phase number. It increases across phases, unlike
+    epochs, which restart in each phase: Optuna keeps only the first value of a step.
 
     Args:
-        trial: of Optuna; None to keep the score only.
-        rungs: number of phases.
+        trial: Optuna trial; None to record only the score.
+        phases: number of phases.
     """
 
     order = Recorder.order + 1
 
-    def __init__(self, trial: Any, rungs: int):
+    def __init__(self, trial: Any, phases: int):
         super().__init__()
-        self.trial, self.rungs, self.rung, self.score = trial, rungs, 0, float("nan")
+        self.trial, self.phases, self.phase, self.score = trial, phases, 0, float("nan")
 
     def after_epoch(self):
         if self.epoch < self.n_epoch - 1:
@@ -58,17 +58,17 @@ class Rungs(Callback):
         metric = self.dls.target.shown_scores[0]
         values = self.recorder.computed[-1]
         if metric not in values:
-            raise ValueError(f"a search judges by {metric!r}, which is not among the metrics {list(values)}")
+            raise ValueError(f"the search needs the metric {metric!r}. Metrics of the learner: {', '.join(values)}")
         self.score = float(values[metric])
-        self.rung += 1
+        self.phase += 1
         if self.trial is None:
             return
-        self.trial.report(self.score, FACTOR ** (self.rung - 1))
-        if self.rung < self.rungs and self.trial.should_prune():
+        self.trial.report(self.score, FACTOR ** (self.phase - 1))
+        if self.phase < self.phases and self.trial.should_prune():
             from optuna import TrialPruned
 
-            self.learn.guard.error = TrialPruned(f"ended on rung {self.rung} of {self.rungs}")
-            raise CancelFitException("pruned")  # `fit` raises the error when fastai has cleaned up
+            self.learn.guard.error = TrialPruned(f"pruned after phase {self.phase} of {self.phases}")
+            raise CancelFitException("pruned")  # `fit` raises the error after fastai has cleaned up
 
 
 def search(
@@ -86,36 +86,37 @@ def search(
     cache: Cache | None = None,
     **recipe: Any,
 ) -> Search:
-    """Search for a better recipe than the default, and tell whether what was found is better.
+    """Search for a better recipe than the default, and test whether the best one is significantly better.
 
     Args:
-        df: the rows; never changed.
-        space: what is searched: by name a list of values, or a range (low, high) or (low, high, "log"). Names are
-            arguments of `learner_from_df`, and of the schedule `depth` (layers of the last rung), `epochs` (there),
-            `head_lr`, `lr` (of all others), `decay`, `warmup`, `shape`. None for `search_space.default_space`.
-        trials: how many, those of earlier calls on the same folder and of other processes on it included.
-        budget: after this time no further trial begins: "20 min", "90 s", "2 h", or seconds.
-        folder: where trials are kept, in SQLite; the same call goes on after a kill, and several processes that make
-            it at once share the trials. A search is found again by rows, recipe, space, seed and version.
-        test: share of the rows that no trial sees (one in a whole number): on them the best recipe is set beside the
-            default.
-        valid: share of the others that trials are judged on.
-        group_col: rows of one group stay in one part.
-        seed: of the parts, of training and of the search.
-        name: as in `cross_validate`.
-        cache: where the frozen part is kept; by default one place for all trials.
-        recipe: arguments of `learner_from_df` that all trials share, and the default recipe has.
+        df: labeled rows; not modified.
+        space: hyperparameters to search: a dict from names to a list of values or a range, (low, high) or (low, high,
+            "log"). Names are arguments of `learner_from_df` and hyperparameters of the schedule: `depth` (layers in the
+            last phase), `epochs` (of the last phase), `head_lr`, `lr` (of the other phases), `decay`, `warmup` and
+            `shape`. None for `search_space.default_space`.
+        trials: total number of trials, including those of earlier calls and other processes with the same folder.
+        budget: time after which no new trial starts: "20 min", "90 s", "2 h", or seconds.
+        folder: folder of the SQLite database of trials. The same call resumes after an interruption, and several
+            processes can share a search. A search is reused only if rows, recipe, space, seed and version are the same.
+        test: share of test rows (1 divided by an integer), which no trial uses. The best and the default recipe are
+            compared on them.
+        valid: share of the remaining rows used to score trials.
+        group_col: column of groups; rows of the same group stay in the same part.
+        seed: seed for the split, training and the search.
+        name: see `cross_validate`.
+        cache: cache for the states of the frozen layers; by default all trials share one.
+        recipe: arguments of `learner_from_df` for all trials and the default recipe.
     Returns:
-        Trials, the check against the default recipe, and the best recipe.
+        The trials, the comparison with the default recipe, and the best recipe.
     Raises:
-        ValueError: an unknown name in the space, with the nearest, values that are none, or no time.
+        ValueError: an invalid space, number of trials, share or budget.
         ImportError: Optuna is not installed.
-        OSError: the trials could not be written; those that were are kept.
+        OSError: the trials could not be written; earlier trials are kept.
     """
     require("optuna", extra="search")
     deadline = time.monotonic() + seconds(budget)
     if trials < 1 or not 0 < test <= 0.5:
-        raise ValueError(f"trials={trials} must be at least 1, and test={test} above 0 and at most 0.5")
+        raise ValueError(f"trials={trials} must be at least 1, and test={test} must be above 0 and at most 0.5")
     assignment = assign_folds(df, recipe, round(1 / test), 1, group_col, valid, seed)
     if space is None:
         texts, _ = read_texts(assignment.rows, recipe.get("text_col", "text"), None)
@@ -135,22 +136,23 @@ def search(
 
 
 class _Runs:
-    """Trains recipes on the search's rows and keeps what they predict on the rows that it never sees.
+    """Trains recipes and stores their predictions of the test rows.
 
     Args:
-        assignment: of which the first fold's test rows are left untouched.
+        assignment: rows and folds; only the first fold is used.
         options: arguments of `learner_from_df`.
-        home: where predictions are kept.
+        home: folder for predictions.
+        space: search space.
     """
 
     def __init__(self, assignment: FoldAssignment, options: dict, home: Path, space: Space):
         self.assignment, self.options, self.home, self.space = assignment, options, home, space
 
     def trial(self, trial: Any) -> float:
-        """The objective: the score of the point that a trial chooses."""
+        """Train the recipe that a trial chooses and return its score (the objective of the study)."""
         import optuna
 
-        # By its number, so that neither a resumed search nor another process draws the same points again.
+        # The seed depends on the trial number, so that resumed searches and other processes draw different points.
         trial.study.sampler = optuna.samplers.TPESampler(seed=self.options["seed"] + trial.number, n_startup_trials=6)
         recipe = recipe_at(suggest(trial, self.space), self.options)
         try:
@@ -159,31 +161,31 @@ class _Runs:
             raise optuna.TrialPruned(str(err)) from err
 
     def _train(self, file: Path, recipe: dict, trial: Any = None) -> float:
-        rungs: list[Rungs] = []
-        result = train_fold(self.assignment, 0, recipe, self._fit(rungs, trial))
+        callbacks: list[PhaseScores] = []
+        result = train_fold(self.assignment, 0, recipe, self._fit(callbacks, trial))
         with replacing(file) as part, part.open("wb") as out:
-            np.savez(out, **result, score=rungs[0].score)  # type: ignore[arg-type]
-        return rungs[0].score
+            np.savez(out, **result, score=callbacks[0].score)  # type: ignore[arg-type]
+        return callbacks[0].score
 
     def get(self, name: str, recipe: dict) -> dict[str, Any]:
-        """A recipe's predictions on the untouched rows and score on the validation rows: those kept, else made now."""
+        """Load a recipe's test predictions and validation score from the folder; train the recipe if there are none."""
         file = self.home / f"{name}.npz"
         if not file.exists():
             self._train(file, recipe)
-        with np.load(file) as kept:
-            return {key: kept[key] if kept[key].ndim else float(kept[key]) for key in kept}
+        with np.load(file) as saved:
+            return {key: saved[key] if saved[key].ndim else float(saved[key]) for key in saved}
 
     @staticmethod
-    def _fit(rungs: list[Rungs], trial: Any) -> Callable[[Any], None]:
+    def _fit(callbacks: list[PhaseScores], trial: Any) -> Callable[[Any], None]:
         def fit(learn: Any) -> None:
             phases = gradual_unfreezing(len(learn.groups), **learn.schedule)
-            rungs.append(Rungs(trial, len(phases)))
-            learn.fit_gradual(phases, cbs=rungs)
+            callbacks.append(PhaseScores(trial, len(phases)))
+            learn.fit_gradual(phases, cbs=callbacks)
 
         return fit
 
     def predictions(self, result: dict[str, Any]) -> Predictions:
-        """A run's predictions beside the true labels."""
+        """Combine the predictions of a run with the true labels."""
         y_true = self.assignment.y_true[self.assignment.parts[0] == TEST]
         y_pred = result["probs"] if self.assignment.target.is_number else result["y_pred"]
         return Predictions(self.assignment.target, result["probs"], y_pred, y_true)
@@ -193,7 +195,7 @@ class _Runs:
 def _home(
     folder: str | Path | None, assignment: FoldAssignment, seed: int, name: str | None, space: Space
 ) -> Iterator[tuple[Path, Path | None]]:
-    """Where the search's files are, and the data base; without a folder one that goes away, and none."""
+    """Yield the folder for predictions and the database file; without a folder, a temporary one and None."""
     if folder is None:
         with TemporaryDirectory(prefix="kickbert-") as scratch:
             yield Path(scratch), None
@@ -209,29 +211,29 @@ def _home(
     except (StorageInternalError, DatabaseError) as err:
         reason = str(err.__cause__ or err).partition("\n")[0]
         raise OSError(
-            f"the trials could not be written to {file} ({reason}); make room there and call again: those that were "
-            "written are kept"
+            f"the trials could not be written to {file} ({reason}). Free disk space and call again; earlier trials "
+            "are kept"
         ) from err
 
 
 def _study(storage: Path | None, name: str) -> Any:
-    """Optuna's study of that name."""
+    """Create or load the Optuna study with this name."""
     import optuna
 
-    waiting = {"connect_args": {"timeout": 60}}  # for another process that writes
+    waiting = {"connect_args": {"timeout": 60}}  # while another process writes
     pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=FACTOR)
     study = partial(optuna.create_study, study_name=name, load_if_exists=True, direction="maximize", pruner=pruner)
     if storage is None:
         return study()
-    with exclusive(storage, wait=60):  # two processes that make the tables at once get in each other's way
+    with exclusive(storage, wait=60):  # two processes must not create the tables at the same time
         url = f"sqlite:///{storage}"
-        # A process that was killed leaves its trial running; without a sign of life it counts as failed.
+        # A killed process leaves its trial in the state "running". Without a heartbeat, the trial counts as failed.
         return study(storage=optuna.storages.RDBStorage(url, waiting, heartbeat_interval=60, grace_period=180))
 
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Let trials neither log nor warn: a pruned trial is no news, and the default recipe has warned of the rows."""
+    """Suppress logs and warnings of trials: pruning is normal, and the default recipe already warned about the rows."""
     import optuna
 
     level = optuna.logging.get_verbosity()
@@ -253,18 +255,18 @@ def _result(study: Any, runs: _Runs, default: dict[str, Any], recipe: dict[str, 
     complete = [trial for trial in finished if trial.state.name == "COMPLETE"]
     best = max(complete, key=lambda trial: trial.value, default=None)
     point: dict[str, Any] | None = None
-    kept = default
+    best_run = default
     if best is not None and best.value > default["score"]:
         point = _point(best, runs.space)
-        kept = runs.get(f"trial-{best.number}", recipe_at(point, runs.options))
-    table = check(runs.predictions(kept), runs.predictions(default))
+        best_run = runs.get(f"trial-{best.number}", recipe_at(point, runs.options))
+    table = check(runs.predictions(best_run), runs.predictions(default))
     chosen = dict(recipe) if point is None else recipe_at(point, recipe)
     outcome = conclusion(table, point is None, len(finished))
     return Search(trials_frame(finished), table, chosen, default["score"], importances_of(study, complete), outcome)
 
 
 def _point(trial: Any, space: Space) -> dict[str, Any]:
-    """The point that a finished trial chose, its values as the space has them."""
+    """Return the values that a finished trial chose, as they are in the space."""
     import optuna
 
     return suggest(optuna.trial.FixedTrial(trial.params), space)

@@ -1,4 +1,4 @@
-"""Folds: every row judged once by a model that never saw it, in the order of df, and a kill loses no fold."""
+"""Cross-validation: every row is predicted once, by a model not trained on it, and runs resume after a kill."""
 
 import shutil
 import subprocess
@@ -34,7 +34,7 @@ def recipe(tiny) -> dict:
     return {"model": tiny, "max_length": 16, "fit": short, "folds": 3}
 
 
-def test_predictions_stand_in_the_order_of_df(reviews, recipe, capsys):
+def test_predictions_are_in_the_order_of_df(reviews, recipe, capsys):
     df = reviews.assign(text=reviews["text"].where(reviews.index != 5))
     result = cross_validate(df, **recipe)
     assert result.probs.index.equals(df.index) and result.probs.loc[5].isna().all()
@@ -55,7 +55,7 @@ def test_predictions_stand_in_the_order_of_df(reviews, recipe, capsys):
 
 @pytest.fixture
 def trained(monkeypatch, recipe) -> list[int]:
-    """Numbers of the folds that were trained, which is not done; by code of the package, as yours needs a name."""
+    """Numbers of the folds that would be trained. The default `fit` needs no name."""
     del recipe["fit"]
     numbers = []
 
@@ -68,7 +68,7 @@ def trained(monkeypatch, recipe) -> list[int]:
     return numbers
 
 
-def test_a_kill_loses_no_fold(reviews, recipe, trained, tmp_path, monkeypatch):
+def test_resuming_after_a_kill_reuses_finished_folds(reviews, recipe, trained, tmp_path, monkeypatch):
     fold = cross_validation.train_fold
 
     def killed(assignment, number, *args):
@@ -81,13 +81,13 @@ def test_a_kill_loses_no_fold(reviews, recipe, trained, tmp_path, monkeypatch):
         cross_validate(reviews, **recipe, folder=tmp_path)
     assert trained == [0, 1]
     result = cross_validate(reviews, **recipe, folder=tmp_path)
-    assert trained == [0, 1, 2]  # one fold was left
+    assert trained == [0, 1, 2]  # only the last fold was missing
     whole = cross_validate(reviews, **recipe, folder=tmp_path)
     assert trained == [0, 1, 2] and whole.probs.equals(result.probs)
     cross_validate(reviews.assign(text=reviews["text"] + "!"), **recipe, folder=tmp_path)
-    assert len(trained) == 6  # other rows, other folds
+    assert len(trained) == 6  # other rows
     cross_validate(reviews.assign(note=threading.Lock()), **recipe, folder=tmp_path)
-    assert len(trained) == 6  # a column that is not read
+    assert len(trained) == 6  # an unused column
 
 
 DIFFERENT = [
@@ -105,13 +105,13 @@ DIFFERENT = [
 
 
 @pytest.mark.parametrize(("one", "other"), DIFFERENT)
-def test_other_training_has_other_folds_and_the_same_has_the_same(reviews, recipe, trained, tmp_path, one, other):
+def test_folds_are_reused_only_with_the_same_arguments(reviews, recipe, trained, tmp_path, one, other):
     for own in (one, other, one, other):
         cross_validate(reviews, **recipe | own, folder=tmp_path)
     assert trained == [0, 1, 2] * 2
 
 
-def test_a_model_is_known_by_its_files_and_not_by_its_place(reviews, recipe, trained, tiny, tmp_path):
+def test_a_local_model_is_identified_by_its_files(reviews, recipe, trained, tiny, tmp_path):
     model = shutil.copytree(tiny, tmp_path / "model")
     cross_validate(reviews, **recipe | {"model": model}, folder=tmp_path / "folds")
     model = model.rename(tmp_path / "moved")
@@ -122,7 +122,7 @@ def test_a_model_is_known_by_its_files_and_not_by_its_place(reviews, recipe, tra
     assert trained == [0, 1, 2] * 2
 
 
-def test_a_model_of_the_hub_is_known_by_its_commit(reviews, recipe, trained, tmp_path, monkeypatch):
+def test_a_hub_model_is_identified_by_its_commit(reviews, recipe, trained, tmp_path, monkeypatch):
     monkeypatch.setattr(cross_validation, "model_tokenizer", lambda *args, **options: None)
     for commit in ("a", "a", "b"):
         config = SimpleNamespace(_commit_hash=commit)
@@ -131,7 +131,7 @@ def test_a_model_of_the_hub_is_known_by_its_commit(reviews, recipe, trained, tmp
     assert trained == [0, 1, 2] * 2
 
 
-def test_your_own_code_is_resumed_only_under_a_name(reviews, recipe, trained, tmp_path, capsys):
+def test_runs_with_custom_code_resume_only_with_a_name(reviews, recipe, trained, tmp_path, capsys):
     recipe["fit"] = lambda learn: None
     for _ in range(2):
         cross_validate(reviews, **recipe, folder=tmp_path)
@@ -141,9 +141,9 @@ def test_your_own_code_is_resumed_only_under_a_name(reviews, recipe, trained, tm
         cross_validate(reviews, **recipe, folder=tmp_path, name=name)
     assert len(trained) == 12
     cross_validate(reviews, **recipe | {"max_length": 12}, folder=tmp_path, name="v1")
-    assert len(trained) == 15  # the name stands for the code alone
+    assert len(trained) == 15  # the name identifies only the code
     compare({"a": {}, "b": {"fit": lambda learn: 1}}, reviews, **recipe, folder=tmp_path, name="compared")
-    assert len(trained) == 21  # the code of each recipe
+    assert len(trained) == 21  # each recipe has its own code
 
 
 SCRIPT = """
@@ -173,7 +173,7 @@ print(cross_validate(df, model=sys.argv[2], folds=2, fit=fit, folder=sys.argv[3]
 
 
 @pytest.mark.system
-def test_your_own_code_resumes_in_another_process_under_a_name(reviews, tiny, tmp_path):
+def test_runs_with_custom_code_resume_in_another_process(reviews, tiny, tmp_path):
     csv = tmp_path / "reviews.csv"
     reviews.head(40).to_csv(csv, index=False)
     command = [sys.executable, "-c", SCRIPT, str(csv), tiny, str(tmp_path / "folds")]
@@ -183,20 +183,20 @@ def test_your_own_code_resumes_in_another_process_under_a_name(reviews, tiny, tm
     assert [done.stderr.count("training") for done in (first, second)] == [2, 0]
 
 
-def test_buckets_are_the_same_in_all_folds(reviews, recipe):
+def test_bins_are_the_same_in_all_folds(reviews, recipe):
     df = reviews.assign(amount=np.random.default_rng(0).lognormal(3, 1, len(reviews)))
     result = cross_validate(df, **recipe, label_col="amount", bins=3)
     assert result.predictions.target.names == list(result.probs.filter(like="prob_").columns.str[5:])
     assert {"quadratic kappa", "seconds"} <= set(result.folds)
 
 
-def test_a_class_that_a_fold_never_saw_has_no_chance():
+def test_a_class_missing_from_a_fold_has_probability_zero():
     own, whole = fit_target(pd.Series(["a", "c"] * 3)), fit_target(pd.Series(["a", "b", "c"] * 3))
     probs, y_pred = aligned(own, whole, np.array([[0.2, 0.8]]), np.array([1]))
     assert probs.tolist() == [[0.2, 0.0, 0.8]] and y_pred.tolist() == [2]
 
 
-def test_labels_and_numbers_of_a_fold_are_put_in_terms_of_all():
+def test_labels_and_numbers_of_a_fold_are_aligned_with_all_rows():
     own, whole = fit_target(pd.Series([["a"], ["c"]])), fit_target(pd.Series([["a", "b"], ["c"]]))
     probs, y_pred = aligned(own, whole, np.array([[0.2, 0.8]]), np.array([[0, 1]]))
     assert probs.tolist() == [[0.2, 0, 0.8]] and y_pred.tolist() == [[0, 0, 1]]

@@ -1,4 +1,4 @@
-"""Learning curves: the same rows judge all sizes, and a smaller size takes some of a larger one's rows."""
+"""Learning curves: all sizes are tested on the same rows, and smaller training subsets are within larger ones."""
 
 import numpy as np
 import pytest
@@ -18,16 +18,16 @@ def recipe(tiny) -> dict:
     return {"model": tiny, "max_length": 16, "fit": short}
 
 
-def test_more_rows(reviews, recipe):
+def test_more_rows_increase_accuracy(reviews, recipe):
     table = by_size(reviews, [10, 80], **recipe, folds=4, repeats=2)
     assert table["rows"].tolist() == [10, 80, 10, 80] and table["repeat"].tolist() == [0, 0, 1, 1]
     means = table.groupby("rows")["accuracy"].mean()
     assert means[80] >= means[10]
-    with pytest.raises(ValueError, match="must be from 2 to"):
+    with pytest.raises(ValueError, match="must be between 2 and"):
         by_size(reviews, [10, 5000], **recipe, folds=3)
 
 
-def test_a_smaller_size_takes_some_of_a_larger_ones_rows():
+def test_smaller_subsets_are_contained_in_larger_ones():
     part = np.array([TRAIN] * 40 + [TEST] * 10, dtype=object)
     few, many = subsample(part, 5, seed=0), subsample(part, 20, seed=0)
     assert [(few == TRAIN).sum(), (many == TRAIN).sum()] == [5, 20]

@@ -1,4 +1,4 @@
-"""The space of a search: its names and values, the default one by the rows, and the recipe of a point."""
+"""Search spaces: validation, the default space for given rows, and the recipe for a point."""
 
 import numpy as np
 import pytest
@@ -11,22 +11,22 @@ from kickbert.targets.labels import Labels
 @pytest.mark.parametrize(
     ("space", "message"),
     [
-        ({"poling": ["cls"]}, "neither an argument of learner_from_df that can be searched.*Did you mean 'pooling'"),
-        ({"bins": [3, 4]}, "space has 'bins', which all trials share"),
-        ({"lr": (1e-3, 1e-4)}, r"is no range; give \(low, high\)"),
-        ({"lr": (0, 1e-4, "log")}, "is no range"),
-        ({"lr": (1e-4,)}, "is no range"),
+        ({"poling": ["cls"]}, "not a hyperparameter that can be searched.*Did you mean 'pooling'"),
+        ({"bins": [3, 4]}, "space contains 'bins', which cannot be searched"),
+        ({"lr": (1e-3, 1e-4)}, r"is not a range. Give \(low, high\)"),
+        ({"lr": (0, 1e-4, "log")}, "is not a range"),
+        ({"lr": (1e-4,)}, "is not a range"),
         ({"pooling": []}, "must be a list of values"),
         ({"pooling": "cls"}, "must be a list of values"),
         ({}, "space is empty"),
     ],
 )
-def test_what_is_no_space(space, message):
+def test_an_invalid_space_is_an_error(space, message):
     with pytest.raises(ValueError, match=message):
         check_space(space)
 
 
-def test_rungs_go_up_to_the_depth():
+def test_phases_go_up_to_the_depth():
     layers = {depth: recipe_at({"depth": depth}, {})["schedule"]["layers"] for depth in (0, 1, 2, 4, 6, 12, -1)}
     assert layers == {
         0: [0],
@@ -41,7 +41,7 @@ def test_rungs_go_up_to_the_depth():
         kickbert.gradual_unfreezing(14, **recipe_at({"depth": counts[-1]}, {})["schedule"])
 
 
-def test_a_recipe_has_what_all_share_and_what_was_chosen():
+def test_a_recipe_combines_shared_and_chosen_values():
     recipe = recipe_at({"lr": 1e-4, "epochs": 3, "long": "tail", "decay": 0.8}, {"model": "minilm", "long": "truncate"})
     schedule = {"layers": [0, 2, 4], "epochs": [1, 1, 3], "lr": [2e-3, 1e-4, 1e-4], "decay": 0.8}
     assert recipe == {
@@ -49,7 +49,7 @@ def test_a_recipe_has_what_all_share_and_what_was_chosen():
     }  # fmt: skip
 
 
-def test_the_default_space_is_by_the_rows(tiny):
+def test_the_default_space_depends_on_the_rows(tiny):
     even, uneven = np.array([0, 1] * 10), np.array([0] * 16 + [1] * 4)
     texts = ["a good film"] * 20
     plain = default_space(texts, even, Labels(("a", "b")), {"model": tiny})
@@ -60,7 +60,7 @@ def test_the_default_space_is_by_the_rows(tiny):
     check_space(more)
 
 
-def test_values_of_any_kind_are_chosen_by_their_label():
+def test_values_of_any_type_can_be_chosen():
     optuna = pytest.importorskip("optuna", reason="the extra kickbert[search] is not installed")
     space = {"cleaning": [None, ["remove_html", str.lower]], "epochs": (1, 3), "dropout": (0.0, 0.5)}
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))

@@ -1,4 +1,4 @@
-"""A search: trials share the cache, most end early, a kill loses none, the winner is judged on rows it never saw."""
+"""Search: trials share the cache, are pruned, and resume after a kill; the best is compared on unused test rows."""
 
 import subprocess
 import sys
@@ -27,41 +27,43 @@ def recipe(tiny, tmp_path) -> dict:
     return {"model": tiny, "max_length": 16, "precision": "fp32", "path": tmp_path}
 
 
-def test_trials_climb_by_rungs_and_the_best_goes_straight_into_a_learner(reviews, recipe):
+def test_trials_are_pruned_and_the_best_recipe_makes_a_learner(reviews, recipe):
     cache = Cache()
-    found = kickbert.search(reviews, SPACE, trials=7, cache=cache, **recipe)
-    trials = found.trials
+    result = kickbert.search(reviews, SPACE, trials=7, cache=cache, **recipe)
+    trials = result.trials
     assert len(trials) == 7 and set(trials["state"]) == {"complete", "pruned"}
-    assert (trials.loc[trials["state"] == "pruned", "rungs"] < 2).any()  # ended on a low rung
+    assert (trials.loc[trials["state"] == "pruned", "phases"] < 2).any()
     assert {"depth", "epochs", "lr", "pooling"} <= set(trials.columns)
     assert trials["score"].between(0, 1).all()
     pooled = [store for store in cache.by_key.values() if store.depth == 2]
     assert len(pooled) == 2  # one for each pooling, whatever the number of trials
-    assert found.check["recipe"].tolist() == ["best", "default", "difference"]
-    assert found.check["rows"].eq(24).all() and "better than the default recipe" in found.conclusion
-    learn = kickbert.learner_from_df(reviews, **found.best_recipe)
-    assert learn.fit_gradual()["epochs"].tolist() == (found.best_recipe.get("schedule") or {"epochs": [1, 2]})["epochs"]
-    assert "difference" in repr(found) and found.conclusion in found._repr_html_()
+    assert result.check["recipe"].tolist() == ["best", "default", "difference"]
+    assert result.check["rows"].eq(24).all() and "better than the default recipe" in result.conclusion
+    learn = kickbert.learner_from_df(reviews, **result.best_recipe)
+    assert (
+        learn.fit_gradual()["epochs"].tolist() == (result.best_recipe.get("schedule") or {"epochs": [1, 2]})["epochs"]
+    )
+    assert "difference" in repr(result) and result.conclusion in result._repr_html_()
 
 
-def test_a_pruned_trial_ends_outside_of_the_fit(make, reviews):
+def test_a_pruned_trial_raises_after_fastai_has_cleaned_up(make, reviews):
     trial = optuna.create_study(pruner=optuna.pruners.ThresholdPruner(lower=2.0)).ask()
-    learn, rungs = make(reviews), searching.Rungs(trial, 2)
-    with pytest.raises(optuna.TrialPruned, match="ended on rung 1 of 2"):
-        learn.fit_gradual(cbs=[rungs])
-    assert rungs not in learn.cbs and learn.phase_title == ""  # fastai has cleaned up
+    learn, callback = make(reviews), searching.PhaseScores(trial, 2)
+    with pytest.raises(optuna.TrialPruned, match="pruned after phase 1 of 2"):
+        learn.fit_gradual(cbs=[callback])
+    assert callback not in learn.cbs and learn.phase_title == ""
     assert len(learn.fit_gradual()) == 2
 
 
-def test_one_step_goes_on_across_phases(make, reviews):
+def test_steps_increase_across_phases(make, reviews):
     study = optuna.create_study()
     trial = study.ask()
     learn = make(reviews)
-    ladder = learn.fit_gradual(cbs=[searching.Rungs(trial, 9)])
+    ladder = learn.fit_gradual(cbs=[searching.PhaseScores(trial, 9)])
     assert study.trials[0].intermediate_values == {1: ladder["accuracy"][0], 3: ladder["accuracy"][1]}
 
 
-def test_the_check_is_of_rows_that_no_trial_saw(reviews, recipe, monkeypatch):
+def test_recipes_are_compared_on_unused_test_rows(reviews, recipe, monkeypatch):
     seen, fold = set(), searching.train_fold
 
     def spying(assignment, number, options, fit):
@@ -74,15 +76,15 @@ def test_the_check_is_of_rows_that_no_trial_saw(reviews, recipe, monkeypatch):
 
     monkeypatch.setattr(searching, "train_fold", spying)
     df = reviews.assign(text=[f"{text} {i}" for i, text in enumerate(reviews["text"])])
-    found = kickbert.search(df, {"depth": [0], "pooling": ["cls", "mean"]}, trials=2, **recipe)
-    assert len(set(df["text"]) - seen) == found.check["rows"].iloc[0] == 24
+    result = kickbert.search(df, {"depth": [0], "pooling": ["cls", "mean"]}, trials=2, **recipe)
+    assert len(set(df["text"]) - seen) == result.check["rows"].iloc[0] == 24
 
 
 class Killed(BaseException):
     pass
 
 
-def test_a_kill_loses_no_trial_and_another_search_has_its_own(reviews, recipe, tmp_path, monkeypatch):
+def test_a_search_resumes_after_a_kill(reviews, recipe, tmp_path, monkeypatch):
     space, numbers, fold = {"depth": [0], "head_lr": (1e-3, 1e-2)}, [], searching.train_fold
 
     def counted(assignment, number, options, fit):
@@ -95,12 +97,12 @@ def test_a_kill_loses_no_trial_and_another_search_has_its_own(reviews, recipe, t
         patch.setattr(searching, "train_fold", counted)
         kickbert.search(reviews, space, trials=4, folder=tmp_path / "s", **recipe)
     assert numbers[0] is None and len(numbers) == 3  # the default recipe and two trials
-    found = kickbert.search(reviews, space, trials=4, folder=tmp_path / "s", **recipe)
-    lr = found.trials["head_lr"]
+    result = kickbert.search(reviews, space, trials=4, folder=tmp_path / "s", **recipe)
+    lr = result.trials["head_lr"]
     assert lr.iloc[:2].tolist() == [schedule["lr"][0] for schedule in numbers[1:]] and lr.is_unique and len(lr) == 4
     monkeypatch.setattr(searching, "train_fold", None)
     again = kickbert.search(reviews, space, trials=4, folder=tmp_path / "s", **recipe)  # nothing is left to train
-    pd.testing.assert_frame_equal(again.check, found.check)
+    pd.testing.assert_frame_equal(again.check, result.check)
     with pytest.raises(TypeError):  # other rows are another search
         kickbert.search(reviews.iloc[:-2], space, trials=4, folder=tmp_path / "s", **recipe)
 
@@ -110,8 +112,8 @@ import sys, warnings; warnings.filterwarnings("ignore")
 import pandas as pd, kickbert
 df = pd.read_csv(sys.argv[1])
 space = {"depth": [0], "head_lr": (1e-3, 1e-2)}
-found = kickbert.search(df, space, trials=6, folder=sys.argv[3], model=sys.argv[2], max_length=16, precision="fp32")
-print(len(found.trials), found.trials["head_lr"].nunique())
+result = kickbert.search(df, space, trials=6, folder=sys.argv[3], model=sys.argv[2], max_length=16, precision="fp32")
+print(len(result.trials), result.trials["head_lr"].nunique())
 """
 
 
@@ -122,10 +124,10 @@ def test_two_processes_share_a_search(reviews, tiny, tmp_path):
     out = [process.communicate(timeout=200) for process in processes]
     assert [p.returncode for p in processes] == [0, 0], out
     trials, different = map(int, max(text.split("\n")[-2] for text, _ in out).split())
-    assert 6 <= trials <= 7 and different == trials  # both may have begun the last one
+    assert 6 <= trials <= 7 and different == trials  # both processes may have started the last one
 
 
-def test_a_study_is_made_once(tmp_path):
+def test_a_study_is_created_once(tmp_path):
     with ThreadPoolExecutor(4) as pool:
         studies = list(pool.map(lambda _: searching._study(tmp_path / "search.db", "it"), range(4)))
     assert len({study._study_id for study in studies}) == 1
@@ -139,29 +141,29 @@ def test_a_full_disk(reviews, recipe, tmp_path):
     full = lambda connection, _: connection.execute("PRAGMA max_page_count = 1")  # noqa: E731 - no page more than now
     event.listen(Engine, "connect", full)
     try:
-        with pytest.raises(OSError, match=r"could not be written to .*search\.db \(.*full.*\); make room there"):
+        with pytest.raises(OSError, match=r"could not be written to .*search\.db \(.*full.*\)\. Free disk space"):
             kickbert.search(reviews, {"depth": [0], "dropout": [i / 1000 for i in range(900)]}, **options)
     finally:
         event.remove(Engine, "connect", full)
 
 
-def test_the_budget_ends_a_search_and_the_default_is_told(reviews, recipe):
-    found = kickbert.search(reviews, {"pooling": ["cls"]}, trials=3, budget="0.001 s", **recipe)
-    assert found.trials.empty and found.importances.empty and "none of 0 trials was better" in found.conclusion
-    assert found.best_recipe == recipe and (found.check.iloc[2, 1:4] == 0).all()
+def test_after_the_budget_the_search_returns_the_default_recipe(reviews, recipe):
+    result = kickbert.search(reviews, {"pooling": ["cls"]}, trials=3, budget="0.001 s", **recipe)
+    assert result.trials.empty and result.importances.empty and "none of 0 trials was better" in result.conclusion
+    assert result.best_recipe == recipe and (result.check.iloc[2, 1:4] == 0).all()
 
 
 def test_diverged_trials_are_pruned(reviews, recipe):
-    found = kickbert.search(reviews, {"depth": [0], "head_lr": [1e30]}, trials=2, **recipe)
-    assert len(found.trials) == 2
+    result = kickbert.search(reviews, {"depth": [0], "head_lr": [1e30]}, trials=2, **recipe)
+    assert len(result.trials) == 2
 
 
 @pytest.mark.parametrize("kind", ["labels", "number"])
-def test_several_labels_and_numbers_are_searched_too(reviews, recipe, kind):
+def test_a_search_supports_multi_label_and_regression(reviews, recipe, kind):
     labels = [["a", "b"] if label == "good" else ["a"] for label in reviews["label"]]
     df = reviews.assign(label=labels if kind == "labels" else np.linspace(0.0, 1.0, len(reviews)))
-    found = kickbert.search(df, {"depth": [0], "pooling": ["cls", "mean"]}, trials=2, **recipe)
-    assert found.check.columns[1] == ("micro-F1" if kind == "labels" else "R2") and len(found.trials) == 2
+    result = kickbert.search(df, {"depth": [0], "pooling": ["cls", "mean"]}, trials=2, **recipe)
+    assert result.check.columns[1] == ("micro-F1" if kind == "labels" else "R2") and len(result.trials) == 2
 
 
 @pytest.mark.parametrize(
@@ -169,9 +171,9 @@ def test_several_labels_and_numbers_are_searched_too(reviews, recipe, kind):
     [
         ({"trials": 0}, "trials=0 must be at least 1"),
         ({"budget": "soon"}, r"budget='soon' is no time; give seconds, or a number and one of"),
-        ({"space": {"poling": ["cls"]}}, "space has 'poling'.*Did you mean 'pooling'"),
+        ({"space": {"poling": ["cls"]}}, "space contains 'poling'.*Did you mean 'pooling'"),
     ],
 )
-def test_what_cannot_be_searched(reviews, recipe, options, message):
+def test_invalid_arguments_are_errors(reviews, recipe, options, message):
     with pytest.raises(ValueError, match=message):
         kickbert.search(reviews, **options, **recipe)
