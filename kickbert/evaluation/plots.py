@@ -19,7 +19,7 @@ from kickbert.evaluation.reliability import BINS, ExpectedCalibrationError, top_
 from kickbert.evaluation.selective_prediction import coverage
 from kickbert.models.protocol import TextModel
 from kickbert.targets.continuous import Continuous
-from kickbert.utils.plotting import BLUE, GREY, LINES, ORANGE, axes_of, figure_of, literal
+from kickbert.utils.plotting import BLUE, GRAY, LINES, ORANGE, axes_of, figure_of, literal
 
 MANY = 8  # maximum number of classes with a line each
 CELLS = 20  # maximum number of classes with numbers in the cells
@@ -97,7 +97,7 @@ def _class_curves(predictions: Predictions, ax: Axes, curve: Callable, score: Ca
     values = {i: score(true[:, i], probs[:, i]) for i in defined}
     ranked, many = sorted(defined, key=values.__getitem__), len(defined) > MANY
     for i in defined if many else ():
-        ax.plot(*curve(true[:, i], probs[:, i]), color=GREY, alpha=0.25, linewidth=0.8)
+        ax.plot(*curve(true[:, i], probs[:, i]), color=GRAY, alpha=0.25, linewidth=0.8)
     for i, (color, style) in zip([ranked[-1], ranked[0]] if many else defined, LINES, strict=False):
         # The number comes first because matplotlib hides labels that start with an underscore.
         label = f"{values[i]:.2f}  {literal(names[i])}"
@@ -125,7 +125,7 @@ def plot_roc(predictions: Source, ax: Axes | None = None) -> Figure:
     _class_curves(
         predictions, ax, lambda true, p: skm.roc_curve(true, p)[:2], skm.roc_auc_score, "area under the curve"
     )
-    ax.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
+    ax.plot([0, 1], [0, 1], color=GRAY, linestyle=":", linewidth=1)
     ax.set(xlabel="false positive rate", ylabel="true positive rate")
     ax.set_title("ROC curves, each class against the rest", loc="left")
     return figure_of(ax)
@@ -179,9 +179,9 @@ def plot_calibration(predictions: Source, ax: Axes | None = None) -> Figure:
     bins = zip(hits[filled].tolist(), counts[filled].tolist(), strict=True)
     low, high = np.transpose([binomtest(k, n).proportion_ci(method="wilson") for k, n in bins])
     interval = np.maximum(0, (accuracy - low, high - accuracy))  # matplotlib rejects a rounding error below zero
-    ax.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1, label="perfectly calibrated")
+    ax.plot([0, 1], [0, 1], color=GRAY, linestyle=":", linewidth=1, label="perfectly calibrated")
     centers, heights = (np.arange(BINS) + 0.5) / BINS, 0.25 * counts / counts.max()
-    ax.bar(centers, heights, width=0.9 / BINS, color=GREY, alpha=0.25, label="number of predictions")
+    ax.bar(centers, heights, width=0.9 / BINS, color=GRAY, alpha=0.25, label="number of predictions")
     ax.errorbar(mean_confidence, accuracy, yerr=interval, color=BLUE, marker="o", ms=4, capsize=2,
                 label="model, 95% interval")  # fmt: skip
     ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy")

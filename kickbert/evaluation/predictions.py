@@ -101,8 +101,8 @@ class Predictions:
         if df is None:
             return cls._of_validation(model)
         texts, empty = model.read(df)
-        labelled = all(c in df.columns for c in as_list(model.label_col))
-        values = pick(df, model.label_col) if labelled else None
+        has_labels = all(c in df.columns for c in as_list(model.label_col))
+        values = pick(df, model.label_col) if has_labels else None
         keep, notes = _usable(model.target, values, ~empty, df.index)
         df, texts = df[keep], [text for text, kept in zip(texts, keep, strict=True) if kept]
         probs = model.predict_proba(df)

@@ -106,7 +106,7 @@ def states(model: "TextClassifier", ids: Packed, chosen: np.ndarray) -> np.ndarr
 
 
 def plot_probe(table: pd.DataFrame, ax: Axes | None = None, label: str | None = None, line: int = 0) -> Figure:
-    """Plot the accuracy of linear probes by depth, with 95 % confidence intervals.
+    """Plot the accuracy of linear probes by depth, with 95% confidence intervals.
 
     Args:
         table: table from `probe`.

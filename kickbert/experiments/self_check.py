@@ -1,6 +1,6 @@
-"""A self-check of a machine: a classifier is trained, cached, saved and exported on rows made here, in half a minute.
+"""Self-check of an installation: train, cache, save and export a classifier on generated rows, in half a minute.
 
-rows made here → trained with the cache and without it → the same losses → an artifact → the same predictions
+generated rows → training with and without the cache → same losses → artifact → same predictions
 """
 
 import io
@@ -27,17 +27,17 @@ from kickbert.utils.devices import describe_device
 
 WORDS = {"praise": ["great", "warm", "moving", "bright", "lovely"], "blame": ["dull", "cold", "boring", "flat", "poor"]}
 ROWS, EPOCHS = 160, (3, 2)
-TOLERANCE = 1e-3  # of a training loss; of a probability too in fp32, and ten times as much in bf16
+TOLERANCE = 1e-3  # for training losses, and for probabilities in fp32; in bf16, ten times as much
 Check = tuple[str, str, str]
 
 
 def self_check(model: str | Path = "minilm") -> pd.DataFrame:
-    """Check that training, cache, artifact and export work and agree on the device that is there.
+    """Check that training, cache, artifact and export work on this device and give the same results.
 
     Args:
         model: hub id, folder or "minilm".
     Returns:
-        A row per check: check, ok ("yes", "no", or "–" for what is not installed), detail.
+        One row per check: check, ok ("yes", "no", or "–" if a package is not installed), detail.
     """
     with TemporaryDirectory() as scratch, warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
@@ -50,14 +50,14 @@ def _checks(model: str | Path, scratch: Path) -> Iterator[Check]:
     start = time.perf_counter()
     try:
         learn, losses = _train(df, model, scratch, Cache())
-    except Exception as err:  # whatever a device cannot do: that is what is asked
+    except Exception as err:  # report any failure of the device
         yield "training", "no", f"{type(err).__name__}: {err}".splitlines()[0]
         return
     precision = learn.model.precision
     yield "training device", "yes", describe_device(learn.dls.device, precision)
-    learnt = losses[-1] < 0.8 * losses[0]  # nor is that so of NaN
+    learned = losses[-1] < 0.8 * losses[0]  # False for NaN
     seconds = time.perf_counter() - start
-    yield "training", _ok(learnt), f"training loss {losses[0]:.3f} to {losses[-1]:.3f} in {seconds:.0f} s"
+    yield "training", _ok(learned), f"training loss from {losses[0]:.3f} to {losses[-1]:.3f} in {seconds:.0f} s"
     _, without = _train(df, model, scratch, False)
     yield _agree("cache", "training losses with and without the cache", losses, without, TOLERANCE)
     folder, probs = save_artifact(learn, scratch / "model"), learn.predict_proba(df)
@@ -74,7 +74,7 @@ def _checks(model: str | Path, scratch: Path) -> Iterator[Check]:
 
 
 def _texts() -> pd.DataFrame:
-    """Rows of two classes that words tell apart."""
+    """Generate rows of two classes with different words."""
     rng = np.random.default_rng(0)
     labels = rng.choice(list(WORDS), ROWS)
     texts = [f"a {' and '.join(rng.choice(WORDS[label], 2))} film, number {i}" for i, label in enumerate(labels)]
@@ -82,7 +82,7 @@ def _texts() -> pd.DataFrame:
 
 
 def _train(df: pd.DataFrame, model: str | Path, path: Path, cache: bool | Cache) -> tuple[GradualLearner, np.ndarray]:
-    """A learner trained by the ladder, and its training loss after each epoch."""
+    """Train a learner by gradual unfreezing; return it with its training loss after each epoch."""
     learn, losses = learner_from_df(df, model=model, path=path, cache=cache, max_length=32, seed=1), []
     learn.logger = lambda values: losses.append(float(values[1]))
     with learn.no_bar():

@@ -1,4 +1,4 @@
-"""Experiment tracking and model registry in MLflow: on SQLite by default, with no server to run.
+"""Experiment tracking and model registry in MLflow, with SQLite by default and no server.
 
 learner → parameters, ladder, scores, figures, artifact → a run → a registered model with an alias → `kickbert serve`
 """
@@ -16,7 +16,7 @@ from kickbert.models.artifact.metadata import flat_metadata
 from kickbert.models.artifact.reading import read_artifact
 from kickbert.training.run_logs.mlflow_store import experiment_id, mlflow_name, open_store
 
-CHAMPION = "champion"  # alias of the registered version that is served
+CHAMPION = "champion"  # alias of the version to serve
 
 
 def log_run(
@@ -31,18 +31,18 @@ def log_run(
     alias: str | None = CHAMPION,
     store: str | Path | None = None,
 ) -> Any:
-    """Log a training run: parameters, ladder, scores, figures, and the model, which is registered under a name.
+    """Log a training run (parameters, ladder, scores, figures) and register its model.
 
     Args:
         learn: a trained learner.
-        name: of the experiment and of the registered model.
-        ladder: what `fit_gradual` returned.
-        evaluation: what `kickbert.evaluate` returned of rows that no choice was made on.
-        parameters: further ones to log.
+        name: name of the experiment and of the registered model.
+        ladder: table returned by `fit_gradual`.
+        evaluation: result of `kickbert.evaluate` on test rows that were not used for any choice.
+        parameters: additional parameters to log.
         figures: matplotlib figures by name.
-        folder: of an artifact that was saved (and exported) already; None to save the learner now.
-        alias: that this version gets, and that another loses; None for none.
-        store: as in `open_store`.
+        folder: folder of a saved (and possibly exported) artifact; None to save the learner now.
+        alias: alias to move to the new version; None for no alias.
+        store: see `open_store`.
     Returns:
         MLflow's `ModelInfo`, with `run_id` and `registered_model_version`.
     Raises:
@@ -69,7 +69,7 @@ def log_run(
 
 
 def _log_model(mlflow: Any, folder: Path, columns: Sequence[str], name: str) -> Any:
-    """The artifact as a pyfunc model that this module loads: nothing is pickled."""
+    """Log the artifact as a pyfunc model, which this module loads without pickle."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
@@ -84,7 +84,7 @@ def _log_model(mlflow: Any, folder: Path, columns: Sequence[str], name: str) -> 
 
 
 def _parameters(metadata: dict[str, Any], more: dict[str, Any] | None) -> dict[str, Any]:
-    """Parameters of a run: the artifact's metadata, without the parts that it stands in, and what the caller adds."""
+    """Combine the metadata of the artifact, without section names, with additional parameters."""
     own = {mlflow_name(name.rpartition(": ")[2]): value for name, value in flat_metadata(metadata).items()}
     return own | (more or {})
 
@@ -98,18 +98,19 @@ def fetch(uri: str, store: str | Path | None = None) -> Path:
 
     Args:
         uri: `models:/name@alias` or `models:/name/version`.
-        store: as in `open_store`.
+        store: see `open_store`.
     Returns:
-        The folder of its artifact.
+        The folder of the artifact.
     Raises:
-        ValueError: there is no such model.
+        ValueError: the model is not registered.
     """
     mlflow = open_store(store)
     try:
         folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
     except mlflow.exceptions.MlflowException as err:
         known = [m.name for m in mlflow.MlflowClient().search_registered_models()]
-        raise ValueError(f"{uri!r} is not in {mlflow.get_tracking_uri()} ({err.message}); models are {known}") from err
+        tracking_uri = mlflow.get_tracking_uri()
+        raise ValueError(f"{uri!r} not found in {tracking_uri} ({err.message}). Registered models: {known}") from err
     return folder / mlflow.models.Model.load(folder).flavors["python_function"]["data"]
 
 
@@ -123,7 +124,7 @@ class _Pyfunc:
         """Predict rows, as `Predictor.predict_df` does.
 
         Args:
-            model_input: has the text columns of the model.
+            model_input: rows with the text columns of the model.
             params: arguments of `predict_df`.
         """
         return self.model.predict_df(model_input, **(params or {}))

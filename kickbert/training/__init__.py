@@ -1,7 +1,7 @@
-"""The training wing: DataLoaders and a model → a trained `GradualLearner`.
+"""Training: DataLoaders and a model → a trained `GradualLearner`.
 
-Comes in: DataLoaders, a `TextClassifier`, a schedule. Goes out: trained weights and the ladder, a row per phase. Start
-reading at `schedule.Phase`, then `learner.GradualLearner.fit_gradual`."""
+Input: DataLoaders, a `TextClassifier`, a schedule. Output: trained weights, and the ladder with one row per phase.
+Start reading at `schedule.Phase`, then `learner.GradualLearner.fit_gradual`."""
 
 from kickbert.utils.lazy import attach
 

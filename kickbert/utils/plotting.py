@@ -8,8 +8,8 @@ from kickbert.utils.messages import shorten
 
 NAME_WIDTH = 22  # maximum characters of a class name beside an axis
 # Okabe and Ito's palette, which works for color-blind readers.
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#595959"
-COLORS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", GREY)
+BLUE, ORANGE, GRAY = "#0072B2", "#D55E00", "#595959"
+COLORS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", GRAY)
 # Each line also has its own style, for black-and-white prints.
 LINES = tuple(zip(COLORS, ("-", "--", "-.", ":") * 2, strict=True))
 

@@ -107,7 +107,7 @@ def test_cells_of_the_confusion_matrix():
     predictions = Predictions.from_probabilities([0, 0, 0, 1], [[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8]])
     assert [t.get_text() for t in plot_confusion(predictions).axes[0].texts] == ["2", "1", "", "1"]
     assert [t.get_text() for t in plot_confusion(predictions, rates=True).axes[0].texts] == ["67%", "33%", "", "100%"]
-    assert len(plot_confusion(made(30)).axes) == 2  # a colour bar where cells hold no numbers
+    assert len(plot_confusion(made(30)).axes) == 2  # a color bar where cells hold no numbers
 
 
 def test_the_reliability_diagram_shows_its_calibration_error():

@@ -29,4 +29,4 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
         table = intervals(lambda w, right=right: {"accuracy": np.average(right, weights=w)}, 200, 200, seed)
         low, high = table.loc["accuracy"]
         held += low <= 0.8 <= high
-    assert 180 <= held <= 198  # 95 % of 200, and a percentile interval of a share holds a little less
+    assert 180 <= held <= 198  # 95% of 200, and a percentile interval of a share holds a little less

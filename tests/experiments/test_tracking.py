@@ -19,7 +19,7 @@ def run(make, reviews, tmp_path):
     return learn, tracking.log_run(learn, "films", store=tmp_path / "runs", **results)
 
 
-def test_a_run_holds_what_was_done(run, reviews, tmp_path):
+def test_a_run_contains_parameters_scores_and_the_model(run, reviews, tmp_path):
     import mlflow
 
     learn, info = run
@@ -41,7 +41,7 @@ def test_a_run_holds_what_was_done(run, reviews, tmp_path):
     assert kickbert.load(folder).labels == ["bad", "good"]
 
 
-def test_a_further_version_takes_the_alias(run, make, reviews, tmp_path):
+def test_a_new_version_gets_the_alias(run, make, reviews, tmp_path):
     import mlflow
 
     learn, _ = run
@@ -50,20 +50,22 @@ def test_a_further_version_takes_the_alias(run, make, reviews, tmp_path):
     assert mlflow.MlflowClient().get_model_version_by_alias("films", "champion").version == 2
 
 
-def test_parameters_are_those_of_the_artifact_and_more():
+def test_parameters_combine_metadata_and_additional_ones():
     metadata = {"task": "single label", "encoder": {"layers": 2}, "head": {}, "tokens": {}, "data": {}, "versions": {}}
     assert tracking._parameters(metadata, {"seed": 1}) == {"task": "single label", "layers": 2, "seed": 1}
 
 
-def test_the_store_is_a_folder_or_what_the_environment_says(tmp_path, monkeypatch):
+def test_the_store_is_a_folder_or_set_by_the_environment(tmp_path, monkeypatch):
     mlflow = tracking.open_store(tmp_path / "mine")
     assert mlflow.get_tracking_uri() == f"sqlite:///{tmp_path / 'mine' / 'mlflow.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'theirs.db'}")
     assert tracking.open_store().get_tracking_uri() == f"sqlite:///{tmp_path / 'theirs.db'}"
 
 
-def test_what_is_not_there(run, tmp_path):
-    with pytest.raises(ValueError, match=r"'models:/none@champion' is not in sqlite:.*models are \['films'\]"):
+def test_an_unknown_model_is_an_error(run, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"'models:/none@champion' not found in sqlite:.*Registered models: \['films'\]"
+    ):
         tracking.fetch("models:/none@champion", tmp_path / "runs")
 
 
