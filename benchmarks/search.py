@@ -1,10 +1,10 @@
-"""A search of 20 trials against 20 separate fits of the same recipes, and its best recipe against the default.
+"""A search of 20 trials compared with 20 separate fits of the same recipes, and its best recipe with the default.
 
     python benchmarks/search.py                 # minilm, 3,000 rows of Kickstarter, 20 trials, three seeds
     python benchmarks/search.py --rows 300 --trials 3 --seeds 1
 
-"search" is `kickbert.search`, from the DataFrame to its result: its time includes the default recipe's fit and the
-check on unused rows. "apart" trains every recipe that the search tried to its end, each with its own cache.
+"search" is `kickbert.search`, from the DataFrame to the result: its time includes fitting the default recipe and the
+check on unused rows. "apart" trains every recipe of the search completely, each with its own cache.
 """
 
 import argparse
@@ -28,29 +28,29 @@ COLUMNS = ("trial", "state", "score", "phases", "seconds")  # columns of the tab
 
 
 def measure(model: str, rows: int, trials: int, seed: int) -> dict:
-    """Seconds of the search and of the separate fits, the phases that trials reached, and the check."""
+    """Measure the seconds of the search and of the separate fits, the pruned trials, and the check."""
     df, _, _, columns = load("kickstarter", seed, rows)
     recipe = {"text_col": columns, "model": folder_of(model)}
     start = time.perf_counter()
-    found = kickbert.search(df, trials=trials, budget="10 h", seed=seed, **recipe)
+    result = kickbert.search(df, trials=trials, budget="10 h", seed=seed, **recipe)
     took = time.perf_counter() - start
-    points = found.trials.drop(columns=list(COLUMNS)).to_dict("records")
+    points = result.trials.drop(columns=list(COLUMNS)).to_dict("records")
     apart = sum(fit(df, recipe_at(plain(point), recipe), seed) for point in points)
-    check = found.check.set_index("recipe")
-    score = found.check.columns[1]
-    out = {"search s": took, "apart s": apart, "pruned": int((found.trials["state"] == "pruned").sum())}
+    check = result.check.set_index("recipe")
+    score = result.check.columns[1]
+    out = {"search s": took, "apart s": apart, "pruned": int((result.trials["state"] == "pruned").sum())}
     out |= {f"{score} {name}": check.loc[name, score] for name in check.index}
     return out | {"low": check.loc["difference", "low"], "high": check.loc["difference", "high"]}
 
 
 def plain(point: dict) -> dict:
-    """A point of the search space, read back from a table, which has integers and None as floats."""
+    """Restore a point of the search space from a table, in which integers and None are floats."""
     point = {name: None if value != value else value for name, value in point.items()}
     return point | {name: int(point[name]) for name in ("depth", "epochs") if name in point and name in SCHEDULE}
 
 
 def fit(df: pd.DataFrame, recipe: dict, seed: int) -> float:
-    """Seconds to train a recipe separately, from the DataFrame, on as many rows as a trial has."""
+    """Measure the seconds to train a recipe separately, from the DataFrame, on as many rows as in a trial."""
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch, redirect_stdout(StringIO()):
         rows = kickbert.split(df, valid=0.12, test=0.2, seed=seed)
@@ -75,7 +75,7 @@ def table() -> str:
 
 
 def main() -> None:
-    """Make the runs asked for and print the table."""
+    """Run the benchmarks and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="minilm", choices=["minilm", "mpnet"])
     parser.add_argument("--rows", type=int, default=3_000)
@@ -84,7 +84,7 @@ def main() -> None:
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
     for seed in range(args.seeds):
-        work = lambda: measure(args.model, args.rows, args.trials, seed)  # noqa: B023, E731 - called at once
+        work = lambda: measure(args.model, args.rows, args.trials, seed)  # noqa: B023, E731 - called immediately
         once(RUNS, work, model=args.model, rows=args.rows, trials=args.trials, seed=seed)
     print(table())
 

@@ -1,4 +1,4 @@
-"""Run a command on several processes with torchrun's launcher."""
+"""Run a command in several processes with the launcher of torchrun."""
 
 import logging
 import os
@@ -21,10 +21,10 @@ GRACE = 5.0  # seconds
 
 
 def launched(processes: int) -> bool:
-    """Run this command line on several processes of this machine, and show the output of the first one.
+    """Run this command line in several processes on this machine, and show the output of the first one.
 
     Returns:
-        Whether processes were launched: False for a single process, and within a launched process.
+        Whether processes were launched. False for a single process and inside a launched process.
     Raises:
         ValueError: there are fewer cores or GPUs than processes.
         Exit: the first process failed and printed its own message.
@@ -59,7 +59,7 @@ def launched(processes: int) -> bool:
 
 
 def work(main: Callable[[], None]) -> None:
-    """Run the command line in a launched process. If it fails, the first process has time to print its own message."""
+    """Run the command line in a launched process. On failure, wait until the first process has printed its message."""
     try:
         main()
     except SystemExit as done:
@@ -69,9 +69,9 @@ def work(main: Callable[[], None]) -> None:
 
 
 def _reason(number: int, failure: "ProcessFailure", folder: Path) -> str:
-    """Why a process failed: its signal, or the last line of its standard error."""
+    """Say why a process failed: its signal, or the last line of its standard error."""
     if failure.exitcode < 0:
-        return f"process {number} was killed by {failure.signal_name()}, and the others were stopped; nothing was saved"
+        return f"process {number} was killed by {failure.signal_name()}, so the others were stopped; nothing was saved"
     lines = "".join(log.read_text(encoding="utf-8") for log in folder.rglob(f"{number}/stderr.log")).split("\n")
     return next((line for line in reversed(lines) if line), "the process ended without a message").removeprefix(
         "error: "

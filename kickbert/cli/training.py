@@ -1,4 +1,4 @@
-"""Commands from rows to a model and its evaluation: train, evaluate, report, explore."""
+"""Commands to explore rows, train a model and evaluate it: train, evaluate, report, explore."""
 
 import warnings
 from collections.abc import Callable
@@ -117,7 +117,7 @@ def _labeled(rows: Path, encoding: str | None, sep: str | None, text: list[str] 
 
 def _print_training(console: Any, result: dict[str, Any], evaluation: Any, out: Path, every_score: bool) -> None:
     """Print the phases, the scores, and the folder of the saved model."""
-    ladder = result["ladder"].drop(columns=["trainable", "rows", "low", "high"], errors="ignore")  # 80 columns wide
+    ladder = result["ladder"].drop(columns=["trainable", "rows", "low", "high"], errors="ignore")  # to fit 80 columns
     console.print(table(ladder, "Training phases"))
     if evaluation is not None:
         _print_scores(console, evaluation, "held-out test rows", every_score)
@@ -127,7 +127,7 @@ def _print_training(console: Any, result: dict[str, Any], evaluation: Any, out: 
 
 
 def _print_scores(console: Any, evaluation: Any, rows: str, every_score: bool) -> None:
-    """Print an evaluation in sentences and as a table."""
+    """Print an evaluation as sentences and a table."""
     for sentence in evaluation.summary:
         console.print(sentence, highlight=False)
     title = f"On {evaluation.rows:,} {rows}; low, high: 95% bootstrap interval"
@@ -173,7 +173,7 @@ def _remove_checkpoint(learn: Any) -> None:
     """Remove the checkpoint for resuming, because training has finished and the model is saved."""
     folder = Path(learn.path) / learn.model_dir
     (folder / "gradual.safetensors").unlink(missing_ok=True)
-    with suppress(OSError):  # there may be other files
+    with suppress(OSError):  # other files may be there
         folder.rmdir()
 
 

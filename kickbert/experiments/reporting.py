@@ -114,7 +114,7 @@ def _plots(evaluation: Evaluation, calibrated: bool) -> Iterator[Section]:
             "class, the share predicted as it.",
             evaluation.classes,
             plots.plot_precision_recall(predictions),
-            most=50,
+            max_rows=50,
         )
         yield Section(
             "ROC curves",
@@ -122,7 +122,7 @@ def _plots(evaluation: Evaluation, calibrated: bool) -> Iterator[Section]:
             figure=plots.plot_roc(predictions),
         )
     text = "low and high: 95% bootstrap interval."
-    yield Section("All scores", text, evaluation.scores, most=50)
+    yield Section("All scores", text, evaluation.scores, max_rows=50)
 
 
 def _probability_plots(predictions: Predictions, calibrated: bool) -> Iterator[Section]:
@@ -172,7 +172,7 @@ def _errors(predictions: Predictions) -> Iterator[Section]:
     }
     for heading, (text, table) in tables.items():
         if len(table):
-            yield Section(heading, text, table, most=20)
+            yield Section(heading, text, table, max_rows=20)
 
 
 def _explanations(learn: Any, evaluation: Evaluation) -> Iterator[Section]:
@@ -195,7 +195,7 @@ def _explanations(learn: Any, evaluation: Evaluation) -> Iterator[Section]:
         table = error_analysis.leaks(predictions, training[0])
         if len(table):
             text = "Rows whose text is also in the training data. They make the scores look too good; remove them."
-            yield Section("Train-test leakage", text, table, most=20)
+            yield Section("Train-test leakage", text, table, max_rows=20)
 
 
 def _training(learn: Any, ladder: pd.DataFrame | None) -> Iterator[Section]:

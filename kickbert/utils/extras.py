@@ -1,4 +1,4 @@
-"""Optional packages: asked for where they are used, with an error that names the extra to install."""
+"""Checks for optional packages, with an error that names the extra to install."""
 
 import importlib.metadata
 import importlib.util
@@ -10,10 +10,10 @@ def require(package: str, extra: str) -> None:
     """Check that an optional package is installed, without importing it.
 
     Args:
-        package: the name that it is imported by.
-        extra: of kickbert, as in `pip install "kickbert[extra]"`.
+        package: import name of the package.
+        extra: the extra of kickbert, as in `pip install "kickbert[extra]"`.
     Raises:
-        ImportError: it is not; the message names the extra of kickbert that brings it.
+        ImportError: the package is not installed.
 
     >>> require("json", extra="anything")
     """
@@ -22,10 +22,10 @@ def require(package: str, extra: str) -> None:
 
 
 def installed(packages: Iterable[str]) -> dict[str, str]:
-    """Look up the versions of packages; those that are not installed are left out.
+    """Look up the versions of packages; packages that are not installed are omitted.
 
     Args:
-        packages: names on PyPI.
+        packages: package names on PyPI.
     Returns:
         Version by name.
 

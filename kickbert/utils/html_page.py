@@ -1,4 +1,4 @@
-"""A self-contained HTML page of sections: no script, and no font or picture that a network would have to bring."""
+"""A self-contained HTML page of sections: no scripts, and no fonts or images from the network."""
 
 import base64
 import html
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+
+from kickbert.utils.messages import plural
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de; --back: #fff; --band: #f6f8fa; }
@@ -38,23 +40,23 @@ WIDTH = 6.6  # inches of a picture at least: a screen's width at 150 dots an inc
 
 @dataclass
 class Section:
-    """A part of a page under a heading; what is empty or None is left out.
+    """A section of a page; parts that are empty or None are omitted.
 
     Args:
         title: the heading.
         text: a sentence or two below it.
         table: values of any type; floats are shown with three decimals.
-        figure: of matplotlib; it is closed once it is on the page.
-        most: rows of the table that are shown.
-        markup: HTML, its text escaped already.
-        headline: the one number to remember, in large type before all else.
+        figure: matplotlib figure; it is closed after rendering.
+        max_rows: maximum number of table rows to show.
+        markup: HTML whose text is already escaped.
+        headline: the most important number, shown first in large type.
     """
 
     title: str
     text: str = ""
     table: pd.DataFrame | None = None
     figure: Any = None
-    most: int = 30
+    max_rows: int = 30
     markup: str = ""
     headline: str = ""
 
@@ -63,9 +65,9 @@ def page(title: str, lead: str, sections: Sequence[Section]) -> str:
     """Render sections as an HTML document.
 
     Args:
-        title: of the page.
+        title: the title of the page.
         lead: a sentence below the title.
-        sections: in order.
+        sections: the sections, in order.
     """
     body = "\n".join(map(_section, sections))
     return (
@@ -83,29 +85,29 @@ def _section(section: Section) -> str:
     if section.text:
         parts.append(f"<p>{html.escape(section.text)}</p>")
     if section.figure is not None:
-        parts.append(f'<figure><img alt="{html.escape(section.title)}" src="{_picture(section.figure)}"></figure>')
+        parts.append(f'<figure><img alt="{html.escape(section.title)}" src="{_data_url(section.figure)}"></figure>')
     if section.table is not None:
-        parts.append(_table(section.table, section.most))
+        parts.append(_table(section.table, section.max_rows))
     if section.markup:
         parts.append(section.markup)
     return "\n".join([*parts, "</section>"])
 
 
-def _table(frame: pd.DataFrame, most: int) -> str:
+def _table(frame: pd.DataFrame, max_rows: int) -> str:
     kind = {c: ' class="number"' if pd.api.types.is_numeric_dtype(frame[c]) else "" for c in frame.columns}
     head = "".join(f"<th{kind[c]}>{html.escape(str(c))}</th>" for c in frame.columns)
     rows = [
         "<tr>"
         + "".join(f"<td{k}>{html.escape(cell(v))}</td>" for k, v in zip(kind.values(), row, strict=True))
         + "</tr>"
-        for row in frame.head(most).itertuples(index=False, name=None)
+        for row in frame.head(max_rows).itertuples(index=False, name=None)
     ]
-    more = f"<p>{len(frame) - most:,} more rows</p>" if len(frame) > most else ""
+    more = f"<p>{plural(len(frame) - max_rows, 'more row')}</p>" if len(frame) > max_rows else ""
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>{more}'
 
 
 def cell(value: Any) -> str:
-    """Format a value of a table for people: floats with three decimals, thousands apart, NaN as nothing.
+    """Format a table cell: floats with three decimals, thousands separators, an empty string for NaN.
 
     >>> cell(0.5), cell(4e-4), cell(1234567), cell(float("nan")), cell("text")
     ('0.500', '0.0004', '1,234,567', '', 'text')
@@ -114,7 +116,7 @@ def cell(value: Any) -> str:
         number = float(value)
         if number != number:
             return ""
-        if 0 < abs(number) < 0.001:  # a learning rate or a p-value, of which three decimals would show little
+        if 0 < abs(number) < 0.001:  # such as a learning rate or a p-value
             return f"{number:.3g}"
         return f"{number:,.3f}" if abs(number) < 1000 else f"{number:,.0f}"
     if isinstance(value, bool) or not hasattr(value, "__index__"):
@@ -122,13 +124,13 @@ def cell(value: Any) -> str:
     return f"{int(value):,}"
 
 
-def _picture(figure: Any) -> str:
-    """A figure as a data URL, as wide as the page."""
+def _data_url(figure: Any) -> str:
+    """Convert a figure to a data URL, as wide as the page."""
     from matplotlib import pyplot as plt
 
     png = io.BytesIO()
     width, height = figure.get_size_inches()
     figure.set_size_inches(max(width, WIDTH), height)
     figure.savefig(png, format="png", dpi=150, bbox_inches="tight")
-    plt.close(figure)  # pyplot would hold the figures of all pages ever made
+    plt.close(figure)  # otherwise pyplot would keep the figure in memory
     return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()

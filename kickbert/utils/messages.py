@@ -1,10 +1,10 @@
-"""Parts of messages, and what people write: row labels, shortened texts, the nearest name, times; a repr of facts."""
+"""Helpers for messages: nearest names, row labels, shortened texts, counts, times and sizes; a repr of facts."""
 
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # `import kickbert` comes here, and is to cost nothing
+if TYPE_CHECKING:  # `import kickbert` imports this module and must stay fast
     import numpy as np
     import pandas as pd
 
@@ -12,10 +12,12 @@ UNITS = {"s": 1, "sec": 1, "min": 60, "h": 3600}
 
 
 def nearest(name: object, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """Suggest the known name nearest to an unknown one, as the end of an error message; empty if none is near.
+    """Suggest the known name most similar to an unknown one, as the end of an error message; "" if none is similar.
 
     Args:
-        cutoff: similarity from 0 to 1 below which no name is near (`difflib.get_close_matches`).
+        name: the unknown name.
+        known: the known names.
+        cutoff: minimum similarity, from 0 to 1 (`difflib.get_close_matches`).
 
     >>> nearest("lable", ["text", "label"])
     ". Did you mean 'label'?"
@@ -30,8 +32,8 @@ def row_names(rows: "np.ndarray", index: "pd.Index") -> str:
     """List the index labels of up to five rows, for a message.
 
     Args:
-        rows: which, as a bool mask of shape (n,) or as positions.
-        index: of all rows, shape (n,).
+        rows: a bool mask of shape (n,), or positions.
+        index: the index of all rows, shape (n,).
 
     >>> import numpy as np, pandas as pd
     >>> row_names(np.arange(7), pd.RangeIndex(100, 110))
@@ -42,7 +44,7 @@ def row_names(rows: "np.ndarray", index: "pd.Index") -> str:
 
 
 def shorten(text: str, width: int) -> str:
-    """Cut a text to at most `width` characters, on one line.
+    """Shorten a text to at most `width` characters, on one line.
 
     >>> shorten("a long\\ntext", 8)
     'a long …'
@@ -66,22 +68,24 @@ def plural(count: int, singular: str, plural: str | None = None) -> str:
 
 
 def seconds(budget: str | float) -> float:
-    """A time in seconds.
+    """Parse a time budget in seconds.
 
     Raises:
-        ValueError: it is no time.
+        ValueError: `budget` is not a time.
 
     >>> seconds("20 min"), seconds("1.5h"), seconds(90)
     (1200.0, 5400.0, 90.0)
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(budget))
     if match is None or (match[2] or "s") not in UNITS or float(match[1]) <= 0:
-        raise ValueError(f"budget={budget!r} is no time; give seconds, or a number and one of {list(UNITS)}: '20 min'")
+        raise ValueError(
+            f"budget={budget!r} is not a time. Use seconds, or a number and one of {list(UNITS)}: '20 min'"
+        )
     return float(match[1]) * UNITS[match[2] or "s"]
 
 
 def byte_size(size: float) -> str:
-    """A number of bytes in the unit that fits it.
+    """Format a number of bytes as MB or GB.
 
     >>> byte_size(3_210_000), byte_size(2.5e9)
     ('3.2 MB', '2.5 GB')
@@ -90,10 +94,10 @@ def byte_size(size: float) -> str:
 
 
 class Described:
-    """A repr of `facts`: a line each in a terminal, a table in a notebook."""
+    """A repr from `facts`: one line per fact in a terminal, a table in a notebook."""
 
     def facts(self) -> dict[str, str]:
-        """What one wants to know of it, by name."""
+        """Return the facts to show, by name."""
         raise NotImplementedError
 
     def __repr__(self) -> str:

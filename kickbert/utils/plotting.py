@@ -1,4 +1,4 @@
-"""Axes, colors and texts of all plots."""
+"""Axes, colors and text of all plots."""
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -15,7 +15,7 @@ LINES = tuple(zip(COLORS, ("-", "--", "-.", ":") * 2, strict=True))
 
 
 def axes_of(ax: Axes | None, size: tuple[float, float] = (5.2, 4.4)) -> Axes:
-    """Use the given axes, or make a new figure.
+    """Return `ax`, or the axes of a new figure.
 
     Args:
         ax: axes; None for a new figure.
@@ -25,7 +25,7 @@ def axes_of(ax: Axes | None, size: tuple[float, float] = (5.2, 4.4)) -> Axes:
 
 
 def figure_of(ax: Axes) -> Figure:
-    """Look up the figure of axes, which may be in a subfigure."""
+    """Return the figure of axes, which may be in a subfigure."""
     return ax.figure.figure
 
 
@@ -33,7 +33,7 @@ def literal(text: object, width: int = NAME_WIDTH) -> str:
     r"""Escape a user's text so that matplotlib draws dollar signs instead of reading mathtext between them.
 
     Args:
-        text: a class name, a column, a token, or any other text that is not from kickbert.
+        text: a class name, a column, a token, or other text of the user's.
         width: maximum number of characters, on one line.
 
     >>> print(literal("$1–2$"), literal("a_b^c"), literal("<b>"))

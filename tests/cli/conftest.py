@@ -1,4 +1,4 @@
-"""The command line in this process, and rows to give it."""
+"""The command line in this process, and input rows for it."""
 
 import io
 import sys
@@ -13,7 +13,7 @@ from kickbert.cli.commands import main
 
 @pytest.fixture
 def kickbert(monkeypatch):
-    """Call the command line in this process: to import torch anew takes longer than what most commands do."""
+    """Call the command line in this process, because importing torch takes longer than most commands."""
     monkeypatch.setenv("COLUMNS", "120")
 
     def call(*arguments) -> SimpleNamespace:
@@ -28,9 +28,9 @@ def kickbert(monkeypatch):
 
 @pytest.fixture(scope="session")
 def rows(tmp_path_factory):
-    """A CSV file of 120 labelled rows."""
+    """A CSV file with 120 labeled rows."""
     file = tmp_path_factory.mktemp("rows") / "rows.csv"
-    labelled = [(text, label) for label, texts in (("good", GOOD), ("bad", BAD)) for text in texts]
-    lines = [f'"{text} no {i}",{label}' for i in range(12) for text, label in labelled]
+    labeled = [(text, label) for label, texts in (("good", GOOD), ("bad", BAD)) for text in texts]
+    lines = [f'"{text} no {i}",{label}' for i in range(12) for text, label in labeled]
     file.write_text("\n".join(["text,label", *lines]), encoding="utf-8")
     return file

@@ -1,4 +1,4 @@
-"""Every command that reads rows says which files it reads, and takes their encoding and separator."""
+"""Every command that reads rows documents the file types and has options for encoding and separator."""
 
 import inspect
 

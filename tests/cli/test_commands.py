@@ -1,4 +1,4 @@
-"""The command line as a user types it: quick help, errors in a line, exit codes."""
+"""The command line: fast help, one-line errors, exit codes."""
 
 import json
 import os
@@ -13,14 +13,14 @@ from kickbert.cli.commands import app
 
 
 def typed(*arguments) -> subprocess.CompletedProcess:
-    """The command line in a process of its own."""
+    """Run the command line in a new process."""
     call = [sys.executable, "-c", "from kickbert.cli.commands import main; main()", *map(str, arguments)]
     env = os.environ | {"PYTHONPATH": str(REPO), "COLUMNS": "120"}
     return subprocess.run(call, capture_output=True, text=True, env=env, timeout=240)
 
 
 @pytest.mark.system
-def test_help_is_quick_and_names_every_command():
+def test_help_is_fast_and_lists_every_command():
     done = typed("--help")
     commands = ("train", "evaluate", "predict", "report", "explore", "export", "serve", "bench", "doctor")
     assert done.returncode == 0 and all(name in done.stdout for name in commands)
@@ -31,7 +31,7 @@ def test_help_is_quick_and_names_every_command():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env).stdout.strip() == "[]"
 
 
-def test_alone_it_shows_its_commands(kickbert):
+def test_without_arguments_it_shows_the_commands(kickbert):
     done = kickbert()
     assert done.returncode == 0 and "Usage: kickbert" in done.stdout and "Commands" in done.stdout and not done.stderr
 
@@ -69,7 +69,7 @@ def test_errors_are_one_line(kickbert, rows, served, tmp_path):
     assert "has no column 'text'" in done.stderr and not (tmp_path / "o.csv").exists()
 
 
-def test_serve_takes_one_model_or_several(kickbert, served, monkeypatch):
+def test_serve_one_model_or_several(kickbert, served, monkeypatch):
     pytest.importorskip("fastapi", reason="the extra kickbert[serve] is not installed")
     runs = []
     monkeypatch.setattr("kickbert.serving.server.serve", lambda settings, *where: runs.append(settings))

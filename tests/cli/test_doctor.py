@@ -1,4 +1,4 @@
-"""The doctor knows every extra, and what this machine can do."""
+"""`kickbert doctor` checks every extra and the features of this machine."""
 
 import configparser
 import json
@@ -18,7 +18,7 @@ def test_checks(kickbert):
     assert "kickbert doctor" in shown and "kickbert[serve]" in shown
 
 
-def test_what_is_not_installed_fails_or_names_its_extra(kickbert, monkeypatch):
+def test_missing_packages_fail_and_missing_extras_are_named(kickbert, monkeypatch):
     monkeypatch.setattr(doctor, "EXTRAS", {"excel": "no_such_package"})
     done = kickbert("doctor")
     assert done.returncode == 0 and 'pip install "kickbert[excel]"' in done.stdout
@@ -27,7 +27,7 @@ def test_what_is_not_installed_fails_or_names_its_extra(kickbert, monkeypatch):
     assert done.returncode == 1 and '"no-such-package",\n  "ok":"no"' in done.stdout.replace(": ", ":")
 
 
-def test_it_trains_where_asked(kickbert, monkeypatch):
+def test_training_check_on_request(kickbert, monkeypatch):
     row = {"check": ["cache"], "ok": ["no"], "detail": ["training losses differ"]}
     monkeypatch.setattr("kickbert.experiments.self_check.self_check", lambda: pd.DataFrame(row))
     done = kickbert("doctor", "--train")
@@ -38,7 +38,7 @@ def test_it_trains_where_asked(kickbert, monkeypatch):
 
 def test_every_extra_is_known():
     if not (REPO / "setup.cfg").exists():
-        pytest.skip("no checkout")
+        pytest.skip("not a checkout")
     config = configparser.ConfigParser()
     config.read(REPO / "setup.cfg", encoding="utf-8")
     assert set(config["options.extras_require"]) - {"test", "test-all", "bench", "dev", "docs"} == set(doctor.EXTRAS)
@@ -48,7 +48,7 @@ def test_every_extra_is_known():
     ("version", "ok"),
     [("2.6", "yes"), ("2.6.0+cpu", "yes"), ("2.15.3", "yes"), ("2.5.1", "–"), ("2.16.0", "–"), ("3.0", "–")],
 )
-def test_untested_versions_are_named(kickbert, monkeypatch, version, ok):
+def test_untested_versions_are_reported(kickbert, monkeypatch, version, ok):
     monkeypatch.setattr(doctor, "PACKAGES", {"torch": ("2.6", "2.15")})
     monkeypatch.setattr(doctor, "installed", lambda packages: dict.fromkeys(packages, version))
     done = kickbert("doctor", "--json")
@@ -57,9 +57,9 @@ def test_untested_versions_are_named(kickbert, monkeypatch, version, ok):
     assert ("untested; tests passed on 2.6 to 2.15" in row["detail"]) == (ok == "–")
 
 
-def test_the_oldest_are_those_that_the_setup_allows():
+def test_oldest_versions_match_setup_cfg():
     if not (REPO / "setup.cfg").exists():
-        pytest.skip("no checkout")
+        pytest.skip("not a checkout")
     config = configparser.ConfigParser()
     config.read(REPO / "setup.cfg", encoding="utf-8")
     bounds = dict(line.split(">=") for line in config["options"]["install_requires"].split())

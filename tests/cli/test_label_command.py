@@ -1,4 +1,4 @@
-"""`kickbert label` passes on its options, and `kickbert train` reads its database."""
+"""`kickbert label` passes its options on, and `kickbert train` reads its database."""
 
 import json
 import sys
@@ -42,10 +42,10 @@ def test_options_are_passed_on(kickbert, monkeypatch, tmp_path):
     assert options["settings"].strategy == "entropy" and options["host"] == "127.0.0.1"
     monkeypatch.setattr(tables, "read", lambda out: ["a label"])
     assert json.loads(kickbert("label", tmp_path / "old.db", "--json")[1])["labeled"] == 1
-    assert calls[1][0] is None and calls[1][1] == tmp_path / "old.db"  # continues with its texts
+    assert calls[1][0] is None and calls[1][1] == tmp_path / "old.db"  # continues with the texts in the database
 
 
-def test_errors_are_a_line(kickbert, monkeypatch, tmp_path):
+def test_errors_are_one_line(kickbert, monkeypatch, tmp_path):
     monkeypatch.setattr(server, "open_socket", lambda host, port: nullcontext())
     monkeypatch.setattr(server, "_models", lambda model: (None, None))
     code, _, err = kickbert("label", tmp_path / "old.db")

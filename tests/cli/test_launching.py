@@ -38,7 +38,7 @@ def test_an_error_in_all_processes_is_printed_once(rows, tiny, tmp_path):
 
 @pytest.mark.parametrize(
     ("exitcode", "reason"),
-    [(-9, "process 1 was killed by SIGKILL, and the others were stopped; nothing was saved"), (1, "no column 'txt'")],
+    [(-9, "process 1 was killed by SIGKILL, so the others were stopped; nothing was saved"), (1, "no column 'txt'")],
 )
 def test_the_reason_of_another_process(tmp_path, exitcode, reason):
     log = tmp_path / "run" / "attempt_0" / "1" / "stderr.log"

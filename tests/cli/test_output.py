@@ -1,4 +1,4 @@
-"""Tables show the data as it is, JSON is exact, and errors have exit codes."""
+"""Tables show text verbatim, JSON is exact, and errors have exit codes."""
 
 import json
 import warnings
@@ -38,7 +38,7 @@ def test_a_table_of_scores_fits_a_terminal(capsys, monkeypatch):
     assert "…" not in printed and "quadratic" in printed and printed.count("0.123") == 5
 
 
-def test_json_is_exact_and_alone(capsys):
+def test_stdout_is_exact_json_only(capsys):
     with prints_to_stderr(True):
         print("on the way")
     print_result({"p": 0.1 + 0.2, "rows": pd.DataFrame({"x": [0.125, None]}), "many": (1, 2)}, True, print)
@@ -63,14 +63,14 @@ def test_errors(capsys, error, code, line):
     assert run(command, debug=False) == code and capsys.readouterr().err == line
 
 
-def test_the_end_of_a_file_is_no_ctrl_d(capsys):
+def test_an_eof_error_is_not_reported_as_stopped(capsys):
     def command(standalone_mode):
         raise Abort from EOFError("Ran out of input")  # as typer does
 
     assert run(command, debug=False) == FAILED and capsys.readouterr().err == "error: Ran out of input\n"
 
 
-def test_a_warning_is_a_line(capsys):
+def test_a_warning_is_one_line(capsys):
     def command(standalone_mode):
         warnings.warn("3 rows\n have no text", stacklevel=1)
 

@@ -1,4 +1,4 @@
-"""A saved model at work: predictions of files, exports, timings."""
+"""Commands for a saved model: predictions of files, exports, benchmarks."""
 
 import gzip
 import json
@@ -16,9 +16,9 @@ def test_predict(kickbert, rows, served, tmp_path):
     assert "120 rows (100.0%) without a label: confidence too low" in done.stdout
     (tmp_path / "in.csv").write_bytes("id;text;\n1;schöner Film;\n2;;\n3;a;b;c;\n".encode("latin-1"))
     done = kickbert("predict", tmp_path / "in.csv", tmp_path / "out.csv", *options)
-    told = " ".join(done.stdout.split())
-    assert "2 rows → " in told and "1 row without text, without a prediction: [1]" in told
-    assert "line 4 has 5 cells where the header has 3" in told and "in.csv: detected encoding 'cp1252'" in told
+    printed = " ".join(done.stdout.split())
+    assert "2 rows → " in printed and "1 row without text, without a prediction: [1]" in printed
+    assert "line 4 has 5 cells where the header has 3" in printed and "in.csv: detected encoding 'cp1252'" in printed
     assert "schöner Film" in (tmp_path / "out.csv").read_text(encoding="utf-8")
 
 
@@ -45,13 +45,13 @@ def test_predict_a_folder(kickbert, rows, served, tmp_path):
         (False, ["--engine", "ray"], "--engine is for folders of Parquet files, but the input is a file"),
     ],
 )
-def test_options_that_do_not_fit_the_input(kickbert, rows, served, tmp_path, folder, options, error):
+def test_options_that_do_not_apply_to_the_input(kickbert, rows, served, tmp_path, folder, options, error):
     source = tmp_path if folder else rows
     done = kickbert("predict", source, tmp_path / "out", "--model", served / "one", *options)
     assert done.returncode == 1 and done.stderr == f"error: {error}\n"
 
 
-def test_a_file_that_was_cut_short_is_not_told_as_stopped(kickbert, served, tmp_path):
+def test_a_truncated_file_is_not_reported_as_stopped(kickbert, served, tmp_path):
     packed = gzip.compress("\n".join(["text", *(f"film {i * 7919 % 1000}" for i in range(2000))]).encode())
     (tmp_path / "in.csv.gz").write_bytes(packed[:-100])
     done = kickbert(

@@ -1,4 +1,4 @@
-"""Columns are checked in terms of the options that name them."""
+"""Errors about columns name the command-line option."""
 
 import pytest
 

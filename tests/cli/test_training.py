@@ -1,4 +1,4 @@
-"""From a file of rows to a model, its scores and pages."""
+"""Commands that train, evaluate, report and explore."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_train_evaluate_report_explore(kickbert, rows, tiny, tmp_path):
     assert done.returncode == 0 and (tmp_path / "e.html").exists(), done.stderr
 
 
-def test_what_is_checked_before_training(kickbert, rows, tiny, tmp_path, monkeypatch):
+def test_options_are_checked_before_training(kickbert, rows, tiny, tmp_path, monkeypatch):
     monkeypatch.setattr("kickbert.learner_from_df", None)
     done = kickbert("train", rows, "--out", tmp_path / "k", "--model", tiny, "--export", "onxn")
     assert done.returncode == 1 and "Did you mean 'onnx'" in done.stderr
@@ -36,7 +36,7 @@ def test_what_is_checked_before_training(kickbert, rows, tiny, tmp_path, monkeyp
     assert done.returncode == 1 and done.stderr == "error: --augment edda is not one of eda, typos\n"
 
 
-def test_an_export_that_is_refused_is_a_warning(kickbert, rows, tiny, tmp_path, monkeypatch):
+def test_a_failed_export_is_a_warning(kickbert, rows, tiny, tmp_path, monkeypatch):
     def export(folder, df, formats):
         if formats == ["onnx-int8"]:
             raise ArtifactError("int8 costs 3.00 points")
@@ -50,7 +50,7 @@ def test_an_export_that_is_refused_is_a_warning(kickbert, rows, tiny, tmp_path, 
     assert done.returncode == 0 and result["exports"] == [{"format": "onnx"}] and Path(result["model"]).exists()
     assert [row["epochs"] for row in result["ladder"]] == [1, 1] and result["ladder"][1]["lr"] == 1e-3
     assert "warning: onnx-int8 was not exported: int8 costs 3.00 points. To try again: kickbert export" in done.stderr
-    assert not list(out.rglob("gradual.safetensors"))  # of a run that is over
+    assert not list(out.rglob("gradual.safetensors"))  # the checkpoint is deleted after training
 
 
 def test_dry_run_trains_nothing(kickbert, rows, tiny, tmp_path):
@@ -72,7 +72,7 @@ def test_dry_run_trains_nothing(kickbert, rows, tiny, tmp_path):
     assert not list((tmp_path / "k").rglob("*.safetensors"))
 
 
-def test_columns_of_other_names(kickbert, served, rows, tmp_path):
+def test_other_column_names(kickbert, served, rows, tmp_path):
     df = pd.read_csv(rows)
     df.rename(columns={"text": "body", "label": "kind"}).assign(text="something else").to_csv(tmp_path / "o.csv")
     names = ["--text", "body", "--target", "kind"]
@@ -91,7 +91,7 @@ def test_columns_of_other_names(kickbert, served, rows, tmp_path):
 
 @pytest.fixture
 def spreadsheet(tmp_path):
-    """A German spreadsheet: semicolons, Latin-1, rows that end in a semicolon."""
+    """A German CSV file: Latin-1, semicolons as separators and at the end of each row."""
 
     def write(*labels: str) -> Path:
         rows = [f"{i};schöner Film, Nummer {i};{label};" for i, label in enumerate(labels)]
@@ -101,20 +101,20 @@ def spreadsheet(tmp_path):
     return write
 
 
-def test_train_reads_what_is_written(kickbert, spreadsheet, tmp_path, monkeypatch):
+def test_train_reads_the_file_correctly(kickbert, spreadsheet, tmp_path, monkeypatch):
     def learner_from_df(df, **options):
         assert df["text"].str.startswith("schöner Film, Nummer").all() and options["text_col"] == ["text"]
         assert df["Größe"].dtype == "int64" and sorted(set(df["label"])) == ["NA", "None"]
-        raise ValueError("read as it should be")
+        raise ValueError("read correctly")
 
     monkeypatch.setattr("kickbert.learner_from_df", learner_from_df)
     done = kickbert("train", spreadsheet(*["NA", "None"] * 20), "--out", tmp_path / "k")
     warning, error = done.stderr.splitlines()
     assert warning.startswith("warning: rows.csv: detected encoding 'cp1252'") and "separator ';'" in warning
-    assert error == "error: read as it should be"
+    assert error == "error: read correctly"
 
 
-def test_evaluate_takes_encoding_and_separator(kickbert, spreadsheet, served):
+def test_evaluate_with_encoding_and_separator(kickbert, spreadsheet, served):
     rows = spreadsheet(*["good", "bad"] * 30)
     options = ["--encoding", "latin-1", "--sep", ";", "--backend", "torch", "--json"]
     done = kickbert("evaluate", served / "one", rows, *options)

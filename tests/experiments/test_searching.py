@@ -170,7 +170,7 @@ def test_a_search_supports_multi_label_and_regression(reviews, recipe, kind):
     ("options", "message"),
     [
         ({"trials": 0}, "trials=0 must be at least 1"),
-        ({"budget": "soon"}, r"budget='soon' is no time; give seconds, or a number and one of"),
+        ({"budget": "soon"}, r"budget='soon' is not a time\. Use seconds, or a number and one of"),
         ({"space": {"poling": ["cls"]}}, "space contains 'poling'.*Did you mean 'pooling'"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A file or folder is written completely or not at all, also when its process is killed."""
+"""A file or folder is written completely or not at all, even if the process is killed."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 from kickbert.utils.atomic_files import STALE, exclusive, fresh_folder, replacing
 
 
-def test_a_file_is_replaced_only_by_a_complete_one(tmp_path):
+def test_a_file_is_replaced_only_by_a_complete_file(tmp_path):
     file = tmp_path / "new" / "it.txt"
     with pytest.raises(RuntimeError), replacing(file) as part:
         part.write_text("half")
@@ -38,7 +38,7 @@ def test_only_abandoned_parts_are_deleted(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == [".kickbert-new.part", "o.csv", "o.csv.part"]
 
 
-def test_two_writers_of_one_file_do_not_meet(tmp_path):
+def test_two_writers_of_one_file_do_not_interfere(tmp_path):
     with replacing(tmp_path / "it.txt") as first, replacing(tmp_path / "it.txt") as second:
         assert first != second
         first.write_text("first")
@@ -46,7 +46,7 @@ def test_two_writers_of_one_file_do_not_meet(tmp_path):
     assert (tmp_path / "it.txt").read_text() == "first" and len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_file_name_may_be_as_long_as_the_file_system_allows(tmp_path):
+def test_file_names_of_maximum_length(tmp_path):
     name = "ü" * 125 + ".csv"  # 254 bytes
     with replacing(tmp_path / name) as part:
         part.write_text("one")
@@ -64,7 +64,7 @@ with exclusive(Path(sys.argv[1])):
 
 
 @pytest.mark.system
-def test_a_lock_ends_with_its_process(tmp_path):
+def test_a_lock_is_released_when_its_process_ends(tmp_path):
     path = tmp_path / "new" / "out"
     call = [sys.executable, "-c", HOLDING, str(path)]
     holder = subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -1,4 +1,4 @@
-"""Equal values have equal fingerprints in every process; your own code needs a name."""
+"""Equal values have equal fingerprints in every process; user code needs a name."""
 
 import functools
 import json
@@ -101,7 +101,7 @@ def test_different_values_differ(one, other):
     assert fingerprint(one) != fingerprint(other)
 
 
-def test_equal_values_are_equal_whatever_their_layout():
+def test_memory_layout_does_not_change_fingerprints():
     frame = pd.DataFrame({"a": [1, 2], "b": [3, 4]})
     assert fingerprint(frame) == fingerprint(pd.concat([frame["a"], frame["b"]], axis=1))
     assert fingerprint(np.arange(6).reshape(2, 3).T) == fingerprint(np.arange(6).reshape(2, 3).T.copy())
@@ -113,7 +113,7 @@ def test_equal_values_are_equal_whatever_their_layout():
     assert len(packed.lengths) == 1 and fingerprint(packed) == before  # computed from the rest
 
 
-def test_a_running_state_counts_as_it_was_first():
+def test_the_first_fingerprint_is_kept():
     generator = Cleaner(["remove_html"])
     first = first_fingerprint(generator)
     assert first_fingerprint(generator) == first != first_fingerprint(Cleaner([]))
@@ -137,6 +137,6 @@ def test_code_and_open_objects_need_a_name(value, message):
     assert fingerprint(value, name="a") == fingerprint(value, name="a") != fingerprint(value, name="b")
 
 
-def test_a_name_stands_for_code_alone():
+def test_a_name_identifies_code_but_not_data():
     assert fingerprint([shout, 1], name="a") != fingerprint([shout, 2], name="a")
     assert fingerprint(Step(1), name="a") != fingerprint(Step(2), name="a")

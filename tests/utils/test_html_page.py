@@ -1,4 +1,4 @@
-"""A page of sections: escaped, self-contained, its tables cut to a length that is read."""
+"""A page of sections: escaped, self-contained, with a limited number of table rows."""
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ def test_cells_are_escaped_and_rows_limited():
     assert ">7</td>" in html and ">0.250</td>" in html
 
 
-def test_markup_stands_as_it_is_and_what_is_empty_is_left_out():
+def test_markup_is_verbatim_and_empty_parts_are_omitted():
     html = page("T", "", [Section("S", markup="<mark>x</mark>")])
     assert "<mark>x</mark>" in html and "<table" not in html and "<img" not in html
 
@@ -30,7 +30,7 @@ def test_a_figure_is_in_the_page_and_closed():
     assert figure.number not in plt.get_fignums()
 
 
-def test_numbers_as_people_read_them():
+def test_formatted_numbers():
     values = (0.5, 4e-4, 1e-7, -0.00001, 0.0, 1234.5, np.float32(0.25), np.nan, np.int64(1200), True, None)
     shown = ["0.500", "0.0004", "1e-07", "-1e-05", "0.000", "1,234", "0.250", "", "1,200", "True", "None"]
     assert [cell(value) for value in values] == shown

@@ -1,4 +1,4 @@
-"""A model is found in a folder or the Hub's cache; an error says in one line why it is not."""
+"""Models are loaded from a folder or the Hub's cache; errors give the reason in one line."""
 
 import shutil
 import sys
@@ -14,7 +14,7 @@ from kickbert.utils import hub
 REQUEST = httpx.Response(403, request=httpx.Request("GET", "https://huggingface.co"))
 
 
-def test_folders_that_are_no_models(tmp_path):
+def test_folders_without_a_model(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(ValueError, match=r"without a config.json \(it contains \['notes.txt'\]\)\. Give a folder"):
         hub.resolve(tmp_path)
@@ -55,7 +55,7 @@ def test_offline_only_the_cache_is_read(monkeypatch):
     calls = []
     hub.load(lambda name, **options: calls.append(options), "no/model")
     assert calls == [{"local_files_only": True, "trust_remote_code": False}]
-    monkeypatch.setattr(hub, "getproxies", lambda: {"https": "http://proxy"})  # it resolves names itself
+    monkeypatch.setattr(hub, "getproxies", lambda: {"https": "http://proxy"})  # the proxy resolves names
     assert not hub.offline()
 
 
@@ -69,7 +69,7 @@ def test_a_hub_model_is_read_from_its_cache(tiny, tmp_path):
     assert body.config.num_hidden_layers == 2
 
 
-def test_a_missing_extra_names_what_to_install(monkeypatch):
+def test_the_error_of_a_missing_extra_names_what_to_install(monkeypatch):
     hub.minilm_folder.cache_clear()
     monkeypatch.setattr(hub, "MINILM_PACKAGE", "not_there_at_all")
     with pytest.raises(ImportError, match=r'pip install "kickbert\[minilm\]"'):
@@ -77,7 +77,7 @@ def test_a_missing_extra_names_what_to_install(monkeypatch):
 
 
 @pytest.mark.system
-def test_minilm_is_checked_and_found_without_importing_its_package(minilm, monkeypatch):
+def test_minilm_is_verified_without_importing_its_package(minilm, monkeypatch):
     monkeypatch.delitem(sys.modules, hub.MINILM_PACKAGE, raising=False)
     hub.minilm_folder.cache_clear()
     assert (hub.minilm_folder() / "config.json").exists() and hub.MINILM_PACKAGE not in sys.modules

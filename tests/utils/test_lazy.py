@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A package `lazily` of two modules, of which `heavy` has the public name `Thing`."""
+    """A package `lazily` with two modules; `heavy` has the public name `Thing`."""
     home = tmp_path / "lazily"
     home.mkdir()
     (home / "heavy.py").write_text("import warnings\nwarnings.warn('old', FutureWarning)\nThing = 7\n")
@@ -31,7 +31,7 @@ def test_a_name_is_imported_on_first_use_and_without_its_warnings(package):
     assert dir(package) == ["Thing", "heavy", "light"] and package.__all__ == ["Thing"]
 
 
-def test_an_unknown_name_offers_the_nearest_or_all(package):
+def test_the_error_of_an_unknown_name_suggests_names(package):
     with pytest.raises(AttributeError, match=r"'lazily' has no attribute 'Thingy'\. Did you mean 'Thing'"):
         package.Thingy  # noqa: B018
     with pytest.raises(AttributeError, match=r"has no attribute 'zzz'; it has \['Thing', 'heavy', 'light'\]"):

@@ -1,4 +1,4 @@
-"""A user's text is drawn letter by letter; axes are the ones passed or new ones."""
+"""User text is drawn verbatim; axes are the ones passed or new ones."""
 
 import pytest
 from matplotlib import pyplot as plt
@@ -17,7 +17,7 @@ def ax():
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_what_is_drawn_is_the_text_itself(ax, text):
+def test_text_is_drawn_verbatim(ax, text):
     assert not is_math_text(literal(text))
     drawn, math = ax.text(0, 0, literal(text))._preprocess_math(literal(text))
     assert drawn == text and math is False
@@ -25,7 +25,9 @@ def test_what_is_drawn_is_the_text_itself(ax, text):
 
 def test_a_text_is_one_short_line():
     assert literal("a\n  b") == "a b" and literal("x" * 1000, width=8) == "x" * 7 + "…" and literal(7) == "7"
-    assert literal("$" * 5, width=3) == r"\$\$…"  # cut before it is escaped, or an escape would be cut in two
+    assert (
+        literal("$" * 5, width=3) == r"\$\$…"
+    )  # shortened before escaping, which would otherwise split an escape sequence
 
 
 def test_axes_of_a_new_figure_and_those_passed(ax):
@@ -35,5 +37,5 @@ def test_axes_of_a_new_figure_and_those_passed(ax):
     plt.close(new.figure)
 
 
-def test_lines_differ_in_colour():
+def test_lines_have_different_colors_and_styles():
     assert len(set(LINES)) == len(set(COLORS)) == 8

@@ -1,4 +1,4 @@
-"""Cores are limited by affinity and the container; torchrun's variables count only if torchrun set them."""
+"""Cores are limited by affinity and the container; rank variables count only if torchrun set them."""
 
 import os
 from pathlib import Path

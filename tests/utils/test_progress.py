@@ -1,4 +1,4 @@
-"""A bar appears in a notebook or a terminal, never in a log file."""
+"""Progress bars appear in notebooks and terminals, not in log files."""
 
 import sys
 import types
@@ -9,7 +9,7 @@ from kickbert.utils import progress
 
 
 class ZMQInteractiveShell:
-    """Has the name of a Jupyter kernel's shell."""
+    """Named like the shell of a Jupyter kernel."""
 
 
 def test_a_notebook_is_recognized_by_its_shell(monkeypatch):
@@ -22,7 +22,7 @@ def test_a_notebook_is_recognized_by_its_shell(monkeypatch):
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_only_a_terminal_gets_a_bar(monkeypatch, capsys, terminal):
+def test_only_a_terminal_shows_a_bar(monkeypatch, capsys, terminal):
     monkeypatch.setattr(progress, "in_notebook", lambda: False)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
     assert list(progress.bar([1, 2, 3], "counting")) == [1, 2, 3]
