@@ -6,7 +6,7 @@ from kickbert.targets.base import Column, Target
 from kickbert.targets.continuous import Continuous
 from kickbert.targets.labels import Labels, OrderedLabels
 from kickbert.targets.multi_labels import MultiLabels
-from kickbert.utils.messages import row_names
+from kickbert.utils.messages import plural, row_names
 
 TASKS: dict[str, type[Target]] = {kind.task: kind for kind in (Labels, MultiLabels, OrderedLabels, Continuous)}
 
@@ -30,4 +30,4 @@ def unseen_labels(target: Target, values: Column) -> tuple[np.ndarray, str]:
     """Which rows have a label that training never saw (bool, shape (n,)), and a sentence about them."""
     bad, labels = target.unknown(values)
     rows = row_names(bad, values.index)
-    return bad, f"{bad.sum():,} rows have a label that training never saw ({labels[:5]}): rows {rows}"
+    return bad, f"{plural(bad.sum(), 'row')} with a label that is not in the training set ({labels[:5]}): {rows}"

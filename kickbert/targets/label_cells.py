@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kickbert.utils.messages import plural
+
 LISTS = (list, tuple, set, frozenset, np.ndarray)
 _BITS = {"0": 0, "1": 1}
 
@@ -146,6 +148,6 @@ def from_columns(df: pd.DataFrame) -> np.ndarray:
         if len(others):
             raise ValueError(
                 f"label_col={list(df.columns)} are several columns, so each must hold 0 and 1; {name!r} holds "
-                f"{others.iloc[0]} in {len(others):,} rows"
+                f"{others.iloc[0]} in {plural(len(others), 'row')}"
             )
     return df.astype(object).where(df.notna(), 0).astype(np.float32).to_numpy()

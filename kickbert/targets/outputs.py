@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from kickbert.targets.base import Target
-from kickbert.utils.messages import row_names
+from kickbert.utils.messages import plural, row_names
 
 
 def prediction_frame(
@@ -29,7 +29,7 @@ def prediction_frame(
     """
     if empty.any():
         rows = row_names(empty, index)
-        warnings.warn(f"{empty.sum():,} rows have no text and get no label: rows {rows}", stacklevel=3)
+        warnings.warn(f"{plural(empty.sum(), 'row')} without text, without a prediction: {rows}", stacklevel=3)
     out = target.frame(probs, decided, index)
     if out.iloc[:, 0].dtype.kind in "ib":  # beside a missing value, 1 would become 1.0, and True an object
         out[out.columns[0]] = out.iloc[:, 0].convert_dtypes()

@@ -9,7 +9,7 @@ import pandas as pd
 
 from kickbert.text.cleaning import Cleaner
 from kickbert.text.tokenization import join_columns
-from kickbert.utils.messages import nearest
+from kickbert.utils.messages import nearest, plural
 
 
 def check_column(df: pd.DataFrame, column: str, argument: str) -> None:
@@ -77,8 +77,8 @@ def read_texts(
     Returns:
         n strings, and which rows have no text, as `without_text` returns them (bool, shape (n,)).
     Warns:
-        Cells that are not strings: counted, and read as `str` writes them, bytes as UTF-8. Rows that have no text left
-        after cleaning: counted.
+        Cells that are not strings: counted, and converted with `str`, bytes decoded as UTF-8. Rows without text after
+        cleaning: counted.
     """
     columns = as_list(text_col)
     return _read([df[column].astype(object).to_numpy() for column in columns], columns, cleaner)
@@ -104,7 +104,9 @@ def _read(cells: list[np.ndarray], columns: Sequence[str], cleaner: Cleaner | No
         numbers += sum(odd)
         texts.append([_text(cell, gone) for cell, gone in zip(column, missing[:, i], strict=True)])
     if numbers:
-        warnings.warn(f"{numbers:,} cells of {list(columns)} are not strings; read as str() writes them", stacklevel=4)
+        warnings.warn(
+            f"{plural(numbers, 'cell')} of {list(columns)} not of type str: converted with str()", stacklevel=4
+        )
     joined = join_columns(*(_cleaned(texts, cleaner) if cleaner else texts))
     return joined, without_text(joined)
 
@@ -149,7 +151,7 @@ def _cleaned(texts: list[list[str]], cleaner: Cleaner) -> list[list[str]]:
     )
     emptied = (after & ~before).sum()
     if emptied:
-        warnings.warn(f"{emptied:,} rows have no text left after {cleaner}", stacklevel=5)
+        warnings.warn(f"{plural(emptied, 'row')} without text after cleaning with {cleaner}", stacklevel=5)
     return cleaned
 
 

@@ -15,12 +15,12 @@ from kickbert.text.tokenization import PAD
 
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=200), st.integers(1, 40), st.integers(0, 9))
-def test_bucketed_gives_each_row_once(lengths, bs, seed):
+def test_buckets_contain_each_row_once(lengths, bs, seed):
     order = bucketed(np.array(lengths), bs, np.random.default_rng(seed))
     assert sorted(order.tolist()) == list(range(len(lengths)))
 
 
-def test_buckets_waste_little_and_differ_from_epoch_to_epoch():
+def test_buckets_have_little_padding_and_change_every_epoch():
     lengths = np.random.default_rng(0).integers(5, 60, 2000)
     rng = np.random.default_rng(1)
     first, second = bucketed(lengths, 32, rng), bucketed(lengths, 32, rng)
@@ -66,7 +66,7 @@ def test_a_learner_on_a_datablock_by_hand(by_hand, tiny, tmp_path):
     learn.show_results(max_n=2)
 
 
-def test_predictions_come_in_the_order_of_the_rows(by_hand, reviews):
+def test_predictions_are_in_the_order_of_the_rows(by_hand, reviews):
     dl = by_hand.test_dl(reviews)
     seen = [row for _ in dl for row in dl.batch_rows]
     lengths = dl.rows[0].lengths
@@ -74,7 +74,7 @@ def test_predictions_come_in_the_order_of_the_rows(by_hand, reviews):
     assert (np.diff(lengths[seen]) <= 0).all()
 
 
-def test_the_order_depends_on_the_seed_alone(by_hand):
+def test_the_order_depends_only_on_the_seed(by_hand):
     def order(seed):
         by_hand.train.seed(seed)
         return [tuple(by_hand.train.batch_rows) for _ in by_hand.train]
@@ -87,7 +87,7 @@ def test_packed_rows_are_shared_by_copies(by_hand):
     assert by_hand.train.new(bs=4).rows is by_hand.train.rows
 
 
-def test_some_rows_are_a_random_part_of_all(make, reviews):
+def test_a_random_subset_of_rows(make, reviews):
     whole = make(reviews, sampling="balanced", valid=0).dls.train
     some = whole.some_rows(30, seed=1)
     assert len(some.rows[0].sizes) == len(some.rows[1]) == len(some.weights) == 30 and len(some) == 2
@@ -106,7 +106,7 @@ def test_drop_last(by_hand):
 
 
 @pytest.mark.parametrize("name", ["before_batch", "create_batch", "do_batch", "shuffle_fn"])
-def test_what_would_never_be_called_is_refused(by_hand, reviews, name):
+def test_transforms_that_are_never_called_raise_an_error(by_hand, reviews, name):
     with pytest.raises(ValueError, match=f"{name}= is never called.*Use item_tfms"):
         by_hand.train.new(**{name: lambda batch: batch})
     assert by_hand.train.new(before_batch=[]).rows is by_hand.train.rows
@@ -116,7 +116,7 @@ def test_what_would_never_be_called_is_refused(by_hand, reviews, name):
 
 
 class WordDropout(Transform):
-    """Makes a tenth of the tokens unknown; of training rows only, as fastai's random transforms."""
+    """Make a tenth of the tokens unknown, in training rows only, like fastai's random transforms."""
 
     split_idx = 0
 
@@ -136,7 +136,7 @@ def dropping(tiny, reviews, item_tfms):
 
 
 def epoch(dl) -> dict[int, list[int]]:
-    """The tokens of each row as an epoch has them."""
+    """The tokens of each row in one epoch."""
     return {
         row: [t for t in ids if t != PAD] for x, _ in dl for row, ids in zip(dl.batch_rows, x.tolist(), strict=True)
     }
@@ -181,14 +181,14 @@ def test_varying_rows_are_computed_and_the_others_cached(tiny, reviews, tmp_path
     assert learn.cache.info()["rows"].tolist() == [len(dls.valid_ds)]
 
 
-def test_item_tfms_and_windows_do_not_go_together(make, reviews):
+def test_item_tfms_and_windows_cannot_be_combined(make, reviews):
     dls = make(reviews, long="windows", max_length=6, stride=1).dls
     with pytest.raises(ValueError, match=r"item_tfms=\[WordDropout.*documents in windows. Use batch_tfms"):
         dls.train.new(after_item=WordDropout())
-    assert dls.valid.new(after_item=WordDropout()).rows is dls.valid.rows  # they leave validation rows alone
+    assert dls.valid.new(after_item=WordDropout()).rows is dls.valid.rows  # validation rows are unchanged
 
 
-def test_the_given_ids_stay_what_they_were_when_a_transform_writes_into_the_batch(by_hand):
+def test_stored_ids_do_not_change_if_a_transform_writes_into_the_batch(by_hand):
     def blank(x: Tokens):
         return x.fill_(3)
 
@@ -197,7 +197,7 @@ def test_the_given_ids_stay_what_they_were_when_a_transform_writes_into_the_batc
     assert (x == 3).all() and not (dl.batch_ids == 3).all()
 
 
-def test_a_data_blocks_summary_goes_through_to_a_batch(reviews, tiny, capsys):
+def test_the_summary_of_a_datablock(reviews, tiny, capsys):
     readers = {"get_x": ColReader("text"), "get_y": ColReader("label"), "splitter": RandomSplitter(0.2, seed=1)}
     DataBlock(blocks=(TextBlock(tiny), CategoryBlock), **readers).summary(reviews, bs=3, show_batch=True)
     shown = capsys.readouterr().out

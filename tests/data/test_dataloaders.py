@@ -76,7 +76,7 @@ def test_validation_rows_with_unseen_labels_are_skipped(reviews, build):
     df = reviews.assign(split=["train"] * 100 + ["valid"] * 20)
     df.loc[110, "label"] = "new"
     with pytest.warns(
-        UserWarning, match=r"1 rows have a label that training never saw \(\['new'\]\): rows \[110\]; they"
+        UserWarning, match=r"1 row with a label that is not in the training set \(\['new'\]\): \[110\]; they"
     ):
         dls = build(df, valid="split")
     assert len(dls.valid_ds) == 19 and dls.c == 2
@@ -160,7 +160,7 @@ def test_test_dl_with_labels(reviews, build):
     dls = build(reviews)
     dl = dls.test_dl(reviews, with_labels=True)
     assert sum(len(y) for _, y in dl) == 120
-    with pytest.raises(ValueError, match=r"label that training never saw \(\['odd'\]\): rows \[5\]; leave them out"):
+    with pytest.raises(ValueError, match=r"label that is not in the training set \(\['odd'\]\): \[5\]; leave them out"):
         dls.test_dl(reviews.assign(label=["good"] * 5 + ["odd"] + ["bad"] * 114), with_labels=True)
 
 

@@ -1,4 +1,4 @@
-"""A saved model that opens fast, and a table for it in Parquet files."""
+"""A saved model that loads fast, and a table in Parquet files for it."""
 
 import pandas as pd
 import pytest
@@ -27,7 +27,7 @@ def predictor(tiny, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def graph(saved, tmp_path_factory):
-    """The saved model in ONNX, fp32: the file, and the graph; PyTorch takes seconds for it."""
+    """The saved model in ONNX (fp32), as a file and as a graph; exporting takes seconds."""
     onnx = pytest.importorskip("onnx", reason="the extra kickbert[export] is not installed")
     pytest.importorskip("onnxruntime", reason="the extra kickbert[export] is not installed")
     from kickbert.inference.backends.torch_backend import load_model
@@ -46,7 +46,7 @@ def graph(saved, tmp_path_factory):
 
 @pytest.fixture
 def table(tmp_path):
-    """A folder of two Parquet files, of 70 and 30 rows; rows 3 and 4 of the first have no text."""
+    """A folder with two Parquet files of 70 and 30 rows; rows 3 and 4 of the first have no text."""
     df = pd.DataFrame({"id": range(100), "text": [f"{(GOOD + BAD)[i % 10]} no {i}" for i in range(100)]})
     df.loc[[3, 4], "text"] = [None, " "]
     folder = tmp_path / "in"

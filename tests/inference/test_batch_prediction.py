@@ -1,4 +1,4 @@
-"""Files of any size: every row predicted, in its order, beside what it had."""
+"""Files of any size: every row is predicted, in order, and keeps its columns."""
 
 import json
 
@@ -39,7 +39,7 @@ def test_files_of_every_kind_keep_their_order(model, tmp_path, kind):
     np.testing.assert_allclose(out["prob_good"].dropna(), expected["prob_good"], atol=1e-5)
 
 
-def test_a_file_with_bad_lines_and_a_name_that_is_taken(model, tmp_path):
+def test_bad_lines_and_a_column_name_that_exists(model, tmp_path):
     (tmp_path / "in.csv").write_text("headline,label\na wärm film,1,\nx,y,z\n\xff bad,2\n", encoding="latin-1")
     done = predict_file(model, tmp_path / "in.csv", tmp_path / "out.csv", text_col=["headline"])
     assert done.rows == 2 and len(done.skipped) == 1 and "line 3" in done.skipped[0]
@@ -51,14 +51,14 @@ def test_a_file_with_bad_lines_and_a_name_that_is_taken(model, tmp_path):
     assert read_rows(done.out)["headline"][1] == "˙ bad" and not done.notes
 
 
-@pytest.mark.parametrize("labelled", [True, False])
-def test_predicting_twice_replaces_what_the_first_run_wrote(model, tmp_path, labelled):
-    header, cells = ("text,label", ",x") if labelled else ("text", "")
+@pytest.mark.parametrize("labeled", [True, False])
+def test_predicting_twice_replaces_the_first_predictions(model, tmp_path, labeled):
+    header, cells = ("text,label", ",x") if labeled else ("text", "")
     (tmp_path / "in.csv").write_text(f"{header}\na warm film{cells}\n")
     once = predict_file(model, tmp_path / "in.csv", tmp_path / "once.csv")
     twice = predict_file(model, once.out, tmp_path / "twice.csv")
     assert twice.out.read_text() == once.out.read_text() and not once.notes
-    decision = "predicted_label" if labelled else "label"
+    decision = "predicted_label" if labeled else "label"
     assert twice.notes == [
         f"columns of an earlier prediction were replaced: {decision}, confidence, prob_bad, prob_good"
     ]
@@ -83,7 +83,7 @@ def test_failing_rows_are_found_by_halving(predictor, monkeypatch):
         failing_rows(predictor, pd.DataFrame({"text": texts}))
 
 
-def test_no_name_comes_twice():
+def test_output_columns_are_unique():
     assert output_columns(["label", "confidence", "predicted_label"], ["label", "confidence", "prob_a"]) == (
         [],
         {"label": "predicted_label_2", "confidence": "predicted_confidence", "prob_a": "prob_a"},
@@ -91,7 +91,7 @@ def test_no_name_comes_twice():
     assert output_columns(["value"], ["value"]) == ([], {"value": "predicted_value"})
 
 
-def test_classes_that_are_numbers_stay_whole(tiny, reviews, tmp_path):
+def test_integer_classes_stay_integers(tiny, reviews, tmp_path):
     learn = kickbert.learner_from_df(reviews.assign(label=reviews["label"].eq("good").astype(int)), model=tiny)
     lines = [{"text": None}, {"text": "a film"}, {"late": 1, "text": "a story"}]
     (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, lines)))
@@ -102,13 +102,13 @@ def test_classes_that_are_numbers_stay_whole(tiny, reviews, tmp_path):
         assert out["late"].notna().tolist() == [False, False, True] and done.first_without_text == [0]
 
 
-@pytest.mark.parametrize("task", ["strings", "whole numbers", "truth values", "mixed", "several", "number", "bins"])
+@pytest.mark.parametrize("task", ["strings", "integers", "booleans", "mixed", "several", "number", "bins"])
 @pytest.mark.filterwarnings("ignore:.*in training")
-def test_types_do_not_depend_on_the_rows(make, reviews, tmp_path, task):
+def test_column_types_do_not_depend_on_the_rows(make, reviews, tmp_path, task):
     pa = pytest.importorskip("pyarrow")
     pq = pytest.importorskip("pyarrow.parquet")
     good, amount = reviews["label"] == "good", np.arange(120.0)
-    labels = {"strings": reviews["label"], "whole numbers": good.astype(int), "truth values": good, "number": amount,
+    labels = {"strings": reviews["label"], "integers": good.astype(int), "booleans": good, "number": amount,
               "mixed": good.map({True: 1, False: "none"}), "several": [[name] for name in reviews["label"]],
               "bins": amount}  # fmt: skip
     options = {"number": {"task": "regression"}, "bins": {"bins": 3}}.get(task, {})
@@ -121,12 +121,12 @@ def test_types_do_not_depend_on_the_rows(make, reviews, tmp_path, task):
         schemas.append(predicted.schema.remove_metadata())
         assert predicted.column(1).null_count == texts.count(None)
     assert schemas[0] == schemas[1] == schemas[2]
-    decision = {"whole numbers": "int64", "truth values": "bool", "number": "double"}.get(task, "string")
+    decision = {"integers": "int64", "booleans": "bool", "number": "double"}.get(task, "string")
     assert str(schemas[0].types[1]) == decision, schemas[0]
 
 
 @pytest.mark.parametrize(
-    ("content", "out", "told"),
+    ("content", "out", "message"),
     [
         ("a,b\n1,2\n", "out.csv", r"has no column 'text'\. Columns: \['a', 'b'\]"),
         ("", "out.csv", "cannot be read"),
@@ -134,11 +134,11 @@ def test_types_do_not_depend_on_the_rows(make, reviews, tmp_path, task):
         ("text\na\n", "out.txt", r"has the extension '\.txt'"),
     ],
 )
-def test_files_that_cannot_be(model, tmp_path, content, out, told):
+def test_invalid_files(model, tmp_path, content, out, message):
     (tmp_path / "in.csv").write_text(content)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         predict_file(model, tmp_path / "in.csv", tmp_path / out)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv"]  # nothing half written
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv"]  # no partial output
     with pytest.raises(
         ValueError, match=r"text_col=\['a', 'b'\] must name 1 different columns, for the model's \['text'\]"
     ):

@@ -1,4 +1,4 @@
-"""Throughput and latency as a clock measures them; memory on every platform."""
+"""Throughput and latency; peak memory on every platform."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""Folders of Parquet files: every row once, finished files skipped, nothing of another model or input kept."""
+"""Folders of Parquet files: every row is predicted once; finished files are skipped unless model or input changed."""
 
 import json
 import os

@@ -28,10 +28,10 @@ print([m for m in ("torch", "fastai", "transformers", "sklearn", "matplotlib") i
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 
-def test_the_order_is_that_of_the_texts(model):
+def test_predictions_are_in_the_order_of_the_texts(model):
     rng = np.random.default_rng(0)
     texts = [" ".join(rng.choice(["warm", "cold", "film", "story"], rng.integers(1, 40))) for _ in range(200)]
-    texts += texts[:20]  # answered once, given twice
+    texts += texts[:20]  # duplicates are predicted only once
     probs = model.predict_proba(texts, batch_size=7)
     assert probs.shape == (220, 2) and probs.dtype == np.float32
     np.testing.assert_allclose(probs.sum(1), 1, atol=1e-5)
@@ -47,25 +47,26 @@ def test_one_text_has_one_label(model):
     assert "; torch\n" in described and "predict(texts)" in described and "<table>" in model._repr_html_()
 
 
-def test_a_batch_is_of_like_lengths(model, monkeypatch):
-    given, backend = [], model.backend
+def test_batches_have_similar_lengths(model, monkeypatch):
+    masks = []
+    backend = model.backend
 
     class Watched:
         name, workers, padding_budget = backend.name, 1, 16
 
         def __call__(self, ids, mask, share):
-            given.append(mask)
+            masks.append(mask)
             return backend(ids, mask, share)
 
     monkeypatch.setattr(model, "backend", Watched())
     model.predict([f"film {'cold ' * (i % 50)} {i}" for i in range(200)], batch_size=32)
-    assert sum(map(len, given)) == 200 and max(map(len, given)) > 1
-    assert all((mask == 0).sum() <= 16 and len(mask) <= 32 for mask in given)
+    assert sum(map(len, masks)) == 200 and max(map(len, masks)) > 1
+    assert all((mask == 0).sum() <= 16 and len(mask) <= 32 for mask in masks)
 
 
 @pytest.mark.parametrize("task", ["single label", "multi-label", "regression"])
-@pytest.mark.filterwarnings("ignore:.*have no text", "ignore:.*rows have no text left")
-def test_what_has_no_text_has_no_prediction_wherever_one_asks(make, reviews, tmp_path, task):
+@pytest.mark.filterwarnings("ignore:.*without text")
+def test_rows_without_text_have_no_prediction(make, reviews, tmp_path, task):
     labels = {"multi-label": [[name] for name in reviews["label"]], "regression": np.arange(120.0)}
     df = reviews.assign(label=labels.get(task, reviews["label"]))
     learn = make(df, cleaning=["remove_html"], **({} if task == "single label" else {"task": task}))
@@ -82,11 +83,11 @@ def test_what_has_no_text_has_no_prediction_wherever_one_asks(make, reviews, tmp
     assert done.rows == 5 and done.without_text == 4 and done.first_without_text == [1, 2, 3, 4]
 
 
-def test_what_comes(model, served):
+def test_unusual_inputs(model, served):
     assert model.predict([]) == [] and model.predict_proba([]).shape == (0, 2)
     odd = ["", " ", "\x00", "a" * 1_000_000, "😀" * 300, "</s><s>", "\ud800"]
     assert len(model.predict(odd)) == len(odd)
-    with pytest.warns(UserWarning, match="3 cells of .* are not strings"):
+    with pytest.warns(UserWarning, match="3 cells of .* not of type str"):
         model.predict([1, 2.5, b"bytes"])
     with pytest.raises(TypeError, match="must be a list or a DataFrame"):
         model.predict_proba("a text")
@@ -101,7 +102,7 @@ def test_what_comes(model, served):
         two.predict([("a", "b", "c")])
 
 
-def test_a_pickled_predictor_is_opened_once_from_its_folder(served, tmp_path, monkeypatch):
+def test_a_pickled_predictor_is_loaded_once_from_its_folder(served, tmp_path, monkeypatch):
     folder = shutil.copytree(served / "one", tmp_path / "one")
     monkeypatch.chdir(tmp_path)
     model = kickbert.load("one", backend="torch")
@@ -120,16 +121,16 @@ def test_a_pickled_predictor_is_opened_once_from_its_folder(served, tmp_path, mo
 
 
 def test_words(model):
-    found = model.explain("a bright, warm film", "good")
-    assert found.words == ["a", "bright,", "warm", "film"] and found.label == "good"
-    without = model.predict_proba(["a bright, <mask> film".replace("<mask>", "\x00")])  # any other text differs
-    assert found.value == pytest.approx(model.predict_proba(["a bright, warm film"])[0, 1], abs=1e-5)
+    explanation = model.explain("a bright, warm film", "good")
+    assert explanation.words == ["a", "bright,", "warm", "film"] and explanation.label == "good"
+    without = model.predict_proba(["a bright, <mask> film".replace("<mask>", "\x00")])  # any other text
+    assert explanation.value == pytest.approx(model.predict_proba(["a bright, warm film"])[0, 1], abs=1e-5)
     assert without.shape == (1, 2)
     with pytest.raises(ValueError, match="is not a class"):
         model.explain("a", "none")
 
 
-def test_the_fingerprint_is_of_what_predictions_depend_on(served):
+def test_the_fingerprint_depends_on_model_and_backend(served):
     one, again, other = (kickbert.load(served / name, backend="torch") for name in ("one", "one", "two"))
     assert one.fingerprint == again.fingerprint != other.fingerprint
     assert kickbert.load(served / "one", backend="torch-bf16").fingerprint != one.fingerprint

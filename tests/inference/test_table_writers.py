@@ -1,4 +1,4 @@
-"""Tables are written piece by piece, all pieces alike, and read back as they were."""
+"""Tables are written in chunks with the same columns and types, and are unchanged when read back."""
 
 import datetime
 import decimal
@@ -16,18 +16,18 @@ BIG = 2**60 + 1
 KINDS = ["csv", "tsv", "csv.gz", "jsonl", "jsonl.gz", "parquet", "xlsx"]
 
 
-def written(tmp_path, kind: str, *pieces: pd.DataFrame, schema=()):
-    """Write pieces as a user's file."""
+def written(tmp_path, kind: str, *chunks: pd.DataFrame, schema=()):
+    """Write chunks to a file."""
     pytest.importorskip({"xlsx": "openpyxl", "parquet": "pyarrow"}.get(kind, "json"))
     out = tmp_path / f"out.{kind}"
     with table_writer(out, out, schema) as write:
-        for piece in pieces:
-            write(piece)
+        for chunk in chunks:
+            write(chunk)
     return out
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_holds_every_cell(tmp_path, kind):
+def test_every_format_keeps_every_cell(tmp_path, kind):
     texts = [
         'quote " and, comma',
         "line\nbreak",
@@ -65,16 +65,16 @@ def test_parquet_keeps_the_types_of_its_source(tmp_path):
     schema = pa.schema(
         {"d": pa.decimal128(9, 3), "l": pa.list_(pa.string()), "c": pa.dictionary(pa.int8(), pa.string())}
     )
-    pieces = [
+    chunks = [
         pd.DataFrame({"d": [decimal.Decimal("1.5")], "l": [[]], "c": pd.Categorical(["a"]), "label": ["x"]}),
         pd.DataFrame({"d": [decimal.Decimal("12345.678")], "l": [["x"]], "c": pd.Categorical(["b"]), "label": ["y"]}),
     ]
-    table = pa.parquet.read_table(written(tmp_path, "parquet", *pieces, schema=schema))
+    table = pa.parquet.read_table(written(tmp_path, "parquet", *chunks, schema=schema))
     assert table["d"].to_pylist() == [decimal.Decimal("1.500"), decimal.Decimal("12345.678")]
     assert table["l"].to_pylist() == [[], ["x"]] and table["c"].to_pylist() == ["a", "b"]
 
 
-def test_excel_keeps_text_text_and_says_what_it_cannot_hold(tmp_path, monkeypatch):
+def test_excel_keeps_text_and_reports_its_limits(tmp_path, monkeypatch):
     openpyxl = pytest.importorskip("openpyxl", reason="the extra kickbert[excel] is not installed")
     when = datetime.datetime(2020, 1, 2)
     df = pd.DataFrame({"t": ["=1+1", "#N/A", "\x01"], "n": pd.Series([1, 10**16, True], dtype=object), "w": [when] * 3})
@@ -88,6 +88,6 @@ def test_excel_keeps_text_text_and_says_what_it_cannot_hold(tmp_path, monkeypatc
         written(tmp_path, "xlsx", df)
 
 
-def test_texts_are_no_table_to_write(tmp_path):
+def test_txt_is_not_an_output_format(tmp_path):
     with pytest.raises(ValueError, match=r"has the extension '\.txt'"):
         written(tmp_path, "txt")

@@ -8,7 +8,7 @@ from kickbert.inference.zero_shot_classification import zero_shot
 TEXTS = ["the team won the match", "shares fell on the stock market", "the goalkeeper saved a penalty"]
 
 
-def test_a_frame_as_predict_df_gives(tiny, capsys):
+def test_the_columns_are_those_of_predict_df(tiny, capsys):
     texts = pd.Series(["good film", None, "bad film"], index=[7, 8, 9])
     frame = zero_shot(texts, ["good", "bad"], tiny)
     assert list(frame.columns) == ["label", "confidence", "prob_good", "prob_bad"] and list(frame.index) == [7, 8, 9]
@@ -26,7 +26,7 @@ def test_nothing_is_computed_twice(tiny):
 
 
 def test_several_templates_are_averaged_and_descriptions_used(tiny):
-    one, other = (zero_shot(TEXTS, ["sport", "business"], tiny, form) for form in ("{}", "It is about {}."))
+    one, other = (zero_shot(TEXTS, ["sport", "business"], tiny, template) for template in ("{}", "It is about {}."))
     both = zero_shot(TEXTS, ["sport", "business"], tiny, ["{}", "It is about {}."])
     columns = ["prob_sport", "prob_business"]
     assert not np.allclose(one[columns], other[columns]) and not np.allclose(one[columns], both[columns])
@@ -46,7 +46,7 @@ def test_several_templates_are_averaged_and_descriptions_used(tiny):
         (["a", "b"], {"template": "about"}, "must contain {} exactly once"),
     ],
 )
-def test_bad_questions(tiny, labels, how, message):
+def test_invalid_arguments(tiny, labels, how, message):
     with pytest.raises(ValueError, match=message):
         zero_shot(TEXTS, labels, tiny, **how)
 
@@ -59,6 +59,6 @@ def test_one_string_is_not_read_letter_by_letter(tiny, make, reviews):
 
 
 @pytest.mark.system
-def test_a_real_encoder_tells_sport_from_business(minilm):
+def test_a_real_encoder_separates_sport_and_business(minilm):
     frame = zero_shot(TEXTS, {"sport": "sport, matches, teams", "business": "business, markets, money"})
     assert frame["label"].tolist() == ["sport", "business", "sport"]

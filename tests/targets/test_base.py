@@ -1,4 +1,4 @@
-"""What all kinds of target have in common, and a fifth kind."""
+"""Behavior of all kinds of targets, and a new kind."""
 
 import json
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ def test_a_target_is_the_same_after_json(values, how):
 
 @dataclass(frozen=True)
 class Count(Target):
-    """A fifth kind of target: how often something happened. The model learns the logarithm of its rate."""
+    """A new kind of target: a count. The model predicts the logarithm of its rate."""
 
     name: str
 
@@ -82,7 +82,7 @@ class Count(Target):
         return (y_true != y_pred).astype(float)
 
 
-def test_a_fifth_kind_of_target_is_one_class():
+def test_a_new_kind_of_target_needs_one_class():
     values = pd.Series([0, 3, 1, 2], name="visits")
     column = read_target(values, TargetOptions(task="count"))
     target, codes = column.fit()

@@ -1,4 +1,4 @@
-"""Ordered buckets: where they are cut and how they are written."""
+"""Ordered buckets: their edges and names."""
 
 import re
 from decimal import Decimal
@@ -23,16 +23,16 @@ def test_no_bin_is_empty_and_edges_ascend(values, bins):
     assert len(edges) == bins - 1 and (np.diff(edges) > 0).all()
     counts = np.bincount(np.digitize(values, edges), minlength=bins)
     assert counts.sum() == len(values)
-    # Halfway between two floats that touch, an edge may round to the lower one, which then falls in the upper bucket.
+    # The midpoint of two adjacent floats may round to the lower one, which is then in the upper bucket.
     assert counts.min() > 0 or np.diff(np.unique(values)).min() < 1e-9
 
 
-def test_bins_of_distinct_values_are_equal():
+def test_bins_of_distinct_values_have_equal_size():
     values = pd.Series(np.random.default_rng(0).permutation(1000))
     assert np.bincount(np.digitize(values, bin_edges(values, 4))).tolist() == [250] * 4
 
 
-def test_a_heap_of_zeros_makes_uneven_bins_and_a_warning():
+def test_many_zeros_make_uneven_bins_and_a_warning():
     values = pd.Series([0.0] * 80 + list(range(1, 21)), name="pledged")
     with pytest.warns(UserWarning, match=r"bins of 'pledged' are uneven \(under 0.5: 80, "):
         target = fit_target(values, bins=4)
@@ -45,20 +45,20 @@ def test_explicit_edges_and_values_beyond_them():
     assert target.encode(pd.Series([-5, 49.9, 50, 100, 1e9])).tolist() == [0, 0, 1, 2, 2]
 
 
-def test_range_names_tell_close_edges_apart():
+def test_range_names_of_close_edges_differ():
     assert range_names([1001, 1002, 1003]) == ["under 1.001K", "1.001K–1.002K", "1.002K–1.003K", "1.003K and over"]
     assert range_names([0.5], lambda v: f"{v:.0%}") == ["under 50%", "50% and over"]
 
 
 @given(st.floats(0.01, 1e12) | st.floats(-1e12, -0.01) | st.just(0.0))
-def test_short_numbers_are_short_and_right(value):
+def test_short_numbers_are_short_and_accurate(value):
     text = short_number(value)
     unit = {"K": 1e3, "M": 1e6, "B": 1e9}.get(text[-1], 1)
     read = float(text.rstrip("KMB")) * unit
     assert abs(read - value) <= 0.06 * abs(value) and len(text) <= 8
 
 
-def test_numbers_kept_as_text_are_read_and_a_warning_says_so():
+def test_numbers_stored_as_text_are_parsed_with_a_warning():
     values = pd.Series(["1,200", "$35", "7.5", " 20 "], name="pledged")
     with pytest.warns(UserWarning, match="column 'pledged' holds numbers as text; they are read with a decimal point"):
         target = fit_target(values, bins=[30])
@@ -71,7 +71,7 @@ def test_numbers_kept_as_text_are_read_and_a_warning_says_so():
         (["$1,000", "$35"], None, [1000, 35]),
         (["1,234,567", "1,200"], None, [1234567, 1200]),
         (["1,00,000", "1 200.5", "1'200", "−3", "1e3", ".5"], None, [100000, 1200.5, 1200, -3, 1000, 0.5]),
-        ([7.125, Decimal("1.125"), 3, "12"], None, [7.125, 1.125, 3, 12]),  # numbers are no text
+        ([7.125, Decimal("1.125"), 3, "12"], None, [7.125, 1.125, 3, 12]),  # numbers are not parsed
         (["1.000,50 €", "1.200", "3,5", "7"], ",", [1000.5, 1200, 3.5, 7]),
         (["1,200", "1.200"], ".", [1200, 1.2]),
     ],
@@ -90,7 +90,7 @@ def test_numbers_in_text(cells, decimal, numbers):
         (["0,125"], "and 0.125 with a decimal comma; specify decimal=',' or decimal='.'"),
     ],
 )
-def test_a_decimal_comma_that_is_possible_is_refused_with_both_readings(cells, readings):
+def test_an_ambiguous_decimal_mark_raises_an_error_with_both_readings(cells, readings):
     with pytest.raises(ValueError, match=re.escape(readings)):
         read_numbers(pd.Series(cells, name="y"))
 
@@ -103,17 +103,17 @@ def test_a_decimal_comma_that_is_possible_is_refused_with_both_readings(cells, r
         (["1"], "·", r"decimal='·' is not one of \['\.', ','\]"),
     ],
 )
-def test_text_that_is_no_number(cells, decimal, message):
+def test_text_that_is_not_a_number(cells, decimal, message):
     with pytest.raises(ValueError, match=message):
         read_numbers(pd.Series(cells, name="y"), decimal)
 
 
-def test_later_rows_are_read_as_those_of_training_were():
+def test_new_rows_are_parsed_like_training_rows():
     values = pd.Series(["1.000,50", "3,5", "7", "12"], name="y")
     with pytest.warns(UserWarning, match="with a decimal comma"):
         target = fit_target(values, bins=[5, 100], decimal=",")
     assert target.encode(pd.Series(["1,200", "1.200"])).tolist() == [0, 2]
-    assert target.encode(pd.Series([1.2, 1200])).tolist() == [0, 2]  # numbers are what they are
+    assert target.encode(pd.Series([1.2, 1200])).tolist() == [0, 2]  # numbers are not parsed
     with pytest.warns(UserWarning):
         number = fit_target(values, task="regression", decimal=",")
     assert number.shown(number.encode(pd.Series(["1.000,50"]))[0]) == pytest.approx(1000.5)

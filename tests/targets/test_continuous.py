@@ -1,4 +1,4 @@
-"""Numbers, standardized for the model."""
+"""Standardized numeric targets."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""A target column becomes a task, and a target learnt from the training rows."""
+"""The task is inferred from the target column, and the target is fitted on the training rows."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from kickbert.targets.multi_labels import MultiLabels
         ([1.5, 2.5] * 20, {}, Labels),
         (list(np.linspace(0, 9, 150)), {}, Continuous),
         (list(range(150)) * 2, {}, Continuous),
-        (list(range(150)), {}, Labels),  # numbers that are all different may well be row numbers
+        (list(range(150)), {}, Labels),  # unique integers may be row numbers
         ([1.0, 2.0, 3.0], {"bins": 2}, Bins),
         (pd.Categorical(["s", "l"], categories=["s", "l"], ordered=True), {}, OrderedLabels),
         (["a|b", "a"], {"delim": "|"}, MultiLabels),
@@ -27,7 +27,7 @@ from kickbert.targets.multi_labels import MultiLabels
         ([("a", "b"), {"b"}], {}, MultiLabels),
     ],
 )
-def test_the_kind_is_guessed(values, how, kind):
+def test_the_kind_is_inferred(values, how, kind):
     assert guess_kind(pd.Series(values, name="y"), **how) is kind
 
 
@@ -59,12 +59,12 @@ def test_ordered_categories_keep_their_order():
         (["a", "a"], {"delim": ";"}, r"holds 1 labels, \['a'\]; is label_delim=';' the delimiter"),
     ],
 )
-def test_bad_targets(values, how, message):
+def test_invalid_targets(values, how, message):
     with pytest.raises(ValueError, match=message):
         fit_target(pd.Series(values, name="y"), **how)
 
 
-def test_labels_say_the_order_of_the_classes():
+def test_labels_set_the_order_of_the_classes():
     values = pd.Series(["high", "low", "high"], name="size")
     target = fit_target(values, labels=["low", "high"])
     assert target.classes == ("low", "high") and target.encode(values).tolist() == [1, 0, 1]

@@ -1,4 +1,4 @@
-"""Planted label errors are suspected, whether rows have one label or several."""
+"""Planted label errors are flagged in single-label and multi-label targets."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def planted() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return probs / probs.sum(1, keepdims=True), codes, wrong
 
 
-def test_wrong_labels_are_suspected_the_least_confident_first(planted):
+def test_wrong_labels_are_flagged_least_confident_first(planted):
     probs, codes, wrong = planted
     suspected = suspected_errors(probs, codes)
     assert set(suspected) <= set(wrong) and len(suspected) >= 27
@@ -27,7 +27,7 @@ def test_wrong_labels_are_suspected_the_least_confident_first(planted):
     assert len(suspected_errors(probs, codes, threshold=0.99)) == 0
 
 
-def test_with_several_labels_each_is_judged_by_itself(planted):
+def test_multi_label_errors_are_flagged_per_label(planted):
     probs, codes, wrong = planted
     labels = np.eye(4, dtype=np.float32)[codes]
     suspected = suspected_errors(probs, labels)

@@ -18,7 +18,7 @@ from kickbert.targets.fitting import fit_target
         (["a", 1, "a"], (1, "a")),
     ],
 )
-def test_labels_of_any_type_come_back_as_they_were(values, classes):
+def test_labels_of_any_type_round_trip(values, classes):
     series = pd.Series(values, name="label")
     target = fit_target(series)
     assert target.classes == classes and target.task == "single label"
@@ -28,7 +28,7 @@ def test_labels_of_any_type_come_back_as_they_were(values, classes):
     assert back == list(values) and [type(b) for b in back] == [type(c) for c in pd.Series(list(values)).tolist()]
 
 
-def test_labels_are_told_when_training_never_saw_them():
+def test_unknown_labels_are_detected():
     target = fit_target(pd.Series(["a", "b"] * 3))
     later = pd.Series(["a", "new", "b"], index=[7, 8, 9])
     assert target.encode(later).tolist() == [0, -1, 1]

@@ -1,4 +1,4 @@
-"""What a user gets for each row, as a DataFrame and as JSON: the same, and nothing where there is no text."""
+"""Predictions as a DataFrame and as JSON are the same, and missing for rows without text."""
 
 import json
 
@@ -18,12 +18,12 @@ TARGETS = {
 
 
 @pytest.mark.parametrize("kind", TARGETS)
-def test_frame_and_records_say_the_same_and_nothing_of_no_text(kind):
+def test_frame_and_records_are_equal_and_missing_without_text(kind):
     values, how = TARGETS[kind]
     target = fit_target(pd.Series(values, name="y"), **how)
     probs = np.array([[0.25, 0.75], [0.6, 0.4], [0.1, 0.9]], dtype=np.float32)[:, : len(target.names)]
     empty, decided = np.array([False, True, False]), target.decide(probs)
-    with pytest.warns(UserWarning, match=r"1 rows have no text and get no label: rows \[8\]"):
+    with pytest.warns(UserWarning, match=r"1 row without text, without a prediction: \[8\]"):
         frame = prediction_frame(target, probs, decided, pd.Index([7, 8, 9]), empty)
     records = prediction_records(target, probs, decided, empty)
     assert frame.isna().all(axis=1).tolist() == [False, True, False]
@@ -36,7 +36,7 @@ def test_frame_and_records_say_the_same_and_nothing_of_no_text(kind):
     json.dumps(records)
 
 
-def test_no_label_where_it_is_not_sure_enough():
+def test_no_label_below_the_minimum_confidence():
     target = fit_target(pd.Series(["a", "b"] * 2))
     probs, none = np.array([[0.45, 0.55], [0.1, 0.9]]), np.zeros(2, dtype=bool)
     frame = prediction_frame(target, probs, probs.argmax(1), pd.RangeIndex(2), none, min_confidence=0.8)

@@ -1,4 +1,4 @@
-"""Decision thresholds of several labels: the best ones, and steady for rare labels."""
+"""Decision thresholds of multi-label targets: optimal, and stable for rare labels."""
 
 import numpy as np
 import pytest
@@ -24,24 +24,25 @@ def test_no_threshold_is_better(rows, labels, seed):
         assert f1(truth[:, label], probs[:, label] >= thresholds[label]) == pytest.approx(best)
 
 
-def test_a_rare_label_gets_nearly_the_threshold_of_all():
+def test_the_threshold_of_a_rare_label_is_close_to_the_overall_one():
     rng = np.random.default_rng(0)
     truth = np.stack([rng.random(2000) < 0.4, rng.random(2000) < 0.4, rng.random(2000) < 0.001], 1)
     probs = np.clip(rng.normal(0.2 + 0.4 * truth, 0.15), 0, 1)
-    probs[:, 2] /= 20  # the model rarely predicts it, and the two rows that have it rank by chance
-    alone, found = best_thresholds(probs, truth, prior=0), best_thresholds(probs, truth)
-    assert alone[2] < 0.1 and found[2] == pytest.approx(found[0], abs=0.15)
-    assert found[:2] == pytest.approx(alone[:2], abs=0.05)
+    probs[:, 2] /= 20  # the model rarely predicts it, and its two rows rank by chance
+    alone = best_thresholds(probs, truth, prior=0)
+    smoothed = best_thresholds(probs, truth)
+    assert alone[2] < 0.1 and smoothed[2] == pytest.approx(smoothed[0], abs=0.15)
+    assert smoothed[:2] == pytest.approx(alone[:2], abs=0.05)
 
 
-def test_a_frequent_label_keeps_its_own():
+def test_a_frequent_label_keeps_its_own_threshold():
     rng = np.random.default_rng(1)
     truth = rng.random((4000, 2)) < 0.3
     probs = np.clip(rng.normal(0.2 + 0.4 * truth, 0.1), 0, 1)
     probs[:, 1] /= 2
-    found = best_thresholds(probs, truth)
-    assert found[0] == pytest.approx(0.4, abs=0.1) and found[1] == pytest.approx(0.2, abs=0.05)
+    thresholds = best_thresholds(probs, truth)
+    assert thresholds[0] == pytest.approx(0.4, abs=0.1) and thresholds[1] == pytest.approx(0.2, abs=0.05)
 
 
-def test_without_any_label_it_is_a_half():
+def test_without_positive_rows_the_threshold_is_one_half():
     assert best_thresholds(np.array([[0.2, 0.9]]), np.zeros((1, 2))).tolist() == [0.5, 0.5]

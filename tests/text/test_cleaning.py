@@ -1,4 +1,4 @@
-"""Cleaning steps in a row: by name, on columns, as JSON."""
+"""A sequence of cleaning steps: by name, on columns, as JSON."""
 
 import json
 
@@ -10,7 +10,7 @@ from kickbert.text.cleaning import AUTO, Cleaner
 from kickbert.text.columns import read_texts
 
 
-def test_a_cleaner_is_its_steps_in_a_row():
+def test_a_cleaner_applies_its_steps_in_order():
     cleaner = Cleaner(["remove_html", "convert_to_lowercase", str.strip])
     assert cleaner(" <i>A</i> ") == "a"
     assert cleaner.apply([" <i>A</i> ", "B", "B"]) == ["a", "b", "b"]
@@ -32,20 +32,20 @@ def test_json_and_back():
     assert Cleaner.from_json(own, [shout])("<b>a") == "A"
 
 
-def test_an_unknown_step_is_answered_with_the_nearest():
+def test_the_error_of_an_unknown_step_suggests_a_name():
     with pytest.raises(ValueError, match="Did you mean 'remove_emoji'"):
         Cleaner(["remove_emojis"])
     with pytest.raises(ValueError, match=r"cleaning='auot' is not 'auto'; for a single step give a list"):
         Cleaner("auot")
 
 
-def test_cells_of_any_kind_and_rows_that_cleaning_empties():
+def test_cells_of_any_type_and_texts_that_cleaning_empties():
     cells = ["<b>a</b>", None, np.nan, 3.5, ["x", "y"], b"caf\xc3\xa9", "<br>", "", "  "]
     df = pd.DataFrame({"text": cells})
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as caught:
         texts, missing = read_texts(df, "text", Cleaner("auto"))
     assert texts == ["a", "", "", "3.5", "['x', 'y']", "café", "", "", ""]
     assert missing.tolist() == [False, True, True, False, False, False, True, True, True]
-    messages = [str(w.message) for w in told]
-    assert any(m.startswith("3 cells of ['text'] are not strings") for m in messages)
-    assert any(m.startswith("1 rows have no text left after Cleaner(['remove_html',") for m in messages)
+    messages = [str(w.message) for w in caught]
+    assert any(m.startswith("3 cells of ['text'] not of type str") for m in messages)
+    assert any(m.startswith("1 row without text after cleaning with Cleaner(['remove_html',") for m in messages)

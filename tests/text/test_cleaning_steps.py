@@ -1,4 +1,4 @@
-"""Cleaning steps: what each takes away and what it leaves, on tidy, foreign, malformed and hostile text."""
+"""Cleaning steps: what each removes and keeps, on normal, non-English, malformed and hostile text."""
 
 import time
 
@@ -10,7 +10,7 @@ from kickbert.text import cleaning_steps
 from kickbert.text.cleaning import STEPS
 
 TEXT = st.text(max_size=200) | st.text("<>&;:/.'’()abAB 👍🏽\u200d😀#1\ufe0f\u20e3-_www.com", max_size=60)
-# ftfy judges its own output again ("‹†\n€" becomes a Syriac letter the second time), so that step is not idempotent.
+# ftfy may change its own output ("‹†\n€" becomes a Syriac letter the second time), so that step is not idempotent.
 IDEMPOTENT = sorted(set(STEPS) - {"normalize_unicode"})
 
 
@@ -19,7 +19,7 @@ IDEMPOTENT = sorted(set(STEPS) - {"normalize_unicode"})
 @example("don't 'quote' rock’n’roll")
 @example("&amp;amp;lt;p&amp;gt;")
 @example("1😀\ufe0f\u20e3")
-def test_doing_it_twice_is_doing_it_once(name, text):
+def test_steps_are_idempotent(name, text):
     once = STEPS[name](text)
     assert isinstance(once, str)
     assert STEPS[name](once) == once
@@ -32,19 +32,19 @@ def test_no_step_fails_on_malformed_html(text):
 
 
 @given(TEXT)
-def test_lower_case_has_no_capitals(text):
+def test_lowercase_text_has_no_capitals(text):
     assert not any(c.isupper() and c.lower() != c for c in cleaning_steps.convert_to_lowercase(text))
 
 
 @given(TEXT)
-def test_white_space_is_single_and_inside(text):
+def test_whitespace_is_collapsed_and_stripped(text):
     cleaned = cleaning_steps.remove_whitespace(text)
     assert cleaned == cleaned.strip() and "  " not in cleaned
     assert cleaned.split() == text.split()
 
 
 @given(st.text("abcé', -", max_size=40))
-def test_punctuation_goes_and_letters_stay(text):
+def test_punctuation_is_removed_and_letters_stay(text):
     cleaned = cleaning_steps.remove_punctuation(text)
     assert [c for c in cleaned if c.isalpha()] == [c for c in text if c.isalpha()]
     assert "-" not in cleaned and "," not in cleaned
@@ -112,7 +112,7 @@ def test_emoji(text, cleaned):
         ("costs $3.50/month", "costs $3.50/month"),
     ],
 )
-def test_addresses(text, cleaned):
+def test_urls(text, cleaned):
     assert cleaning_steps.remove_http(text) == cleaned
 
 
@@ -121,7 +121,7 @@ def test_words_of_letters_in_any_script():
 
 
 @given(st.text(st.characters(max_codepoint=127), max_size=60) | TEXT)
-def test_the_short_cut_of_unicode_agrees_with_ftfy(text):
+def test_the_unicode_shortcut_agrees_with_ftfy(text):
     import ftfy
 
     assert cleaning_steps.normalize_unicode(text) == ftfy.fix_text(text, unescape_html=False)
@@ -150,7 +150,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 @pytest.mark.parametrize("name", sorted(STEPS))
-def test_hostile_cells_take_time_in_proportion(name, kind):
+def test_hostile_texts_are_fast(name, kind):
     text = HOSTILE[kind]
     start = time.perf_counter()
     STEPS[name](text)

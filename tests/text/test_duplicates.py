@@ -1,4 +1,4 @@
-"""Duplicates and near duplicates in a table, and held-out rows that are in training too."""
+"""Duplicates and near duplicates in a table, and test rows that are also in the training set."""
 
 import random
 
@@ -12,9 +12,9 @@ SOUP = "the soup tasted of summer and the bread came warm to the table by the wi
 TEXTS = [SOUP, "a dull film", f" {SOUP.upper()}", f"{SOUP}!", "", "", "something else altogether"]
 
 
-def test_exact_duplicates_aside_from_capitals_and_white_space():
+def test_exact_duplicates_ignore_case_and_whitespace():
     table = duplicates(pd.DataFrame(index=list("abcdefg")), TEXTS)
-    assert table[["row", "same as row"]].to_numpy().tolist() == [["c", "a"]]  # rows without text are no duplicates
+    assert table[["row", "same as row"]].to_numpy().tolist() == [["c", "a"]]  # rows without text are not duplicates
 
 
 def test_near_duplicates_are_grouped_and_shown():
@@ -47,7 +47,7 @@ def test_near_duplicates_agree_with_comparing_all_pairs():
     assert 50 < hits < 250 and missed <= 0.01 * hits
 
 
-def test_case_and_white_space_do_not_count_and_long_texts_are_cut():
+def test_case_and_whitespace_are_ignored_and_long_texts_truncated():
     known = NearDuplicates()
     known.add("Where IS\n my   parcel today?")
     assert known.has_like("where is my parcel today?") and not known.has_like("")
@@ -55,7 +55,7 @@ def test_case_and_white_space_do_not_count_and_long_texts_are_cut():
     assert known.has_like("x" * 10**6)
 
 
-def test_leaks_are_held_out_rows_that_training_has_too():
+def test_leaks_are_test_rows_that_are_also_training_rows():
     held = np.array([False, False, True, True, False, True, True])
     table = leaks(TEXTS, held, pd.RangeIndex(7), [[0, 3]])
     assert table[["row", "training row", "match"]].to_numpy().tolist() == [

@@ -1,4 +1,4 @@
-"""Variants by neural models: the real path, on small local models with random weights."""
+"""Variants by neural models, with small local models with random weights."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ TEXTS = ["a bright, warm film", "", "I hated this story!", "boring and flat"]
 
 @pytest.fixture(scope="module")
 def marian(tmp_path_factory) -> str:
-    """Folder of a one-layer Marian model with a SentencePiece vocabulary of its own."""
+    """Folder of a one-layer Marian model with its own SentencePiece vocabulary."""
     spm = pytest.importorskip("sentencepiece")
     import json
 
@@ -22,8 +22,8 @@ def marian(tmp_path_factory) -> str:
     spm.SentencePieceTrainer.train(
         sentence_iterator=iter(sentences), model_prefix=str(folder / "m"), vocab_size=45, minloglevel=2
     )
-    pieces = spm.SentencePieceProcessor(model_file=str(folder / "m.model"))
-    words = [pieces.id_to_piece(i) for i in range(pieces.get_piece_size())]
+    vocabulary = spm.SentencePieceProcessor(model_file=str(folder / "m.model"))
+    words = [vocabulary.id_to_piece(i) for i in range(vocabulary.get_piece_size())]
     vocab = {w: i for i, w in enumerate(["</s>", "<unk>", *[w for w in words if w[0] != "<"], "<pad>"])}
     (folder / "vocab.json").write_text(json.dumps(vocab))
     model = folder / "m.model"
@@ -56,26 +56,26 @@ def masked(tmp_path_factory, tiny_tok) -> str:
     return str(folder)
 
 
-def test_there_and_back_in_batches(marian):
+def test_back_translation_in_batches(marian):
     translate = BackTranslation(marian, marian, temperature=1.0, bs=2, max_length=12)
-    found = translate(TEXTS, 2, np.random.default_rng(0))
-    assert [len(v) for v in found] == [2] * 4 and found[1] == ["", ""]
-    assert all(isinstance(v, str) for row in found for v in row)
-    assert translate(TEXTS, 2, np.random.default_rng(0)) == found  # a seed decides
-    assert translate(TEXTS, 2, np.random.default_rng(1)) != found
+    variants = translate(TEXTS, 2, np.random.default_rng(0))
+    assert [len(v) for v in variants] == [2] * 4 and variants[1] == ["", ""]
+    assert all(isinstance(v, str) for row in variants for v in row)
+    assert translate(TEXTS, 2, np.random.default_rng(0)) == variants  # deterministic for a seed
+    assert translate(TEXTS, 2, np.random.default_rng(1)) != variants
 
 
 def test_words_in_context(masked):
     replace = Contextual(masked, rate=0.5, top=50)
-    found = replace(TEXTS, 3, np.random.default_rng(0))
-    assert [len(v) for v in found] == [3] * 4 and found[1] == [""] * 3
-    assert all(v.endswith("!") for v in found[2]) and len(set(found[0])) > 1
-    assert replace(TEXTS, 3, np.random.default_rng(0)) == found
+    variants = replace(TEXTS, 3, np.random.default_rng(0))
+    assert [len(v) for v in variants] == [3] * 4 and variants[1] == [""] * 3
+    assert all(v.endswith("!") for v in variants[2]) and len(set(variants[0])) > 1
+    assert replace(TEXTS, 3, np.random.default_rng(0)) == variants
 
 
-def test_a_text_over_the_models_limit(masked):
-    (found,) = Contextual(masked)(["bright film " * 100], 1, np.random.default_rng(0))
-    assert len(found[0].split()) == 200
+def test_a_text_above_the_models_limit(masked):
+    (variants,) = Contextual(masked)(["bright film " * 100], 1, np.random.default_rng(0))
+    assert len(variants[0].split()) == 200
 
 
 def test_they_are_augmenters(make, reviews, masked):
@@ -83,7 +83,7 @@ def test_they_are_augmenters(make, reviews, masked):
     assert len(learn.dls.train_ds) > len(make(reviews).dls.train_ds)
 
 
-def test_a_model_that_is_not_there():
+def test_unavailable_models_and_invalid_rates():
     with pytest.raises(ValueError, match="no/such-model"):
         Contextual("no/such-model")
     with pytest.raises(ValueError, match="rate=0"):

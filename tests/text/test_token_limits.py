@@ -8,7 +8,7 @@ from kickbert.text.token_limits import token_limit
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta", "mpnet", "longformer", "distilbert", "camembert"])
-def test_the_limit_is_the_one_of_the_loaded_encoder(kind):
+def test_the_limit_is_that_of_the_loaded_encoder(kind):
     from transformers import AutoModel
 
     sizes = {"num_hidden_layers": 1, "hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 8}

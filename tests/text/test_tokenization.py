@@ -1,4 +1,4 @@
-"""Texts to rows of token ids: cut by tokens, in windows, with the special tokens where the tokenizer puts them."""
+"""Texts to token ids: truncated or in windows, with special tokens in the tokenizer's positions."""
 
 import json
 from itertools import pairwise
@@ -35,14 +35,14 @@ def test_special_tokens_in_a_text_are_read_as_text(tiny_tok):
     assert tiny_tok.mask_token_id not in tokens and tiny_tok.pad_token_id not in tokens
 
 
-def test_which_rows_were_cut_is_told(tiny_tok):
+def test_truncated_rows_are_reported(tiny_tok):
     rows, cut = TextTokenizer(tiny_tok, max_length=8).encode_batch(["fun", "a real delight " * 9])
     assert cut.tolist() == [False, True] and len(rows[1]) == 8
 
 
 @given(st.lists(st.text(), min_size=1, max_size=4))
 @settings(max_examples=200, deadline=None)
-def test_any_text_gives_legal_tokens(columns):
+def test_any_text_has_valid_tokens(columns):
     tokenizer = _shared_tokenizer()
     text = join_columns(*[[c.encode("utf-8", "replace").decode()] for c in columns])[0]
     ids = tokenizer(text).tolist()
@@ -60,20 +60,20 @@ def _shared_tokenizer() -> TextTokenizer:
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=6), st.integers(0, 80))
-def test_shares_fill_the_room_and_no_more(lengths, room):
-    kept = longest_first(lengths, room)
+def test_shares_add_up_to_the_budget(lengths, budget):
+    kept = longest_first(lengths, budget)
     assert all(0 <= k <= n for k, n in zip(kept, lengths, strict=True))
-    assert sum(kept) == min(sum(lengths), room)
+    assert sum(kept) == min(sum(lengths), budget)
 
 
 @pytest.mark.parametrize("text", ["x" * 1_000_000, "word " * 200_000, "\x00\x00", "مرحبا بالعالم", "👩🏽‍🚀" * 99, ""])
-def test_hard_texts(tiny_tok, text):
+def test_unusual_texts(tiny_tok, text):
     ids = TextTokenizer(tiny_tok)(text).tolist()
     assert 2 <= len(ids) <= 64 and ids[0] == 0 and ids[-1] == 2
 
 
 @given(st.lists(st.integers(), max_size=30), st.integers(0, 30))
-def test_what_is_kept_of_a_text(ids, count):
+def test_kept_part_of_a_text(ids, count):
     kept = {keep: truncate_ids(ids, count, keep) for keep in ("truncate", "tail", "head+tail")}
     assert all(len(k) == min(len(ids), count) for k in kept.values())
     assert kept["truncate"] == ids[:count]
@@ -91,13 +91,13 @@ def test_truncation_keeps_the_special_tokens(tiny_tok, keep):
 
 
 @given(st.integers(0, 60), st.integers(3, 20), st.integers(0, 10))
-def test_windows_hold_every_token_and_share_as_many_as_asked(tiny_tok, count, room, stride):
-    if stride >= room:
+def test_windows_contain_every_token_and_overlap_by_stride(tiny_tok, count, length, stride):
+    if stride >= length:
         return
-    tokens = TextTokenizer(tiny_tok, room + 2, long="windows", stride=stride)
+    tokens = TextTokenizer(tiny_tok, length + 2, long="windows", stride=stride)
     body = list(range(100, 100 + count))
     windows = [w[1:-1] for w in tokens.token_encoder._windows([body])]
-    assert all(len(w) <= room for w in windows)
+    assert all(len(w) <= length for w in windows)
     joined = windows[0] + [t for w in windows[1:] for t in w[stride:]]
     assert joined == body
     assert len(windows) == 1 or all(len(w) > stride for w in windows)
@@ -112,7 +112,7 @@ def test_windows_of_documents(tiny_tok):
     assert np.diff(first)[1] > 1 and all(len(r) <= 10 for r in rows)
 
 
-def test_bad_ways(tiny_tok):
+def test_invalid_options(tiny_tok):
     with pytest.raises(ValueError, match="long='window'"):
         TextTokenizer(tiny_tok, 10, long="window")
     with pytest.raises(ValueError, match="stride=8 must be less than the 8 tokens"):
@@ -121,14 +121,14 @@ def test_bad_ways(tiny_tok):
 
 @pytest.fixture
 def resized():
-    """A tokenizer to which somebody added special tokens, as for a model with resized embeddings."""
+    """A tokenizer with added special tokens, as for a model with resized embeddings."""
     hf = tiny_tokenizer()
     hf.add_special_tokens({"additional_special_tokens": ["<user>", "<item>"]})
     hf.add_tokens(["lampshade"])
     return hf
 
 
-def test_added_special_tokens_stay_whole_and_the_tokenizers_own_are_text(resized):
+def test_added_special_tokens_are_kept_and_the_tokenizers_own_are_text(resized):
     own = TextTokenizer(resized)("a <user> </s> <mask> lampshade").tolist()
     user, shade = resized.convert_tokens_to_ids(["<user>", "lampshade"])
     assert own.count(user) == 1 and own.count(shade) == 1
@@ -147,18 +147,18 @@ def test_a_token_encoder_is_the_same_after_json(resized):
         assert ours.tolist() == theirs.tolist()
 
 
-def test_what_a_tokenizer_says_of_special_tokens_is_left_alone(resized):
+def test_the_special_tokens_of_the_tokenizer_are_unchanged(resized):
     TextTokenizer(resized)
     assert all(token["special"] for token in json.loads(resized.backend_tokenizer.to_str())["added_tokens"][:-1])
 
 
-def test_words_and_the_tokens_that_belong_to_them(tiny_tok):
-    words, place = TextTokenizer(tiny_tok).token_encoder.words(f"a dull film{SEP}no fun")
+def test_words_and_their_tokens(tiny_tok):
+    words, word_of = TextTokenizer(tiny_tok).token_encoder.words(f"a dull film{SEP}no fun")
     assert words == ["a", "dull", "film", "no", "fun"]
-    assert place[0] == place[-1] == -1 and sorted(set(place[place >= 0].tolist())) == [0, 1, 2, 3, 4]
+    assert word_of[0] == word_of[-1] == -1 and sorted(set(word_of[word_of >= 0].tolist())) == [0, 1, 2, 3, 4]
 
 
-def test_tokens_are_counted_before_any_is_cut(tiny_tok):
+def test_tokens_are_counted_before_truncation(tiny_tok):
     encoder = TextTokenizer(tiny_tok, 8).token_encoder
     text = "a real delight " * 9
     assert encoder.count(["", text]).tolist() == [2, len(tiny_tok(text, truncation=False)["input_ids"])]

@@ -105,7 +105,7 @@ def test_a_label_that_training_never_saw_is_left_out(make, several):
     df = several.assign(part=["train"] * 80 + ["valid"] * 40)
     df.at[100, "label"] = ["good", "new"]
     with pytest.warns(
-        UserWarning, match=r"1 rows have a label that training never saw \(\['new'\]\): rows \[100\]; those"
+        UserWarning, match=r"1 row with a label that is not in the training set \(\['new'\]\): \[100\]; those"
     ):
         learn = make(df, valid="part")
     assert len(learn.dls.valid_ds) == 40

@@ -27,7 +27,7 @@ def test_predict_df_keeps_every_row(make, reviews):
     with pytest.warns(UserWarning) as told:
         out = learn.predict_df(df)
     messages = [str(w.message) for w in told]
-    assert "1 rows have no text and get no label: rows [5]" in messages
+    assert "1 row without text, without a prediction: [5]" in messages
     assert out.index.tolist() == [5, 5, 6, 7] and out["label"].isna().tolist() == [False, True, False, False]
     with pytest.raises(ValueError, match="text_col='text' is not a column of df; columns are"):
         learn.predict_df(pd.DataFrame({"txt": ["a"]}))
