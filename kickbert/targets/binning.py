@@ -156,7 +156,7 @@ def decimal_mark(values: pd.Series, decimal: str | None = None) -> str | None:
     if unclear is not None:
         numbers = {name: _number(unclear, mark) for mark, name in MARKS.items()}
         shown = [
-            f"{number:.12g} with a decimal {name}" if number == number else f"no number with a decimal {name}"
+            f"{number:.12g} with a decimal {name}" if number == number else f"not a number with a decimal {name}"
             for name, number in numbers.items()
         ]
         raise ValueError(

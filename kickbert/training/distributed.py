@@ -28,6 +28,7 @@ from torch import Tensor
 from kickbert.data.batching import bucketed
 from kickbert.data.bucketing import BucketDL
 from kickbert.utils.hashing import fingerprint
+from kickbert.utils.messages import plural
 from kickbert.utils.processes import check_processes, rank, world_size
 from kickbert.utils.progress import say
 
@@ -79,7 +80,9 @@ class Shard(BucketDL):
         dealt = np.lexsort((-ids.sizes,) if weights is None else (-ids.sizes, weights))
         counts = [len(dealt[r::ranks]) for r in range(ranks)]
         if counts[-1] == 0:
-            raise ValueError(f"{ranks} processes are more than {len(dealt)} rows; start at most {len(dealt)}")
+            raise ValueError(
+                f"{ranks} processes are too many for {plural(len(dealt), 'row')}; start at most {len(dealt)}"
+            )
         own = dealt[rank() :: ranks]
         return whole.new(
             cls=cls, whole=whole, counts=counts, n=counts[-whole.drop_last], bs=-(-whole.bs // ranks),

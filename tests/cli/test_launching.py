@@ -33,7 +33,7 @@ def test_an_error_in_all_processes_is_printed_once(rows, tiny, tmp_path):
     call = ["train", few, "--out", tmp_path / "k", "--model", tiny, "--processes", 2]
     done = subprocess.run([sys.executable, "-c", launching.COMMAND, *map(str, call)], capture_output=True, text=True)
     errors = [line for line in done.stderr.splitlines() if not line.startswith("warning: ")]
-    assert done.returncode == 1 and errors == ["error: 2 processes are more than 1 rows; start at most 1"]
+    assert done.returncode == 1 and errors == ["error: 2 processes are too many for 1 row; start at most 1"]
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,8 @@ def test_options_that_do_not_apply_to_the_input(kickbert, rows, served, tmp_path
 
 
 def test_a_truncated_file_is_not_reported_as_stopped(kickbert, served, tmp_path):
-    packed = gzip.compress("\n".join(["text", *(f"film {i * 7919 % 1000}" for i in range(2000))]).encode())
+    texts = [f"film {number}" for number in (i * 7919 % 1000 for i in range(2000))]
+    packed = gzip.compress("\n".join(["text", *texts]).encode())
     (tmp_path / "in.csv.gz").write_bytes(packed[:-100])
     done = kickbert(
         "predict", tmp_path / "in.csv.gz", tmp_path / "o.csv", "--model", served / "one", "--backend", "torch"

@@ -83,7 +83,7 @@ def test_numbers_in_text(cells, decimal, numbers):
 @pytest.mark.parametrize(
     ("cells", "readings"),
     [
-        (["1.000,50", "35"], "'1.000,50', which is no number with a decimal point and 1000.5 with a decimal comma"),
+        (["1.000,50", "35"], "'1.000,50', which is not a number with a decimal point and 1000.5 with a decimal comma"),
         (["1,200", "35"], "'1,200', which is 1200 with a decimal point and 1.2 with a decimal comma"),
         (["1.250", "35"], "'1.250', which is 1.25 with a decimal point and 1250 with a decimal comma"),
         (["€1.250", "7.5"], "'€1.250', which is 1.25"),
@@ -99,7 +99,7 @@ def test_an_ambiguous_decimal_mark_raises_an_error_with_both_readings(cells, rea
     ("cells", "decimal", "message"),
     [
         (["7.5", "3,5"], ",", r"1 of 2 cells of 'y' are not numbers, such as '7\.5' \(read with a decimal comma\)"),
-        (["12 34", "nan", None, "inf", "3 %"], ".", "5 of 5 cells of 'y' are not numbers, such as '12 34'"),
+        (["12 34", "nan", None, "inf", "3 pct"], ".", "5 of 5 cells of 'y' are not numbers, such as '12 34'"),
         (["1"], "·", r"decimal='·' is not one of \['\.', ','\]"),
     ],
 )

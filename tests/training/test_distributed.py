@@ -151,7 +151,7 @@ def test_sampling_windows_augmentation_and_copies_of_a_shard(make, reviews, as_r
 def test_too_many_processes(make, reviews, as_rank, monkeypatch):
     learn = make(reviews, valid=reviews.index[:2])
     as_rank(0, 3)
-    with pytest.raises(ValueError, match="3 processes are more than 2 rows; start at most 2"):
+    with pytest.raises(ValueError, match="3 processes are too many for 2 rows; start at most 2"):
         Shard.of(learn.dls.valid)
     as_rank(0, 4_096)
     with pytest.raises(ValueError, match=r"4096 processes are too many: this machine has \d+ (cores|GPUs)"):
@@ -228,7 +228,7 @@ def test_bad_input_is_told_on_each_rank(trained):
     for told in trained[2]:
         assert told["rows"].startswith("ValueError: rank 1 has other rows")
         assert "training and validation rows: [87, 15] and [95, 17]" in told["rows"]
-        assert told["few"] == "ValueError: 2 processes are more than 1 rows; start at most 1"
+        assert told["few"] == "ValueError: 2 processes are too many for 1 row; start at most 1"
         assert told["lr_find"].startswith("ValueError: lr_find is for one process")
 
 

@@ -146,9 +146,8 @@ def test_excel(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.jsonl.gz", "a.txt.gz"])
 def test_a_truncated_file(table, name):
-    content = gzip.compress(
-        "\n".join(["text", *(f'{{"text": "{i * 7919 % 1000} film"}}' for i in range(2000))]).encode()
-    )
+    lines = [f'{{"text": "{number} film"}}' for number in (i * 7919 % 1000 for i in range(2000))]
+    content = gzip.compress("\n".join(["text", *lines]).encode())
     with pytest.raises(ValueError, match="is truncated, as after an interrupted download"):
         rows_of(table(name, content[:-200]))
 
