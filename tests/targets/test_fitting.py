@@ -55,7 +55,7 @@ def test_ordered_categories_keep_their_order():
         (list("abcdef"), {}, "6 different values in 6 rows"),
         (list(range(150)), {}, "for a number, bins=4 or task='regression'"),
         ([1.0, 2.0], {"task": "ordnal"}, "task='ordnal' is not one of"),
-        ([1.0, 2.0], {"task": "regression", "bins": 2}, "leave one of them out"),
+        ([1.0, 2.0], {"task": "regression", "bins": 2}, "Omit one of the two"),
         (["a", "a"], {"delim": ";"}, r"holds 1 labels, \['a'\]; is label_delim=';' the delimiter"),
     ],
 )
