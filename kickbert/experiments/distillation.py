@@ -1,6 +1,6 @@
-"""A small student that predicts as its teacher does (Hinton, Vinyals and Dean 2015), from texts that need no labels.
+"""Knowledge distillation (Hinton, Vinyals and Dean 2015): train a small student on unlabeled texts and a teacher.
 
-teacher, texts → soft predictions, computed once and kept → the teacher's first layers and its head, trained on them
+teacher, texts → soft predictions, computed once and saved → the first layers and head of the teacher, trained on them
 """
 
 import json
@@ -64,36 +64,37 @@ def distill(
     cbs: Any = None,
     path: str | Path = ".",
 ) -> GradualLearner:
-    """A small model trained to predict what a large one predicts (Hinton, Vinyals and Dean 2015, section 2).
+    """Train a small model to reproduce the predictions of a large one (Hinton, Vinyals and Dean 2015, section 2).
 
     Args:
-        teacher: a learner or a predictor; a list of them, whose probabilities are averaged (those of all folds:
-            `cross_validate(df, fit=lambda learn: models.append(learn) or learn.fit_gradual())`); or what was predicted
-            of these very texts: `cross_validate(df)`, `Predictions`, or probabilities of single labels, an array or a
-            DataFrame with columns `prob_<class>`.
-        texts: a DataFrame, or strings, tuples (a text for each column) or dicts; as many as there are, without labels.
-        layers: how many of the first layers the student has; None for as few as `probe` finds enough.
-        model: hub id, folder or "minilm", of whose first layers the student is made; None for the teacher's own, with
-            its head.
-        temperature: that the probabilities of both are softened by; of numbers it changes nothing.
-        label_weight: how much of the loss of a row is that of its label, where texts have the label's column and a
-            label in it.
-        phases: what to train when; None for the head, then all layers but the embeddings; [] for nothing yet.
-        text_col, label_col: of texts, where the teacher is no model that knows them.
-        valid, bs, seed, optimizer, precision, cache, cbs, path: as for `learner_from_df`. Validation rows are judged by
-            their label where they have one, else by what the teacher decides.
+        teacher: a learner, a predictor, or a list of them, whose probabilities are averaged (for example the models of
+            all folds: `cross_validate(df, fit=lambda learn: models.append(learn) or learn.fit_gradual())`). Or
+            predictions of these texts: `cross_validate(df)`, `Predictions`, or for single labels an array of
+            probabilities or a DataFrame with columns `prob_<class>`.
+        texts: a DataFrame, or strings, tuples (one text per column) or dicts. Labels are optional.
+        layers: number of layers of the student; None for the smallest number that `probe` suggests.
+        model: hub id, folder or "minilm" whose first layers initialize the student; None for the teacher's layers and
+            head.
+        temperature: temperature that softens the probabilities of teacher and student; not used for regression.
+        label_weight: weight of the label in the loss of a row, for rows that have a label.
+        phases: phases of training; None for the head, then all layers except the embeddings; [] for no training.
+        text_col, label_col: columns of texts, if the teacher is not a model.
+        valid, bs, seed, optimizer, precision, cache, cbs, path: see `learner_from_df`. Validation scores use the label
+            of a row if it has one, otherwise the teacher's prediction.
     Returns:
-        A learner as any other. Calibrate the teacher, not the student: its probabilities are those that the student
-        learns. They are kept in `path/models`, for the next student.
+        A learner. Calibrate the teacher, not the student: the student learns the teacher's probabilities, which are
+        saved in `path/models` for other students.
     Raises:
-        ValueError, TypeError: what cannot be used, with what is there and what to do.
+        ValueError, TypeError: an invalid argument.
     """
     if temperature <= 0 or not 0 <= label_weight <= 1:
-        raise ValueError(f"temperature={temperature} must be above 0, and label_weight={label_weight} from 0 to 1")
+        raise ValueError(
+            f"temperature={temperature} must be above 0, and label_weight={label_weight} must be from 0 to 1"
+        )
     if seed is not None:
         set_seed(seed)
     source = _source(teacher, model, as_list(text_col), label_col)
-    encoder = None if layers is None else source.encoder.first_layers(layers)  # may fail: before the teacher predicts
+    encoder = None if layers is None else source.encoder.first_layers(layers)  # fails before the teacher predicts
     target, rows = source.target, _rows(source, texts, label_weight, Path(path) / "models")
     taught = (rows.frame, rows.texts, rows.codes, (rows.soft, rows.hard))
     loaders = soft_loaders(source.tokenizer, target, *taught, valid=valid, bs=bs, seed=seed)
@@ -120,7 +121,7 @@ def distill(
 
 @dataclass(frozen=True)
 class _Source:
-    """What a student takes from its teacher.
+    """The teacher's parts that a student needs.
 
     Args:
         target, text_col, label_col, cleaner: how texts and labels are read.
@@ -172,7 +173,7 @@ def _source(teacher: Any, model: str | Path | None, text_col: list[str], label_c
         return replace(source, encoder=encoder, head=head, tokenizer=tokenizer)
     if isinstance(teacher, (Predictions, pd.DataFrame, np.ndarray)):
         if model is None:
-            raise ValueError("probabilities have no layers to make a student of; give model='minilm' or another")
+            raise ValueError("a student of probabilities needs a model. Give model='minilm' or another model")
         target, given = _given(teacher)
         encoder, head, tokenizer = _student_parts(model, target)
         return _Source(target, text_col, label_col, encoder, head, tokenizer, given=given)
@@ -187,7 +188,7 @@ def _of_models(models: tuple[Any, ...]) -> _Source:
     for other in models[1:]:
         if (other.target.task, other.target.names) != (first.target.task, first.target.names):
             different = f"{first.target.describe()}; {other.target.describe()}"
-            raise ValueError(f"teachers must predict the same target, and these do not: {different}")
+            raise ValueError(f"all teachers must have the same target. Targets: {different}")
     if isinstance(first, GradualLearner):
         classifier, cleaner, tokenizer = first.model, first.dls.cleaner, first.dls.tokenizer
     else:
@@ -207,8 +208,8 @@ def _given(teacher: Any) -> tuple[Target, tuple[np.ndarray, np.ndarray]]:
     table = table[named].rename(columns=lambda column: column.removeprefix("prob_")) if named else table
     if len(table.columns) < 2 or not all(map(pd.api.types.is_numeric_dtype, table.dtypes)):
         raise ValueError(
-            f"columns {list(table.columns)[:8]} are no probabilities of classes; give `prob_<class>` for each one; of "
-            "another target give Predictions"
+            f"columns {list(table.columns)[:8]} are not class probabilities. Give one column `prob_<class>` per class; "
+            "for other tasks, give Predictions"
         )
     target, probs = Labels(tuple(table.columns)), table.to_numpy(dtype=float)
     return target, (probs, target.decide(np.nan_to_num(probs)))
@@ -245,16 +246,18 @@ def _rows(source: _Source, items: Any, label_weight: float, folder: Path) -> _Ro
     if source.given is not None:
         if len(source.given[0]) != len(texts):
             raise ValueError(
-                f"{len(source.given[0]):,} predictions for {len(texts):,} texts; give one for each, in order"
+                f"{len(source.given[0]):,} predictions for {len(texts):,} texts. Give one per text, in the same order"
             )
         usable &= np.isfinite(source.given[0]).all(1)
     if usable.sum() < 2:
-        raise ValueError(f"{usable.sum()} of {len(texts):,} texts can be learnt from; give at least two with words")
+        raise ValueError(
+            f"{usable.sum()} of {len(texts):,} texts can be used. Give at least two texts that are not empty"
+        )
     if not usable.all():
-        warnings.warn(f"{(~usable).sum():,} rows without text, or prediction, are left out", stacklevel=3)
-    places = np.flatnonzero(usable)
+        warnings.warn(f"{(~usable).sum():,} rows without text or prediction were skipped", stacklevel=3)
+    positions = np.flatnonzero(usable)
     if source.given is None:
-        asked = items[usable] if isinstance(items, pd.DataFrame) else [items[i] for i in places]
+        asked = items[usable] if isinstance(items, pd.DataFrame) else [items[i] for i in positions]
         probs = np.mean([_soft(model, asked, source.target, folder) for model in source.models], axis=0)
         decided = source.models[0].decide(probs)
     else:
@@ -262,9 +265,9 @@ def _rows(source: _Source, items: Any, label_weight: float, folder: Path) -> _Ro
     soft, codes = probs.astype(np.float32), np.array(decided, source.target.codes_dtype)
     if source.target.is_number:
         soft, codes = soft.reshape(-1), codes.reshape(-1)
-    rows = _Rows(frame[usable], [texts[i] for i in places], codes, soft, np.zeros(len(soft), np.float32))
+    rows = _Rows(frame[usable], [texts[i] for i in positions], codes, soft, np.zeros(len(soft), np.float32))
     _warn_of_one_class(rows, source.target)
-    return _labelled(rows, source, label_weight)
+    return _with_labels(rows, source, label_weight)
 
 
 def _soft(model: TextModel, items: Any, target: Target, folder: Path) -> np.ndarray:
@@ -283,7 +286,7 @@ def _soft(model: TextModel, items: Any, target: Target, folder: Path) -> np.ndar
     return probs
 
 
-def _labelled(rows: _Rows, source: _Source, label_weight: float) -> _Rows:
+def _with_labels(rows: _Rows, source: _Source, label_weight: float) -> _Rows:
     """The rows with their labels, where they have one.
 
     Raises:
@@ -297,10 +300,10 @@ def _labelled(rows: _Rows, source: _Source, label_weight: float) -> _Rows:
     known = values.notna().to_numpy().reshape(len(values), -1).all(1)
     bad, message = unseen_labels(source.target, values[known])
     if bad.any():
-        warnings.warn(f"{message}; they count as rows without a label", stacklevel=4)
+        warnings.warn(f"{message}; they are used without a label", stacklevel=4)
         known[np.flatnonzero(known)[bad]] = False
     if label_weight and not known.any():
-        raise ValueError(f"label_weight={label_weight} needs labels, and no row has one in {source.label_col!r}")
+        raise ValueError(f"label_weight={label_weight} needs labels, but column {source.label_col!r} has none")
     codes[known], hard[known] = source.target.encode(values[known]), label_weight
     return replace(rows, codes=codes, hard=hard)
 
@@ -308,7 +311,7 @@ def _labelled(rows: _Rows, source: _Source, label_weight: float) -> _Rows:
 def _warn_of_one_class(rows: _Rows, target: Target) -> None:
     if not target.is_number and len(np.unique(rows.codes, axis=0)) == 1:
         warnings.warn(
-            f"the teacher decides {target.shown(rows.codes[0])!r} of all {len(rows.codes):,} texts: a student can "
-            "learn little else; give texts of other classes too",
+            f"the teacher predicts {target.shown(rows.codes[0])!r} for all {len(rows.codes):,} texts. Add texts of "
+            "other classes",
             stacklevel=4,
         )

@@ -5,7 +5,7 @@
 `GradualLearner.fit` enters `data_parallel`, which does nothing for a process alone. Predictions are gathered before the
 loss and gradients summed before the optimizer's step: every loss, metric and callback has the whole batch on each rank,
 and a step is that of one process. torch's DistributedDataParallel averages the losses of ranks, another loss where
-classes have weights, and has to be made anew for each phase; fastai's trainer hides loaders and model from the cache.
+classes have weights, and must be recreated for each phase; fastai's trainer hides loaders and model from the cache.
 """
 
 import atexit
@@ -34,7 +34,7 @@ from kickbert.utils.progress import say
 
 
 def join() -> None:
-    """Join the processes that torchrun started, each with a GPU of its own if there are any; without it do nothing.
+    """Join the process group of torchrun, with one GPU per process if there are GPUs; without torchrun, do nothing.
 
     Raises:
         ValueError: there are more of them than GPUs, or than cores where there is no GPU.
@@ -210,7 +210,7 @@ def data_parallel(learn: Any, epochs: int, cbs: Any = None) -> Iterator[None]:
         yield
         return
     if any(isinstance(cb, LRFinder) for cb in L(cbs)):
-        raise ValueError("lr_find is for one process; run it without torchrun, and give fit_gradual the rate it finds")
+        raise ValueError("lr_find runs in one process only. Run it without torchrun and pass its rate to fit_gradual")
     whole = learn.dls.loaders
     with _others_there():
         _agree(learn, epochs)

@@ -1,9 +1,9 @@
-"""Few labels: the last layers learn which texts are of one class, then a logistic regression is the head.
+"""Few-shot training: the last layers learn which texts have the same class; then a logistic regression is the head.
 
     rows → states of the frozen prefix, from the cache → steps of the layers above → embeddings → logistic regression
 
-SetFit (Tunstall et al. 2022) encodes a text anew for each pair that it is in. Here each text is a row of a batch once,
-all pairs within the batch count (as in Khosla et al. 2020), and the frozen prefix is read from the cache.
+SetFit (Tunstall et al. 2022) encodes a text again for each of its pairs. Here each text is encoded once per batch, the
+loss uses all pairs in the batch (as in Khosla et al. 2020), and the frozen prefix is read from the cache.
 """
 
 import time
@@ -33,27 +33,28 @@ from kickbert.training.optimizers import adamw
 from kickbert.training.run_logs.callback import RunLog
 from kickbert.utils.progress import bar, say
 
-FEW = 40  # rows a class up to which `fit_gradual` trains this way by default
-CHUNK = 2_048  # tokens, padding counted, that go through the layers at once
-ENOUGH = 100  # validation rows from which they choose among recipes; with fewer the training rows do, in folds
-FOLDS, LEAST = 3, 4  # of the training rows, and rows that the smallest class must have for folds
+FEW = 40  # maximum rows per class for few-shot training by default
+CHUNK = 2_048  # maximum tokens per forward pass, including padding
+ENOUGH = 100  # minimum validation rows for choosing a recipe; with fewer, it is chosen on folds of the training rows
+FOLDS = 3  # folds of the training rows for choosing a recipe
+MIN_CLASS_ROWS = 4  # minimum rows of the smallest class for folds
 LOSSES = ("contrastive", "cross entropy")
 
 
 @dataclass(frozen=True)
 class FewShot:
-    """How few labels are learnt from.
+    """A recipe for few-shot training.
 
     Args:
-        layers: the last ones, which are trained; 0 for the head alone.
-        steps: of these layers; None for 0.6 a row, from 10 to 40: the fewer rows, the sooner they are known by heart.
-        lr: their highest learning rate.
-        rows: of a batch at most; of a contrastive loss each of its pairs counts.
-        c: inverse strength of the head's L2 regularisation, as in scikit-learn.
-        names: whether a sentence of each class's name is a further row of the class, where the names are words.
-        loss: "contrastive", then the head is fitted anew; or "cross entropy", with the head.
+        layers: number of last layers to train; 0 for only the head.
+        steps: number of steps; None for 0.6 per row, between 10 and 40: few rows are memorized quickly.
+        lr: maximum learning rate of these layers.
+        rows: maximum rows per batch.
+        c: inverse strength of the head's L2 regularization, as in scikit-learn.
+        names: whether to add a sentence with the name of each class as a training row, if the names are words.
+        loss: "contrastive", after which the head is fitted again; or "cross entropy", which also trains the head.
     Raises:
-        ValueError: another loss, or numbers that train nothing.
+        ValueError: an unknown loss, or a number out of range.
     """
 
     layers: int = 4
@@ -152,7 +153,7 @@ class FewRows:
         held_out = f"{len(self.valid_rows):,} validation rows"
         if len(self.valid_rows) < ENOUGH:
             counts = codes.sum(0) if codes.ndim == 2 else np.unique(codes, return_counts=True)[1]
-            if counts.min() < LEAST:
+            if counts.min() < MIN_CLASS_ROWS:
                 return recipes[-1]
             parts = held_out_folds(codes, None, FOLDS, self.learn.seed or 0)
             folds, held_out = [(np.setdiff1d(self.train_rows, part), part) for part in parts], f"{FOLDS} folds"
@@ -162,11 +163,11 @@ class FewRows:
         say(f"few labels: accuracy on {held_out}: {scores}")
         return recipes[int(np.argmax(self.accuracies))]
 
-    def _right(self, recipe: FewShot, places: np.ndarray, held: np.ndarray) -> np.ndarray:
+    def _right(self, recipe: FewShot, positions: np.ndarray, held: np.ndarray) -> np.ndarray:
         """Share of right labels of each held-out row, by a model that is trained and forgotten."""
         before = snapshot(self.model.parameters())
         try:
-            for _ in self.train(recipe, places):
+            for _ in self.train(recipe, positions):
                 pass
             logits = self.model.head.classify(self.embed(recipe, held, training=False))
             predicted = self.learn.loss_func.decodes(self.learn.loss_func.activation(logits)).cpu()
@@ -174,40 +175,43 @@ class FewRows:
             restore(before)
         return (predicted == self.targets[held]).reshape(len(held), -1).float().mean(1).numpy()
 
-    def train(self, recipe: FewShot, places: np.ndarray) -> Iterator[dict]:
+    def train(self, recipe: FewShot, positions: np.ndarray) -> Iterator[dict]:
         """Train by a recipe on some of the rows; a dict after each phase.
 
         Raises:
             TrainingDiverged: the loss was not a finite number; the weights are those from before the steps.
         """
         model, layers, start = self.model, self.layers_of(recipe), time.perf_counter()
-        places = np.append(places, self.named_rows) if recipe.names else places
+        positions = np.append(positions, self.named_rows) if recipe.names else positions
         self.learn.freeze_to(model.encoder.n_layers - layers + 1)
         model.head.normalize = True
-        self.fit_head(recipe, places)
+        self.fit_head(recipe, positions)
         yield _phase("head", list(model.head.parameters()), start)
-        if not layers or (recipe.loss == "contrastive" and not _has_pairs(self.targets[places])):
+        if not layers or (recipe.loss == "contrastive" and not _has_pairs(self.targets[positions])):
             return
         start = time.perf_counter()
         trained = [p for group in list(model.encoder.groups().values())[-layers:] for p in group]
         if recipe.loss == "contrastive":
-            self.take_steps(recipe, places, trained, contrastive_loss)
-            self.fit_head(recipe, places)
+            self.take_steps(recipe, positions, trained, contrastive_loss)
+            self.fit_head(recipe, positions)
         else:
-            self.take_steps(recipe, places, trained := [*trained, *model.head.parameters()], self.cross_entropy)
-        yield _phase(str(recipe), trained, start, recipe.steps_of(len(places)), recipe.lr)
+            self.take_steps(recipe, positions, trained := [*trained, *model.head.parameters()], self.cross_entropy)
+        yield _phase(str(recipe), trained, start, recipe.steps_of(len(positions)), recipe.lr)
 
     def layers_of(self, recipe: FewShot) -> int:
         """How many layers a recipe trains; the embeddings stay as they are."""
         return 0 if recipe.steps == 0 else min(recipe.layers, self.model.encoder.n_layers - 1)
 
-    def take_steps(self, recipe: FewShot, places: np.ndarray, parameters: list[nn.Parameter], loss_of: Any) -> None:
-        """Minimise `loss_of(embeddings, targets)` with AdamW under one cycle."""
+    def take_steps(self, recipe: FewShot, positions: np.ndarray, parameters: list[nn.Parameter], loss_of: Any) -> None:
+        """Minimize `loss_of(embeddings, targets)` with AdamW under one cycle."""
         rng, before = np.random.default_rng(self.learn.seed), snapshot(parameters)
-        optimizer, steps = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=0.01), recipe.steps_of(len(places))
+        optimizer, steps = (
+            torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=0.01),
+            recipe.steps_of(len(positions)),
+        )
         for step in bar(range(steps), f"{recipe.loss} steps"):
             optimizer.param_groups[0]["lr"] = recipe.lr * one_cycle(step / steps)
-            rows = places[draw_rows(self.targets[places].numpy(), recipe.rows, rng)]
+            rows = positions[draw_rows(self.targets[positions].numpy(), recipe.rows, rng)]
             embeddings = self.embed(recipe, rows)
             loss = loss_of(embeddings, self.targets[rows].to(embeddings.device))
             if not torch.isfinite(loss):
@@ -227,10 +231,10 @@ class FewRows:
             return F.binary_cross_entropy_with_logits(logits, targets.float())
         return F.cross_entropy(logits, targets)
 
-    def fit_head(self, recipe: FewShot, places: np.ndarray) -> None:
+    def fit_head(self, recipe: FewShot, positions: np.ndarray) -> None:
         """Set the head to a logistic regression on the embeddings of rows."""
-        embeddings = self.embed(recipe, places, training=False).cpu().numpy()
-        self.model.head.fit(embeddings, self.targets[places].numpy(), recipe.c)
+        embeddings = self.embed(recipe, positions, training=False).cpu().numpy()
+        self.model.head.fit(embeddings, self.targets[positions].numpy(), recipe.c)
 
     def embed(self, recipe: FewShot, rows: np.ndarray, training: bool = True) -> Tensor:
         """Embeddings of rows, of length one, shape (rows, width), by way of the layers that a recipe trains."""
@@ -238,8 +242,8 @@ class FewRows:
         self.model.train(training)
         view, batches, pooled = self.view(depth), list(length_batches(self.ids.lengths[rows], tokens=CHUNK)), []
         with torch.set_grad_enabled(training):
-            for places in batches:
-                chosen = rows[places]
+            for positions in batches:
+                chosen = rows[positions]
                 x = self.ids.gather(chosen, fill=PAD).long().to(device)
                 known = () if view is None else (view.hidden(chosen, device), depth)
                 pooled.append(F.normalize(self.model.pool(x, *known).float(), dim=1))

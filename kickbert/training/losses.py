@@ -23,7 +23,7 @@ from kickbert.targets.multi_labels import MultiLabels
 from kickbert.utils.messages import nearest
 
 FITTED = ("temperature", "thresh")  # attributes of a loss that are fitted after training, which does not depend on them
-LEAST = 1e-6  # probability that is taken for zero: the logarithm of zero says nothing more of a class
+MIN_PROBABILITY = 1e-6  # smaller probabilities are clipped, so that logarithms are finite
 
 
 class Reduced(nn.Module):
@@ -43,7 +43,7 @@ class Reduced(nn.Module):
 
 
 class Focal(Reduced):
-    """Focal loss: cross entropy that rows which are right already hardly count in (Lin et al. 2017, equation 5).
+    """Focal loss: cross entropy that easy rows contribute little to (Lin et al. 2017, equation 5).
 
     Args:
         gamma: exponent; 0 for cross entropy.
@@ -71,7 +71,7 @@ class SigmoidFocal(Focal):
 
 
 class Asymmetric(Reduced):
-    """Asymmetric loss: binary cross entropy that easy negatives hardly count in (Ridnik et al. 2021, equation 7).
+    """Asymmetric loss: binary cross entropy that easy negatives contribute little to (Ridnik et al. 2021, equation 7).
 
     Args:
         positive, negative: exponents.
@@ -115,7 +115,7 @@ class Distillation(Reduced):
         Args:
             outputs: shape (n, classes), or (n,) of numbers.
             codes: what is true, or decided by the teacher.
-            soft: the teacher's probabilities, or standardised numbers, of the shape of `outputs`; None to judge by
+            soft: the teacher's probabilities, or standardized numbers, of the shape of `outputs`; None to judge by
                 `codes` alone, as validation rows are.
             hard: share of `codes` in the loss of each row, shape (n,).
         """
@@ -134,7 +134,7 @@ class Distillation(Reduced):
         t, soft = self.temperature, soft.as_subclass(Tensor)
         if self.is_number:
             return F.mse_loss(outputs, soft, reduction="none")
-        soft = soft.clamp(LEAST, 1 - LEAST)
+        soft = soft.clamp(MIN_PROBABILITY, 1 - MIN_PROBABILITY)
         if self.is_multilabel:
             softened = (soft.logit() / t).sigmoid()
             entropy = F.binary_cross_entropy(softened, softened, reduction="none")

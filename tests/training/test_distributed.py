@@ -35,25 +35,25 @@ def error(work):
         work()
     except Exception as err:
         return f"{type(err).__name__}: {err}"
-learn, told = make(), {}
+learn, results = make(), {}
 ladder = learn.fit_gradual(kickbert.gradual_unfreezing(4, layers=(0, 1, 2), epochs=(1, 1, 1), lr=1e-2))
-told["ladder"] = ladder.drop(columns="seconds").to_dict("records")
-told["loss"] = float(learn.validate()[0])
-told["bytes"] = int(learn.cache.info()["bytes"].sum())
-told["artifact"] = str(learn.save_artifact(folder + "/k"))
+results["ladder"] = ladder.drop(columns="seconds").to_dict("records")
+results["loss"] = float(learn.validate()[0])
+results["bytes"] = int(learn.cache.info()["bytes"].sum())
+results["artifact"] = str(learn.save_artifact(folder + "/k"))
 torch.save(learn.model.state_dict(), f"{folder}/{rank}.pt")
 many = make()
 many.fit_one_cycle(30, 1e-3, cbs=[EarlyStoppingCallback(patience=1), GradientAccumulation(16)])
-told["epochs"] = len(many.recorder.values)
+results["epochs"] = len(many.recorder.values)
 torch.save(many.model.state_dict(), f"{folder}/many{rank}.pt")
 chance = make(seed=None, valid=df.index[:16], sampling="balanced", dropout=0.5)  # ranks begin with different heads
 chance.fit(1, 1e-3)
-told["head"] = chance.model.head.classifier.weight.sum().item()
-told["lr_find"] = error(lambda: make().lr_find(show_plot=False))
-told["rows"] = error(lambda: make(df if rank == 0 else df[10:]).fit_gradual())
-told["few"] = error(lambda: make(df[:20], valid=df.index[:1]).fit_gradual())
-told["first"] = [on_first(lambda: rank), error(lambda: on_first(lambda: 1 / 0))]
-json.dump(told, open(f"{folder}/{rank}.json", "w"))
+results["head"] = chance.model.head.classifier.weight.sum().item()
+results["lr_find"] = error(lambda: make().lr_find(show_plot=False))
+results["rows"] = error(lambda: make(df if rank == 0 else df[10:]).fit_gradual())
+results["few"] = error(lambda: make(df[:20], valid=df.index[:1]).fit_gradual())
+results["first"] = [on_first(lambda: rank), error(lambda: on_first(lambda: 1 / 0))]
+json.dump(results, open(f"{folder}/{rank}.json", "w"))
 """
 
 
@@ -76,7 +76,7 @@ def csv(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(tiny, csv, tmp_path_factory):
-    """The folder of a run on two ranks, its output, and what each rank told."""
+    """The folder of a run on two ranks, its output, and what each rank results."""
     folder = tmp_path_factory.mktemp("ranks")
     process = ranks(RANKS, tiny, csv, folder)
     out, err = process.communicate(timeout=240)
@@ -215,21 +215,21 @@ def test_a_step_on_ranks_is_a_step_of_one_process(trained, tiny, csv, as_rank, m
 
 
 def test_the_first_rank_alone_writes_and_shows(trained):
-    folder, out, told = trained
+    folder, out, results = trained
     assert [file.name for file in sorted((folder / "k").iterdir())] == ["latest", "v1"]
-    assert told[0]["artifact"].endswith("k/v1") and (folder / "models" / "gradual.safetensors").exists()
+    assert results[0]["artifact"].endswith("k/v1") and (folder / "models" / "gradual.safetensors").exists()
     assert out.count("1/3 head  epoch 1") == 1
-    assert f"cache: {told[0]['bytes']:,} bytes on rank 0, {told[1]['bytes']:,} bytes on rank 1" in out
-    assert min(rank["bytes"] for rank in told) > 0
-    assert told[0]["first"] == told[1]["first"] == [0, "ZeroDivisionError: division by zero"]
+    assert f"cache: {results[0]['bytes']:,} bytes on rank 0, {results[1]['bytes']:,} bytes on rank 1" in out
+    assert min(rank["bytes"] for rank in results) > 0
+    assert results[0]["first"] == results[1]["first"] == [0, "ZeroDivisionError: division by zero"]
 
 
-def test_bad_input_is_told_on_each_rank(trained):
-    for told in trained[2]:
-        assert told["rows"].startswith("ValueError: rank 1 has other rows")
-        assert "training and validation rows: [87, 15] and [95, 17]" in told["rows"]
-        assert told["few"] == "ValueError: 2 processes are too many for 1 row; start at most 1"
-        assert told["lr_find"].startswith("ValueError: lr_find is for one process")
+def test_bad_input_is_an_error_on_each_rank(trained):
+    for results in trained[2]:
+        assert results["rows"].startswith("ValueError: rank 1 has other rows")
+        assert "training and validation rows: [87, 15] and [95, 17]" in results["rows"]
+        assert results["few"] == "ValueError: 2 processes are too many for 1 row; start at most 1"
+        assert results["lr_find"].startswith("ValueError: lr_find runs in one process only")
 
 
 LONG = """
