@@ -47,6 +47,7 @@ def test_the_main_example_on_real_weights(minilm, tmp_path):
     assert (tmp_path / "ladder.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.system
 def test_the_first_lines_of_the_readme_run(tiny, tmp_path, monkeypatch):
     import pandas as pd
 

@@ -9,6 +9,8 @@ import zipfile
 import pytest
 from conftest import REPO
 
+pytestmark = pytest.mark.system
+
 SCRIPT = """
 import sys, pandas as pd, kickbert
 assert sys.prefix in kickbert.__file__, kickbert.__file__

@@ -10,6 +10,8 @@ import pytest
 
 from kickbert.cli import launching
 
+pytestmark = pytest.mark.system
+
 
 @pytest.mark.system
 def test_two_processes_train_one_model(rows, tiny, tmp_path):

@@ -141,6 +141,7 @@ def test_the_student_is_an_ordinary_learner(teacher, reviews, distil, tmp_path, 
     assert ladder["phase"].tolist() == ["head", "last 2 layers"]
 
 
+@pytest.mark.system
 def test_the_export_and_the_default_schedule(teacher, reviews, distil, tmp_path):
     pytest.importorskip("onnxruntime", reason="the extra kickbert[export] is not installed")
     student = distil(teacher, reviews["text"], phases=None)

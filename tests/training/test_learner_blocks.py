@@ -74,7 +74,7 @@ def test_what_reads_columns_says_which_learner_does(reviews, tiny, tmp_path):
         lambda: kickbert.report(learn, tmp_path / "report.html"),
     ]
     for call in calls:
-        with pytest.raises(ValueError, match=r"learner_from_df\(df, text_col=…, label_col=…\) makes one that does"):
+        with pytest.raises(ValueError, match=r"learner_from_df\(df, text_col=…, label_col=…\), or predict with"):
             call()
     assert learn.get_preds(dl=learn.dls.test_dl(reviews))[0].shape == (120, 2)
 

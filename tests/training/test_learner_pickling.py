@@ -25,6 +25,7 @@ if not exported:
 """
 
 
+@pytest.mark.system
 def test_an_exported_and_a_pickled_learner_predict_alike_in_another_process(make, reviews, tmp_path):
     learn = make(reviews)
     learn.fit_gradual()
