@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = attach(
         "training": [],
         "launching": [],
         "prediction": [],
-        "label_command": ["label"],
+        "label_command": [],
         "output": [],
         "rows": [],
         "doctor": [],

@@ -1,4 +1,5 @@
 import pandas as pd
+import pytest
 
 from kickbert.data import display
 
@@ -11,6 +12,7 @@ def test_long_texts_are_shortened_to_fit_the_terminal(capsys, monkeypatch):
 
 
 def test_html_in_a_notebook(monkeypatch, capsys):
+    pytest.importorskip("IPython")
     shown = []
     monkeypatch.setattr(display, "in_notebook", lambda: True)
     monkeypatch.setattr("IPython.display.display", shown.append)

@@ -194,7 +194,7 @@ def test_minilm_learns_a_sentiment_that_its_frozen_states_do_not_show(minilm, tm
         ["lovely", "superb", "moving", "clever", "charming"],
         ["dreary", "clumsy", "stale", "hollow", "crude"],
     )
-    things = ["plot", "score", "cast", "ending", "script", "pace", "humour", "camera work"]
+    things = ["plot", "score", "cast", "ending", "script", "pace", "jokes", "camera work"]
     rows = []
     for thing in things:
         for good, bad in zip(praise, scorn, strict=True):
