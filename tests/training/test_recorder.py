@@ -59,7 +59,7 @@ def test_a_terminal_gets_bars_and_the_same_lines(script):
         shown += chunk
     assert done.wait() == 0
     text = shown.decode()
-    assert "computing depth 2 once" in text
+    assert "cache: computing depth 2" in text
     assert "\r" in text and "%" in text and "1/2 head  epoch 1" in text and "2/2 last 2 layers  epoch 2" in text
 
 
