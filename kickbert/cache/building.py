@@ -57,8 +57,8 @@ def build(
         print(f"cache: {byte_size(flat.nbytes)} at depth {depth} exceed the memory budget; using a temporary file")
     start = time.perf_counter()
     positions = fill(flat, model, ids, depth, pooled, _source(depth, keys, cache, list(rows)))
-    for key, (start, length) in zip(rows, positions, strict=True):
-        store.positions[key] = (len(store.segments), start, length)
+    for key, (offset, length) in zip(rows, positions, strict=True):
+        store.positions[key] = (len(store.segments), offset, length)
     store.segments.append(flat)
     store.where.append(where)
     store.seconds += time.perf_counter() - start

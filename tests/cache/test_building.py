@@ -1,5 +1,7 @@
 """Stores are built once, from shallower ones, for every architecture at every depth."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -107,9 +109,11 @@ def test_equal_rows_are_computed_once_and_only_what_is_missing(stores, monkeypat
     rows = Packed.of([np.array(ids, dtype=np.int32) for ids in ([5, 6, 7], [8, 9], [5, 6, 7])])
     more = Packed.of([np.array(ids, dtype=np.int32) for ids in ([8, 9], [10] * 4)])
     keys = prefix_keys(model, 2)
+    start = time.perf_counter()
     build(model, [rows], 2, keys, stores)
     build(model, [rows, more], 2, keys, stores)
     store = stores.by_key[keys[2]]
+    assert 0 < store.seconds < time.perf_counter() - start
     assert [len(segment) for segment in store.segments] == [5, 4] and len(store.positions) == 3
     build(model, [rows, more], 2, keys, stores)
     assert len(store.segments) == 2

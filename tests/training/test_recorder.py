@@ -42,10 +42,14 @@ def test_a_log_file_gets_lines_and_no_bars(script):
 
 @pytest.mark.system
 def test_a_terminal_gets_bars_and_the_same_lines(script):
+    import fcntl
     import os
     import pty
+    import struct
+    import termios
 
     reader, writer = pty.openpty()
+    fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))  # rows and columns
     done = subprocess.Popen(script, stdout=writer, stderr=writer, close_fds=True)
     os.close(writer)
     shown = b""
