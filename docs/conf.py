@@ -33,7 +33,7 @@ suppress_warnings = ["myst.xref_missing"]  # files outside the guide; make_check
 
 nb_execution_mode = "force"  # pages show what this version printed
 nb_execution_in_temp = True
-nb_execution_timeout = 240  # seconds per cell
+nb_execution_timeout = 600  # seconds per cell; slow machines run seven pages on two cores
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 

@@ -57,7 +57,7 @@ def test_an_undocumented_name_is_found(monkeypatch):
 
 
 @pytest.mark.guide
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_the_guide_builds_and_every_page_runs(tmp_path, minilm):
     pytest.importorskip("myst_nb", reason="kickbert[docs] is not installed")
     docs = shutil.copytree(REPO / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("_build"))
@@ -66,5 +66,5 @@ def test_the_guide_builds_and_every_page_runs(tmp_path, minilm):
     options = ["-b", "html", "-W", "--keep-going", "-j", "7"]
     command = [sys.executable, "-m", "sphinx", *options, docs, tmp_path / "html"]
     done = subprocess.run(command, cwd=REPO, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.returncode == 0, done.stderr[-20_000:]
     assert "lamp" in (tmp_path / "html" / "tutorials" / "campaigns.html").read_text(encoding="utf-8")
