@@ -9,6 +9,7 @@ import pytest
 from kickbert.models.artifact.json_checks import ArtifactError
 
 
+@pytest.mark.system
 def test_train_evaluate_report_explore(kickbert, rows, tiny, tmp_path):
     done = kickbert("train", rows, "--out", tmp_path / "k", "--model", tiny, "--json")
     assert done.returncode == 0, done.stderr

@@ -55,6 +55,7 @@ def test_one_class_or_few_rows_have_no_suspicious_labels():
     assert len(suspicious_labels(labels.index, ["text"] * 11, labels)) == 0
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("name, rows, max_share", [("ag_news", 4_000, 0.025), ("sst2", 300, 0.01)])
 def test_most_flagged_labels_are_wrong_and_few_clean_labels_are_flagged(name, rows, max_share):
     file = SHARED / "data" / f"{name}.csv.gz"
