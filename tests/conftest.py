@@ -16,6 +16,7 @@ import matplotlib
 import pandas as pd
 import pytest
 import torch
+import urllib3  # noqa: F401 - its first import binds a socket, which unit tests may not
 from hypothesis import settings
 
 matplotlib.use("Agg")
