@@ -8,7 +8,6 @@ that stands for them.
 import dataclasses
 import functools
 import hashlib
-import importlib.util
 import pickle
 import sys
 import types
@@ -145,12 +144,8 @@ def _installed(module: str) -> bool:
     package = module.partition(".")[0]
     if package in (__name__.partition(".")[0], "transformers_modules", *sys.stdlib_module_names):
         return package != "__main__"
-    try:
-        spec = importlib.util.find_spec(package)
-    except (ImportError, ValueError):  # __main__ has none
-        return False
-    folders = [] if spec is None else [spec.origin or "", *(spec.submodule_search_locations or ())]
-    return any(part in ("site-packages", "dist-packages") for folder in folders for part in Path(folder).parts)
+    file = getattr(sys.modules.get(module), "__file__", None) or getattr(sys.modules.get(package), "__file__", None)
+    return file is not None and not {"site-packages", "dist-packages"}.isdisjoint(Path(file).parts)
 
 
 def _version(module: str) -> str:

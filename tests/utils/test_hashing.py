@@ -1,6 +1,7 @@
 """Equal values have equal fingerprints in every process; user code needs a name."""
 
 import functools
+import importlib
 import json
 import os
 import re
@@ -135,6 +136,16 @@ def test_code_and_open_objects_need_a_name(value, message):
     with pytest.raises(Unidentifiable, match=re.escape(message)):
         fingerprint(value)
     assert fingerprint(value, name="a") == fingerprint(value, name="a") != fingerprint(value, name="b")
+
+
+def test_own_code_in_a_package_that_a_library_also_installs(tmp_path, monkeypatch):
+    for folder in ("site-packages", "project"):
+        (tmp_path / folder / "same_name").mkdir(parents=True)
+        (tmp_path / folder / "same_name" / f"{folder[:4]}.py").write_text("def step(text):\n    return text\n")
+        monkeypatch.syspath_prepend(tmp_path / folder)
+    assert fingerprint(importlib.import_module("same_name.site").step)
+    with pytest.raises(Unidentifiable, match="'step' is not from an installed library"):
+        fingerprint(importlib.import_module("same_name.proj").step)
 
 
 def test_a_name_identifies_code_but_not_data():
