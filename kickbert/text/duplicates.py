@@ -1,5 +1,6 @@
 """Duplicates and near duplicates of texts, and data leakage across a split."""
 
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -15,7 +16,7 @@ READ = 5_000  # characters of a text that are compared
 SHINGLE = 5  # characters
 FACTOR = np.uint64(0x9E3779B97F4A7C15)  # of a polynomial hash: odd, and its bits look random
 HASHES = 64  # of a MinHash
-MARGIN = 0.2  # four standard deviations of the similarity that a MinHash estimates
+BLOCK = 256  # texts compared at once
 
 
 def _folded(text: str) -> str:
@@ -32,7 +33,7 @@ def duplicates(df: pd.DataFrame, texts: Sequence[str]) -> pd.DataFrame:
 
 
 def shingles(text: str) -> np.ndarray:
-    """Hashes of the different character five-grams of a text, uint64, ascending; one hash for a shorter text.
+    """Hashes of the different character five-grams of a text, uint32, ascending; one hash for a shorter text.
 
     Capitals and white space do not count, nor does what follows after 5,000 characters.
     """
@@ -42,7 +43,7 @@ def shingles(text: str) -> np.ndarray:
     for offset in range(SHINGLE):
         hashes = hashes * FACTOR + codes[offset : offset + len(hashes)]
     hashes ^= hashes >> np.uint64(31)
-    return np.unique(hashes * FACTOR)
+    return np.unique((hashes * FACTOR >> np.uint64(32)).astype(np.uint32))
 
 
 def _rows_per_band(similar: float) -> int:
@@ -73,50 +74,61 @@ class NearDuplicates:
         if not 0 < similar < 1:
             raise ValueError(f"similar={similar} is not between 0 and 1; give a Jaccard similarity, such as 0.8")
         self.similar = similar
-        self.texts: list[str] = []
-        self._sketches: list[np.ndarray] = []
+        self._sets: list[np.ndarray] = []
         self._rows = _rows_per_band(similar)
-        self._by_band: dict[tuple[int, bytes], list[int]] = defaultdict(list)
+        self._by_band: dict[tuple[int, bytes], array[int]] = defaultdict(partial(array, "q"))
         rng = np.random.default_rng(0)
         self._factors, self._shifts = rng.integers(0, 2**64, (2, HASHES, 1), dtype=np.uint64)
         self._factors |= np.uint64(1)
 
     def add(self, text: str) -> None:
         """Remember a text."""
-        sketch = self._sketch(shingles(text))
-        for band in self._bands(sketch):
-            self._by_band[band].append(len(self.texts))
-        self._sketches.append(sketch)
-        self.texts.append(text[:READ])
+        members = shingles(text)
+        for band in self._bands(members):
+            self._by_band[band].append(len(self._sets))
+        self._sets.append(members)
 
     def has_like(self, text: str) -> bool:
         """Whether a similar text was remembered."""
         return any(True for _ in self.like(text))
 
-    def like(self, text: str, skip: Callable[[int], bool] = lambda number: False) -> Iterator[int]:
+    def like(self, text: str, skip: Callable[[np.ndarray], np.ndarray] | None = None) -> Iterator[int]:
         """The numbers of similar texts, in the order in which they were added.
 
         Args:
-            skip: whether to leave a text out, by its number.
+            skip: which texts to leave out, a function from numbers to booleans; asked before each block of texts.
         """
         members = shingles(text)
-        sketch = self._sketch(members)
-        candidates = {number for band in self._bands(sketch) for number in self._by_band.get(band, ())}
-        for number in sorted(candidates):
-            estimate = np.count_nonzero(self._sketches[number] == sketch) / HASHES
-            if estimate < self.similar - MARGIN or skip(number):
-                continue
-            other = shingles(self.texts[number])  # not kept: the sets of all texts take a hundred times their length
-            common = len(np.intersect1d(members, other, assume_unique=True))
-            if common >= self.similar * (len(members) + len(other) - common):
-                yield number
+        likely = np.zeros(len(self._sets), dtype=bool)
+        for band in self._bands(members):
+            likely[np.asarray(self._by_band.get(band, ()), dtype=np.int64)] = True
+        candidates = np.flatnonzero(likely)
+        for start in range(0, len(candidates), BLOCK):
+            block = candidates[start : start + BLOCK]
+            yield from self._similar(members, block[~skip(block)] if skip else block).tolist()
 
-    def _sketch(self, members: np.ndarray) -> np.ndarray:
-        """The MinHash of a set, uint64, shape (HASHES,)."""
-        return (members * self._factors + self._shifts).min(axis=1)
+    def _similar(self, members: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        """Those of the numbers whose text has a set similar to `members`."""
+        table = np.zeros(2**16, dtype=bool)
+        table[members >> 16] = True
+        # half of each hash gives an upper bound of the overlap, five times as fast as the binary search
+        numbers = self._overlapping(numbers, len(members), lambda hashes: table.take(hashes >> 16))
+        return self._overlapping(
+            numbers, len(members), lambda hashes: members.take(members.searchsorted(hashes), mode="clip") == hashes
+        )
 
-    def _bands(self, sketch: np.ndarray) -> list[tuple[int, bytes]]:
-        """The bands of a MinHash, each with its position."""
+    def _overlapping(self, numbers: np.ndarray, size: int, contains: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Those of the numbers whose set has enough hashes in common with a set of this size."""
+        if not len(numbers):
+            return numbers
+        sets = [self._sets[number] for number in numbers.tolist()]
+        sizes = np.array([len(members) for members in sets])
+        common = np.add.reduceat(contains(np.concatenate(sets)), np.cumsum(sizes) - sizes, dtype=np.int64)
+        return numbers[common >= self.similar * (size + sizes - common)]
+
+    def _bands(self, members: np.ndarray) -> list[tuple[int, bytes]]:
+        """The bands of the MinHash of a set, each with its position."""
+        sketch = (members * self._factors + self._shifts).min(axis=1)
         starts = range(0, HASHES - self._rows + 1, self._rows)
         return [(start, sketch[start : start + self._rows].tobytes()) for start in starts]
 
@@ -137,26 +149,18 @@ def near_duplicates(texts: Sequence[str], similar: float = 0.8) -> list[list[int
     for row, text in enumerate(texts):
         if folded := _folded(text):
             rows.setdefault(folded, row)
-    parent = list(range(len(rows)))
+    group = np.arange(len(rows))
     for i, text in enumerate(bar(list(rows), "looking for near duplicates")):
-        for j in known.like(text, skip=partial(_connected, parent, i)):
-            parent[_root(parent, i)] = _root(parent, j)
+        for j in known.like(text, skip=partial(_connected, group, i)):
+            if group[i] != group[j]:
+                group[: i + 1][group[: i + 1] == group[i]] = group[j]
         known.add(text)
-    groups: dict[int, list[int]] = {}
-    for i, row in enumerate(rows.values()):
-        groups.setdefault(_root(parent, i), []).append(row)
-    return [sorted(group) for group in groups.values() if len(group) > 1]
+    by_group = pd.Series(list(rows.values())).groupby(group)
+    return [sorted(members) for _, members in by_group if len(members) > 1]
 
 
-def _connected(parent: list[int], i: int, j: int) -> bool:
-    return _root(parent, i) == _root(parent, j)
-
-
-def _root(parent: list[int], i: int) -> int:
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = parent[i]
-    return i
+def _connected(group: np.ndarray, i: int, numbers: np.ndarray) -> np.ndarray:
+    return group[numbers] == group[i]
 
 
 def shown_groups(df: pd.DataFrame, texts: Sequence[str], groups: list[list[int]]) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Duplicates and near duplicates in a table, and test rows that are also in the training set."""
 
 import random
+import time
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,13 @@ def test_near_duplicates_agree_with_comparing_all_pairs():
         texts.append(text)
         sets.append(grams)
     assert 50 < hits < 250 and missed <= 0.01 * hits
+
+
+def test_texts_from_one_template_take_seconds():
+    texts = [f"order {i} arrived late and nobody answers my mails about it" for i in range(3_000)]
+    start = time.process_time()
+    assert near_duplicates(texts) == [list(range(3_000))]
+    assert time.process_time() - start < 10  # comparing all pairs takes longer
 
 
 def test_case_and_whitespace_are_ignored_and_long_texts_truncated():
