@@ -1,11 +1,12 @@
-"""Data-parallel training: the processes that torchrun starts, its ranks, share out the rows of each batch.
+"""Data-parallel training: the processes that torchrun starts (ranks) split the rows of each batch.
 
-    rows → a shard for each rank → its own store → its part of a batch → predictions of all → loss → gradients of all
+    rows → one shard per rank → its own store → its part of a batch → all predictions → loss → summed gradients
 
-`GradualLearner.fit` enters `data_parallel`, which does nothing for a process alone. Predictions are gathered before the
-loss and gradients summed before the optimizer's step: every loss, metric and callback has the whole batch on each rank,
-and a step is that of one process. torch's DistributedDataParallel averages the losses of ranks, another loss where
-classes have weights, and must be recreated for each phase; fastai's trainer hides loaders and model from the cache.
+`GradualLearner.fit` enters `data_parallel`, which does nothing in a single process. Predictions are gathered before the
+loss, and gradients are summed before the optimizer's step. So every loss, metric and callback sees the whole batch on
+each rank, and a step equals that of one process. torch's DistributedDataParallel averages the losses of the ranks,
+which differs with class weights, and must be recreated for each phase; fastai's trainer hides loaders and model from
+the cache.
 """
 
 import atexit
@@ -37,7 +38,7 @@ def join() -> None:
     """Join the process group of torchrun, with one GPU per process if there are GPUs; without torchrun, do nothing.
 
     Raises:
-        ValueError: there are more of them than GPUs, or than cores where there is no GPU.
+        ValueError: there are more processes than GPUs, or than cores without GPUs.
     """
     if world_size() == 1 or dist.is_initialized():
         return
@@ -50,17 +51,17 @@ def join() -> None:
 
 
 class Shard(BucketDL):
-    """The rows of a DataLoader that one rank takes, in batches that belong together with those of the other ranks.
+    """One rank's rows of a DataLoader; its batches match those of the other ranks.
 
-    Rows are dealt out by length. Every rank orders its own by the law of one process, from a generator of the same
-    state, so that the parts of a batch are of nearly the same length.
+    Rows are distributed by length. Each rank orders its rows as a single process would, with a generator in the same
+    state, so the parts of a batch have nearly the same length.
 
     Args:
-        whole: the DataLoader of all rows.
-        counts: how many rows each rank has, which differ by one at most.
+        whole: the DataLoader with all rows.
+        counts: number of rows on each rank; they differ by at most one.
 
     Attributes:
-        sizes: rows of each rank in the batch last given out.
+        sizes: rows of each rank in the last batch.
     """
 
     def __init__(self, *args: Any, whole: BucketDL, counts: list[int], **kwargs: Any):
@@ -69,14 +70,14 @@ class Shard(BucketDL):
 
     @classmethod
     def of(cls, whole: BucketDL) -> "Shard":
-        """The shard of this rank; `bs` is rounded up to a multiple of the number of ranks.
+        """Return the shard of this rank; `bs` is rounded up to a multiple of the number of ranks.
 
         Raises:
             ValueError: there are fewer rows than ranks.
         """
         ids, *targets = whole.rows
         weights, renew, ranks = whole.weights, whole.renew, world_size()
-        # Rows of one weight are of one class: so each rank has its share of every class.
+        # Rows with the same weight have the same class, so each rank gets its share of every class.
         dealt = np.lexsort((-ids.sizes,) if weights is None else (-ids.sizes, weights))
         counts = [len(dealt[r::ranks]) for r in range(ranks)]
         if counts[-1] == 0:
@@ -92,13 +93,13 @@ class Shard(BucketDL):
         )  # fmt: skip
 
     def new(self, *args: Any, **kwargs: Any) -> BucketDL:
-        """A copy of the whole DataLoader with other arguments: `get_preds` within a fit is of all rows."""
+        """Copy the whole DataLoader with other arguments: `get_preds` within a fit predicts all rows."""
         return self.whole.new(*args, **kwargs)
 
     def get_idxs(self) -> list[int]:
         if not self.shuffle:
             return super().get_idxs()
-        # As many numbers are drawn on each rank, whether it has a row more than others or not.
+        # Every rank draws equally many random numbers, even if it has one row more than the others.
         rng, lengths, common = np.random.default_rng(self.rng.getrandbits(64)), self.ids.sizes, min(self.counts)
         rows, odd = np.arange(len(lengths)), rng.integers(common + 1)
         if self.weights is not None:
@@ -111,17 +112,17 @@ class Shard(BucketDL):
         samps = list(samps)
         for start in range(0, len(self) * self.bs, self.bs):
             self.sizes = [min(self.bs, count - start) for count in self.counts]
-            # A rank that has no row left computes one all the same, which does not count.
+            # A rank without rows left still computes one, which does not count.
             yield self.gather(samps[start : start + self.bs] or samps[:1])
 
 
 class WholeBatch(Callback):
-    """Gathers predictions and targets of all ranks, before the loss; only its own have a gradient on each rank."""
+    """Gather predictions and targets of all ranks before the loss; only a rank's own have a gradient there."""
 
-    order = -5  # before whatever looks at predictions
+    order = -5  # before callbacks that read predictions
 
     def before_fit(self):
-        if rank():  # or the same places would be dropped out in each part of a batch
+        if rank():  # otherwise dropout would drop the same units in each part of a batch
             torch.manual_seed(int(torch.randint(2**31, ())) + rank())
 
     def after_pred(self):
@@ -131,11 +132,11 @@ class WholeBatch(Callback):
 
 
 def gathered(part: Tensor, sizes: list[int]) -> Tensor:
-    """The rows of all ranks, one rank after the other.
+    """Concatenate the rows of all ranks.
 
     Args:
         part: rows of this rank, shape (at least sizes[rank], ...).
-        sizes: number of rows of each rank.
+        sizes: number of rows on each rank.
     """
     part = part[: sizes[rank()]]
     padded = torch.cat([part, part.new_zeros(max(sizes) - len(part), *part.shape[1:])]).detach()
@@ -147,9 +148,10 @@ def gathered(part: Tensor, sizes: list[int]) -> Tensor:
 
 
 class SummedGradients(Callback):
-    """Sums gradients over ranks before a step: each has those of its own rows.
+    """Sum the gradients of all ranks before a step; each rank has those of its own rows.
 
-    On CPUs of one machine through shared memory, in a third of the CPU time of gloo's all-reduce; else by all-reduce.
+    On the CPUs of one machine this uses shared memory, in a third of the CPU time of gloo's all-reduce; otherwise
+    all-reduce.
     """
 
     run_valid = False
@@ -171,14 +173,14 @@ class SummedGradients(Callback):
         else:
             parts = self.shared
             torch.cat(flat, out=parts[rank()])
-            # No rank writes here again before the predictions of the next batch are gathered: all have read by then.
+            # No rank writes here again until the next batch's predictions are gathered, after all ranks have read.
             dist.barrier()
         for grad, part in zip(grads, parts.split(sizes, 1), strict=True):
             torch.sum(part.unflatten(1, grad.shape), 0, out=grad)
 
 
 def shared_memory(shape: tuple[int, int]) -> Tensor | None:
-    """A float32 tensor that all ranks read and write; None on several machines, or without shared memory."""
+    """Return a float32 tensor that all ranks read and write; None on several machines or without shared memory."""
     size, name = math.prod(shape), None
     if world_size() > world_size(local=True):
         return None
@@ -191,19 +193,21 @@ def shared_memory(shape: tuple[int, int]) -> Tensor | None:
         if (name := _of_all(name)[0]) is None:
             return None
         tensor = torch.from_file(name, shared=True, size=size, dtype=torch.float32)
-        dist.barrier()  # each has opened it when its name goes away
+        dist.barrier()  # every rank has opened the file before it is deleted
     return tensor.view(shape)
 
 
 @contextmanager
 def data_parallel(learn: Any, epochs: int, cbs: Any = None) -> Iterator[None]:
-    """Share out the rows of a fit among the ranks, which begin it with the weights of the first one.
+    """Split the rows of a fit among the ranks, which start with the weights of the first rank.
 
     Args:
-        learn, epochs, cbs: the learner, and of its fit the epochs and callbacks.
+        learn: the learner.
+        epochs: epochs of the fit.
+        cbs: callbacks of the fit.
     Raises:
-        ValueError: ranks differ in rows or settings, there are fewer rows than ranks, or it is `lr_find`.
-        RuntimeError: another rank is gone.
+        ValueError: the ranks differ in rows or settings, there are fewer rows than ranks, or the fit is `lr_find`.
+        RuntimeError: another rank has ended.
     """
     join()
     if world_size() == 1:
@@ -212,7 +216,7 @@ def data_parallel(learn: Any, epochs: int, cbs: Any = None) -> Iterator[None]:
     if any(isinstance(cb, LRFinder) for cb in L(cbs)):
         raise ValueError("lr_find runs in one process only. Run it without torchrun and pass its rate to fit_gradual")
     whole = learn.dls.loaders
-    with _others_there():
+    with _lost_ranks_named():
         _agree(learn, epochs)
         learn.dls.loaders = [Shard.of(dl) if len(dl.dataset) else dl for dl in whole]
         try:
@@ -228,25 +232,25 @@ def data_parallel(learn: Any, epochs: int, cbs: Any = None) -> Iterator[None]:
 
 
 @contextmanager
-def _others_there() -> Iterator[None]:
-    """Say in a sentence that another rank is gone, where torch says that a connection is."""
+def _lost_ranks_named() -> Iterator[None]:
+    """Raise an error that says that another rank has ended; torch only reports a lost connection."""
     try:
         yield
     except (RuntimeError, dist.DistError) as err:
         reason = str(err).splitlines()[-1].strip()  # fastai puts a line before it
         if isinstance(err, dist.DistError) or "gloo" in reason:
             raise RuntimeError(
-                f"rank {rank()} lost another of {world_size()} ranks, whose own message says why if it had the time "
-                f"({reason}); fit_gradual(resume=True) goes on after the last phase that was finished"
+                f"rank {rank()} lost another of {world_size()} ranks ({reason}). See that rank's output for the "
+                "reason; fit_gradual(resume=True) continues after the last finished phase"
             ) from err
         raise
 
 
 def _agree(learn: Any, epochs: int) -> None:
-    """Check that all ranks are about to do the same, and give them the first rank's weights and order of batches."""
+    """Check that all ranks have the same rows and settings; copy the first rank's weights and batch order to all."""
     loaders = learn.dls.loaders
     if kinds := {type(dl).__name__ for dl in loaders if not isinstance(dl, BucketDL)}:
-        raise ValueError(f"{kinds} cannot be shared out among processes, as the DataLoaders of learner_from_df can")
+        raise ValueError(f"{kinds} cannot be split among processes. Use the DataLoaders of learner_from_df")
     facts = {
         "rows": (fingerprint([dl.rows for dl in loaders]), [len(dl.dataset) for dl in loaders]),
         "batches": [(dl.bs, dl.shuffle, dl.drop_last, dl.weights is None) for dl in loaders],
@@ -259,8 +263,8 @@ def _agree(learn: Any, epochs: int) -> None:
     for number, other in enumerate(every):
         if differing := [name for name in facts if other[name] != every[0][name]]:
             raise ValueError(
-                f"rank {number} has other {', '.join(differing)} than rank 0 (training and validation rows: "
-                f"{other['rows'][1]} and {every[0]['rows'][1]}); give all the same rows, options and seed"
+                f"rank {number} differs from rank 0 in {', '.join(differing)} (training and validation rows: "
+                f"{other['rows'][1]} and {every[0]['rows'][1]}). Give all ranks the same rows, options and seed"
             )
     with torch.no_grad():
         for tensor in (*learn.model.parameters(), *learn.model.buffers()):
@@ -270,7 +274,7 @@ def _agree(learn: Any, epochs: int) -> None:
 
 
 def _of_all(value: Any) -> list:
-    """The value of each rank."""
+    """Return the value of each rank."""
     values: list = [None] * world_size()
     dist.all_gather_object(values, value)
     return values
@@ -281,10 +285,10 @@ def _bytes_cached(learn: Any) -> list[int]:
 
 
 def on_first(work: Callable[[], Any]) -> Any:
-    """Let the first rank alone do what all of them come to: write a file, say.
+    """Run something on the first rank only, such as writing a file.
 
     Returns:
-        What it returned there, on each rank; so with what it raised.
+        Its result, on each rank; an exception is also raised on each.
     """
     join()
     if world_size() == 1:
@@ -295,7 +299,7 @@ def on_first(work: Callable[[], Any]) -> Any:
             outcome = work(), None
         except Exception as err:
             outcome = None, err
-    with _others_there():
+    with _lost_ranks_named():
         result, error = _of_all(outcome)[0]
     if error is not None:
         raise error

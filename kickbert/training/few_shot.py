@@ -69,13 +69,13 @@ class FewShot:
         if self.loss not in LOSSES:
             raise ValueError(f"loss={self.loss!r} is not one of {list(LOSSES)}")
         if self.layers < 0 or (self.steps or 1) < 0 or self.rows < 2 or not (self.lr > 0 and self.c > 0):
-            raise ValueError(f"{self!r} needs layers and steps from 0 on, two rows or more, lr and c above 0")
+            raise ValueError(f"{self!r} needs layers and steps of at least 0, rows of at least 2, lr and c above 0")
 
     def __str__(self) -> str:
         return "head" if 0 in (self.layers, self.steps) else f"last {self.layers} layers, {self.loss}"
 
     def steps_of(self, rows: int) -> int:
-        """How many steps so many rows are trained for."""
+        """Return the number of steps for a number of rows."""
         return min(40, max(10, round(0.6 * rows))) if self.steps is None else self.steps
 
 
@@ -86,7 +86,7 @@ def few_labels(learn: Any) -> bool:
     """Tell whether `fit_few` usually does better than `fit_gradual`: few rows and nothing that `fit_few` ignores.
 
     That means single labels, mean pooling, the default loss, sampling, optimizer and schedule, no windows, no
-    augmentation, and no callbacks that would have to be called.
+    augmentation, and no callbacks of your own.
     """
     if learn.schedule or learn.opt_func is not adamw:
         return False
@@ -102,7 +102,7 @@ def few_labels(learn: Any) -> bool:
 
 
 def fit_few(learn: Any, recipe: FewShot | Sequence[FewShot] | None) -> pd.DataFrame:
-    """Train a learner of few labels; arguments and result as for `GradualLearner.fit_few`."""
+    """Train a learner on few labels; arguments and result as for `GradualLearner.fit_few`."""
     recipes = [FewShot()] if recipe is None else [recipe] if isinstance(recipe, FewShot) else list(recipe)
     rows, ladder = FewRows(learn), []
     recipe = recipes[0] if len(recipes) == 1 else rows.choose(recipes)
@@ -114,24 +114,26 @@ def fit_few(learn: Any, recipe: FewShot | Sequence[FewShot] | None) -> pd.DataFr
 
 
 class FewRows:
-    """A learner's rows at the depth where its training starts, and what is trained on them.
+    """A learner's rows at the depth where training starts, and few-shot training on them.
 
     Args:
-        learn: of classes, without windows.
+        learn: a learner of classes, without windows.
     Raises:
-        ValueError: another learner.
+        ValueError: any other learner.
     """
 
     def __init__(self, learn: Any):
         target = getattr(learn.dls, "target", None)
         if target is None:
-            raise ValueError("fit_few needs the DataLoaders of learner_from_df; a DataBlock's are for fit_gradual()")
+            raise ValueError(
+                "fit_few needs the DataLoaders of learner_from_df. With those of a DataBlock, use fit_gradual()"
+            )
         if len(learn.splitter(learn.model)) != len(learn.model.groups()):
-            raise ValueError("fit_few trains by layers, and splitter= has other groups; make the learner without it")
+            raise ValueError("fit_few needs the model's layer groups, and splitter= defines others. Omit splitter")
         (train, codes), (valid, valid_codes) = (dl.rows[:2] for dl in (learn.dls.train, learn.dls.valid))
         if target.is_ordered or target.is_number or train.first is not None:
             kind = "windows" if train.first is not None else target.task
-            raise ValueError(f"fit_few is for classes without windows, not for {kind}: use fit_gradual()")
+            raise ValueError(f"fit_few is for classes without windows, not for {kind}. Use fit_gradual()")
         self.learn, self.model = learn, learn.model
         sentences = _sentences(target)
         named = Packed.of(learn.dls.tokenizer.encode_batch(sentences)[0])
@@ -141,13 +143,13 @@ class FewRows:
         ends = [len(train), len(train) + len(valid)]
         self.train_rows, self.valid_rows, self.named_rows = np.split(np.arange(len(self.ids)), ends)
         self.views: dict[int, View | None] = {}
-        self.accuracies: list[float] = []  # on held-out rows, of the recipes that `choose` compared
+        self.accuracies: list[float] = []  # of the recipes that `choose` compared, on held-out rows
 
     def choose(self, recipes: Sequence[FewShot]) -> FewShot:
-        """The recipe that predicts held-out rows best; of equal ones the first.
+        """Choose the recipe that predicts held-out rows best, the first of equal ones.
 
-        Held out are the validation rows or, where they are few, each of some folds of the training rows; where a class
-        has too few rows for folds, the last recipe is taken, and no `accuracies` are set.
+        Held-out rows are the validation rows or, if they are few, folds of the training rows. If a class has too few
+        rows for folds, this returns the last recipe and sets no `accuracies`.
         """
         codes, folds = self.targets[self.train_rows].numpy(), [(self.train_rows, self.valid_rows)]
         held_out = f"{len(self.valid_rows):,} validation rows"
@@ -164,7 +166,7 @@ class FewRows:
         return recipes[int(np.argmax(self.accuracies))]
 
     def _right(self, recipe: FewShot, positions: np.ndarray, held: np.ndarray) -> np.ndarray:
-        """Share of right labels of each held-out row, by a model that is trained and forgotten."""
+        """Train by a recipe, undo it, and return the share of correct labels in each held-out row."""
         before = snapshot(self.model.parameters())
         try:
             for _ in self.train(recipe, positions):
@@ -176,10 +178,10 @@ class FewRows:
         return (predicted == self.targets[held]).reshape(len(held), -1).float().mean(1).numpy()
 
     def train(self, recipe: FewShot, positions: np.ndarray) -> Iterator[dict]:
-        """Train by a recipe on some of the rows; a dict after each phase.
+        """Train by a recipe on some of the rows and yield a dict after each phase.
 
         Raises:
-            TrainingDiverged: the loss was not a finite number; the weights are those from before the steps.
+            TrainingDiverged: the loss was NaN or infinite; the weights are those from before the steps.
         """
         model, layers, start = self.model, self.layers_of(recipe), time.perf_counter()
         positions = np.append(positions, self.named_rows) if recipe.names else positions
@@ -199,16 +201,15 @@ class FewRows:
         yield _phase(str(recipe), trained, start, recipe.steps_of(len(positions)), recipe.lr)
 
     def layers_of(self, recipe: FewShot) -> int:
-        """How many layers a recipe trains; the embeddings stay as they are."""
+        """Return the number of layers that a recipe trains; the embeddings never train."""
         return 0 if recipe.steps == 0 else min(recipe.layers, self.model.encoder.n_layers - 1)
 
     def take_steps(self, recipe: FewShot, positions: np.ndarray, parameters: list[nn.Parameter], loss_of: Any) -> None:
         """Minimize `loss_of(embeddings, targets)` with AdamW under one cycle."""
-        rng, before = np.random.default_rng(self.learn.seed), snapshot(parameters)
-        optimizer, steps = (
-            torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=0.01),
-            recipe.steps_of(len(positions)),
-        )
+        rng = np.random.default_rng(self.learn.seed)
+        before = snapshot(parameters)
+        optimizer = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=0.01)
+        steps = recipe.steps_of(len(positions))
         for step in bar(range(steps), f"{recipe.loss} steps"):
             optimizer.param_groups[0]["lr"] = recipe.lr * one_cycle(step / steps)
             rows = positions[draw_rows(self.targets[positions].numpy(), recipe.rows, rng)]
@@ -218,14 +219,14 @@ class FewRows:
                 restore(before)
                 raise TrainingDiverged(
                     f"the {recipe.loss} loss became {loss.item()} at step {step + 1}, with lr={recipe.lr:g}; the "
-                    "weights from before are back. Train with a smaller rate or with precision='fp32'"
+                    "previous weights were restored. Use a smaller lr or precision='fp32'"
                 )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
 
     def cross_entropy(self, embeddings: Tensor, targets: Tensor) -> Tensor:
-        """The loss of the head's logits."""
+        """Compute the cross entropy of the head's logits."""
         logits = self.model.head.classify(embeddings)
         if targets.dim() == 2:
             return F.binary_cross_entropy_with_logits(logits, targets.float())
@@ -237,10 +238,13 @@ class FewRows:
         self.model.head.fit(embeddings, self.targets[positions].numpy(), recipe.c)
 
     def embed(self, recipe: FewShot, rows: np.ndarray, training: bool = True) -> Tensor:
-        """Embeddings of rows, of length one, shape (rows, width), by way of the layers that a recipe trains."""
-        depth, device = self.model.encoder.n_layers - self.layers_of(recipe), next(self.model.parameters()).device
+        """Compute embeddings of length one, shape (rows, width), through the layers that a recipe trains."""
+        depth = self.model.encoder.n_layers - self.layers_of(recipe)
+        device = next(self.model.parameters()).device
         self.model.train(training)
-        view, batches, pooled = self.view(depth), list(length_batches(self.ids.lengths[rows], tokens=CHUNK)), []
+        view = self.view(depth)
+        batches = list(length_batches(self.ids.lengths[rows], tokens=CHUNK))
+        pooled = []
         with torch.set_grad_enabled(training):
             for positions in batches:
                 chosen = rows[positions]
@@ -250,9 +254,9 @@ class FewRows:
             return torch.cat(pooled)[np.argsort(np.concatenate(batches))]
 
     def view(self, depth: int) -> View | None:
-        """The rows' states at a depth, from the cache; None where there is none, or no room.
+        """Return the cached states of the rows at a depth; None without a cache or without room.
 
-        Layers below the depth never train, so what is above may have changed since.
+        The views stay valid because layers below the depth never train.
         """
         if not hasattr(self.learn, "cache"):
             return None
@@ -262,7 +266,7 @@ class FewRows:
 
 
 def _sentences(target: Target) -> list[str]:
-    """A sentence of each class's name; none where they are no words, or stand for several labels."""
+    """Make a sentence from each class name; none if the names are not words, or with several labels."""
     names = [str(name) for name in target.names]
     if type(target) is not Labels or not all(any(map(str.isalpha, name)) for name in names):
         return []
@@ -277,18 +281,18 @@ def _phase(
 
 
 def _has_pairs(targets: Tensor) -> bool:
-    """Whether some class has two rows: without them there is nothing to pull together."""
+    """Tell whether some class has two rows; otherwise the contrastive loss has no pairs of one class."""
     counts = targets.sum(0) if targets.dim() == 2 else torch.bincount(targets)
     return bool((counts > 1).any())
 
 
 def contrastive_loss(embeddings: Tensor, targets: Tensor) -> Tensor:
-    """Squared distance of each pair's cosine from 1 for one class, from 0 for two; both kinds count alike.
+    """Compute the squared distance of each pair's cosine from 1 (same class) or 0; both kinds have equal weight.
 
     Args:
-        embeddings: of length one, shape (rows, width).
-        targets: class numbers, shape (rows,); or zeros and ones, shape (rows, labels), where a pair is as alike as its
-            labels are (Jaccard index).
+        embeddings: vectors of length one, shape (rows, width).
+        targets: class numbers, shape (rows,); or zeros and ones, shape (rows, labels), in which case the Jaccard index
+            of a pair's labels is its similarity.
 
     >>> float(contrastive_loss(torch.eye(2), torch.tensor([0, 1])))
     0.0
@@ -306,10 +310,10 @@ def contrastive_loss(embeddings: Tensor, targets: Tensor) -> Tensor:
 
 
 def draw_rows(targets: np.ndarray, max_rows: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw the rows of a batch: all if they fit, else two or more rows each of as many classes as fit.
+    """Draw the rows of a batch: all if they fit, otherwise at least two rows of as many classes as fit.
 
     Args:
-        targets: class numbers, shape (n,), or zeros and ones, shape (n, labels), whose rows are drawn at random.
+        targets: class numbers, shape (n,); or zeros and ones, shape (n, labels): rows are then drawn at random.
         max_rows: maximum rows per batch.
     """
     order = rng.permutation(len(targets))

@@ -1,7 +1,7 @@
-"""Losses of logits and true codes; how logits become probabilities, and those decisions.
+"""Losses, and how logits become probabilities and decisions.
 
-Each is a fastai loss: `activation` gives probabilities, `decodes` what is decided by them. `temperature`
-(temperature scaling, Guo et al. 2017), which logits are divided by, is 1 until `kickbert.calibrate` has fitted it.
+Each is a fastai loss: `activation` turns logits into probabilities, and `decodes` turns those into codes. Logits are
+divided by `temperature` (temperature scaling, Guo et al. 2017), which is 1 until `kickbert.calibrate` has fitted it.
 """
 
 from collections.abc import Callable
@@ -22,12 +22,12 @@ from kickbert.targets.labels import Labels, OrderedLabels, median_class
 from kickbert.targets.multi_labels import MultiLabels
 from kickbert.utils.messages import nearest
 
-FITTED = ("temperature", "thresh")  # attributes of a loss that are fitted after training, which does not depend on them
+FITTED = ("temperature", "thresh")  # attributes of a loss that are fitted after training and do not affect it
 MIN_PROBABILITY = 1e-6  # smaller probabilities are clipped, so that logarithms are finite
 
 
 class Reduced(nn.Module):
-    """A loss of each row, or of each row and label, reduced as torch's own losses are."""
+    """A loss per row, or per row and label, with torch's `reduction`."""
 
     each: Callable[..., Tensor]
     weight: Tensor | None
@@ -43,11 +43,11 @@ class Reduced(nn.Module):
 
 
 class Focal(Reduced):
-    """Focal loss: cross entropy that easy rows contribute little to (Lin et al. 2017, equation 5).
+    """Focal loss: cross entropy with little weight on easy rows (Lin et al. 2017, equation 5).
 
     Args:
         gamma: exponent; 0 for cross entropy.
-        weight: of each class, shape (classes,). fastai's focal loss takes it for a part of the probability.
+        weight: class weights, shape (classes,). fastai's focal loss mistakes them for a part of the probability.
     """
 
     def __init__(self, gamma: float = 2.0, weight: Tensor | None = None, reduction: str = "mean"):
@@ -61,7 +61,7 @@ class Focal(Reduced):
 
 
 class SigmoidFocal(Focal):
-    """Focal loss of several labels, as torchvision has it, without its alpha; `weight` is of each label's positives."""
+    """torchvision's focal loss for several labels, without its alpha; `weight` weights each label's positives."""
 
     def each(self, logits: Tensor, targets: Tensor) -> Tensor:
         from torchvision.ops import sigmoid_focal_loss
@@ -71,12 +71,12 @@ class SigmoidFocal(Focal):
 
 
 class Asymmetric(Reduced):
-    """Asymmetric loss: binary cross entropy that easy negatives contribute little to (Ridnik et al. 2021, equation 7).
+    """Asymmetric loss: binary cross entropy with little weight on easy negatives (Ridnik et al. 2021, equation 7).
 
     Args:
         positive, negative: exponents.
         clip: probability by which negatives are shifted.
-        kwargs: `reduction`, and the `weight` of the positives of each label, shape (labels,).
+        kwargs: `reduction`, and `weight`: the weight of each label's positives, shape (labels,).
     """
 
     def __init__(self, positive: float = 1.0, negative: float = 4.0, clip: float = 0.05, **kwargs: Any):
@@ -92,11 +92,11 @@ class Asymmetric(Reduced):
 
 
 class Distillation(Reduced):
-    """Divergence from soft predictions, mixed with the loss of a label (Hinton, Vinyals and Dean 2015, section 2).
+    """Divergence from soft predictions, mixed with the loss of the labels (Hinton, Vinyals and Dean 2015, section 2).
 
-    Of classes the Kullback-Leibler divergence at a temperature T, times T² so that its gradient keeps its size; of
-    several labels the same of each; of numbers the squared distance. CORN's outputs are log-probabilities, which a
-    softmax takes as it takes logits.
+    For classes this is the Kullback-Leibler divergence at a temperature T, times T² to keep the size of its gradient;
+    for several labels the same per label; for numbers the squared distance. CORN's outputs are log-probabilities, which
+    a softmax treats like logits.
 
     Args:
         target: the target, or its class.
@@ -110,14 +110,14 @@ class Distillation(Reduced):
         self.temperature = temperature
 
     def each(self, outputs: Tensor, codes: Tensor, soft: Tensor | None = None, hard: Tensor | None = None) -> Tensor:
-        """Of each row, and of each label of several.
+        """Compute the loss per row, or per row and label.
 
         Args:
-            outputs: shape (n, classes), or (n,) of numbers.
-            codes: what is true, or decided by the teacher.
-            soft: the teacher's probabilities, or standardized numbers, of the shape of `outputs`; None to judge by
-                `codes` alone, as validation rows are.
-            hard: share of `codes` in the loss of each row, shape (n,).
+            outputs: shape (n, classes), or (n,) for numbers.
+            codes: true codes, or the teacher's decisions.
+            soft: the teacher's probabilities or standardized numbers, in the shape of `outputs`; None to use only
+                `codes`, as for validation rows.
+            hard: weight of `codes` in the loss of each row, 0 to 1, shape (n,).
         """
         if self.is_number:
             true = F.mse_loss(outputs, codes, reduction="none")
@@ -144,11 +144,11 @@ class Distillation(Reduced):
 
 
 class Softmax(BaseLoss):
-    """A loss of single labels or ordered classes, on plain tensors: fastai's own would pass through Python each time.
+    """A loss for single labels or ordered classes, on plain tensors, which is faster than fastai's tensor types.
 
     Args:
         loss_cls: makes the loss of logits, shape (n, classes), and class numbers, shape (n,).
-        ordered: whether the median class is predicted, and not the argmax.
+        ordered: whether to predict the median class instead of the argmax.
     """
 
     y_int = True
@@ -168,11 +168,11 @@ class Softmax(BaseLoss):
 
 
 class Sigmoid(BaseLoss):
-    """A multi-label loss.
+    """A loss for several labels.
 
     Args:
-        loss_cls: makes the loss of logits and zeros and ones, both of shape (n, labels).
-        thresh: decision threshold, one for all labels or one for each.
+        loss_cls: makes the loss of logits and zeros and ones, both with shape (n, labels).
+        thresh: decision threshold, one for all labels or one per label.
     """
 
     def __init__(self, loss_cls: Callable, *args: Any, thresh: float | np.ndarray = 0.5, **kwargs: Any):
@@ -193,7 +193,7 @@ class Distance(BaseLoss):
     """A regression loss.
 
     Args:
-        loss_cls: makes the loss of two arrays of shape (n,).
+        loss_cls: makes the loss of two arrays with shape (n,).
     """
 
     def __call__(self, inp: Tensor, targ: Tensor, *further: Tensor, **kwargs: Any) -> Tensor:
@@ -206,7 +206,7 @@ class Distance(BaseLoss):
         return x
 
 
-# Of each task how outputs become probabilities, and those decisions; it is given the class of the loss itself.
+# The fastai loss for each kind of target; its argument is the class of the loss itself.
 KINDS: dict[type[Target], Callable[..., BaseLoss]] = {
     Labels: Softmax,
     OrderedLabels: partial(Softmax, ordered=True),
@@ -225,7 +225,7 @@ def _softmax(ordered: bool) -> dict[str, Callable[[Tensor | None], BaseLoss]]:
     }
 
 
-# The first of each task is its default.
+# The first loss of each task is its default.
 LOSSES: dict[type[Target], dict[str, Callable[[Tensor | None], BaseLoss]]] = {
     Labels: _softmax(ordered=False),
     OrderedLabels: _softmax(ordered=True),
@@ -245,40 +245,40 @@ LOSSES: dict[type[Target], dict[str, Callable[[Tensor | None], BaseLoss]]] = {
 def loss_for(
     target: Target | type[Target], loss: str | Callable | None = None, weight: Tensor | None = None
 ) -> Callable:
-    """The loss of a task.
+    """Return the loss for a task.
 
     Args:
         target: the target, or its class.
-        loss: a name of `LOSSES`; a function of logits and true codes, or a fastai loss; None for the default.
-        weight: of each class, or of the positives of each label, shape (classes,).
+        loss: a name in `LOSSES`; a function of logits and true codes, or a fastai loss; None for the default.
+        weight: class weights, or weights of each label's positives, shape (classes,).
     Raises:
-        ValueError: a name that the task has not, or weights for a loss that takes none.
+        ValueError: the task has no loss of this name, or the loss takes no weights.
     """
     named = for_target(LOSSES, target)
     if weight is not None and (target.is_number or callable(loss)):
-        raise ValueError(f"class_weights go with a named loss of classes: {list(named)}; this is loss={loss!r}")
+        raise ValueError(f"class_weights need a named loss for classes, one of {list(named)}. This is loss={loss!r}")
     if callable(loss):
         return loss if hasattr(loss, "decodes") else for_target(KINDS, target)(FunctionLoss, loss)
     name = loss or next(iter(named))
     if name not in named:
         raise ValueError(
-            f"loss={loss!r} is not one of {list(named)}, those of task {target.task!r}{nearest(name, named)}"
+            f"loss={loss!r} is not one of {list(named)}, the losses for task {target.task!r}{nearest(name, named)}"
         )
     return named[name](weight)
 
 
 def loss_of_blocks(dls: Any, loss: Callable | None = None) -> Callable:
-    """A fastai loss, or what the blocks of a `DataBlock` bring; another function gets the activation of theirs.
+    """Return the loss for the DataLoaders of a `DataBlock`: its blocks' own, or a given one with their activation.
 
     Raises:
-        ValueError: neither a loss nor a block that brings one.
+        ValueError: no loss was given, and no block defines one.
     """
     own = getattr(dls.train_ds, "loss_func", None)
     if loss is None:
         if own is None:
             raise ValueError(
-                "loss_func=None, and no block of the DataBlock brings a loss; give one, such as "
-                "loss_func=CrossEntropyLossFlat(), or take fastai's CategoryBlock, MultiCategoryBlock or "
+                "loss_func=None, and no block of the DataBlock defines a loss. Pass one, such as "
+                "loss_func=CrossEntropyLossFlat(), or use fastai's CategoryBlock, MultiCategoryBlock or "
                 "RegressionBlock"
             )
         return own
@@ -290,9 +290,9 @@ def loss_of_blocks(dls: Any, loss: Callable | None = None) -> Callable:
 
 
 class FunctionLoss(nn.Module):
-    """A function or module as one with a `reduction`, which fastai's losses are made of.
+    """A function or module with the `reduction` that fastai's losses need.
 
-    One that knows of no reduction is called for each row alone where the loss of each is wanted.
+    A function without a reduction is called once per row when per-row losses are needed.
     """
 
     def __init__(self, function: Callable):

@@ -230,7 +230,7 @@ def test_the_first_rank_alone_writes_and_shows(trained):
 @pytest.mark.system
 def test_bad_input_is_an_error_on_each_rank(trained):
     for results in trained[2]:
-        assert results["rows"].startswith("ValueError: rank 1 has other rows")
+        assert results["rows"].startswith("ValueError: rank 1 differs from rank 0 in rows")
         assert "training and validation rows: [87, 15] and [95, 17]" in results["rows"]
         assert results["few"] == "ValueError: 2 processes are too many for 1 row; start at most 1"
         assert results["lr_find"].startswith("ValueError: lr_find runs in one process only")

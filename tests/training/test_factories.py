@@ -151,7 +151,7 @@ def test_one_answer_for_all_rows_is_told(make, reviews):
     ("how", "message"),
     [
         ({"optimizer": "adam_w"}, "Did you mean 'adamw'"),
-        ({"loss": "bce"}, "those of task 'single label'"),
+        ({"loss": "bce"}, "losses for task 'single label'"),
         ({"task": "regresion"}, "task='regresion' is not one of"),
         ({"class_weights": {"ugly": 2}}, "unknown class 'ugly'"),
         ({"cleaning": "atuo"}, "cleaning='atuo' is not 'auto'"),

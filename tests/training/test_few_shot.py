@@ -90,7 +90,7 @@ def test_several_labels(make, reviews):
 
 def test_what_it_is_not_for(make, reviews):
     number = make(reviews.assign(label=np.linspace(0, 1, len(reviews))), task="regression")
-    with pytest.raises(ValueError, match="not for regression: use fit_gradual"):
+    with pytest.raises(ValueError, match=r"not for regression\. Use fit_gradual"):
         number.fit_few()
     with pytest.raises(ValueError, match="head with one layer; make the learner with head_layers=1"):
         make(reviews.head(40), head_layers=2).fit_few(FewShot(layers=1, steps=1))

@@ -58,7 +58,7 @@ def test_a_regression_block_trains_with_the_squared_error(reviews, tiny, tmp_pat
 
 
 def test_blocks_that_bring_no_loss_are_told_apart(reviews, tiny, tmp_path):
-    with pytest.raises(ValueError, match="no block of the DataBlock brings a loss; give one, such as"):
+    with pytest.raises(ValueError, match=r"no block of the DataBlock defines a loss\. Pass one, such as"):
         of_block(reviews.assign(label=1.0), tiny, tmp_path, TransformBlock, 1)
 
 

@@ -132,9 +132,9 @@ def test_functions_of_ones_own_get_the_decision_of_their_task():
     ("kind", "loss", "weight", "message"),
     [
         (Labels, "focl", None, "Did you mean 'focal'"),
-        (MultiLabels, "cross_entropy", None, "those of task 'multi-label'"),
-        (Continuous, None, torch.ones(2), "class_weights go with a named loss of classes"),
-        (Labels, F.cross_entropy, torch.ones(2), "class_weights go with a named loss"),
+        (MultiLabels, "cross_entropy", None, "losses for task 'multi-label'"),
+        (Continuous, None, torch.ones(2), "class_weights need a named loss for classes"),
+        (Labels, F.cross_entropy, torch.ones(2), "class_weights need a named loss"),
     ],
 )
 def test_bad_losses(kind, loss, weight, message):
