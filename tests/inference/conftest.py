@@ -30,15 +30,14 @@ def graph(saved, tmp_path_factory):
     """The saved model in ONNX (fp32), as a file and as a graph; exporting takes seconds."""
     onnx = pytest.importorskip("onnx", reason="the extra kickbert[export] is not installed")
     pytest.importorskip("onnxruntime", reason="the extra kickbert[export] is not installed")
-    from kickbert.inference.backends.torch_backend import load_model
     from kickbert.inference.exports.onnx_graph import prepare, write_onnx
+    from kickbert.models.artifact.loading import load_network
     from kickbert.models.artifact.reading import read_artifact
 
-    artifact = read_artifact(saved)
-    model = load_model(artifact)
-    prepare(model)
+    network = load_network(read_artifact(saved))
+    prepare(network)
     file = tmp_path_factory.mktemp("graph") / "model.onnx"
-    write_onnx(artifact, model, file)
+    write_onnx(network, False, file)
     model_proto = onnx.load(file)
     del model_proto.graph.value_info[:]
     return file, model_proto

@@ -97,9 +97,10 @@ def open_backend(artifact: Artifact, backend: str = "auto", threads: int | None 
     file, _ = BACKENDS[name]
     if file is not None:
         return open_export(artifact.file(file), name, threads)
-    from kickbert.inference.backends.torch_backend import TorchBackend, load_model
+    from kickbert.inference.backends.torch_backend import TorchBackend
+    from kickbert.models.artifact.loading import load_network
 
-    return TorchBackend(load_model(artifact), name)
+    return TorchBackend(load_network(artifact), name)
 
 
 def open_export(path: Path, name: str, threads: int | None = None) -> Backend:

@@ -3,20 +3,8 @@
 import numpy as np
 import torch
 
-from kickbert.models.artifact.loading import load_classifier
-from kickbert.models.artifact.reading import Artifact
 from kickbert.models.classifier import ProbabilityModel
 from kickbert.utils.devices import best_device
-
-
-def load_model(artifact: Artifact) -> ProbabilityModel:
-    """Load the network of an artifact, in fp32 and evaluation mode.
-
-    Raises:
-        ArtifactError: a file was cut short or changed.
-    """
-    temperature = artifact.metadata["temperature"]
-    return ProbabilityModel(load_classifier(artifact), artifact.target, temperature).eval()
 
 
 class TorchBackend:

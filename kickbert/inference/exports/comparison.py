@@ -16,9 +16,9 @@ from kickbert.inference.backends.torch_backend import TorchBackend
 from kickbert.inference.exports.formats import FORMATS
 from kickbert.inference.predictor import Predictor
 from kickbert.models.artifact.json_checks import ArtifactError
+from kickbert.models.artifact.loading import load_network
 from kickbert.models.artifact.manifest import WEIGHTS
 from kickbert.models.artifact.reading import Artifact
-from kickbert.models.classifier import ProbabilityModel
 
 TOLERANCE = 1e-4  # of probabilities in fp32
 LIMIT = 0.5  # percentage points of the score that int8 may cost
@@ -45,14 +45,14 @@ class Comparison:
 
     Args:
         artifact: the saved model.
-        model: its network, before `prepare`.
         df: the rows, with or without labels.
     """
 
-    def __init__(self, artifact: Artifact, model: ProbabilityModel, df: pd.DataFrame):
+    def __init__(self, artifact: Artifact, df: pd.DataFrame):
         self.artifact = artifact
         self.df = df
-        self.reference = self._predict(TorchBackend(model))
+        self.network = load_network(artifact)
+        self.reference = self._predict(TorchBackend(self.network))
 
     def inputs(self) -> list[tuple[np.ndarray, ...]]:
         """The inputs of a backend for the first rows that have text, one row at a time."""
@@ -64,7 +64,8 @@ class Comparison:
         return recorder.inputs
 
     def _predict(self, backend: Backend) -> Predictions:
-        return Predictions.from_model(Predictor(self.artifact, backend), self.df)
+        predictor = Predictor(self.artifact, backend)
+        return Predictions.from_model(predictor, self.df)
 
     def torch_row(self) -> dict[str, Any]:
         """The row of PyTorch itself in the table of `export`."""

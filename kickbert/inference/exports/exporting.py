@@ -12,12 +12,11 @@ from typing import Any
 
 import pandas as pd
 
-from kickbert.inference.backends.torch_backend import load_model
 from kickbert.inference.exports.comparison import LIMIT, Comparison
 from kickbert.inference.exports.formats import FORMATS, Source
-from kickbert.inference.exports.onnx_graph import prepare, write_onnx
+from kickbert.inference.exports.onnx_graph import prepare
 from kickbert.models.artifact.manifest import WEIGHTS
-from kickbert.models.artifact.reading import Artifact, read_artifact
+from kickbert.models.artifact.reading import read_artifact
 from kickbert.models.artifact.versions import add_file
 from kickbert.models.artifact.vocabulary import trim_vocabulary
 from kickbert.text.cleaning_steps import Step
@@ -63,19 +62,17 @@ def export(
     if not len(df):
         raise ValueError("df has no rows; pass labeled rows to compare on, such as the validation rows")
     artifact = read_artifact(folder, functions)
-    model = load_model(artifact)
-    compare = Comparison(artifact, model, df)
+    compare = Comparison(artifact, df)
     rows: list[dict[str, Any]] = []
     if vocabulary is not None:
         before = compare
         artifact = trim_vocabulary(artifact, vocabulary)
-        model = load_model(artifact)
-        compare = Comparison(artifact, model, df)
+        compare = Comparison(artifact, df)
         rows.append(_trimmed(before, compare))
     rows.insert(0, compare.torch_row())
-    prepare(model)
+    prepare(compare.network)
+    source = Source(compare.network, artifact.token_encoder.long == "windows", compare.inputs)
     with TemporaryDirectory() as scratch:
-        source = Source(artifact, model, _graph(artifact, model, formats, Path(scratch)), compare.inputs)
         for name in formats:
             file, write = FORMATS[name]
             path = Path(scratch) / f"new.{file}"
@@ -99,18 +96,6 @@ def check_formats(formats: Sequence[str]) -> None:
     if "openvino-int8" in formats:
         require("openvino", extra="openvino")
         require("nncf", extra="openvino")
-
-
-def _graph(artifact: Artifact, model: Any, formats: Sequence[str], scratch: Path) -> Any:
-    """The model in ONNX, an `onnx.ModelProto`; None if no format needs it."""
-    if set(formats) <= {"torch-export"}:
-        return None
-    import onnx
-
-    write_onnx(artifact, model, scratch / "graph.onnx")
-    graph = onnx.load(scratch / "graph.onnx")
-    del graph.graph.value_info[:]  # ONNX Runtime's quantizer rejects the shapes that PyTorch's exporter writes
-    return graph
 
 
 def _trimmed(before: Comparison, after: Comparison) -> dict[str, Any]:

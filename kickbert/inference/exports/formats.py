@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from kickbert.inference.backends.choice import INT8, ONNX, OPENVINO
 from kickbert.inference.exports.int8 import quantize_rows
-from kickbert.inference.exports.onnx_graph import quiet, write_torch_export
+from kickbert.inference.exports.onnx_graph import quiet, write_onnx, write_torch_export
 from kickbert.inference.exports.openvino_int8 import write_openvino_int8
-from kickbert.models.artifact.reading import Artifact
 from kickbert.models.classifier import ProbabilityModel
 
 
@@ -20,17 +21,27 @@ class Source:
     """What a format is written from.
 
     Args:
-        artifact: the saved model.
-        model: its network, prepared for export.
-        graph: the network in ONNX, fp32, an `onnx.ModelProto`; None if no format needs it.
+        model: the network, prepared for export.
+        windows: whether it reads documents in windows.
         inputs: function that returns the inputs of a backend for some texts, one text at a time, from which ranges of
             activations are estimated.
     """
 
-    artifact: Artifact
     model: ProbabilityModel
-    graph: Any
+    windows: bool
     inputs: Callable[[], list[tuple[np.ndarray, ...]]]
+
+    @cached_property
+    def graph(self) -> Any:
+        """The network in ONNX, fp32, an `onnx.ModelProto`."""
+        import onnx
+
+        with TemporaryDirectory() as scratch:
+            file = Path(scratch) / "graph.onnx"
+            write_onnx(self.model, self.windows, file)
+            graph = onnx.load(file)
+        del graph.graph.value_info[:]  # ONNX Runtime's quantizer rejects the shapes that PyTorch's exporter writes
+        return graph
 
 
 def _onnx(source: Source, file: Path) -> None:
@@ -44,7 +55,7 @@ def _onnx_int8(source: Source, file: Path) -> None:
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with quiet(source.artifact):
+    with quiet(source.model):
         quantize_dynamic(source.graph, file, op_types_to_quantize=["Gather"], weight_type=QuantType.QInt8)
     onnx.save(quantize_rows(onnx.load(file)), file)
 
@@ -58,12 +69,12 @@ def _onnx_fp16(source: Source, file: Path) -> None:
 
 
 def _openvino_int8(source: Source, file: Path) -> None:
-    with quiet(source.artifact):
+    with quiet(source.model):
         write_openvino_int8(source.graph, source.inputs(), file)
 
 
 def _torch_export(source: Source, file: Path) -> None:
-    write_torch_export(source.artifact, source.model, file)
+    write_torch_export(source.model, source.windows, file)
 
 
 FORMATS: dict[str, tuple[str, Callable[[Source, Path], None]]] = {

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from kickbert.models.artifact.json_checks import ArtifactError
-from kickbert.models.artifact.reading import Artifact
 from kickbert.models.classifier import ProbabilityModel, example_input
 
 OPSET = 20
@@ -27,14 +26,18 @@ def prepare(model: ProbabilityModel) -> None:
     model.encoder.body.set_attn_implementation("eager")
 
 
-def write_onnx(artifact: Artifact, model: ProbabilityModel, file: Path) -> None:
+def write_onnx(model: ProbabilityModel, windows: bool, file: Path) -> None:
     """Export a network to one ONNX file in fp32.
 
+    Args:
+        model: the network, after `prepare`.
+        windows: whether it reads documents in windows.
+        file: where to write.
     Raises:
         ArtifactError: PyTorch cannot export this architecture.
     """
-    example, shapes = example_and_shapes(artifact, model)
-    with quiet(artifact):
+    example, shapes = example_and_shapes(model, windows)
+    with quiet(model):
         torch.onnx.export(
             model,
             example,
@@ -49,30 +52,26 @@ def write_onnx(artifact: Artifact, model: ProbabilityModel, file: Path) -> None:
         )
 
 
-def write_torch_export(artifact: Artifact, model: ProbabilityModel, file: Path) -> None:
-    """Export a network as a program of torch.export.
-
-    Raises:
-        ArtifactError: PyTorch cannot export this architecture.
-    """
-    example, shapes = example_and_shapes(artifact, model)
-    with quiet(artifact):
+def write_torch_export(model: ProbabilityModel, windows: bool, file: Path) -> None:
+    """Export a network as a program of torch.export; arguments and errors as for `write_onnx`."""
+    example, shapes = example_and_shapes(model, windows)
+    with quiet(model):
         torch.export.save(torch.export.export(model, example, dynamic_shapes=shapes), file)
 
 
 def example_and_shapes(
-    artifact: Artifact, model: ProbabilityModel
+    model: ProbabilityModel, windows: bool
 ) -> tuple[tuple[torch.Tensor, ...], dict[str, dict[int, Any]]]:
     """An example input, and the dynamic axes of each input by its name."""
     embeddings: Any = model.encoder.body.get_input_embeddings()
-    example = example_input(artifact.token_encoder.long == "windows", embeddings.num_embeddings)
+    example = example_input(windows, embeddings.num_embeddings)
     rows, tokens, documents = (torch.export.Dim(name, min=1) for name in ("rows", "tokens", "documents"))
     axes = ({0: rows, 1: tokens}, {0: rows, 1: tokens}, {0: documents, 1: rows})
     return example, dict(zip(INPUTS[: len(example)], axes, strict=False))
 
 
 @contextmanager
-def quiet(artifact: Artifact) -> Iterator[None]:
+def quiet(model: ProbabilityModel) -> Iterator[None]:
     """Silence exporters, and turn their errors into one sentence."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
@@ -81,7 +80,7 @@ def quiet(artifact: Artifact) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     except Exception as err:
-        architecture = artifact.metadata["encoder"]["model_type"]
+        architecture = model.encoder.body.config.model_type
         reason = (str(err) or "no reason").splitlines()[0]
         raise ArtifactError(
             f"PyTorch {torch.__version__} cannot export this {architecture} model ({type(err).__name__}: {reason}). "

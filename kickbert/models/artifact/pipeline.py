@@ -7,9 +7,8 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import TextClassificationPipeline
 from transformers.pipelines.text_classification import ClassificationFunction
 
-from kickbert.models.artifact.loading import load_classifier
+from kickbert.models.artifact.loading import load_network
 from kickbert.models.artifact.reading import read_artifact
-from kickbert.models.classifier import ProbabilityModel
 from kickbert.text.columns import read_items
 
 
@@ -23,11 +22,7 @@ class ArtifactPipeline(TextClassificationPipeline):
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self.artifact = read_artifact(str(self.model.name_or_path))
-        metadata = self.artifact.metadata
-        classifier = load_classifier(self.artifact)
-        self.classifier = (
-            ProbabilityModel(classifier, self.artifact.target, metadata["temperature"]).eval().to(self.device)
-        )
+        self.network = load_network(self.artifact).to(self.device)
 
     # transformers' own pipeline classes disagree about these signatures, hence the ignores.
 
@@ -44,7 +39,7 @@ class ArtifactPipeline(TextClassificationPipeline):
         weights = None
         if self.artifact.token_encoder.long == "windows":
             weights = torch.full((1, len(ids)), 1 / len(ids), device=ids.device)
-        return {"logits": self.classifier(ids, model_inputs["attention_mask"], weights)}
+        return {"logits": self.network(ids, model_inputs["attention_mask"], weights)}
 
     def postprocess(  # type: ignore[override]
         self, model_outputs: Any, function_to_apply: Any = None, top_k: Any = 1, _legacy: Any = True

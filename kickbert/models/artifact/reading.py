@@ -51,8 +51,8 @@ class Artifact:
         """
         return checked_file(self.folder, self.manifest, name)
 
-    def folder_for_transformers(self) -> Path:
-        """Return the folder after checking every file that `from_pretrained` may read.
+    def checked_folder(self, *needed: str) -> Path:
+        """Return the folder after checking every file that `from_pretrained` may read, and those in `needed`.
 
         Raises:
             ArtifactError: a file is missing, incomplete, changed or not in the manifest.
@@ -61,7 +61,7 @@ class Artifact:
         unlisted = sorted({path.name for path in self.folder.glob("*.json")} - listed - {MANIFEST})
         if unlisted:
             raise ArtifactError(f"{self.folder} has a file that its manifest does not list: {unlisted[0]}; move it")
-        for name in listed:
+        for name in listed.union(needed):
             self.file(name)
         return self.folder
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import kickbert
-from kickbert.inference.exports import exporting
+from kickbert.inference.exports import formats
 
 
 @pytest.fixture
 def folder(saved, graph, tmp_path, monkeypatch):
     """A copy of a saved model, to export into, with a graph that was written before."""
-    monkeypatch.setattr(exporting, "write_onnx", lambda artifact, model, file: shutil.copy(graph[0], file))
+    monkeypatch.setattr(formats, "write_onnx", lambda model, windows, file: shutil.copy(graph[0], file))
     return shutil.copytree(saved, tmp_path / "k")
 
 

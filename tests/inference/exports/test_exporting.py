@@ -44,10 +44,7 @@ def test_every_task_is_exported(make, rows, check_backend, tmp_path, task):
 def test_the_network_is_loaded_once(folder, reviews, monkeypatch):
     loads = []
     load = loading.load_classifier
-    monkeypatch.setattr(
-        "kickbert.inference.backends.torch_backend.load_classifier",
-        lambda artifact: (loads.append(artifact), load(artifact))[1],
-    )
+    monkeypatch.setattr(loading, "load_classifier", lambda artifact: (loads.append(artifact), load(artifact))[1])
     kickbert.export(folder, reviews.head(20), ["onnx", "onnx-int8"], force=True)
     assert len(loads) == 1
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from kickbert.inference.backends.choice import open_export
-from kickbert.inference.backends.torch_backend import TorchBackend, load_model
+from kickbert.inference.backends.torch_backend import TorchBackend
 from kickbert.inference.exports.formats import FORMATS, Source
+from kickbert.models.artifact.loading import load_network
 from kickbert.models.artifact.reading import read_artifact
 
 onnx = pytest.importorskip("onnx", reason="the extra kickbert[export] is not installed")
@@ -18,19 +19,19 @@ MASK = (IDS != 1).astype(np.int64)
 
 @pytest.fixture(scope="module")
 def reference(saved):
-    return TorchBackend(load_model(read_artifact(saved)))
+    return TorchBackend(load_network(read_artifact(saved)))
 
 
 @pytest.fixture
-def write(saved, graph, reference, tmp_path):
+def write(graph, reference, tmp_path):
     """Write a format of the model; the path."""
-    artifact = read_artifact(saved)
     rows = [(IDS[i : i + 1], MASK[i : i + 1]) for i in range(len(IDS))]
 
     def write_format(name):
         file, writer = FORMATS[name]
-        copy = onnx.ModelProto.FromString(graph[1].SerializeToString())
-        writer(Source(artifact, reference.model, copy, lambda: rows), tmp_path / file)
+        source = Source(reference.model, windows=False, inputs=lambda: rows)
+        source.graph = onnx.ModelProto.FromString(graph[1].SerializeToString())
+        writer(source, tmp_path / file)
         return tmp_path / file
 
     return write_format

@@ -9,8 +9,8 @@ import torch
 
 import kickbert
 from kickbert import ArtifactError
-from kickbert.inference.backends.torch_backend import load_model
 from kickbert.inference.exports.onnx_graph import write_onnx
+from kickbert.models.artifact.loading import load_network
 from kickbert.models.artifact.reading import read_artifact
 
 pytest.importorskip("onnx", reason="the extra kickbert[export] is not installed")
@@ -28,7 +28,7 @@ def test_a_torch_export_program_predicts_like_the_model(saved, tmp_path, reviews
 
 
 def test_errors_of_the_exporter_are_one_sentence(saved, tmp_path, monkeypatch):
-    artifact = read_artifact(saved)
+    network = load_network(read_artifact(saved))
 
     def fail(*args, **kwargs):
         raise RuntimeError("unsupported operator\nand a page of graph")
@@ -36,5 +36,5 @@ def test_errors_of_the_exporter_are_one_sentence(saved, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.onnx, "export", fail)
     level = logging.root.manager.disable
     with pytest.raises(ArtifactError, match=r"cannot export this roberta model \(RuntimeError: unsupported operator\)"):
-        write_onnx(artifact, load_model(artifact), tmp_path / "model.onnx")
+        write_onnx(network, False, tmp_path / "model.onnx")
     assert logging.root.manager.disable == level
