@@ -11,7 +11,6 @@ __getattr__, __dir__, __all__ = attach(
         "predictor": ["Predictor", "load"],
         "backends": [],
         "benchmarking": ["benchmark"],
-        "table_writers": [],
         "batch_prediction": ["predict_file"],
         "folders": ["predict_folder"],
         "ray_engine": [],

@@ -13,7 +13,7 @@ import pandas as pd
 
 from kickbert.data.tables.formats import WRITABLE, table_kind
 from kickbert.data.tables.reading import TableFile
-from kickbert.inference.table_writers import table_writer
+from kickbert.data.tables.writing import table_writer
 from kickbert.models.protocol import TextModel
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.messages import nearest, shorten

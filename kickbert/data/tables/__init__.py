@@ -1,3 +1,3 @@
 """Tables in files: CSV, JSON lines, Parquet, Excel, and text files with one text per line.
 
-Input: a file. Output: DataFrames, whole or in chunks. Start reading at `reading.TableFile`."""
+Input: a file. Output: DataFrames, whole or in chunks, and files of them. Start reading at `reading.TableFile`."""

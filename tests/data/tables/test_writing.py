@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kickbert.data.tables import writing
 from kickbert.data.tables.reading import TableFile, read_rows
-from kickbert.inference import table_writers
-from kickbert.inference.table_writers import table_writer
+from kickbert.data.tables.writing import table_writer
 
 BIG = 2**60 + 1
 KINDS = ["csv", "tsv", "csv.gz", "jsonl", "jsonl.gz", "parquet", "xlsx"]
@@ -83,7 +83,7 @@ def test_excel_keeps_text_and_reports_its_limits(tmp_path, monkeypatch):
     assert [cell.value for cell in sheet["B"]] == ["n", 1, str(10**16), True] and sheet["C2"].value == when
     with pytest.raises(ValueError, match="A cell of 't' has 40,000 characters; Excel allows 32,767"):
         written(tmp_path, "xlsx", pd.DataFrame({"t": ["x" * 40_000]}))
-    monkeypatch.setattr(table_writers, "EXCEL_ROWS", 3)
+    monkeypatch.setattr(writing, "EXCEL_ROWS", 3)
     with pytest.raises(ValueError, match="Excel allows 3 rows per sheet"):
         written(tmp_path, "xlsx", df)
 

@@ -36,9 +36,8 @@ def table_writer(part: Path, out: Path, schema: Iterable[Any] = ()) -> Iterator[
     elif kind == "parquet":
         yield from _parquet_writer(part, schema)
     else:
-        encoding = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
         opener: Callable[..., Any] = gzip.open if out.suffix.lower() == ".gz" else open
-        with opener(part, "wt", **encoding) as file:
+        with opener(part, "wt", encoding="utf-8", errors="backslashreplace", newline="") as file:
             yield _lines_writer(file) if kind == "jsonl" else _csv_writer(file, usual_separator(out))
 
 
