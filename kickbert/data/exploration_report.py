@@ -21,10 +21,7 @@ HEADINGS = {
     "distinctive words": ("Distinctive words", "Words that set each class apart from the others, strongest first."),
     "missing": ("Missing values", "Empty cells."),
     "duplicates": ("Exact duplicates", "Texts that repeat an earlier row."),
-    "near duplicates": (
-        "Near duplicates",
-        "Texts that are almost identical. Keep each group in the same split.",
-    ),
+    "near duplicates": ("Near duplicates", "Texts that are almost identical. Keep each group in the same split."),
     "leaks": (
         "Train-test leakage",
         "Test rows with a text from the training set. Their scores will look too good.",
@@ -81,7 +78,7 @@ def _plot_lengths(lengths: np.ndarray, truncated: pd.DataFrame) -> Figure:
     shown = lengths if lengths.max() < 3 * usual else lengths[lengths <= usual]  # a single book would hide the rest
     width = 1 + int(np.ptp(shown)) // 40  # bins of whole tokens cover equally many lengths
     edges = np.arange(shown.min(), shown.max() + 1 + width, width) - 0.5
-    ax.hist(shown, bins=edges.tolist(), color=BLUE, edgecolor="white")
+    ax.hist(shown, bins=edges.tolist(), color=BLUE, edgecolor=ax.get_facecolor())
     left, right = ax.get_xlim()
     ticks: dict[int, str] = {}
     for max_length, share in zip(truncated["max_length"], truncated["share truncated"], strict=True):

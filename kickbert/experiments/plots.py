@@ -148,7 +148,7 @@ def plot_ladder(
     background = {"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 1}  # keeps lines from crossing the text
     ax.bar_label(bars, [f"{v:.1%}" for v in values], padding=3, zorder=4, bbox=background)
     gains = ["", *("" if np.isnan(gain) else f"{100 * gain:+.1f} points" for gain in np.diff(values))]
-    ax.bar_label(bars, gains, label_type="center", color="white")
+    ax.bar_label(bars, gains, label_type="center", color="white", zorder=4, bbox=background | {"facecolor": BLUE})
     ax.set_xticks(range(len(ladder)), [_phase_label(row) for row in ladder.to_dict("records")])
     for (name, value), style in zip(baselines.items(), ("--", ":", "-.") * 9, strict=False):
         ax.axhline(value, color=ORANGE, linestyle=style, linewidth=1.5, zorder=3)

@@ -29,8 +29,8 @@ th { color: var(--soft); font-weight: 600; white-space: nowrap; }
 td:last-child:not(.number) { min-width: 14rem; }
 th, td, h1 { unicode-bidi: plaintext; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
-figure { margin: .8rem 0; }
-figure img { width: 100%; height: auto; background: #fff; border-radius: 6px; }
+figure { margin: .8rem 0; } figure img { width: 100%; height: auto; }
+@media (prefers-color-scheme: dark) { figure img { filter: invert(1) hue-rotate(180deg); mix-blend-mode: screen; } }
 .headline { font-size: 2.6rem; font-weight: 700; line-height: 1.2; color: var(--ink); margin: .6rem 0; }
 @media print { body { max-width: none; padding: 0; } h2 { break-after: avoid; } table, figure { break-inside: avoid; } }
 """

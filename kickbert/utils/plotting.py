@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from kickbert.utils.messages import shorten
 
 NAME_WIDTH = 22  # maximum characters of a class name beside an axis
-# Okabe and Ito's palette, which works for color-blind readers.
-BLUE, ORANGE, GRAY = "#0072B2", "#D55E00", "#595959"
-COLORS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", GRAY)
+# Okabe and Ito's palette, which works for color-blind readers; purple and a middle gray show on white and on black.
+BLUE, ORANGE, GRAY = "#0072B2", "#D55E00", "#767676"
+COLORS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7B61C9", GRAY)
 # Each line also has its own style, for black-and-white prints.
 LINES = tuple(zip(COLORS, ("-", "--", "-.", ":") * 2, strict=True))
 

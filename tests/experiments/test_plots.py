@@ -25,6 +25,7 @@ def test_the_ladder_has_a_bar_per_phase_and_a_line_per_baseline(tmp_path):
     assert sorted(line.get_ydata()[0] for line in ax.lines) == [0.25, 0.45]
     texts = [t.get_text() for t in ax.texts]
     assert {"40.0%", "+15.0 points", " TF-IDF 45.0%"} <= set(texts)
+    assert min(t.get_zorder() for t in ax.texts) > max(line.get_zorder() for line in ax.lines)  # no line crosses text
     assert [t.get_text() for t in ax.get_xticklabels()] == ["head\n1 epoch, 1 s", "last 2 layers\n2 epochs, 33 s"]
     figure.savefig(tmp_path / "ladder.png")
     assert (tmp_path / "ladder.png").stat().st_size > 5_000

@@ -38,3 +38,9 @@ def test_formatted_numbers():
 
 def test_right_to_left_text_keeps_its_direction():
     assert "td, h1 { unicode-bidi: plaintext; }" in page("שלום", "", [])
+
+
+def test_figures_are_dark_on_a_dark_page():
+    html = page("T", "", [])
+    dark = html[html.index("figure img {") :]
+    assert "@media (prefers-color-scheme: dark) { figure img { filter: invert(1)" in dark

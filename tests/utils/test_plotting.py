@@ -1,8 +1,10 @@
 """User text is drawn verbatim; axes are the ones passed or new ones."""
 
+import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.cbook import is_math_text
+from matplotlib.colors import to_rgb
 
 from kickbert.utils.plotting import COLORS, LINES, axes_of, literal
 
@@ -39,3 +41,12 @@ def test_axes_of_a_new_figure_and_those_passed(ax):
 
 def test_lines_have_different_colors_and_styles():
     assert len(set(LINES)) == len(set(COLORS)) == 8
+
+
+@pytest.mark.parametrize("color", COLORS)
+def test_colors_are_visible_on_white_and_on_the_dark_page(color):
+    def luminance(name: str) -> float:  # WCAG 2.2, relative luminance
+        rgb = np.array(to_rgb(name))
+        return float(np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722])
+
+    assert 1.05 / (luminance(color) + 0.05) > 2 and (luminance(color) + 0.05) / (luminance("#0d1117") + 0.05) > 3
