@@ -78,6 +78,7 @@ def run(command: Callable[..., Any], debug: bool) -> int:
     """
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # a library's, on which no user can act
             warnings.showwarning = lambda message, *_, **__: print(f"warning: {_line(message)}", file=sys.stderr)
             return command(standalone_mode=False) or 0
     except Exit as done:

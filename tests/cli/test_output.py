@@ -75,3 +75,10 @@ def test_a_warning_is_one_line(capsys):
         warnings.warn("3 rows\n have no text", stacklevel=1)
 
     assert run(command, debug=False) == 0 and capsys.readouterr().err == "warning: 3 rows have no text\n"
+
+
+def test_a_warning_on_which_no_user_can_act_is_not_shown(capsys):
+    def command(standalone_mode):
+        warnings.warn("`torch.jit.script` is deprecated", FutureWarning, stacklevel=1)
+
+    assert run(command, debug=False) == 0 and capsys.readouterr().err == ""
