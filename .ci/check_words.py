@@ -33,7 +33,7 @@ IGNORED += MISSPELLED_ON_PURPOSE + FOREIGN + ESCAPED
 
 
 def prose(file: Path) -> Iterator[tuple[int, str]]:
-    """Line numbers and texts of a file that people read: of Python its strings and comments, otherwise all of it."""
+    """Yield line numbers and lines of a file; for Python, only strings and comments."""
     text = file.read_text(encoding="utf-8")
     if file.suffix != ".py":
         yield from enumerate(text.splitlines(), 1)
@@ -52,7 +52,7 @@ def prose(file: Path) -> Iterator[tuple[int, str]]:
 
 
 def problems(file: Path) -> Iterator[str]:
-    """What a file has of `PHRASES`."""
+    """Yield the matches of `PHRASES` in a file."""
     for number, text in prose(file):
         for match in PHRASES.finditer(text):
             yield f"{file}:{number}: {match[0]!r} is not plain American English (see CONTRIBUTING.md, Style)"

@@ -3,8 +3,8 @@
     python .ci/versions.py --resolution lowest-direct   # the oldest that setup.cfg allows; part of .ci/run
     python .ci/versions.py --resolution highest         # the newest, pre-releases included; for once a week
 
-Needs uv (`pip install uv`). Prints the versions that `kickbert doctor` knows as tested beside the installed ones, and
-whether the tests passed. If they pass on newer ones, raise PACKAGES in kickbert/cli/doctor.py.
+Needs uv (`pip install uv`). Prints the versions that `kickbert doctor` lists as tested, the installed ones, and whether
+the tests passed. If they pass on newer versions, update PACKAGES in kickbert/cli/doctor.py.
 """
 
 import argparse

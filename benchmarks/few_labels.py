@@ -197,7 +197,7 @@ def print_table() -> None:
     """Print mean and standard deviation of all recorded runs, over the seeds that all models of a set have."""
     df = pd.DataFrame(runs(RUNS))
     names = [name for name in ("kickbert", "setfit", "trainer", "logistic", "zero-shot") if name in set(df["name"])]
-    print("| " + " | ".join(["set, rows a class", "seeds", *names]) + " |\n" + "|---" * (2 + len(names)) + "|")
+    print("| " + " | ".join(["set, rows per class", "seeds", *names]) + " |\n" + "|---" * (2 + len(names)) + "|")
     for part, rows in df.groupby("part", sort=False):
         scores = 100 * rows.pivot_table(index="seed", columns="name", values="accuracy").dropna()
         spread = scores.std().fillna(0)

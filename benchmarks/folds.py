@@ -43,21 +43,21 @@ def measure(way: str, model: str, rows: int, seed: int) -> dict:
     folds = [held for _, held in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(df, df["label"])]
     shared, start = Cache(), time.perf_counter()
     chosen = folds[:1] if way == "alone" else folds
-    found = [fit(df, columns, held, model, Cache() if way == "apart" else shared) for held in chosen]
-    return {"seconds": time.perf_counter() - start, "accuracy": float(np.mean(found))}
+    accuracies = [fit(df, columns, held, model, Cache() if way == "apart" else shared) for held in chosen]
+    return {"seconds": time.perf_counter() - start, "accuracy": float(np.mean(accuracies))}
 
 
 def table() -> str:
     """Mean seconds by method and model, and the ratios, in Markdown."""
     df = pd.DataFrame(runs(RUNS))
     lines = [
-        "| encoder, rows | rounds | one fit s | five folds s | folds / one fit | five fits apart s |",
+        "| encoder, rows | rounds | one fit, s | five folds, s | folds / one fit | five separate fits, s |",
         "|---" * 6 + "|",
     ]
-    for (model, rows), found in df.groupby(["model", "rows"], sort=False):
-        by = found.pivot(index="seed", columns="way", values="seconds").mean()
+    for (model, rows), group in df.groupby(["model", "rows"], sort=False):
+        by = group.pivot(index="seed", columns="way", values="seconds").mean()
         cells = f"{by['alone']:.1f} | {by['folds']:.1f} | {by['folds'] / by['alone']:.2f} | {by['apart']:.1f}"
-        lines.append(f"| {model}, {rows:,} | {found['seed'].nunique()} | {cells} |")
+        lines.append(f"| {model}, {rows:,} | {group['seed'].nunique()} | {cells} |")
     return "\n".join(lines)
 
 

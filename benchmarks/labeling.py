@@ -9,8 +9,8 @@ random rows, the others with one row from each of 20 clusters.
 
 small-text (`--strategies small-text`, 1.4 or later) runs with the same encoder and head.
 
-"round": seconds to fit, score a pool of 20,000 rows, and choose from it after 500 labels; and how long the page waits
-for its next text meanwhile (one label written, three texts leased, 200 times).
+"round": seconds to fit, score a pool of 20,000 rows, and choose from it after 500 labels; and the page's waiting time
+for the next text during this (one label written, three texts leased, 200 times).
 
 "kills": 200 labels over HTTP to `kickbert label`, which is killed (SIGKILL) three times while it writes one.
 """
@@ -199,9 +199,10 @@ def labels_and_kills(name: str, seed: int) -> dict:
         finally:
             page.process.kill()
             page.process.wait()
-        present, given = read_labels(database), read_labels(database, history=True)
+        present, history = read_labels(database), read_labels(database, history=True)
     wrong = int((present["label"] != present["text"].map(truth)).sum())
-    return {"labels": len(present), "lost": KILLED - len(present), "doubled": len(given) - len(present), "wrong": wrong}
+    doubled = len(history) - len(present)
+    return {"labels": len(present), "lost": KILLED - len(present), "doubled": doubled, "wrong": wrong}
 
 
 def main() -> None:

@@ -57,40 +57,40 @@ def trained(df: pd.DataFrame, seed: int) -> kickbert.GradualLearner:
 
 def transfer(seed: int, most: int | None) -> dict:
     """Accuracy on test rows by language."""
-    train, test, found = rows("train", most), rows("test", most), {}
+    train, test, result = rows("train", most), rows("test", most), {}
     english = train[train["lang"] == SOURCE]
     mixed = train.sample(len(english), random_state=seed)
     for name, df in {"english": english, "all": mixed}.items():
         groups = kickbert.evaluate(trained(df, seed), test, by="lang", compare=False, rounds=2).groups
         accuracy = groups[groups["score"] == "accuracy"].set_index("lang")["model"]
-        found |= {f"{name} on {language}": 100 * accuracy[language] for language in sorted(accuracy.index)}
-    return found
+        result |= {f"{name} on {language}": 100 * accuracy[language] for language in sorted(accuracy.index)}
+    return result
 
 
 def vocabulary(seed: int, most: int | None) -> dict:
     """Sizes before and after, and the changes in predictions."""
-    train, test, found = rows("train", most), rows("test", most), {}
+    train, test, result = rows("train", most), rows("test", most), {}
     mixed = train.sample((train["lang"] == SOURCE).sum(), random_state=seed)
     whole = read_artifact(trained(mixed, seed).save_artifact(Path(tempfile.mkdtemp()) / "k"))
-    found |= {"MB": whole.manifest[WEIGHTS]["bytes"] / 1e6} | _scored(whole, test)
+    result |= {"MB": whole.manifest[WEIGHTS]["bytes"] / 1e6} | _scored(whole, test)
     for name, texts in {"all": train["text"], "english": train.loc[train["lang"] == SOURCE, "text"]}.items():
         small = trim_vocabulary(whole, texts.tolist())
         some = texts.sample(min(500, len(texts)), random_state=seed).tolist()
         before, after = (kickbert.load(a.folder, backend="torch").predict_proba(some) for a in (whole, small))
-        found |= {
+        result |= {
             f"{name}: tokens": small.metadata["vocabulary"]["tokens"],
             f"{name}: MB": small.manifest[WEIGHTS]["bytes"] / 1e6,
             f"{name}: difference": float(np.abs(before - after).max()),
         }
-        found |= {f"{name}: {score}": value for score, value in _scored(small, test).items()}
-    return found
+        result |= {f"{name}: {score}": value for score, value in _scored(small, test).items()}
+    return result
 
 
 def _scored(artifact: kickbert.models.Artifact, test: pd.DataFrame) -> dict[str, float]:
     model = kickbert.load(artifact.folder, backend="torch")
-    found = {"all": test, "english": test[test["lang"] == SOURCE]}
+    parts = {"all": test, "english": test[test["lang"] == SOURCE]}
     return {
-        f"accuracy on {name}": 100 * kickbert.evaluate(model, df, rounds=2)["accuracy"] for name, df in found.items()
+        f"accuracy on {name}": 100 * kickbert.evaluate(model, df, rounds=2)["accuracy"] for name, df in parts.items()
     }
 
 

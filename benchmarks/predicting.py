@@ -6,11 +6,11 @@
 *throughput*: 10,000 sst2 sentences with the predictor and Hugging Face's pipeline, the same fine-tuned minilm,
 interleaved: the pipeline as documented, and at its best batch size from a grid.
 *usual*: the same with 3,000 sentences of 25 to 30 tokens.
-*floor*: the rate of one quantized matrix product in the shape of the feed-forward layer, on all cores, and how many
-texts per second it allows.
+*floor*: the rate of one quantized matrix product with the shape of the feed-forward layer, on all cores, and the texts
+per second that this rate would allow.
 *cost*: scores on the test rows of sst2 and Kickstarter by backend; int8 was accepted on the validation rows.
-*latency*: one sentence of 30 tokens at a time, in process, warm.
-*start*: seconds from a fresh Python to the first prediction of an exported model, and to the predictor's import.
+*latency*: one sentence of 30 tokens at a time, in process, after warmup.
+*start*: seconds from the start of Python to the first prediction of an exported model, and to the predictor's import.
 """
 
 import argparse
@@ -116,11 +116,11 @@ def floor(seed: int) -> dict:
     quantize_dynamic(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), file,
                      weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)  # fmt: skip
     backend = OnnxBackend(file, "onnx-int8")
-    given = {"x": np.random.default_rng(1).normal(size=(rows, width)).astype(np.float32)}
+    inputs = {"x": np.random.default_rng(1).normal(size=(rows, width)).astype(np.float32)}
 
     def many() -> None:
         for _ in range(200):
-            backend.session.run(None, given)
+            backend.session.run(None, inputs)
 
     many()
     with ThreadPoolExecutor(backend.workers) as pool:
@@ -135,23 +135,23 @@ def floor(seed: int) -> dict:
 def cost(seed: int, name: str) -> dict:
     """Accuracy on test rows by backend, in points."""
     folder, test = saved(name, seed), load(name, seed)[2]
-    found = {}
+    result = {}
     for backend in reversed(BACKENDS):
-        said = kickbert.evaluate(kickbert.load(folder, backend=backend), test, rounds=2)
-        found[backend] = 100 * said["accuracy"]
-    return found | {f"lost by {backend}": found["torch"] - found[backend] for backend in BACKENDS[:2]}
+        evaluation = kickbert.evaluate(kickbert.load(folder, backend=backend), test, rounds=2)
+        result[backend] = 100 * evaluation["accuracy"]
+    return result | {f"lost by {backend}": result["torch"] - result[backend] for backend in BACKENDS[:2]}
 
 
 def latency(seed: int) -> dict:
     """Milliseconds for a sentence of 30 tokens, by backend."""
-    folder, found = saved("sst2", seed), {}
+    folder, result = saved("sst2", seed), {}
     for backend in BACKENDS:
         model = kickbert.load(folder, backend=backend)
         pool = load("sst2", seed)[0]["text"].tolist()
         texts = [t for t, n in zip(pool, model.token_encoder.count(pool), strict=True) if 29 <= n <= 31]
         row = benchmark(model, texts, [1], seconds=10).iloc[0]
-        found |= {f"{backend} p50": row["median ms"], f"{backend} p99": row["p99 ms"]}
-    return found
+        result |= {f"{backend} p50": row["median ms"], f"{backend} p99": row["p99 ms"]}
+    return result
 
 
 def start(seed: int) -> dict:

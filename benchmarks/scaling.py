@@ -69,8 +69,8 @@ def fit(rows: int, memory: int | None) -> dict:
         seconds = time.perf_counter() - start
         peak.done.set()
     where = sorted(set(", ".join(learn.cache.info()["where"]).split(", ")))
-    told = {"seconds": seconds, "reading": read, "peak": peak.peak - peak.before, "where": " and ".join(where)}
-    return told | {"bytes": int(learn.cache.info()["bytes"].sum())}
+    result = {"seconds": seconds, "reading": read, "peak": peak.peak - peak.before, "where": " and ".join(where)}
+    return result | {"bytes": int(learn.cache.info()["bytes"].sum())}
 
 
 def measure(rows: int, memory: int | None) -> dict:
@@ -81,15 +81,15 @@ def measure(rows: int, memory: int | None) -> dict:
 def table() -> str:
     """The runs as a Markdown table."""
     lines = [
-        "| rows | memory budget | seconds | per 1,000 rows | peak memory, MB | of it states | where | "
-        "seconds for 10 times the rows |",
+        "| rows | memory budget | seconds | per 1,000 rows | peak memory, MB | states, MB | where | "
+        "time for 10 times the rows |",
         "|---" * 8 + "|",
     ]
-    found = sorted(runs(RUNS), key=lambda row: (row["memory"] or 0, row["rows"]))
-    for row in found:
-        tenth = [r for r in found if r["rows"] * 10 == row["rows"] and r["memory"] == row["memory"]]
+    recorded = sorted(runs(RUNS), key=lambda row: (row["memory"] or 0, row["rows"]))
+    for row in recorded:
+        tenth = [r for r in recorded if r["rows"] * 10 == row["rows"] and r["memory"] == row["memory"]]
         times = f"{row['seconds'] / tenth[0]['seconds']:.2f} times" if tenth else ""
-        budget = f"{row['memory']} MB" if row["memory"] else "half of what is free"
+        budget = f"{row['memory']} MB" if row["memory"] else "half of the free memory"
         lines.append(
             f"| {row['rows']:,} | {budget} | {row['seconds']:.1f} | {1000 * row['seconds'] / row['rows']:.2f} "
             f"| {row['peak'] / 1e6:.0f} | {row['bytes'] / 1e6:.0f} | {row['where']} | {times} |"

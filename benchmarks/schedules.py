@@ -58,8 +58,8 @@ def table() -> str:
     df["last"] = df["accuracy"].str[-1]
     names = list(df["set"].unique())
     lines = ["| schedule | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
-    for schedule, found in df.groupby("schedule", sort=False):
-        columns = [found.loc[found["set"] == name, "last"] for name in names]
+    for schedule, group in df.groupby("schedule", sort=False):
+        columns = [group.loc[group["set"] == name, "last"] for name in names]
         cells = [f"{100 * np.mean(c):.1f} ({len(c)})" if len(c) else "" for c in columns]
         lines.append(f"| {schedule} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

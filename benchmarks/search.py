@@ -61,7 +61,7 @@ def fit(df: pd.DataFrame, recipe: dict, seed: int) -> float:
 def table() -> str:
     """One row per seed in Markdown: seconds, their ratio, and the check with its interval."""
     lines = [
-        "| rows, trials | seed | search s | apart s | ratio | pruned | default | best | difference |",
+        "| rows, trials | seed | search, s | separate fits, s | ratio | pruned | default | best | difference |",
         "|---" * 9 + "|",
     ]
     for run in runs(RUNS):

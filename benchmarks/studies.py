@@ -115,9 +115,9 @@ def run(study: Study, name: str, way: str, seed: int) -> dict:
         )
         ladder = learn.fit_gradual(phases or kickbert.gradual_unfreezing(len(learn.groups), **schedule))
         clocks = {"seconds": time.perf_counter() - start, "cpu s": time.process_time() - cpu}
-        found = {f"valid {score}": float(ladder[score].iloc[-1]) for score in ("accuracy",) if score in ladder}
-        found |= scores(learn, test, train)
-    return found | clocks
+        result = {f"valid {score}": float(ladder[score].iloc[-1]) for score in ("accuracy",) if score in ladder}
+        result |= scores(learn, test, train)
+    return result | clocks
 
 
 def table(name: str) -> str:
@@ -126,9 +126,9 @@ def table(name: str) -> str:
     lines = ["| set | way | seeds | " + " | ".join(study.shown) + " |", "|---" * (3 + len(study.shown)) + "|"]
     for where in study.sets:
         for way in study.ways:
-            found = df[(df["set"] == where) & (df["way"] == way)]
-            cells = [_cell(found.get(score)) for score in study.shown]
-            lines.append(f"| {where} | {way} | {len(found)} | " + " | ".join(cells) + " |")
+            group = df[(df["set"] == where) & (df["way"] == way)]
+            cells = [_cell(group.get(score)) for score in study.shown]
+            lines.append(f"| {where} | {way} | {len(group)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

@@ -3,10 +3,10 @@
     python benchmarks/trust.py                       # three seeds; continues where it stopped
     python benchmarks/trust.py --parts labels --seeds 1
 
-*folds*: five folds of 5,000 Kickstarter rows by `cross_validate`, against five fits that share nothing, interleaved.
-*labels*: 5% of 2,000 ag_news labels are changed; how many of them are found, and how many flagged rows are wrong.
+*folds*: five folds of 5,000 Kickstarter rows by `cross_validate`, and five separate fits, interleaved.
+*labels*: 5% of 2,000 ag_news labels are changed; precision and recall of the flagged rows.
 *calibration*: the calibration error on test rows before and after `calibrate`, which sees the validation rows only.
-*judging*: seconds and memory of `evaluate` and `report` by number of rows, each in its own process.
+*judging*: time and memory of `evaluate` and `report` by number of rows, each in its own process.
 """
 
 import argparse
@@ -37,8 +37,8 @@ def folds(seed: int) -> dict:
     df, _, _, columns = load("kickstarter", seed, 5_000)
 
     def together() -> float:
-        found = kickbert.cross_validate(df, text_col=columns, folds=FOLDS, seed=seed, **MODEL)
-        return found.folds["accuracy"].mean()
+        validation = kickbert.cross_validate(df, text_col=columns, folds=FOLDS, seed=seed, **MODEL)
+        return validation.folds["accuracy"].mean()
 
     def apart() -> float:
         right = []
@@ -49,25 +49,25 @@ def folds(seed: int) -> dict:
             right.append((learn.predict_df(df.iloc[test])["label"] == df["label"].iloc[test]).mean())
         return np.mean(right)
 
-    ways, found = {"together": together, "apart": apart}, {}
+    ways, result = {"together": together, "apart": apart}, {}
     for way in sorted(ways, reverse=seed % 2 == 0):
         start = time.perf_counter()
-        found[f"accuracy {way}"] = ways[way]()
-        found[way] = time.perf_counter() - start
-    return {"together": found["together"], "apart": found["apart"], "ratio": found["apart"] / found["together"],
-            "accuracy": found["accuracy together"], "by hand": found["accuracy apart"]}  # fmt: skip
+        result[f"accuracy {way}"] = ways[way]()
+        result[way] = time.perf_counter() - start
+    return {"together": result["together"], "apart": result["apart"], "ratio": result["apart"] / result["together"],
+            "accuracy": result["accuracy together"], "by hand": result["accuracy apart"]}  # fmt: skip
 
 
 def labels(seed: int) -> dict:
-    """Precision and recall of the flagged rows, and precision where half of the wrong ones are found."""
+    """Precision and recall of the flagged rows, and precision at recall 0.5."""
     df, _, _, columns = load("ag_news", seed, 2_000)
-    rng, given = np.random.default_rng(seed), df["label"].copy()
+    rng, noisy = np.random.default_rng(seed), df["label"].copy()
     wrong = rng.choice(len(df), int(WRONG * len(df)), replace=False)
     classes = sorted(df["label"].unique())
     for row in wrong:
-        given[row] = rng.choice([c for c in classes if c != df["label"][row]])
-    found = kickbert.cross_validate(df.assign(label=given), text_col=columns, folds=FOLDS, seed=seed, **MODEL)
-    flagged = label_errors(found.predictions)["row"].to_numpy()
+        noisy[row] = rng.choice([c for c in classes if c != df["label"][row]])
+    validation = kickbert.cross_validate(df.assign(label=noisy), text_col=columns, folds=FOLDS, seed=seed, **MODEL)
+    flagged = label_errors(validation.predictions)["row"].to_numpy()
     hits = np.isin(flagged, wrong).cumsum()
     half = int((hits >= len(wrong) / 2).argmax())
     at_half = hits[half] / (half + 1) if hits[-1] >= len(wrong) / 2 else np.nan
@@ -85,8 +85,8 @@ def calibration(seed: int, name: str) -> dict:
     done = kickbert.calibrate(learn)
     after = kickbert.evaluate(learn, test, compare=False, rounds=2)
     scores = {"calibration error": "expected calibration error", "log loss": "log loss"}
-    record = {f"{name} {when}": found[score] for name, score in scores.items()
-              for when, found in (("before", before), ("after", after))}  # fmt: skip
+    record = {f"{name} {when}": evaluation[score] for name, score in scores.items()
+              for when, evaluation in (("before", before), ("after", after))}  # fmt: skip
     return record | {"temperature": done.temperature}
 
 

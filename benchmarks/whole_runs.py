@@ -1,16 +1,16 @@
-"""Whole runs as a user makes them: kickbert's schedules, Hugging Face's Trainer and other libraries on the same rows.
+"""End-to-end runs of kickbert's schedules, Hugging Face's Trainer and other libraries on the same rows.
 
     python benchmarks/whole_runs.py                   # five sets, three seeds; continues where it stopped
     python benchmarks/whole_runs.py --sets sst2 --seeds 1 --methods kickbert trainer-2 tfidf
     python benchmarks/whole_runs.py --encoder mpnet --sets sst2 kickstarter --rows 2000
     ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/whole_runs.py --precision fp32
 
-Each run is a process of its own, and methods are interleaved. *whole s* counts from the start of the process until the
-validation rows have been predicted with the final weights, *cpu s* is the CPU time of that, *train s* the training
-alone. Test rows are predicted after the clock has stopped, and no choice is made on them. The Trainer has batches
-grouped by length, bf16 and eager attention; its two settings are the two that won on validation rows: two epochs at
-2e-4, three at 5e-5. For each seed the ratio is to the one that is better on validation rows; both are shown.
-"trainer-documented" has the documented defaults (fp32, random batches), SetFit and simpletransformers theirs.
+Each run is a process of its own, and methods are interleaved. *whole s* is the time from the start of the process until
+the validation rows have been predicted with the final weights, *cpu s* the CPU time of the same, and *train s* the time
+of training only. Test rows are predicted afterward and not used for any choice. The Trainer uses bf16, eager attention
+and batches grouped by length, with the two settings that were best on validation rows: two epochs at 2e-4, three at
+5e-5. Speedups are relative to the one that is better on the validation rows of each seed. "trainer-documented", SetFit and
+simpletransformers use their documented defaults.
 """
 
 import argparse
@@ -44,7 +44,7 @@ CLOCKS = ["whole s", "cpu s", "train s"]
 
 @dataclass
 class Run:
-    """What is trained, which is also its key among the recorded runs."""
+    """The settings of a run, which are also its key among the recorded runs."""
 
     set: str
     rows: int
@@ -59,7 +59,7 @@ class Run:
 
 
 def fit_kickbert(run: Run, train: pd.DataFrame, valid: pd.DataFrame, columns: list[str]) -> Callable:
-    """Train a learner; a function from rows to their accuracy."""
+    """Train a learner and return a function from rows to their accuracy."""
     import kickbert
 
     df = pd.concat([train, valid], ignore_index=True)
@@ -79,7 +79,7 @@ def fit_kickbert(run: Run, train: pd.DataFrame, valid: pd.DataFrame, columns: li
 
 
 def fit_peer(run: Run, train: pd.DataFrame, valid: pd.DataFrame, columns: list[str]) -> Callable:
-    """Train a peer; a function from rows to their accuracy."""
+    """Train another library's model and return a function from rows to their accuracy."""
     classes = np.unique(train["label"])
     fit = PEERS.get(run.method, fit_trainer)
     settings = {"bf16": run.precision != "fp32", **TRAINER.get(run.method, {"tuned": False})}
@@ -108,14 +108,14 @@ def train(run: Run) -> None:
 
 
 def whole(run: Run) -> dict:
-    """One run in a process of its own, with the seconds until its end."""
+    """Run in a process of its own, and add the seconds until its end."""
     start = time.time()
     result = alone(__file__, "--train", *astuple(run))
     return {"whole s": result.pop("ended") - start, **result}
 
 
 def table(df: pd.DataFrame) -> str:
-    """Means over seeds, and the ratios of seconds to those of the better Trainer for each seed, in Markdown."""
+    """Means over seeds, and speedups over the better Trainer setting of each seed, in Markdown."""
     by = ["set", "rows", "seed"]
     better = df[df["method"].isin(TRAINER)].sort_values("valid").groupby(by).tail(1).set_index(by)
     names = ["set", "rows", "method", "seeds", "valid %", "test %", *CLOCKS, *(f"times by {c}" for c in CLOCKS)]

@@ -133,7 +133,7 @@ def probed(name: str) -> pd.DataFrame:
 
 
 def probe() -> None:
-    """The probes of two tasks."""
+    """Draw the probes of two tasks."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for ax, name in zip(axes, ("sst2", "kickstarter"), strict=True):
         kickbert.evaluation.plot_probe(probed(name), ax=ax)
@@ -156,7 +156,7 @@ def learning_curves() -> None:
 
 
 def judged() -> None:
-    """Draw its confusion matrix and reliability diagram."""
+    """Draw the confusion matrix and reliability diagram of the model for the synthetic tweets."""
     figure, axes = plt.subplots(1, 2, figsize=(9.6, 4), layout="constrained")
     kickbert.evaluation.plot_confusion(emotions()[1], rates=True, ax=axes[0])
     kickbert.evaluation.plot_calibration(emotions()[1], ax=axes[1])

@@ -1,4 +1,4 @@
-"""Check the guide without building it: links, anchors, alt texts, API names, and where each name is documented.
+"""Check the guide without building it: links, anchors, alt texts, API names, and coverage of public names.
 
     python docs/make_check.py        # prints one line per problem; takes a second or two
 
@@ -26,7 +26,7 @@ METHOD = re.compile(r"\b(learn|model|student|predictor)\.([a-z]\w*)")
 FILES = {"py", "html", "db", "svg", "json"}  # file extensions, which look like names
 SHOWN = ("text", "evaluation", "experiments", "inference")  # packages whose functions people call by name
 DRAWS = re.compile(r"\bplot_\w+\(|\.plot\(|\.figures\(")
-# Attributes that a fastai Learner has once it is made, and not its class.
+# Attributes that a fastai Learner has, but not its class.
 MADE = {"cache", "dls", "history", "ladder", "loss_func", "model", "path", "recorder", "seed"}
 
 
@@ -142,7 +142,7 @@ def public_names() -> dict[str, list[str]]:
 
 
 def unexplained() -> Iterator[str]:
-    """Public names missing in the reference; top-level names and functions of `SHOWN` that no page uses."""
+    """Public names missing from the reference; top-level names and functions of `SHOWN` that no page uses."""
     reference = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "reference").glob("*.md"))
     uses = "\n".join(
         page.read_text(encoding="utf-8") for part in ("tutorials", "how_to") for page in (DOCS / part).glob("*.md")

@@ -2,7 +2,7 @@
 
 python examples/active_learning.py --csv mine.csv --text description --label category
 
-A column of known labels plays the annotator. To label texts yourself: `kickbert label rows.csv --labels a,b,c`.
+A column of known labels replaces the annotator. To label texts yourself: `kickbert label rows.csv --labels a,b,c`.
 """
 
 import argparse

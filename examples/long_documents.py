@@ -25,7 +25,7 @@ df = df.sample(min(args.rows or len(df), len(df)), random_state=42, ignore_index
 df = kickbert.split(df, label_col=args.label)
 test = df[df["split"] == "test"]
 columns = {"text_col": args.text, "label_col": args.label, "valid": "split", "model": args.model}
-# What the model reads of a long text: its beginning, its end, some of both, or all of it in windows.
+# The part of a long text that the model reads: its beginning, its end, some of both, or all of it in windows.
 ways = {
     "the head": {"long": "truncate"},
     "the tail": {"long": "tail"},

@@ -27,7 +27,7 @@ df = df.sample(min(args.rows or len(df), len(df)), random_state=42).reset_index(
 df = kickbert.split(df, label_col=args.label)
 learn = kickbert.learner_from_df(df, text_col=args.text, label_col=args.label, valid="split", model=args.model)
 
-# Unfreeze by hand: the head first, then the last four layers, with lower learning rates for deeper layers.
+# Unfreeze manually: the head first, then the last four layers, with lower learning rates for deeper layers.
 learn.freeze()
 learn.fit_one_cycle(1, 2e-3)
 learn.freeze_to(-5)

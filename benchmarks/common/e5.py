@@ -54,11 +54,11 @@ def unpack(file: Path, folder: Path) -> Path:
         intermediate_size=inner, max_position_embeddings=length, type_vocab_size=types, layer_norm_eps=eps,
         pad_token_id=1, bos_token_id=0, eos_token_id=2,
     )  # fmt: skip
-    model, found = BertModel(config, add_pooling_layer=False), _directory(data, at)
+    model, starts = BertModel(config, add_pooling_layer=False), _directory(data, at)
     state = {}
     for name, like in model.state_dict().items():
         if name.endswith(("weight", "bias")):
-            state[name] = torch.from_numpy(_read(data, found[_packed_name(name)], name, like))
+            state[name] = torch.from_numpy(_read(data, starts[_packed_name(name)], name, like))
     model.load_state_dict(state, strict=False)
     _save(model, pieces, replaced, folder)
     return folder
@@ -105,13 +105,13 @@ def _tokenizer(data: bytes, at: int) -> tuple[list[tuple[str, float]], dict[str,
 
 def _directory(data: bytes, at: int) -> dict[str, int]:
     """Start of each tensor."""
-    (count,), at, found = struct.unpack_from("<i", data, at), at + 4, {}
+    (count,), at, starts = struct.unpack_from("<i", data, at), at + 4, {}
     for _ in range(count):
         (length,) = struct.unpack_from("<H", data, at)
         name = data[at + 2 : at + 2 + length].decode()
-        _, _, found[name], _ = struct.unpack_from("<BIQQ", data, at + 2 + length)
+        _, _, starts[name], _ = struct.unpack_from("<BIQQ", data, at + 2 + length)
         at += 2 + length + 21
-    return found
+    return starts
 
 
 def _packed_name(name: str) -> str:

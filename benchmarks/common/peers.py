@@ -1,4 +1,4 @@
-"""Other libraries, each with the settings that its own documentation gives.
+"""Other libraries, each with the settings from its documentation.
 
 A `fit_*` function takes training and validation rows (texts and class numbers), the encoder's folder and a seed. It
 returns a function from texts to class numbers.
@@ -31,7 +31,7 @@ def fit_tfidf(train: Rows, valid: Rows, *, folder: Path, seed: int) -> Predict:
 
 
 class Encoded(torch.utils.data.Dataset):
-    """Rows as the Trainer reads them."""
+    """Rows in the format of the Trainer."""
 
     def __init__(self, tokenizer: Any, texts: list[str], y: Sequence[int]):
         ids = tokenizer(texts, truncation=True, max_length=256)["input_ids"]
@@ -56,7 +56,7 @@ def trainer_of(
     tuned: bool = True,
     bf16: bool = True,
 ) -> tuple[Any, Any]:
-    """Hugging Face's Trainer on `AutoModelForSequenceClassification`, every weight training, and its tokenizer.
+    """Hugging Face's Trainer on all weights of an `AutoModelForSequenceClassification`, and its tokenizer.
 
     Args:
         folder: the encoder's folder.

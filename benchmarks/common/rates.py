@@ -1,4 +1,4 @@
-"""The machine's rate of matrix products, to compare useful work with."""
+"""The rate of matrix products on this machine, as a reference for the rate of useful operations."""
 
 import time
 

@@ -49,9 +49,9 @@ def table(file: Path, part: str) -> str:
     by = [c for c in ("name", "rows") if c in df]
     shown = [c for c in df.columns if c not in (*by, "seed")]
     lines = ["| " + " | ".join([*by, "seeds", *shown]) + " |", "|---" * (len(by) + 1 + len(shown)) + "|"]
-    for name, found in df.groupby(by, sort=False) if by else [((), df)]:
-        cells = [f"{found[c].mean():,.3f} ± {found[c].std() if len(found) > 1 else 0:,.3f}" for c in shown]
-        lines.append("| " + " | ".join([*map(str, name), str(len(found)), *cells]) + " |")
+    for name, group in df.groupby(by, sort=False) if by else [((), df)]:
+        cells = [f"{group[c].mean():,.3f} ± {group[c].std() if len(group) > 1 else 0:,.3f}" for c in shown]
+        lines.append("| " + " | ".join([*map(str, name), str(len(group)), *cells]) + " |")
     return "\n".join(lines)
 
 

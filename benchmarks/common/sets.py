@@ -17,7 +17,7 @@ TEXT = {"kickstarter": ["name", "blurb"], "huffpost": ["headline", "short_descri
 
 
 def _draw(df: pd.DataFrame, rows: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Two disjoint parts of df: `rows` of it, stratified by label, and the rest."""
+    """Split df into `rows` rows, stratified by label, and the rest."""
     if rows >= len(df):
         return df, df.iloc[:0]
     with warnings.catch_warnings():

@@ -48,7 +48,7 @@ def _end_with(wait: Callable[[], object]) -> None:
 
 
 def _become_kernel(connection: socket.socket) -> None:
-    """Take over what `start` was given: arguments, environment, folder, standard streams."""
+    """Take over the arguments, environment, folder, and standard streams of `start`."""
     from ipykernel.kernelapp import IPKernelApp
 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
