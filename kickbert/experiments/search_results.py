@@ -90,12 +90,12 @@ def conclusion(check: pd.DataFrame, is_default: bool, trials: int) -> str:
     return f"{best} not significantly better than the default recipe on {rows} ({numbers}); {KEEP}"
 
 
-def importances_of(study: Any, complete: list) -> pd.Series:
+def importances_of(study: Any) -> pd.Series:
     """Compute the importance of each hyperparameter from the complete trials."""
     import optuna
 
     importances = {}
-    if len({trial.value for trial in complete}) > 1:
+    if len({trial.value for trial in study.trials if trial.state.name == "COMPLETE"}) > 1:
         with suppress(RuntimeError, ValueError):  # too few different values
             importances = optuna.importance.get_param_importances(study)
     return pd.Series(importances, dtype=float, name="importance").rename_axis("searched")

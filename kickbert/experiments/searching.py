@@ -6,7 +6,7 @@ the default recipe on test rows that the search did not use
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -43,14 +43,20 @@ class PhaseScores(Callback):
 
     Args:
         trial: Optuna trial; None to record only the score.
-        phases: number of phases.
+        phases: number of phases; `fit` sets it.
     """
 
     order = Recorder.order + 1
 
-    def __init__(self, trial: Any, phases: int):
+    def __init__(self, trial: Any, phases: int = 0):
         super().__init__()
         self.trial, self.phases, self.phase, self.score = trial, phases, 0, float("nan")
+
+    def fit(self, learn: Any) -> None:
+        """Train a learner with the schedule of its recipe."""
+        plan = gradual_unfreezing(len(learn.groups), **learn.schedule)
+        self.phases = len(plan)
+        learn.fit_gradual(plan, cbs=[self])
 
     def after_epoch(self):
         if self.epoch < self.n_epoch - 1:
@@ -128,11 +134,11 @@ def search(
         default = runs.get("default", options)
         with _silent():
             study = _study(storage, home.name)
-            for _ in bar(range(trials - _finished(study)), "trials"):
-                if time.monotonic() > deadline or _finished(study) >= trials:
+            for _ in bar(range(trials - len(_finished(study))), "trials"):
+                if time.monotonic() > deadline or len(_finished(study)) >= trials:
                     break
                 study.optimize(runs.trial, n_trials=1, gc_after_trial=True)
-            return _result(study, runs, default, recipe)
+            return _outcome(study, runs, default, recipe)
 
 
 class _Runs:
@@ -161,11 +167,11 @@ class _Runs:
             raise optuna.TrialPruned(str(err)) from err
 
     def _train(self, file: Path, recipe: dict, trial: Any = None) -> float:
-        callbacks: list[PhaseScores] = []
-        result = train_fold(self.assignment, 0, recipe, self._fit(callbacks, trial))
+        scores = PhaseScores(trial)
+        result = train_fold(self.assignment, 0, recipe, scores.fit)
         with replacing(file) as part, part.open("wb") as out:
-            np.savez(out, **result, score=callbacks[0].score)  # type: ignore[arg-type]
-        return callbacks[0].score
+            np.savez(out, **result, score=scores.score)  # type: ignore[arg-type]
+        return scores.score
 
     def get(self, name: str, recipe: dict) -> dict[str, Any]:
         """Load a recipe's test predictions and validation score from the folder; train the recipe if there are none."""
@@ -174,15 +180,6 @@ class _Runs:
             self._train(file, recipe)
         with np.load(file) as saved:
             return {key: saved[key] if saved[key].ndim else float(saved[key]) for key in saved}
-
-    @staticmethod
-    def _fit(callbacks: list[PhaseScores], trial: Any) -> Callable[[Any], None]:
-        def fit(learn: Any) -> None:
-            phases = gradual_unfreezing(len(learn.groups), **learn.schedule)
-            callbacks.append(PhaseScores(trial, len(phases)))
-            learn.fit_gradual(phases, cbs=callbacks)
-
-        return fit
 
     def predictions(self, result: dict[str, Any]) -> Predictions:
         """Combine the predictions of a run with the true labels."""
@@ -246,27 +243,22 @@ def _silent() -> Iterator[None]:
         optuna.logging.set_verbosity(level)
 
 
-def _finished(study: Any) -> int:
-    return sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in study.get_trials(deepcopy=False))
+def _finished(study: Any) -> list[Any]:
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in ("COMPLETE", "PRUNED")]
 
 
-def _result(study: Any, runs: _Runs, default: dict[str, Any], recipe: dict[str, Any]) -> Search:
-    finished = [trial for trial in study.trials if trial.state.name in ("COMPLETE", "PRUNED")]
-    complete = [trial for trial in finished if trial.state.name == "COMPLETE"]
-    best = max(complete, key=lambda trial: trial.value, default=None)
-    point: dict[str, Any] | None = None
-    best_run = default
-    if best is not None and best.value > default["score"]:
-        point = _point(best, runs.space)
-        best_run = runs.get(f"trial-{best.number}", recipe_at(point, runs.options))
-    table = check(runs.predictions(best_run), runs.predictions(default))
-    chosen = dict(recipe) if point is None else recipe_at(point, recipe)
-    outcome = conclusion(table, point is None, len(finished))
-    return Search(trials_frame(finished), table, chosen, default["score"], importances_of(study, complete), outcome)
+def _outcome(study: Any, runs: _Runs, default: dict[str, Any], recipe: dict[str, Any]) -> Search:
+    """Compare the default recipe with the best trial that was better on the validation rows, if there is one."""
+    from optuna.trial import FixedTrial
 
-
-def _point(trial: Any, space: Space) -> dict[str, Any]:
-    """Return the values that a finished trial chose, as they are in the space."""
-    import optuna
-
-    return suggest(optuna.trial.FixedTrial(trial.params), space)
+    finished = _finished(study)
+    better = [trial for trial in finished if trial.state.name == "COMPLETE" and trial.value > default["score"]]
+    chosen, tested = dict(recipe), default
+    if better:
+        best = max(better, key=lambda trial: trial.value)
+        point = suggest(FixedTrial(best.params), runs.space)
+        chosen = recipe_at(point, recipe)
+        tested = runs.get(f"trial-{best.number}", recipe_at(point, runs.options))
+    table = check(runs.predictions(tested), runs.predictions(default))
+    outcome = conclusion(table, not better, len(finished))
+    return Search(trials_frame(finished), table, chosen, default["score"], importances_of(study), outcome)
