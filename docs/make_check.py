@@ -79,6 +79,13 @@ def broken_links(page: Path, text: str) -> Iterator[str]:
             yield f"cell with a plot but no alt text: {block.strip().splitlines()[-1]}"
 
 
+def missing_outputs(page: Path, text: str) -> Iterator[str]:
+    """Executable pages without a line that says where the page with outputs is; GitHub shows the source."""
+    built = f"docs/_build/html/{page.relative_to(DOCS).with_suffix('.html').as_posix()}" if DOCS in page.parents else ""
+    if "```{code-cell}" in text and built not in text:
+        yield f"no line names the page with outputs, {built}"
+
+
 @cache
 def resolved(name: str) -> bool:
     """Whether `kickbert.<name>` exists; after a class, also its methods and parameters."""
@@ -162,7 +169,12 @@ def problems() -> list[str]:
     lines = []
     for page in pages():
         text = page.read_text(encoding="utf-8")
-        for check in (broken_links(page, text), unknown_names(text), unknown_arguments(text)):
+        for check in (
+            broken_links(page, text),
+            missing_outputs(page, text),
+            unknown_names(text),
+            unknown_arguments(text),
+        ):
             lines += [f"{page.relative_to(ROOT)}: {message}" for message in check]
     return [*lines, *unexplained()]
 
