@@ -9,8 +9,8 @@ Each run is a process of its own, and methods are interleaved. *whole s* is the 
 the validation rows have been predicted with the final weights, *cpu s* the CPU time of the same, and *train s* the time
 of training only. Test rows are predicted afterward and not used for any choice. The Trainer uses bf16, eager attention
 and batches grouped by length, with the two settings that were best on validation rows: two epochs at 2e-4, three at
-5e-5. Speedups are relative to the one that is better on the validation rows of each seed. "trainer-documented", SetFit and
-simpletransformers use their documented defaults.
+5e-5. Speedups are relative to the one that is better on the validation rows of each seed. "trainer-documented", SetFit
+and simpletransformers use their documented defaults.
 """
 
 import argparse

@@ -55,13 +55,13 @@ def _become_kernel(connection: socket.socket) -> None:
     request, streams, *_ = socket.recv_fds(connection, 2**20, 3)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
-    given = json.loads(request)
-    os.chdir(given["folder"])
+    settings = json.loads(request)
+    os.chdir(settings["folder"])
     os.environ.clear()
-    os.environ.update(given["environment"])
+    os.environ.update(settings["environment"])
     os.environ.pop("JPY_PARENT_PID", None)  # its parent is another process: watch `start` instead
     _end_with(lambda: connection.recv(1))
-    IPKernelApp.launch_instance(given["arguments"])
+    IPKernelApp.launch_instance(settings["arguments"])
     os._exit(0)
 
 
@@ -69,8 +69,8 @@ def start(path: str, arguments: list[str]) -> None:
     """Request a kernel and wait for its end."""
     with socket.socket(socket.AF_UNIX) as connection:
         _connect(connection, path)
-        given = {"arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd()}
-        socket.send_fds(connection, [json.dumps(given).encode()], [0, 1, 2])
+        settings = {"arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd()}
+        socket.send_fds(connection, [json.dumps(settings).encode()], [0, 1, 2])
         connection.recv(1)
 
 

@@ -124,7 +124,7 @@ class PrefixCache(Callback):
         self.learn.model.cached_states = None
 
     def _states(self, view: View, dl: BucketDL, x: Tensor) -> tuple[Tensor, int] | None:
-        """The cached states of the current batch, and their depth; None if x is no longer that batch."""
+        """Return the cached states of the current batch, and their depth; None if x is no longer that batch."""
         same = dl.batch_ids is not None and torch.equal(x, dl.batch_ids.to(x.device))
         if any(self._hooks) or not same:
             if self.model.training == self.learn.training:  # otherwise a callback reads other texts during a step
@@ -138,7 +138,7 @@ class PrefixCache(Callback):
             say(NOT_CACHED.format(reason))
 
     def _changed_keys(self) -> list[str] | None:
-        """Keys of the prefixes up to the frozen depth; None if nothing can be cached, or nothing has changed."""
+        """Return the keys of the prefixes up to the frozen depth; None if nothing can be cached or has changed."""
         depth = self.model.frozen_depth if isinstance(self.model, TextClassifier) else None
         modules = prefix_modules(self.model, depth) if depth else []  # embeddings alone are faster than a store
         reason = why_not_cacheable(modules)

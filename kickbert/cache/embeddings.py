@@ -42,7 +42,7 @@ def embed_by(classifier: TextClassifier, tokenizer: TextTokenizer, texts: list[s
     view = view_of(classifier, rows, depth, cache)
     if view is not None:
         return view.hidden(range(len(rows)), torch.device("cpu")).numpy()
-    embeddings = torch.empty(len(rows), width)  # the cache has no room for them
+    embeddings = torch.empty(len(rows), width)  # they do not fit in the cache
     positions = fill(embeddings, classifier, rows, depth, True, None)
     return embeddings[[start for start, _ in positions]].numpy()
 

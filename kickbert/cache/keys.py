@@ -11,7 +11,7 @@ from torch.nn.modules import module as torch_module
 from kickbert.models.classifier import TextClassifier
 from kickbert.utils.hashing import feed, fingerprint
 
-# Attributes that are not settings: those of every module, the configuration (in the key once already), and a path.
+# Attributes that are not settings: those of every module, the configuration (already in the key), and a path.
 OTHER = frozenset(vars(nn.Module())) | {"config", "name_or_path"}
 # Entries of a configuration that do not affect the encoder: the head's classes, and who wrote the file.
 NOT_ENCODER = {"architectures", "dtype", "id2label", "label2id", "problem_type", "transformers_version"}

@@ -82,7 +82,7 @@ def _training() -> list[tuple[str, str, str]]:
 
 
 def _package(version: str | None, oldest: str, newest: str) -> tuple[str, str]:
-    """Whether a package is installed in a tested version."""
+    """Check whether a package is installed in a tested version."""
     if version is None:
         return "no", "not installed"
     installed_one = Version(version).release

@@ -1,4 +1,4 @@
-"""`kickbert label`: a page to label texts on."""
+"""`kickbert label`: a web page for labeling texts."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""A fastai DataLoader that gathers batches of rows of nearly the same length from packed rows."""
+"""A fastai DataLoader that gathers batches from packed rows; the rows of a batch have nearly the same length."""
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,7 +37,7 @@ def _pack(items: Sequence, parts: int = 1) -> tuple:
 
 
 class BucketDL(TfmdDL):
-    """A fastai DataLoader of `Tokens` whose batches hold rows of nearly the same length.
+    """A fastai DataLoader of `Tokens`; the rows of a batch have nearly the same length.
 
     The dataset is read once, through its own transforms, and packed; batches are gathered from the packed rows.
     `after_item` (fastai's `item_tfms`) runs on the rows in each epoch, `after_batch` on each batch. Without `shuffle`
@@ -49,12 +49,12 @@ class BucketDL(TfmdDL):
         batch_items: its item numbers; a document in windows is one item with several rows.
 
     Args:
-        dataset: fastai `Datasets` whose first element is `Tokens`; further ones must be of one shape.
+        dataset: fastai `Datasets` with `Tokens` as the first element; other elements must have a fixed shape.
         rows: rows that are already packed: `Packed` token ids, then one tensor per target.
         weights: sampling probability of each row, shape (n,): with `shuffle`, an epoch is n draws with replacement;
             None to read each row once.
         renew: returns the `Packed` token ids of an epoch, if they change from epoch to epoch.
-        further: tensors with one row per item that a training loss needs beside the targets, such as soft predictions.
+        further: tensors with one row per item that a training loss needs besides the targets, such as soft predictions.
             They are part of a batch only with `shuffle`.
         kwargs: passed to fastai's `TfmdDL`.
     Raises:
@@ -124,7 +124,7 @@ class BucketDL(TfmdDL):
         return super().new(dataset, cls, **kwargs)
 
     def some_rows(self, count: int, seed: int | None) -> "BucketDL":
-        """A DataLoader of `count` random rows; itself if it has no more rows, or if its rows vary."""
+        """Return a DataLoader of `count` random rows; itself if it has no more rows, or if its rows vary."""
         ids, *targets = self.rows
         if count >= len(ids.sizes) or self.varies:
             return self
@@ -154,7 +154,7 @@ class BucketDL(TfmdDL):
 
     @property
     def epoch_rows(self) -> tuple:
-        """The `rows` of this epoch."""
+        """Return the `rows` of this epoch."""
         return self.rows if self._epoch_rows is None else self._epoch_rows
 
     @property
@@ -196,7 +196,7 @@ class BucketDL(TfmdDL):
         return (Tokens(x.clone()), *(t[chosen] for t in targets))  # transforms may change the batch in place
 
     def create_batch(self, b: Sequence) -> tuple:
-        """A batch of items that fastai's `DataBlock.summary` collates itself."""
+        """Collate a batch of items for fastai's `DataBlock.summary`."""
         items = [item if isinstance(item, tuple) else (item,) for item in b]
         longest = max(len(x) for x, *_ in items)
         return super().create_batch([(pad(x, (0, longest - len(x)), value=PAD), *rest) for x, *rest in items])
@@ -209,10 +209,10 @@ class BucketDL(TfmdDL):
         return samples.zipwith(texts).map(lambda pair: (TitledStr(pair[1]), *pair[0][1:]))
 
     def _own_text(self, i: int) -> str:
-        """The text of a row before tokenization: with its own letters, and not truncated."""
+        """Return the original text of a row: before tokenization and truncation."""
         texts = self.dataset.tls[0]
         return Pipeline(texts.tfms.fs[:-1])(texts._get(int(i))).replace(SEP, " | ")
 
     def seed(self, seed: int) -> None:
-        """Restart the order of the batches, so that it depends only on `seed`."""
+        """Reset the random order of the batches, so that it depends only on `seed`."""
         self.rng = random.Random(seed)

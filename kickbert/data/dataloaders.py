@@ -59,14 +59,14 @@ def TextBlock(  # noqa: N802 - fastai's blocks are named like classes
 
 
 class TextDataLoaders(Described, DataLoaders):
-    """Training and validation batches of texts, and what it takes to read more rows in the same way.
+    """Training and validation batches of texts; more rows are read in the same way.
 
     Args:
         train, valid: the loaders.
         text_col: the text columns.
         label_col: the target column, or columns of zeros and ones.
         target: how the target is encoded.
-        cleaner: what is done to texts before tokenization; None for nothing.
+        cleaner: cleaning before tokenization; None for no cleaning.
         model: the model that the texts were tokenized for; None if unknown.
         in_order: whether the caller listed the classes in order.
     """
@@ -126,13 +126,13 @@ class TextDataLoaders(Described, DataLoaders):
             df: the rows; never changed.
             text_col: the text column, or several, which are joined with the tokenizer's separator.
             label_col: the target; several columns of zeros and ones are one label each.
-            model: the model whose tokenizer reads the texts: hub id, folder written by `save_pretrained`, or "minilm",
+            model: the model that provides the tokenizer: hub id, folder written by `save_pretrained`, or "minilm",
                 which needs no network.
             tokenizer: a fast tokenizer, or its hub id or folder; None for the model's own.
             revision: branch, tag or commit of the model on the hub.
             trust_remote_code: whether to run Python code that comes with the model.
             bins: for a numeric target: a number of quantile bins, computed on the training rows, or the inner edges.
-            bin_format: how edges are written in class names: a unit such as "$", or a function of the number.
+            bin_format: format of the edges in class names: a unit such as "$", or a function from number to text.
             label_delim: delimiter between the labels of a cell, if a row may have several; not needed for lists.
             labels: the classes in order, or the names of the positions of a multi-hot list or of the bins; None for
                 the classes in the column.
@@ -144,12 +144,12 @@ class TextDataLoaders(Described, DataLoaders):
                 none.
             max_length: maximum tokens per row; None for the model's limit, at most 512.
             long: what to do with longer texts: "truncate" keeps the head, "tail" the tail, "head+tail" both; "windows"
-                reads all of it in chunks of `max_length` tokens, pooled to one prediction.
+                reads the whole text in chunks of `max_length` tokens, pooled to one prediction.
             stride: number of tokens that adjacent windows share.
             bs: batch size in training; validation uses twice as many rows.
             sampling: "balanced" to draw each class equally often; None to read each row once per epoch.
-            seed: makes splits, batches and augmentation repeatable; it sets the seeds of Python, NumPy and torch. None
-                leaves them alone.
+            seed: makes splits, batches and augmentation reproducible; it sets the seeds of Python, NumPy and torch.
+                None does not set them.
             path: folder of checkpoints, in a subfolder `models`.
         Raises:
             ValueError, TypeError: an invalid argument; the message says what is allowed.
@@ -189,7 +189,7 @@ class TextDataLoaders(Described, DataLoaders):
             model, augment, bs, sampling, seed, path: as in `from_df`.
         """
         if augment is not None and not isinstance(augment, Augmenter):
-            raise TypeError(f"augment={augment!r} is not an Augmenter; pass kickbert.text.EDA(), or one of your own")
+            raise TypeError(f"augment={augment!r} is not an Augmenter; pass kickbert.text.EDA(), or your own subclass")
         rows, target, train, valid, cut = split
         rng = np.random.default_rng(seed)
         if augment and not augment.each_epoch:
@@ -232,7 +232,7 @@ class TextDataLoaders(Described, DataLoaders):
 
     @property
     def tokenizer(self) -> TextTokenizer:
-        """The Transform that tokenizes."""
+        """The Transform that tokenizes texts."""
         return self.valid_ds.tls[0].tfms.fs[-1]
 
     def read(self, items: Any) -> tuple[list[str], np.ndarray]:
@@ -278,7 +278,7 @@ class TextDataLoaders(Described, DataLoaders):
         return self.valid.new(Datasets(tls=tls, n_inp=1), rows=packed, **kwargs)
 
     def _codes(self, df: pd.DataFrame) -> np.ndarray:
-        """The codes of the targets of more rows."""
+        """Encode the targets of more rows."""
         check_frame(df, label_col=as_list(self.label_col))
         values = pick(df, self.label_col)
         bad, message = unseen_labels(self.target, values)
@@ -299,7 +299,7 @@ def _with_variants(
 
 
 def _varied(texts: list[str], augment: Augmenter, rng: np.random.Generator, tokenizer: TextTokenizer) -> Packed:
-    """The texts of an epoch, some unchanged and others varied, as if drawn from each text and its variants."""
+    """Tokenize the texts of an epoch; each is drawn from the original text and its variants."""
     chosen = np.flatnonzero(rng.random(len(texts)) < augment.variants / (augment.variants + 1))
     texts = list(texts)
     for i, variants in zip(chosen, augment_texts([texts[i] for i in chosen], augment, 1, rng, SEP), strict=True):
@@ -351,12 +351,12 @@ def soft_loaders(
     bs: int = 32,
     seed: int | None = 42,
 ) -> list[BucketDL]:
-    """Training batches with more targets than the codes, such as soft predictions, and validation batches of codes.
+    """Make training batches with additional targets, such as soft predictions, and validation batches without them.
 
     Args:
-        df: the rows, from which `valid` selects those to validate on.
-        texts, codes: of these rows.
-        further: arrays with one entry per row, which a loss takes after the codes.
+        df: the rows; `valid` selects the validation rows.
+        texts, codes: texts and target codes of these rows.
+        further: arrays with one entry per row, passed to the loss after the codes.
     """
     strata = quantiles(codes) if target.is_number else codes
     numbers = [np.flatnonzero(mask) for mask in valid_rows(df, valid, strata, seed)]

@@ -16,8 +16,8 @@ MAX_BARS = 30  # per figure
 MIN_DISTANCE = 0.06  # between two tick labels, as a fraction of the axis
 # The heading and a sentence of each table.
 HEADINGS = {
-    "classes": ("Class distribution", "How many rows each class has."),
-    "lengths": ("Text lengths in tokens", "How much of the texts each max_length would truncate."),
+    "classes": ("Class distribution", "Number of rows per class."),
+    "lengths": ("Text lengths in tokens", "The share of texts that each max_length would truncate."),
     "distinctive words": ("Distinctive words", "Words that set each class apart from the others, strongest first."),
     "missing": ("Missing values", "Empty cells."),
     "duplicates": ("Exact duplicates", "Texts that repeat an earlier row."),

@@ -54,7 +54,7 @@ class Packed:
         return [row for d in documents for row in range(self.first[d], self.first[d + 1])]
 
     def take(self, documents: Sequence[int] | np.ndarray) -> "Packed":
-        """A copy of some documents, in that order."""
+        """Copy some documents, in that order."""
         rows = np.asarray(self.of_documents(documents), dtype=np.int64)
         offsets = np.cumsum([0, *self.lengths[rows]], dtype=np.int64)
         within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], self.lengths[rows])
@@ -63,7 +63,7 @@ class Packed:
         return Packed(flat, torch.from_numpy(offsets), first)
 
     def __add__(self, other: "Packed") -> "Packed":
-        """The documents of both."""
+        """Concatenate the documents of both."""
         offsets = torch.cat([self.offsets, other.offsets[1:] + self.offsets[-1]])
         first = None
         if self.first is not None and other.first is not None:

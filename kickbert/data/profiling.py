@@ -38,7 +38,7 @@ def truncated(lengths: np.ndarray, at: Sequence[int]) -> pd.DataFrame:
         lengths: tokens of each row, shape (n,).
         at: values of `max_length`.
     Returns:
-        max_length, share truncated, median (of the tokens per row; the same value everywhere).
+        max_length, share truncated, median (tokens per row; the same in every row of the table).
     """
     return pd.DataFrame(
         {

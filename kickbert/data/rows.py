@@ -28,10 +28,10 @@ class TextRows:
         df: these rows, in the order of the original DataFrame.
         texts: their texts, cleaned, with columns joined.
         column: their target column.
-        mask: which of the original rows they are, bool, shape (original rows,).
+        mask: mask of these rows among the original ones, bool, shape (original rows,).
         tokenizer: reads the texts.
         text_col: the text columns.
-        cleaner: what was done to the texts; None for nothing.
+        cleaner: cleaning that was applied to the texts; None for no cleaning.
     """
 
     df: pd.DataFrame
@@ -58,7 +58,7 @@ class TextRows:
         Args:
             df: the rows; not changed.
             tokenizer: reads the texts.
-            target: how the target column is read.
+            target: options for reading the target column.
             text_col, cleaning: as in `TextDataLoaders.from_df`.
             columns: other columns that must exist, by the name of their argument.
         Raises:
@@ -93,10 +93,10 @@ class TextRows:
         return self.tokenizer.pack(self.texts)
 
     def split(self, train: np.ndarray, held: np.ndarray) -> "Split":
-        """Learn the target from the training rows, and take the training and validation rows apart.
+        """Fit the target to the training rows, and separate training and validation rows.
 
         Args:
-            train, held: which rows train and which validate, bool, shape (n,).
+            train, held: masks of the training rows and the validation rows, bool, shape (n,).
         Warns:
             Validation labels that training never saw: counted, and the first of them named.
         """
@@ -115,11 +115,11 @@ class TextRows:
         return Split(self, target, training, validation, cut[numbers[0]])
 
     def part(self, numbers: np.ndarray) -> tuple[list[str], Packed]:
-        """Texts and token ids of some rows."""
+        """Return texts and token ids of some rows."""
         return [self.texts[i] for i in numbers], self._tokens[0].take(numbers)
 
     def subset(self, mask: np.ndarray) -> "TextRows":
-        """Some of the rows, not yet tokenized.
+        """Select rows, not yet tokenized.
 
         Args:
             mask: bool, shape (n,).
@@ -129,7 +129,7 @@ class TextRows:
         return replace(self, df=self.df[mask], texts=texts, column=column)
 
     def renumbered(self) -> "TextRows":
-        """The same rows, not yet tokenized, numbered from 0."""
+        """Return the same rows, not yet tokenized, numbered from 0."""
         column = replace(self.column, values=self.column.values.reset_index(drop=True))
         return replace(self, df=self.df.reset_index(drop=True), column=column)
 
@@ -143,12 +143,12 @@ class Part(NamedTuple):
 
 
 class Split(NamedTuple):
-    """Rows to train and to validate on.
+    """Training and validation rows.
 
     Args:
         rows: all rows.
-        target: learned from the training rows.
-        train, valid: the rows.
+        target: target fitted to the training rows.
+        train, valid: the training and the validation rows.
         truncated: whether each training text was truncated, bool.
     """
 

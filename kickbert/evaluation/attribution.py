@@ -165,7 +165,7 @@ def attention_maps(model: "TextClassifier", ids: Tensor) -> Tensor:
     Returns:
         Shape (layers, batch, heads, tokens, tokens).
     Raises:
-        ValueError: an architecture whose attention does not span full rows.
+        ValueError: an architecture with local attention.
     """
     body, mask = model.encoder.body, ids != PAD
     before = body.config._attn_implementation

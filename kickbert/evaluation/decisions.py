@@ -2,7 +2,7 @@
 
 true and predicted classes → a function of row weights → {"accuracy": 0.93, …}
 
-The weights are counted by class once per call, so a bootstrap sample costs no pass over the rows by scikit-learn.
+The weights are counted by class once per call, so a bootstrap sample needs no pass over the rows in scikit-learn.
 """
 
 from collections.abc import Callable

@@ -80,8 +80,8 @@ def label_errors(predictions: Predictions) -> pd.DataFrame:
     """Find likely label errors by confident learning (`suspected_errors`).
 
     Args:
-        predictions: out-of-fold predictions, such as `cross_validate(...).predictions`: a model agrees with the labels
-            that it was trained on.
+        predictions: out-of-fold predictions, such as `cross_validate(...).predictions`, because a model agrees with the
+            labels that it was trained on.
     Returns:
         row, label, suggested, quality (the probability of the label, 0 to 1), text; the most suspicious first.
     Raises:

@@ -34,7 +34,7 @@ class Evaluation:
         predictions: predictions of the evaluated rows, with true labels.
         groups: main scores of each group of rows (`group_scores`); None without `by`.
         summary: plain sentences: how good the model is, how it compares with the baselines, its weakest class.
-        notes: what a reader of the scores should know.
+        notes: notes for a reader of the scores.
     """
 
     scores: pd.DataFrame
@@ -122,8 +122,8 @@ def evaluate(
             probabilities.
         df: rows with labels; None for the validation rows. Without the label column there are only predictions.
         compare: whether to score the majority class and TF-IDF plus a linear model as well, trained on the same rows.
-        by: a column of df whose values define groups of rows to score separately. If df has no column "language", that
-            name stands for the language detected in the texts.
+        by: a column of df; its values define groups of rows to score separately. If df has no column "language",
+            `by="language"` detects the language of each text.
         rounds: bootstrap samples of the intervals.
         seed: seed of the bootstrap.
     Returns:

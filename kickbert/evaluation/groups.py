@@ -39,7 +39,7 @@ def group_scores(predictions: Predictions, by: str, rounds: int = ROUNDS, seed: 
 
 
 def _groups(predictions: Predictions, by: str) -> np.ndarray:
-    """The group of each row."""
+    """Return the group of each row."""
     df = predictions.df
     if by == LANGUAGE and predictions.texts and (df is None or by not in df):
         return np.array(detect_languages(predictions.texts), dtype=object)

@@ -27,7 +27,7 @@ class Predictions:
         y_true: true values in the same form (numbers: shape (n,) is fine too); None if they are unknown.
         texts: texts of the rows, with a separator between columns.
         df: the rows, if they came as a DataFrame.
-        notes: what a reader of the scores should know.
+        notes: notes for a reader of the scores.
     Raises:
         ValueError: a probability is NaN or infinite.
     """

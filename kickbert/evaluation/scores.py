@@ -150,7 +150,7 @@ def per_class(y_true: np.ndarray, probs: np.ndarray, y_pred: np.ndarray, names: 
 
 
 def _row_scores(predictions: Predictions, rows: np.ndarray | slice = slice(None)) -> WeightedScores:
-    """The mean of the target's own row scores, for a kind of target that is not in the tables below."""
+    """Average the target's own row scores, for a kind of target that is not in the tables below."""
     target = predictions.target
     scores = target.row_scores(predictions.labels[rows], predictions.y_pred[rows])
     return lambda weight: {target.shown_scores[0]: float(np.average(scores, weights=weight))}

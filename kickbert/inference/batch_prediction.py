@@ -1,6 +1,6 @@
 """Prediction of files of any size, a chunk of rows at a time.
 
-table in a file → chunks → `predict_df` → the same rows with predictions beside them → output file, written whole
+table in a file → chunks → `predict_df` → the same rows with predictions → output file, written atomically
 """
 
 import warnings
@@ -38,7 +38,7 @@ class PredictedFile:
         failed: number of rows that raised an error and have no prediction.
         first_failed: the first of them, each with its error.
         skipped: lines that could not be read, each with the reason.
-        notes: how the file was read, if that was detected, and other things a user must know; one sentence each.
+        notes: detected encoding or separator, and other notes for the user; one sentence each.
     """
 
     out: Path
@@ -70,17 +70,17 @@ def predict_file(
     Args:
         model: a predictor or a learner.
         source: a table in a format that `TableFile` reads.
-        out: output file: .csv, .tsv, .jsonl (also .gz), .parquet or .xlsx. It has the columns of the source with the
-            predictions beside them. A prediction is called `predicted_<name>` if its name is taken; columns that an
+        out: output file: .csv, .tsv, .jsonl (also .gz), .parquet or .xlsx. It has the columns of the source and the
+            predictions. A prediction is called `predicted_<name>` if its name is taken; columns that an
             earlier run wrote are replaced.
         text_col: names of the text columns in the file, in the model's order; None for the model's own names.
         keep: columns to copy to the output; None for all.
         min_confidence: confidence below which a row gets no label.
-        skip_errors: whether a row that raises an error is reported and gets no prediction, instead of ending the run.
+        skip_errors: whether to report a row that raises an error, without a prediction, instead of ending the run.
         chunk_rows: number of rows in memory at a time.
         encoding, sep: encoding and separator of the source, as for `TableFile`; None to detect them.
     Returns:
-        Number of rows, and of those that got no prediction or could not be read.
+        Number of rows, and of rows without a prediction and lines that could not be read.
     Raises:
         ValueError: the format is unknown, the file has no rows, or a column does not exist.
     """
@@ -105,10 +105,10 @@ def predict_file(
 
 
 def text_names(model: TextModel, text_col: Sequence[str] | None) -> dict[str, str]:
-    """The model's name of each text column, by its name in the file.
+    """Map the names of the text columns in the file to the model's names.
 
     Raises:
-        ValueError: the model reads another number of columns.
+        ValueError: the model reads a different number of columns.
     """
     columns = list(model.text_col)
     named = columns if text_col is None else list(text_col)
@@ -118,7 +118,7 @@ def text_names(model: TextModel, text_col: Sequence[str] | None) -> dict[str, st
 
 
 def check_columns(file: str, columns: Sequence[str], needed: Sequence[str]) -> None:
-    """Check that a file has the columns that are needed.
+    """Check that a file has the required columns.
 
     Raises:
         ValueError: a column does not exist.
@@ -132,7 +132,7 @@ def check_columns(file: str, columns: Sequence[str], needed: Sequence[str]) -> N
 def _predicted(
     model: TextModel, cells: pd.DataFrame, min_confidence: float | None, skip_errors: bool
 ) -> tuple[pd.DataFrame, dict[int, str]]:
-    """Predictions of a chunk, and the rows that raise errors, by position."""
+    """Predict a chunk; also return the rows that raise errors, by position."""
     try:
         return flat_predictions(model, cells, min_confidence), {}
     except Exception:  # raised by any step of cleaning, tokenizing or computing
@@ -145,7 +145,7 @@ def _predicted(
 
 
 def failing_rows(model: TextModel, cells: pd.DataFrame) -> dict[int, str]:
-    """Find the rows that raise errors, by halving the rows again and again.
+    """Find the rows that raise errors, by repeated halving.
 
     Returns:
         The error of each row, by position.
@@ -172,7 +172,7 @@ def failing_rows(model: TextModel, cells: pd.DataFrame) -> dict[int, str]:
 
 
 def flat_predictions(model: TextModel, df: pd.DataFrame, min_confidence: float | None = None) -> pd.DataFrame:
-    """Predict rows as they are written to a file: several labels joined by "|", no warning about rows without text.
+    """Predict rows for a file: several labels are joined by "|", and rows without text cause no warning.
 
     Args:
         model: a predictor or a learner.
@@ -212,7 +212,7 @@ def count_without_label(predictions: pd.DataFrame) -> int:
 
 
 def _side_by_side(df: pd.DataFrame, predictions: pd.DataFrame, done: PredictedFile) -> pd.DataFrame:
-    """The columns of a chunk and its predictions, under free names."""
+    """Combine the columns of a chunk and its predictions, under unused names."""
     earlier, renamed = output_columns(list(df.columns), list(predictions.columns))
     if earlier and len(df) == done.rows:  # the first chunk
         done.notes.append(f"columns of an earlier prediction were replaced: {', '.join(earlier)}")
@@ -220,9 +220,9 @@ def _side_by_side(df: pd.DataFrame, predictions: pd.DataFrame, done: PredictedFi
 
 
 def output_columns(columns: list[str], predicted: list[str]) -> tuple[list[str], dict[str, str]]:
-    """Find the columns that an earlier run of the same model wrote, and a free name for each prediction.
+    """Find the columns that an earlier run of the same model wrote, and an unused name for each prediction.
 
-    After an earlier run all probabilities are there; its decision is then `predicted_<name>` or else `<name>`.
+    An earlier run wrote all probabilities, and its decision as `predicted_<name>` or `<name>`.
 
     Args:
         columns: columns of the file.

@@ -1,4 +1,4 @@
-"""How fast a model predicts, by batch size, and how much memory it takes."""
+"""Benchmark a model: throughput, latency and memory by batch size."""
 
 import sys
 import time
@@ -25,7 +25,7 @@ def benchmark(
 
     Args:
         model: a learner, a predictor, or a function of a list of texts.
-        texts: at least one text; they are used in turn, again and again.
+        texts: at least one text; they are repeated as needed.
         batch_sizes: numbers of texts per call.
         seconds: duration of each measurement, after one call to warm up.
     Returns:
@@ -37,14 +37,14 @@ def benchmark(
     texts = list(texts)
     if not texts or min(batch_sizes) < 1:
         raise ValueError(
-            f"benchmark needs texts ({len(texts)} given) and batch sizes from 1 ({list(batch_sizes)} given)"
+            f"{len(texts)} texts and batch_sizes={list(batch_sizes)}: give at least one text, and sizes of at least 1"
         )
     call = model.predict_proba if is_model(model) else model
     return pd.DataFrame([_measure(call, texts, size, seconds) for size in batch_sizes])
 
 
 def _measure(call: Any, texts: list[str], size: int, seconds: float) -> dict[str, float]:
-    """The row of a batch size."""
+    """Measure one batch size."""
     call([texts[i % len(texts)] for i in range(size)])
     durations: list[float] = []
     first = 0
@@ -68,7 +68,7 @@ def _measure(call: Any, texts: list[str], size: int, seconds: float) -> dict[str
 
 
 def peak_memory() -> int:
-    """Peak memory of the process so far, in bytes; on a GPU that of PyTorch."""
+    """Return the peak memory of the process so far, in bytes; on a GPU that of PyTorch."""
     torch = sys.modules.get("torch")  # a predictor may run without it
     if torch is not None and torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())

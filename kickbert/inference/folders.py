@@ -2,8 +2,8 @@
 
     done = kickbert.inference.predict_folder(kickbert.load("models/k"), "texts/", "predicted/", engine="ray")
 
-Each input file becomes an output file of the same name, written whole. A manifest in the output folder says what each
-was made from, one line per file, for the next run.
+Each input file becomes an output file of the same name, written atomically. A manifest in the output folder records
+what each was made from, one line per file, so that the next run can skip it.
 """
 
 import json
@@ -39,7 +39,7 @@ class PredictedFolder:
         without_label: number of rows that have text and got no label, as for `PredictedFile`.
         failed: number of rows that raised an error and have no prediction.
         first_failed: the first of them, each with its error.
-        notes: what a user must know, one sentence each.
+        notes: notes for the user, one sentence each.
     """
 
     out: Path
@@ -83,7 +83,7 @@ def predict_folder(
     Returns:
         Number of rows, and of those that got no prediction.
     Raises:
-        TypeError: the model is not a saved one.
+        TypeError: the model has not been saved.
         ValueError: a folder, column or engine does not exist, or `out` holds other files.
         RuntimeError: a file could not be predicted; the next run continues with it.
     """
@@ -107,7 +107,7 @@ def predict_folder(
 
 @dataclass(frozen=True)
 class FolderJob:
-    """What the files of a folder have in common.
+    """The settings for all files of a folder.
 
     Args:
         source: input folder.
@@ -124,7 +124,7 @@ class FolderJob:
     min_confidence: float | None
 
     def key(self, name: str) -> str:
-        """A hash of all that the output of a file depends on."""
+        """Hash everything that the output of a file depends on."""
         options = [self.text_col, self.keep, self.min_confidence]
         return digest(self.model, json.dumps(options), file_digest(self.source / name))
 
@@ -161,7 +161,7 @@ def _check_arguments(model: Predictor, engine: str | None, workers: int | None) 
 
 
 def _list_files(source: Path) -> tuple[list[str], list[str]]:
-    """Paths of the Parquet files that have rows, and notes about the others."""
+    """List the Parquet files that have rows; also return notes about the others."""
     require("pyarrow", extra="export")
     if not source.is_dir():
         raise ValueError(f"Folder not found: {source}")
@@ -178,10 +178,10 @@ def _list_files(source: Path) -> tuple[list[str], list[str]]:
 
 
 def _check_columns(source: Path, names: list[str], texts: Iterable[str], keep: Sequence[str] | None) -> None:
-    """Check that every file has the text columns and those to keep.
+    """Check that every file has the text columns and the columns to keep.
 
     Raises:
-        ValueError: a file does not.
+        ValueError: a file lacks a column.
     """
     first = TableFile(source / names[0]).schema.names
     for name in names:
@@ -196,7 +196,7 @@ def _check_columns(source: Path, names: list[str], texts: Iterable[str], keep: S
 
 
 def _open_manifest(job: FolderJob, names: list[str]) -> dict[str, dict[str, Any]]:
-    """What an earlier run wrote of each file.
+    """Read the manifest of an earlier run.
 
     Raises:
         ValueError: the output folder is inside the input folder, or holds other files.
@@ -233,7 +233,7 @@ def _run(
 
 
 def _summary(out: Path, entries: list[dict[str, Any]], resumed: int, notes: list[str]) -> PredictedFolder:
-    """Add up what the manifest says of each file."""
+    """Sum the counts of all files in the manifest."""
     done = PredictedFolder(out, files=len(entries), resumed=resumed, notes=notes)
     for entry in entries:
         done.rows += entry["rows"]

@@ -75,7 +75,7 @@ class Predictor(Described):
 
     Args:
         artifact: tokenizer, cleaning steps, target, and metadata.
-        backend: what runs the network.
+        backend: backend that runs the network.
     """
 
     def __init__(self, artifact: Artifact, backend: Backend):
@@ -83,7 +83,7 @@ class Predictor(Described):
         self.token_encoder, self.cleaner = artifact.token_encoder, artifact.cleaner
 
     def facts(self) -> dict[str, str]:
-        """What `repr` shows: task, columns, encoder, folder, scores, and next steps."""
+        """Facts for `repr`: task, columns, encoder, folder, scores, and next steps."""
         info, columns = self.artifact.metadata, " + ".join(self.text_col)
         encoder = info["encoder"]
         known = [f"{name} {value:.4f}" for name, value in info["metrics"].items() if value is not None]
@@ -211,7 +211,7 @@ class Predictor(Described):
         """Return None, because an artifact has no training rows."""
 
     def read(self, items: Any) -> tuple[list[str], np.ndarray]:
-        """Clean texts and join their columns; also tell which rows are empty (bool, shape (n,))."""
+        """Clean texts and join their columns; also return a mask of the empty rows (bool, shape (n,))."""
         return read_items(items, self.text_col, self.cleaner)
 
     def probabilities_of(self, texts: list[str], batch_size: int = BATCH) -> np.ndarray:

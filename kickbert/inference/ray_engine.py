@@ -1,6 +1,6 @@
-"""Prediction by several processes of one machine or of a cluster, as actors of Ray.
+"""Prediction by several processes on one machine or a cluster, as Ray actors.
 
-Ray restarts a worker that dies, and gives it the name that it was working on once more.
+Ray restarts a worker that dies and repeats its call.
 """
 
 import logging
@@ -31,15 +31,15 @@ class _Worker:
 def run_on_ray(
     function: Callable[[Predictor, str], Any], model: Predictor, names: Sequence[str], workers: int | None
 ) -> Iterator[Any]:
-    """Call a function of the model for each name; results come as they are ready.
+    """Call a function of the model for each name, and yield results as they are ready.
 
     Args:
-        function: is pickled, and called in the workers.
-        model: opened once in each worker, with an equal share of the cores.
-        names: at least one.
-        workers: number of processes, at most one per core and per name; None for that.
+        function: function that is pickled and called in the workers.
+        model: model that each worker opens once, with an equal share of the cores.
+        names: at least one name.
+        workers: number of processes, at most one per core and per name; None for the maximum.
     Raises:
-        RuntimeError: a call raised an error, or its worker died again and again.
+        RuntimeError: a call raised an error, or its worker died repeatedly.
     """
     require("ray", extra="ray")
     import ray
@@ -62,14 +62,14 @@ def run_on_ray(
         except RayTaskError as err:
             raise RuntimeError(str(err.cause)) from err
         except RayError as err:
-            raise RuntimeError(f"a worker died again and again ({err}). Run it again to continue") from err
+            raise RuntimeError(f"a worker died repeatedly ({err}). Run it again to continue") from err
 
 
 @contextmanager
 def _cluster() -> Iterator[int]:
-    """Connect to Ray, unless this process is connected already; yields the number of CPUs.
+    """Connect to Ray, unless this process is already connected; yield the number of CPUs.
 
-    Without RAY_ADDRESS in the environment Ray is started on this machine, and stopped at the end.
+    Without RAY_ADDRESS in the environment, Ray is started on this machine and stopped at the end.
     """
     import ray
 

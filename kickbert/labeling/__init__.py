@@ -1,4 +1,4 @@
-"""Active learning and a page to label on.
+"""Active learning, and a labeling page.
 
 Input: a table of unlabeled texts, class names. Output: labels in an SQLite file, then an artifact.
 Start reading at `session.LabelingSession`, then `background` (the model behind the page) and `strategies.query`.

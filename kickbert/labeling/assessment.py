@@ -1,4 +1,4 @@
-"""Progress of the labels: accuracy with an interval, labels that look wrong, agreement, and when to stop."""
+"""Progress of labeling: accuracy with an interval, labels that look wrong, agreement, and when to stop."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ MIN_JUDGED = 10  # labels in the random sample from which accuracy is reported
 MIN_TO_STOP = 30  # labels in the random sample from which a stop is suggested
 # With 5% planted mistakes, about 40% of the labels below this probability are wrong.
 DOUBT = 0.05  # probability of a label below which it looks wrong
-MAX_DOUBTED = 0.05  # maximum share of labels listed as wrong
+MAX_DOUBTED = 0.05  # maximum share of labels listed as suspicious
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ class BackgroundModel:
         self._wake.set()
 
     def take(self) -> tuple[int, str] | None:
-        """Return the position of the text wanted most and the strategy that chose it; None if the queue is empty."""
+        """Return the position of the next text and the strategy that chose it; None if the queue is empty."""
         queue = self._queue  # the thread may replace it
         return queue.popleft() if queue else None
 
@@ -133,7 +133,7 @@ class BackgroundModel:
         return {"label": fit.classes[code], "confidence": float(probabilities[code])}
 
     def words(self, position: int, suggested: Sequence[str]) -> Explanation | None:
-        """Explain by its words why a label was suggested for a text, even if a later fit predicts another one.
+        """Explain a suggested label by the words of the text, even if a later fit predicts another label.
 
         Args:
             position: Position of the row.
@@ -231,7 +231,7 @@ class BackgroundModel:
         self._queue = deque((int(i), strategy) for i in order)
 
     def _free(self) -> np.ndarray:
-        """Return the positions of embedded rows that can be asked, shape (rows,)."""
+        """Return the positions of embedded rows that can be shown next, shape (rows,)."""
         free = self.embedded & self.askable
         free[[self.position[label.row] for label in self._known(self.database.labels())]] = False
         return np.flatnonzero(free)

@@ -1,4 +1,4 @@
-"""A function that runs in a process of its own and ends with this one."""
+"""A function that runs in a separate process and ends with this one."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ PATIENCE = 5.0  # seconds between asking a process to end and killing it
 
 
 class ChildProcess:
-    """A function in a process of its own, which ends when this process ends, even if it is killed.
+    """A function in a separate process, which ends when this process ends, even if it is killed.
 
     Args:
         task: Function of a module that returns a dict.

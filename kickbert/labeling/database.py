@@ -1,4 +1,4 @@
-"""Texts and labels in one file: each label, who gave it, when, and what the model suggested at that time.
+"""Texts and labels in one file: each label, with the person, the time, and the model's suggestion at that time.
 
 Labels are appended, never rewritten: the current label of a row is its last one that is not undone.
 """
@@ -44,7 +44,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Label:
-    """A label that a person gave a row.
+    """A person's label of a row.
 
     Args:
         id: Number; later labels have larger ones.
@@ -156,7 +156,7 @@ class LabelDatabase(SqliteFile):
         """Add the rows of a table. Rows of a table that was sorted, cut or extended are recognized by their content.
 
         Args:
-            texts: The texts of each row, one per column.  # one per text column
+            texts: The texts of each row, one per text column.
         """
         before = dict(self.select("SELECT key, id IN (SELECT row FROM labels WHERE undone = 0) FROM rows"))
         filled = [(i, row) for i, row in enumerate(texts) if any(text.strip() for text in row)]

@@ -1,4 +1,4 @@
-"""Tuning the encoder on the labels, in a process of its own while labeling goes on.
+"""Tuning the encoder on the labels, in a separate process while labeling continues.
 
 each doubling of the labels → cross-validation: is a tuned encoder better? → embeddings of all rows → `BackgroundModel`
 """

@@ -1,4 +1,4 @@
-"""What the page talks to: request bodies and routes under /api."""
+"""The API of the page: request bodies and routes under /api."""
 
 import tempfile
 from pathlib import Path

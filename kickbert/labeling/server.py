@@ -50,7 +50,7 @@ def label_rows(
         task: "single label", "multi-label", or "ordinal" with the classes from low to high; None for that of the
             database.
         model: Encoder: hub id, folder or "minilm".
-        settings: How texts are chosen and shown.
+        settings: Settings for choosing and showing texts.
         artifact: Folder of the model that the page's button trains; None for models/<name> beside the database.
         who: Name saved with each label; None for the user's.
         host: Address to listen on; by default only this machine can reach it.

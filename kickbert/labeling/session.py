@@ -23,7 +23,7 @@ WIDTH = 160  # characters of a text in a list
 
 @dataclass(frozen=True)
 class Settings:
-    """How texts are chosen and shown.
+    """Settings for choosing and showing texts.
 
     Args:
         strategy: A strategy of `kickbert.labeling.query`.
@@ -54,7 +54,7 @@ class LabelingSession:
     Args:
         database: A database with rows.
         embed: As for `BackgroundModel`, like `zero_shot` and `tuning`.
-        settings: How texts are chosen and shown; None for the defaults.
+        settings: Settings for choosing and showing texts; None for the defaults.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Which texts to label next: scikit-activeml's strategies on our probabilities and embeddings, and a cold start.
+"""Choose the next texts to label: scikit-activeml's strategies on our probabilities and embeddings, and a cold start.
 
 probabilities, embeddings → a ranking of the unlabeled texts → those that are not near duplicates
 """

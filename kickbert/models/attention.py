@@ -2,10 +2,10 @@
 
     scores = query @ key^T * scale, masked → probabilities (float32, kept in bfloat16) → probabilities @ value
 
-It is tiled: a few heads at a time, so that their scores stay in a core's cache. The scores of all heads of long texts
-would go through main memory, which takes many times longer than computing them. The backward pass recomputes the scores
-of tiles instead of keeping them (as Dao et al. 2022 do on a GPU). torch's own kernels are slow in this case; everywhere
-else (a GPU, float32) they run.
+It computes tiles of a few heads at a time, so that their scores stay in a core's cache. For long texts, the scores of
+all heads would go through main memory, which takes many times longer than computing them. The backward pass recomputes
+the scores of each tile (as Dao et al. 2022 do on a GPU). torch's own kernels are slow in this case; otherwise (a GPU,
+float32) they are used.
 """
 
 from collections.abc import Iterator

@@ -67,7 +67,7 @@ Chosen = Annotated[Service, Depends(_service)]
 async def _authorize(
     request: Request, key: Annotated[str | None, Depends(APIKeyHeader(name="X-API-Key", auto_error=False))]
 ) -> None:
-    """Compare keys in a time that does not depend on how much of the key is right."""
+    """Compare keys in constant time."""
     expected = request.app.state.settings.api_key
     if not hmac.compare_digest((key or "").encode(), expected.encode()):
         raise HTTPException(401, "the header X-API-Key is missing or wrong", {"WWW-Authenticate": "X-API-Key"})

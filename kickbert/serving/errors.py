@@ -1,4 +1,4 @@
-"""Errors as a client gets them: a status code, and a short detail that never repeats the input."""
+"""Error responses: a status code, and a short detail that never repeats the input."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -38,7 +38,7 @@ def short_errors(errors: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Shorten validation errors: the first `SHOWN`, without the input.
 
     Args:
-        errors: of pydantic, each with `type`, `loc` and `msg`.
+        errors: errors of pydantic, each with `type`, `loc` and `msg`.
 
     >>> short_errors([{"type": "missing", "loc": ("body", "texts"), "msg": "Field required", "input": {"a": 1}}])
     [{'type': 'missing', 'loc': ['body', 'texts'], 'msg': 'Field required'}]

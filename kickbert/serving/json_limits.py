@@ -15,7 +15,7 @@ def check_json(body: bytes, max_tokens: int) -> None:
     """Check the encoding of a JSON body and count its tokens.
 
     Args:
-        body: JSON, or what a client takes for it.
+        body: body of the request.
         max_tokens: maximum number of strings, commas, and opening brackets and braces outside of strings.
     Raises:
         HTTPException: 400 for another encoding than UTF-8, 413 for too many tokens.

@@ -135,19 +135,19 @@ class ModelInfo(BaseModel):
 
 
 class Health(BaseModel):
-    """Whether the process runs."""
+    """Status of the process."""
 
     status: str
 
 
 class ModelStatus(BaseModel):
-    """Which version of the model answers."""
+    """Version of the model that answers."""
 
     status: str
     version: str = Field(description="with several models: the name and version of each")
 
 
 class ErrorResponse(BaseModel):
-    """What went wrong, and what to do."""
+    """An error message."""
 
     detail: Any

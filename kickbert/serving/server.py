@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn, and a shutdown that the models learn of at once.
+"""The HTTP server: uvicorn with an early shutdown notice to the models.
 
 settings → app → `Server` → requests
 """

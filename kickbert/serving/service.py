@@ -35,11 +35,11 @@ class Busy(Exception):
 
 
 class Stopping(Exception):
-    """The service is shutting down, and the work would take longer than that."""
+    """The service is shutting down, and the work would take too long."""
 
 
 class LimitedBackend:
-    """A backend for one piece of work: few rows per call, few calls at a time, until `check` raises.
+    """A backend for a single job: few rows per call, few calls at a time, until `check` raises.
 
     Args:
         backend: backend of the model.
@@ -230,7 +230,7 @@ class Service:
             self.jobs -= 1
 
     def _limited(self, check: Callable[[], None]) -> Predictor:
-        """Return the model for one piece of work."""
+        """Return the model for a single job."""
         return Predictor(self.model.artifact, LimitedBackend(self.model.backend, self.slots, check))
 
 

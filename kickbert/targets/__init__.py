@@ -1,4 +1,4 @@
-"""Targets: what is predicted.
+"""Prediction targets.
 
 Input: a column of labels, lists of labels, or numbers. Output: a `Target` that encodes them and turns the outputs of a
 model into predictions. Start reading at `base`, then `fitting.read_target`.

@@ -1,4 +1,4 @@
-"""What all kinds of target have in common: cells → codes → predictions."""
+"""The interface of all kinds of target: cells → codes → predictions."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 
 class Target(ABC):
-    """What is predicted. A new kind of target is a subclass: a frozen dataclass that defines the methods below.
+    """A prediction target. A new kind of target is a subclass: a frozen dataclass that defines the methods below.
 
     Attributes:
-        task: the name of the kind, as users write it.
+        task: name of the kind in user code.
         shown_scores: the scores that matter, the main one first; for that one, larger is better.
         is_number: whether a number is predicted, not classes.
         is_multilabel: whether a row has any number of labels.
@@ -48,21 +48,21 @@ class Target(ABC):
     @property
     @abstractmethod
     def names(self) -> list[str]:
-        """The outputs as they are shown."""
+        """Display names of the outputs."""
 
     @classmethod
     def read(cls, values: Column, options: TargetOptions) -> tuple[Column, TargetOptions]:
         """Read each cell of the column once.
 
         Returns:
-            The cells as `fit`, `strata` and `encode` use them, and the options with what was found in the column.
+            The cells as `fit`, `strata` and `encode` use them, and the options completed from the column.
         """
         return values, options
 
     @classmethod
     @abstractmethod
     def fit(cls, values: Column, options: TargetOptions) -> Self:
-        """Learn the target from the training rows, as `read` returns them."""
+        """Fit the target to the training rows, as `read` returns them."""
 
     @classmethod
     @abstractmethod
@@ -76,15 +76,15 @@ class Target(ABC):
 
     @abstractmethod
     def encode(self, values: Column) -> np.ndarray:
-        """The codes of cells, `codes_dtype`, shape (n,) or (n, labels)."""
+        """Encode cells: `codes_dtype`, shape (n,) or (n, labels)."""
 
     def unknown(self, values: Column) -> tuple[np.ndarray, list[str]]:
-        """Which rows have a label that training never saw (bool, shape (n,)), and those labels; none by default."""
+        """Find rows with a label that is not in the training data (bool, shape (n,)), and those labels."""
         return np.zeros(len(values), dtype=bool), []
 
     @abstractmethod
     def shown(self, code: Any) -> Any:
-        """A code as fastai's datasets show it."""
+        """Convert a code to what fastai's datasets show."""
 
     @classmethod
     @abstractmethod
@@ -93,7 +93,7 @@ class Target(ABC):
 
     @abstractmethod
     def frame(self, probs: np.ndarray, codes: np.ndarray, index: pd.Index) -> pd.DataFrame:
-        """Predictions as a DataFrame.
+        """Convert predictions to a DataFrame.
 
         Args:
             probs: what `activate` returns, shape (n, outputs).
@@ -103,7 +103,7 @@ class Target(ABC):
 
     @abstractmethod
     def records(self, probs: np.ndarray, codes: np.ndarray) -> list[dict[str, Any]]:
-        """Predictions as JSON can hold them: a dict per row, with the columns of `frame` as fields."""
+        """Convert predictions to JSON types: a dict per row, with the columns of `frame` as fields."""
 
     @abstractmethod
     def constant(self, codes: np.ndarray) -> np.ndarray:
@@ -111,18 +111,18 @@ class Target(ABC):
 
     @abstractmethod
     def row_errors(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
-        """The error of each row's code, 0 if it is right, float64, shape (n,)."""
+        """The error of each row's code, 0 if it is correct, float64, shape (n,)."""
 
     def row_scores(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
-        """How right each row's code is, 1 if it is right, float64, shape (n,)."""
+        """The score of each row's code, 1 if it is correct, float64, shape (n,)."""
         return 1 - self.row_errors(y_true, y_pred)
 
     def describe(self) -> str:
-        """The target in one line."""
+        """Describe the target in one line."""
         return f"{self.task}: {', '.join(self.names)}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The target as JSON can hold it.
+        """Convert the target to JSON types.
 
         Raises:
             ValueError: a class is not a string, number or boolean.
@@ -132,16 +132,16 @@ class Target(ABC):
 
 
 def from_dict(content: dict[str, Any]) -> Target:
-    """The target that `Target.to_dict` wrote."""
+    """Restore a target from the result of `Target.to_dict`."""
     fields = {name: tuple(v) if isinstance(v, list) else v for name, v in content.items() if name != "kind"}
     return Target.kinds[content["kind"]](**fields)
 
 
 def for_target(table: Mapping[type[Target], T], target: Target | type[Target]) -> T:
-    """The entry of a table for a target's class or its nearest base class.
+    """Look up a target's class or its nearest base class in a table.
 
     Raises:
-        KeyError: there is none.
+        KeyError: the table has neither.
     """
     kind = target if isinstance(target, type) else type(target)
     for base in kind.__mro__:
@@ -155,15 +155,17 @@ def _plain(value: Any) -> Any:
         return [_plain(v) for v in value]
     value = value.item() if isinstance(value, np.generic) else value
     if not isinstance(value, (str, int, float, type(None))):
-        raise ValueError(f"class {value!r} is a {type(value).__name__}, which JSON cannot hold; use strings as labels")
+        raise ValueError(
+            f"class {value!r} is a {type(value).__name__}, which JSON cannot represent; use strings as labels"
+        )
     return value
 
 
 def probability_columns(probs: np.ndarray, names: list[str], index: pd.Index) -> pd.DataFrame:
-    """A column with the probability of each class."""
+    """Make a column of probabilities for each class."""
     return pd.DataFrame(probs, index=index, columns=[f"prob_{name}" for name in names])
 
 
 def probability_records(probs: np.ndarray, names: list[str]) -> list[dict[str, Any]]:
-    """A dict per row with the probability of each class."""
+    """Make a dict per row with the probability of each class."""
     return [{"probabilities": dict(zip(names, row, strict=True))} for row in probs.tolist()]

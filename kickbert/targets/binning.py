@@ -1,4 +1,4 @@
-"""Numbers: read from cells, cut into ordered buckets, and written."""
+"""Numbers: parsing, binning into ordered buckets, and formatting."""
 
 import warnings
 from collections.abc import Sequence
@@ -80,7 +80,7 @@ def range_names(edges: Sequence[float], form: Format = None) -> list[str]:
 
     Args:
         edges: inner edges, ascending.
-        form: how to write a number: a function, or a unit such as "$" to put before short numbers.
+        form: format of a number: a function, or a unit such as "$" to put before short numbers.
 
     >>> range_names([1432, 5300], "$")
     ['under $1.4K', '$1.4K–5.3K', '$5.3K and over']
@@ -100,7 +100,7 @@ def read_numbers(values: pd.Series, decimal: str | None = None) -> np.ndarray:
 
     Args:
         values: numbers or text.
-        decimal: the decimal mark of text, "." or ","; None for what `decimal_mark` returns.
+        decimal: the decimal mark of text, "." or ","; None for the result of `decimal_mark`.
     Raises:
         ValueError: a cell is not a finite number, or text can be read in two ways.
 
@@ -167,7 +167,7 @@ def decimal_mark(values: pd.Series, decimal: str | None = None) -> str | None:
 
 
 def _number(cell: object, mark: str) -> float:
-    """A cell as a number; NaN if it is not a number with this decimal mark."""
+    """Parse a cell as a number; NaN if it is not a number with this decimal mark."""
     if not isinstance(cell, str):
         return float(cell) if isinstance(cell, (Real, Decimal)) else np.nan
     text = _THOUSANDS.sub("", _CURRENCY.sub("", cell).strip()).replace("−", "-")
@@ -180,7 +180,7 @@ def check_finite(values: pd.Series, numbers: np.ndarray) -> np.ndarray:
     """Check that no number is infinite or missing, and return them.
 
     Raises:
-        ValueError: some are.
+        ValueError: a number is infinite or missing.
     """
     bad = ~np.isfinite(numbers)
     if bad.any():
@@ -208,7 +208,7 @@ def read_number_column(values: pd.Series, options: TargetOptions) -> tuple[pd.Se
 
 
 def quantiles(numbers: np.ndarray) -> np.ndarray:
-    """The quantile of each number, of ten, or of fewer where that would leave one with a single row; int64."""
+    """Assign each number to one of ten quantiles (int64), or of fewer if a quantile would have a single row."""
     ranks = pd.Series(numbers).rank(method="first").to_numpy()
     count = max(1, min(QUANTILES, len(numbers) // 2))
     return (ranks * count // (len(numbers) + 1)).astype(int)

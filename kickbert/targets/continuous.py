@@ -19,8 +19,8 @@ class Continuous(Target):
         name: the column's name.
         mean: the mean of the training values, after the logarithm if there is one.
         std: their standard deviation.
-        log: whether the model learns log(1 + x); then no predicted number is below zero, and one in the data that is
-            counts as zero.
+        log: whether the model learns log(1 + x); then predicted numbers are never negative, and negative numbers in the
+            data count as zero.
         decimal: the decimal mark of numbers kept as text; None if there were none in training.
     """
 

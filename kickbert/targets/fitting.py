@@ -1,4 +1,4 @@
-"""A target column becomes a target, learned from the training rows."""
+"""Fit a target to a column."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class TargetColumn:
     Args:
         values: the cells, as `Target.read` returns them.
         kind: the class of the target.
-        options: how the column was read.
+        options: options that the column was read with.
     """
 
     values: Column
@@ -37,7 +37,7 @@ class TargetColumn:
         return self.kind.strata(self.values)
 
     def fit(self, train: np.ndarray | None = None) -> tuple[Target, np.ndarray]:
-        """Learn the target from the training rows, unless it is known, and encode all rows.
+        """Fit the target to the training rows, unless it is known, and encode all rows.
 
         Args:
             train: the training rows, bool, shape (n,); None for all.
@@ -55,11 +55,11 @@ class TargetColumn:
 
 
 def column_kind(values: Column, options: TargetOptions) -> type[Target]:
-    """The kind of target in a column: the one that the options name, or what the column looks like.
+    """Return the kind of target in a column: from the options, otherwise guessed from the cells.
 
     Args:
         values: the target column without its missing cells; or several columns of zeros and ones.
-        options: how to read it.
+        options: options for reading it.
     Raises:
         ValueError: unknown task, or bins for another task.
     """
@@ -82,8 +82,8 @@ def read_target(values: Column, options: TargetOptions, kind: type[Target] | Non
 
     Args:
         values: the target column, nothing missing; or several columns of zeros and ones.
-        options: how to read it.
-        kind: the kind of target; None for what `column_kind` returns.
+        options: options for reading it.
+        kind: the kind of target; None for the result of `column_kind`.
     Raises:
         ValueError: the column cannot be read, or the options contradict one another.
     """
@@ -109,7 +109,7 @@ def fit_target(
     labels: Sequence[Any] | None = None,
     decimal: str | None = None,
 ) -> Target:
-    """Learn the target from the training rows.
+    """Fit a target to the training rows.
 
     Args:
         values: the target column of the training rows, nothing missing; or several columns of zeros and ones.
@@ -124,10 +124,10 @@ def fit_target(
 
 
 def _check_names(target: Target, values: Column) -> None:
-    """Check that no two classes are written alike: in tables and JSON they would be one.
+    """Check that all classes have different names, because tables and JSON would merge them.
 
     Raises:
-        ValueError: some are.
+        ValueError: two classes have the same name.
     """
     by_name: dict[str, Any] = {}
     for label, name in zip(getattr(target, "classes", ()), target.names, strict=False):

@@ -12,7 +12,7 @@ TASKS: dict[str, type[Target]] = {kind.task: kind for kind in (Labels, MultiLabe
 
 
 def target_class(task: str) -> type[Target]:
-    """The kind of target that a task predicts.
+    """Return the kind of target of a task.
 
     Raises:
         ValueError: unknown task.
@@ -27,7 +27,7 @@ def target_class(task: str) -> type[Target]:
 
 
 def unseen_labels(target: Target, values: Column) -> tuple[np.ndarray, str]:
-    """Which rows have a label that training never saw (bool, shape (n,)), and a sentence about them."""
+    """Find rows with a label that is not in the training data (bool, shape (n,)), and describe them in a sentence."""
     bad, labels = target.unknown(values)
     rows = row_names(bad, values.index)
     return bad, f"{plural(bad.sum(), 'row')} with a label that is not in the training set ({labels[:5]}): {rows}"

@@ -14,13 +14,13 @@ _BITS = {"0": 0, "1": 1}
 
 
 def label_lists(values: pd.Series, delim: str | None = None, width: int | None = None) -> list[list[Hashable]]:
-    """The labels of each row; a row may have none, and a cell may be missing.
+    """List the labels of each row; a row may have none, and a cell may be missing.
 
     Args:
         values: strings, or lists, tuples, sets or arrays of labels; or multi-hot lists of zeros and ones; their
             labels are positions, from 0.
         delim: the delimiter between the labels of a string; labels in a list stay as they are.
-        width: positions of multi-hot lists, 0 for lists of labels; None for what `multi_hot_width` returns.
+        width: positions of multi-hot lists, 0 for lists of labels; None for the result of `multi_hot_width`.
     Raises:
         ValueError: lists written as text, soft labels, a missing label, or multi-hot lists of different lengths.
 
@@ -45,7 +45,7 @@ def label_lists(values: pd.Series, delim: str | None = None, width: int | None =
 
 
 def split_cells(values: pd.Series, delim: str | None = None) -> pd.Series:
-    """The cells as lists of what they hold, index and name as before; an empty list for a missing cell.
+    """Convert cells to lists of their members, keeping index and name; a missing cell becomes an empty list.
 
     Args:
         values, delim: as for `label_lists`.
@@ -56,7 +56,7 @@ def split_cells(values: pd.Series, delim: str | None = None) -> pd.Series:
 
 
 def multi_hot_width(values: pd.Series, delim: str | None = None) -> int:
-    """Positions of multi-hot lists, as simpletransformers and SetFit use them; 0 for lists of labels.
+    """Return the number of positions of multi-hot lists, as in simpletransformers and SetFit; 0 for lists of labels.
 
     Lists are multi-hot if they hold only zeros and ones, at least two of them, and have the same length.
 
@@ -85,14 +85,14 @@ def _width(values: pd.Series, cells: list[list[Hashable]]) -> int:
 
 
 def _bit(member: Hashable) -> int | None:
-    """0 or 1, or None for anything else."""
+    """Return 0 or 1, or None for anything else."""
     if isinstance(member, str):
         return _BITS.get(member)
     return int(member) if isinstance(member, (Number, np.bool_)) and member in (0, 1) else None
 
 
 def _cells(values: pd.Series, delim: str | None) -> Iterator[list[Hashable]]:
-    """The members of each cell."""
+    """Yield the members of each cell."""
     for row, cell in values.items():
         if isinstance(cell, LISTS):
             members = sorted(cell, key=str) if isinstance(cell, (set, frozenset)) else list(cell)
@@ -137,7 +137,7 @@ def _split(cell: str, delim: str | None, column: Hashable) -> list[Hashable]:
 
 
 def from_columns(df: pd.DataFrame) -> np.ndarray:
-    """Columns of zeros and ones as float32, shape (n, labels); a missing cell is zero.
+    """Convert columns of zeros and ones to float32, shape (n, labels); a missing cell is zero.
 
     Raises:
         ValueError: a column holds other values.

@@ -1,4 +1,4 @@
-"""Wrong labels: which labels contradict the probabilities of models that were not trained on them."""
+"""Label noise: find labels that contradict the probabilities of models that were not trained on them."""
 
 import numpy as np
 

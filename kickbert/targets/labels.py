@@ -12,12 +12,12 @@ from kickbert.targets.base import Column, Target, Thresholds, probability_column
 from kickbert.targets.label_cells import LISTS
 from kickbert.targets.options import TargetOptions
 
-MANY = 100  # more distinct numbers than this are not taken for classes
+MANY = 100  # maximum distinct numbers that are treated as classes
 Array = TypeVar("Array")
 
 
 def median_class(probs: Array) -> Array:
-    """The median class, which has the least expected absolute error in ranks.
+    """Return the median class, which has the smallest expected absolute error in ranks.
 
     CORN decides in this way (Shi, Cao and Raschka 2021, section 3.4): one rank up for each "is it above?" that is more
     likely than not.
@@ -59,7 +59,7 @@ class Labels(Target):
 
     @property
     def names(self) -> list[str]:
-        """The classes as they are shown."""
+        """Display names of the classes."""
         return [str(c) for c in self.classes]
 
     @classmethod
@@ -85,7 +85,7 @@ class Labels(Target):
         return bad, sorted({str(v) for v in values[bad]})
 
     def decode(self, codes: Sequence[int] | np.ndarray) -> list[Any]:
-        """The classes of these numbers, as they were in the column."""
+        """Convert class numbers to classes as in the column."""
         return [self.classes[int(i)] for i in codes]
 
     def shown(self, code: Any) -> Any:
@@ -120,7 +120,7 @@ class Labels(Target):
         return (y_true != y_pred).astype(float)
 
     def describe(self) -> str:
-        """The target in one line.
+        """Describe the target in one line.
 
         >>> Labels(("bad", "good")).describe()
         'single label: 2 classes (bad, good)'
@@ -178,7 +178,7 @@ class OrderedLabels(Labels):
 
 
 def _classes(values: pd.Series, labels: Sequence[Any] | None) -> list[Any]:
-    """The classes of a column.
+    """List the classes of a column.
 
     Raises:
         ValueError: the column has lists, a single class, or a class per row.
@@ -206,7 +206,7 @@ def _classes(values: pd.Series, labels: Sequence[Any] | None) -> list[Any]:
 def ordered_classes(
     values: pd.Series, present: Collection[Any], labels: Sequence[Any] | None, known: Sequence[Any] | None = None
 ) -> list[Any]:
-    """The classes in order: the caller's order, else that of the categories, else sorted.
+    """Order the classes: as the caller lists them, otherwise as the categories, otherwise sorted.
 
     Args:
         values: the column, for messages.

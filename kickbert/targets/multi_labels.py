@@ -80,7 +80,7 @@ class MultiLabels(Labels):
         return 0.5 * (1 + np.tanh(outputs / temperature / 2))  # a sigmoid that does not overflow
 
     def encode(self, values: Column) -> np.ndarray:
-        """Zeros and ones, float32, shape (n, classes); a label that is not a class is left out."""
+        """Zeros and ones, float32, shape (n, classes); labels that are not classes are ignored."""
         if self.columns:
             return from_columns(values[list(self.classes)])
         positions, lists = self._lists(values)
@@ -90,7 +90,7 @@ class MultiLabels(Labels):
         return codes
 
     def _lists(self, values: pd.Series) -> tuple[dict[Hashable, int], list[list[Hashable]]]:
-        """The position of each label as cells name it, and the labels of each row."""
+        """Return the position of each label by its name in cells, and the labels of each row."""
         known = range(len(self.classes)) if self.multi_hot else self.classes
         width = len(self.classes) if self.multi_hot else 0
         return {label: i for i, label in enumerate(known)}, label_lists(values, self.delim, width)

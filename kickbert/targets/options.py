@@ -1,4 +1,4 @@
-"""How a target column is read."""
+"""Options for reading a target column."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ Format = str | Callable[[float], str] | None
 
 @dataclass(frozen=True)
 class TargetOptions:
-    """How the target is read and learned; the arguments of `learner_from_df` with the same names.
+    """Options for reading and fitting the target; the arguments of `learner_from_df` with the same names.
 
     Args:
         label_col: the column, or several columns of zeros and ones, one for each label.
-        bins: for a number: how many quantile buckets, or their inner edges.
-        bin_format: how to write bucket edges, as in `range_names`.
+        bins: for a number: the number of quantile buckets, or their inner edges.
+        bin_format: format of bucket edges, as in `range_names`.
         label_delim: the delimiter between the labels of a cell.
         task: the name of a kind of target; None to guess it from the column.
         labels: the classes in order, or names for the positions of a multi-hot list or for buckets; None to take them

@@ -1,4 +1,4 @@
-"""What a user gets for each row: decisions and probabilities, or nothing."""
+"""Predictions for users: decisions and probabilities for each row, or missing values."""
 
 import warnings
 from typing import Any
@@ -18,7 +18,7 @@ def prediction_frame(
     empty: np.ndarray,
     min_confidence: float | None = None,
 ) -> pd.DataFrame:
-    """Predictions of rows; nothing for rows without text, and no label where the confidence is too low.
+    """Make the DataFrame of predictions: missing values for rows without text, no label if the confidence is too low.
 
     Args:
         probs, decided, index: `probs`, `codes` and `index` of `Target.frame`.
@@ -42,7 +42,7 @@ def prediction_frame(
 
 
 def median_note(target: Target, probs: np.ndarray, decided: np.ndarray) -> str:
-    """Say for how many rows the label, the median of ordered classes, is not the most likely class; empty for none.
+    """Count the rows in which the label (the median of ordered classes) is not the most likely class, in a sentence.
 
     >>> from kickbert.targets.labels import OrderedLabels
     >>> target = OrderedLabels(("low", "middle", "high"))
@@ -58,7 +58,7 @@ def median_note(target: Target, probs: np.ndarray, decided: np.ndarray) -> str:
 def prediction_records(
     target: Target, probs: np.ndarray, decided: np.ndarray, empty: np.ndarray, min_confidence: float | None = None
 ) -> list[dict[str, Any]]:
-    """Predictions as JSON can hold them: a dict per row, with the columns of `Target.frame` as fields.
+    """Convert predictions to JSON types: a dict per row, with the columns of `Target.frame` as fields.
 
     Args:
         probs, decided, empty, min_confidence: as for `prediction_frame`; a row without text has None in each field.

@@ -1,4 +1,4 @@
-"""Strata of a column that nobody has described."""
+"""Strata of a column without target options."""
 
 import numpy as np
 
@@ -9,9 +9,9 @@ from kickbert.targets.options import TargetOptions
 
 
 def default_strata(values: Column, delim: str | None = None) -> np.ndarray:
-    """The stratum of each row: its label, each of several labels, or one of ten quantiles of its number.
+    """Return the stratum of each row: its label, each of several labels, or one of ten quantiles of its number.
 
-    Numbers are not classes if most rows have their own; then the strata are quantiles.
+    Numbers that are mostly unique are stratified by quantiles.
 
     Args:
         values: the target column, or several, nothing missing unless a row may have no label.

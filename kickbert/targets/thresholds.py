@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 PRIOR = 10.0  # positives that a label borrows from all labels
-TEMPERATURES = (0.05, 20.0)  # at the limits the model knows nothing or is never wrong
+TEMPERATURES = (0.05, 20.0)  # a temperature at a limit means a perfect or a useless model
 
 
 def best_thresholds(probs: np.ndarray, truth: np.ndarray, prior: float = PRIOR) -> np.ndarray:
@@ -53,12 +53,12 @@ class _Counts:
         self.cuts = (levels + np.append(0.0, levels[:-1])) / 2  # halfway, so that a threshold does not rest on one row
 
     def above(self, cuts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """True positives and predicted positives at each threshold."""
+        """Count true positives and predicted positives at each threshold."""
         true = len(self.true) - np.searchsorted(self.true, cuts)
         return true, len(self.all) - np.searchsorted(self.all, cuts)
 
     def f1(self, cuts: np.ndarray, others: "_Counts | None" = None, prior: float = 0.0) -> np.ndarray:
-        """F1 at each threshold, with `prior` positives of `others` added."""
+        """Compute F1 at each threshold, with `prior` positives of `others` added."""
         hits, predicted = self.above(cuts)
         positives: float = len(self.true)
         if others is not None and prior:

@@ -24,8 +24,8 @@ class Augmenter:
     """Base class of augmenters; a subclass defines `each`.
 
     Args:
-        variants: how many per training text.
-        each_epoch: draw new variants for every epoch, which replace texts, instead of adding variants once. Training
+        variants: number of variants per training text.
+        each_epoch: whether to replace texts with new variants in every epoch, instead of adding variants once. Training
             rows are then not cached.
     """
 
@@ -35,11 +35,11 @@ class Augmenter:
         self.variants, self.each_epoch = variants, each_epoch
 
     def __call__(self, texts: Sequence[str], n: int, rng: np.random.Generator) -> list[list[str]]:
-        """`n` variants of each text."""
+        """Return `n` variants of each text."""
         return [[self.each(text, i, rng) for i in range(n)] for text in texts]
 
     def each(self, text: str, number: int, rng: np.random.Generator) -> str:
-        """Variant `number` of a text."""
+        """Return variant `number` of a text."""
         raise NotImplementedError(f"{type(self).__name__} must define each() or __call__()")
 
 
@@ -64,11 +64,13 @@ class EDA(Augmenter):
         known = {"synonyms": synonyms, "insertion": insertion, "swap": swap, "deletion": deletion}
         unknown = [o for o in operations if o not in known]
         if unknown or not operations or not 0 < alpha <= 1:
-            raise ValueError(f"alpha={alpha} must be over 0 and at most 1, operations={operations} of {list(known)}")
+            raise ValueError(
+                f"alpha={alpha} must be above 0 and at most 1, and operations={operations} some of {list(known)}"
+            )
         self.alpha, self.operations = alpha, [known[o] for o in operations]
 
     def each(self, text: str, number: int, rng: np.random.Generator) -> str:
-        """A variant of a text; a text without words stays as it is."""
+        """Return a variant of a text; a text without words does not change."""
         operation = self.operations[number % len(self.operations)]
         parts, positions = split_words(text)
         if not positions:
@@ -77,7 +79,7 @@ class EDA(Augmenter):
 
 
 def split_words(text: str) -> tuple[list[str], list[int]]:
-    """Split a text into words and what is between them, and return the positions of the words.
+    """Split a text into words and separators, and return the positions of the words.
 
     >>> split_words("Don't stop!")
     (['', "Don't", ' ', 'stop', '!'], [1, 3])
@@ -153,12 +155,12 @@ class CharacterNoise(Augmenter):
     def __init__(self, rate: float = 0.1, **kwargs: Any):
         super().__init__(**kwargs)
         if not 0 < rate <= 1:
-            raise ValueError(f"rate={rate} must be over 0 and at most 1")
+            raise ValueError(f"rate={rate} must be above 0 and at most 1")
         self.rate = rate
         self._near = {c: row[max(0, i - 1) : i] + row[i + 1 : i + 2] for row in self.ROWS for i, c in enumerate(row)}
 
     def each(self, text: str, number: int, rng: np.random.Generator) -> str:
-        """A variant of a text."""
+        """Return a variant of a text."""
         parts, positions = split_words(text)
         for position in positions:
             if len(parts[position]) > 3 and rng.random() < self.rate:
@@ -198,13 +200,13 @@ PARTS_OF_SPEECH = ("noun", "verb", "adj", "adv")
 
 @cache
 def synonyms_of(word: str) -> list[str]:
-    """Other words that share a meaning with `word`, in alphabetical order."""
+    """List other words that share a meaning with `word`, in alphabetical order."""
     return sorted({other for synset in _synsets().get(word, ()) for other in synset} - {word})
 
 
 @cache
 def _synsets() -> dict[str, list[tuple[str, ...]]]:
-    """The synsets of each word in lowercase."""
+    """Load the synsets of each word in lowercase."""
     synsets: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     for kind in PARTS_OF_SPEECH:
         for line in (_folder() / f"data.{kind}").read_text(encoding="utf-8").splitlines():

@@ -1,4 +1,4 @@
-"""Cleaning steps in a row: chosen by name, saved as JSON, replayed when predicting."""
+"""Sequences of cleaning steps: chosen by name, saved as JSON, repeated for predictions."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -27,12 +27,12 @@ FUNCTIONS: tuple[Step, ...] = (
     remove_whitespace,
 )
 STEPS: dict[str, Step] = {function.__name__: function for function in FUNCTIONS}
-# A transformer's tokenizer was trained on text as people write it, so "auto" removes only what no reader would see.
+# A transformer's tokenizer was trained on raw text, so "auto" removes only what readers do not see.
 AUTO = ("remove_html", "normalize_unicode", "remove_whitespace")
 
 
 class Cleaner:
-    """Cleaning steps in a row.
+    """A sequence of cleaning steps.
 
     Args:
         steps: names of steps, functions from text to text, or both; or "auto" for HTML, broken Unicode and white space.
@@ -62,7 +62,7 @@ class Cleaner:
         return [getattr(step, "__name__", repr(step)) for step in self.steps]
 
     def apply(self, texts: Iterable[str]) -> list[str]:
-        """Clean many texts, each different text once."""
+        """Clean texts; repeated texts are cleaned once."""
         texts = list(texts)
         cleaned = {text: self(text) for text in dict.fromkeys(texts)}
         return [cleaned[text] for text in texts]
@@ -73,11 +73,11 @@ class Cleaner:
 
     @classmethod
     def from_json(cls, text: str, functions: Iterable[Step] = ()) -> "Cleaner":
-        """The cleaner that `to_json` wrote.
+        """Restore a cleaner from the result of `to_json`.
 
         Args:
             text: the JSON.
-            functions: your own functions among the steps; the JSON holds only their names.
+            functions: your own functions among the steps; the JSON contains only their names.
         Raises:
             ValueError: a step is neither kickbert's nor one of `functions`.
         """
@@ -86,7 +86,7 @@ class Cleaner:
 
 
 def _step(step: str | Step) -> Step:
-    """The function of a cleaning step."""
+    """Return the function of a cleaning step."""
     if callable(step):
         return step
     if step not in STEPS:

@@ -1,7 +1,7 @@
-"""Cleaning steps, each a function from text to text.
+"""Cleaning steps: functions from text to text.
 
-Every step takes time in proportion to the text, for hostile input too. Most return at once if there is nothing to
-clean, so that a column of a million short rows takes seconds. All but `normalize_unicode` are idempotent.
+Every step takes linear time, even for hostile input. Most return at once if there is nothing to clean, so that a column
+of a million short rows takes seconds. All except `normalize_unicode` are idempotent.
 """
 
 import html
@@ -15,7 +15,7 @@ from kickbert.utils.extras import require
 
 Step = Callable[[str], str]
 
-# A browser puts these elements on lines of their own: their text must not run into the next word.
+# Browsers show these elements on separate lines, so their text must not run into the next word.
 BLOCKS = (
     "address,article,aside,blockquote,br,caption,dd,div,dl,dt,figcaption,figure,footer,form,h1,h2,h3,h4,h5,h6,header,"
     "hr,li,main,nav,ol,option,p,pre,section,table,tbody,td,tfoot,th,thead,title,tr,ul"
@@ -120,7 +120,7 @@ def remove_emoji(text: str) -> str:
 
 
 def _gap(emoji: regex.Match) -> str:
-    """A space if two words would run into one another."""
+    """Return a space if two words would run together."""
     text = emoji.string
     start, end = emoji.span()
     inside = start > 0 and end < len(text)
@@ -141,7 +141,7 @@ def remove_http(text: str) -> str:
 
 
 def _after(match: regex.Match) -> str:
-    """Punctuation at the end of a link that is not part of it."""
+    """Return punctuation at the end of a link that is not part of it."""
     link = match[0]
     end, spare = len(link), link.count(")") - link.count("(")
     while end and link[end - 1] in ".,;:!?'\"”’»)]}>":

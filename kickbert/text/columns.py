@@ -52,7 +52,7 @@ def check_frame(df: pd.DataFrame, **columns: Sequence[str]) -> None:
 
 
 def as_list(column: str | Sequence[str]) -> list[str]:
-    """One column name or several, as a list.
+    """Convert one column name, or several, to a list.
 
     >>> as_list("text")
     ['text']
@@ -61,7 +61,7 @@ def as_list(column: str | Sequence[str]) -> list[str]:
 
 
 def pick(df: pd.DataFrame, column: str | Sequence[str]) -> pd.Series | pd.DataFrame:
-    """One column as a Series, several as a DataFrame."""
+    """Select one column as a Series, or several as a DataFrame."""
     return df[column if isinstance(column, str) else list(column)]
 
 
@@ -85,7 +85,7 @@ def read_texts(
 
 
 def without_text(texts: Sequence[str]) -> np.ndarray:
-    """Which rows have only white space in all columns after cleaning; they are not predicted.
+    """Find rows that have only white space in all columns after cleaning; they are not predicted.
 
     Returns:
         bool, shape (n,).
@@ -132,7 +132,7 @@ def read_items(items: Any, columns: Sequence[str], cleaner: Cleaner | None = Non
 
 
 def _cells(item: Any, columns: Sequence[str]) -> list[Any]:
-    """The cell of each column in an item."""
+    """Return the cell of each column in an item."""
     if isinstance(item, (Mapping, pd.Series)):
         absent = [c for c in columns if c not in item]
         if absent:

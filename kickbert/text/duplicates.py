@@ -24,7 +24,7 @@ def _folded(text: str) -> str:
 
 
 def duplicates(df: pd.DataFrame, texts: Sequence[str]) -> pd.DataFrame:
-    """List the rows whose text is in an earlier row too; capitals and white space do not count."""
+    """List rows with the text of an earlier row, ignoring case and white space."""
     folded = pd.Series([_folded(t) for t in texts])
     first = folded.groupby(folded).transform(lambda same: same.index[0]).to_numpy()
     again = np.flatnonzero((first != np.arange(len(texts))) & (folded != "").to_numpy()).tolist()
@@ -35,7 +35,7 @@ def duplicates(df: pd.DataFrame, texts: Sequence[str]) -> pd.DataFrame:
 def shingles(text: str) -> np.ndarray:
     """Hashes of the different character five-grams of a text, uint32, ascending; one hash for a shorter text.
 
-    Capitals and white space do not count, nor does what follows after 5,000 characters.
+    Ignores case, white space, and everything after the first 5,000 characters.
     """
     text = _folded(text[:READ])
     codes = np.frombuffer(text.ljust(SHINGLE, "\0").encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
@@ -89,11 +89,11 @@ class NearDuplicates:
         self._sets.append(members)
 
     def has_like(self, text: str) -> bool:
-        """Whether a similar text was remembered."""
+        """Return whether a similar text was remembered."""
         return any(True for _ in self.like(text))
 
     def like(self, text: str, skip: Callable[[np.ndarray], np.ndarray] | None = None) -> Iterator[int]:
-        """The numbers of similar texts, in the order in which they were added.
+        """Yield the numbers of similar texts, in the order in which they were added.
 
         Args:
             skip: which texts to leave out, a function from numbers to booleans; asked before each block of texts.
@@ -170,11 +170,11 @@ def shown_groups(df: pd.DataFrame, texts: Sequence[str], groups: list[list[int]]
 
 
 def leaks(texts: Sequence[str], held: np.ndarray, index: pd.Index, groups: list[list[int]]) -> pd.DataFrame:
-    """Find data leakage: held-out rows whose text, or nearly the same text, is in training too.
+    """Find data leakage: held-out rows with the same or nearly the same text as a training row.
 
     Args:
         texts: the texts of all rows, shape (n,).
-        held: which rows are held out, bool, shape (n,); the others are training rows.
+        held: mask of the held-out rows, bool, shape (n,); the others are training rows.
         index: the index of the rows.
         groups: the result of `near_duplicates` for all texts.
     Returns:

@@ -38,13 +38,13 @@ class BackTranslation(Augmenter):
         self.temperature, self.bs, self.max_length = temperature, bs, max_length
 
     def __call__(self, texts: Sequence[str], n: int, rng: np.random.Generator) -> list[list[str]]:
-        """`n` variants of each text; an empty one stays empty."""
+        """Return `n` variants of each text; an empty text stays empty."""
         torch.manual_seed(int(rng.integers(2**31)))
         wanted = [(i, text) for i, text in enumerate(texts) if text.strip()]
         out = [[text] * n for text in texts]
         order = sorted(range(len(wanted)), key=lambda k: len(wanted[k][1]))  # similar lengths share a batch
         batches = [order[at : at + self.bs] for at in range(0, len(order), self.bs)]
-        for chosen in bar(batches, "translating there and back"):
+        for chosen in bar(batches, "back-translating"):
             translations = [wanted[k][1] for k in chosen for _ in range(n)]
             for tokenizer, model in self.models:
                 translations = self._translate(translations, tokenizer, model)
@@ -72,7 +72,7 @@ class Contextual(Augmenter):
     Args:
         model: hub id or folder of a masked language model.
         rate: share of the words to replace.
-        top: how many of the most likely words to draw from, by their probability.
+        top: number of most likely words to draw from, by their probability.
         bs: texts per batch.
         kwargs: arguments of `Augmenter`.
     """
@@ -84,14 +84,14 @@ class Contextual(Augmenter):
         from transformers import AutoModelForMaskedLM, AutoTokenizer
 
         if not 0 < rate <= 1 or top < 1:
-            raise ValueError(f"rate={rate} must be over 0 and at most 1, and top={top} at least 1")
+            raise ValueError(f"rate={rate} must be above 0 and at most 1, and top={top} at least 1")
         self.tokenizer, self.model = load(AutoTokenizer.from_pretrained, model), load(
             AutoModelForMaskedLM.from_pretrained, model
         ).eval()  # fmt: skip
         self.rate, self.top, self.bs = rate, top, bs
 
     def __call__(self, texts: Sequence[str], n: int, rng: np.random.Generator) -> list[list[str]]:
-        """`n` variants of each text; a text without words stays as it is."""
+        """Return `n` variants of each text; a text without words does not change."""
         wanted = [text for text in texts for _ in range(n)]
         out: list[str] = []
         for at in bar(range(0, len(wanted), self.bs), "replacing words in context"):
@@ -115,7 +115,7 @@ class Contextual(Augmenter):
 
     @torch.no_grad()
     def _guesses(self, texts: list[str], rng: np.random.Generator) -> list[list[str]]:
-        """A word for each mask of each text; an empty string if the model predicts no word."""
+        """Predict a word for each mask of each text; an empty string if the model predicts no word."""
         batch = self.tokenizer(texts, return_tensors="pt", padding=True, truncation=True).to(self.model.device)
         logits = self.model(**batch).logits.float()
         guesses = []

@@ -35,7 +35,7 @@ def join_columns(*columns: Iterable[str]) -> list[str]:
 
 
 def longest_first(lengths: Sequence[int], limit: int) -> list[int]:
-    """How many tokens each text of a row keeps so that all of them fit; the longest texts are cut first.
+    """Compute how many tokens each text of a row keeps so that all of them fit; the longest texts are cut first.
 
     This is the truncation "longest_first" of Hugging Face's tokenizers, for any number of texts.
 
@@ -85,12 +85,12 @@ class TokenEncoder:
         tokenizer: the tokenizer; its own truncation, padding and special tokens are not used.
         start, between, end: the ids of the special tokens before a row, between its columns, and after it.
         max_length: maximum tokens per row, including special tokens.
-        long: what happens to a longer text: "truncate" keeps its head, "tail" its end, "head+tail" some of both;
+        long: how to read a longer text: "truncate" keeps its head, "tail" its end, "head+tail" some of both;
             "windows" turns it into several rows of `max_length` tokens.
         stride: tokens that two neighboring windows share, as in Hugging Face's tokenizers.
         extra_special_tokens: special tokens that keep their meaning in a text, such as "<user>".
     Raises:
-        ValueError: `long` is unknown, or `stride` leaves nothing new in a window.
+        ValueError: `long` is unknown, or `stride` is not smaller than a window.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class TokenEncoder:
         return self.max_length - self.around
 
     def to_dict(self) -> dict[str, Any]:
-        """All arguments except the tokenizer, for JSON."""
+        """Return all arguments except the tokenizer, for JSON."""
         names = ("start", "between", "end", "max_length", "long", "stride", "extra_special_tokens")
         return {name: getattr(self, name) for name in names}
 
@@ -138,17 +138,17 @@ class TokenEncoder:
         Args:
             texts: n strings, with `SEP` between the columns of a row.
         Returns:
-            n arrays of token ids (int32), and which rows were cut (bool, shape (n,)).
+            n arrays of token ids (int32), and a mask of the rows that were cut (bool, shape (n,)).
         """
         rows = [self._with_special_tokens(chunks) for chunks in self._chunks(texts)]
         return [np.asarray(ids, dtype=np.int32) for ids, _ in rows], np.array([cut for _, cut in rows], dtype=bool)
 
     def encode_documents(self, texts: Sequence[str]) -> tuple[list[np.ndarray], np.ndarray | None, np.ndarray]:
-        """Tokenize many texts, long ones as `long` says.
+        """Tokenize many texts; long ones are read as `long` defines.
 
         Returns:
             Arrays of token ids (int32), one per text or window; for windows, the first window of each text and the end
-            (shape (n + 1,)), otherwise None; and which texts were cut (bool, shape (n,)).
+            (shape (n + 1,)), otherwise None; and a mask of the texts that were cut (bool, shape (n,)).
         """
         if self.long != "windows":
             rows, cut = self.encode_batch(texts)
@@ -189,7 +189,7 @@ class TokenEncoder:
         return words, np.array([x.word if isinstance(x, _WordToken) else -1 for x in row], dtype=np.int64)
 
     def _chunks(self, texts: Sequence[str]) -> Iterator[list[list[int]]]:
-        """The token ids of each column of each text."""
+        """Yield the token ids of each column of each text."""
         for at in range(0, len(texts), AT_ONCE):
             split = [text.split(SEP) for text in texts[at : at + AT_ONCE]]
             flat = [chunk for chunks in split for chunk in chunks]
@@ -219,7 +219,7 @@ class TokenEncoder:
 
 
 def _unspecial(tokenizer: str, names: Sequence[str]) -> str:
-    """A tokenizer's JSON in which added tokens with these names are not special: they stay whole in a text."""
+    """Return a tokenizer's JSON in which added tokens with these names are not special: they stay whole in a text."""
     if not names:
         return tokenizer
     content = json.loads(tokenizer)

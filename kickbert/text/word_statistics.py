@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from kickbert.utils.extras import require
 from kickbert.utils.progress import bar
 
-FEW = 100  # with fewer rows than this, words that are in a single row count too
+FEW = 100  # with fewer rows, words that occur in a single row count too
 WORD = re.compile(r"[^\W\d_]{2,}(?:['’][^\W\d_]+)?")
 
 
@@ -63,5 +63,5 @@ def _log_odds(inside: np.ndarray, total: np.ndarray, weight: float = 500.0) -> n
 
 
 def tfidf_vectorizer(rows: int) -> TfidfVectorizer:
-    """TF-IDF of words and word pairs, for this number of training rows."""
+    """Make a TF-IDF vectorizer of words and word pairs for this number of training rows."""
     return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2 if rows >= FEW else 1)

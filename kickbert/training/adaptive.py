@@ -1,4 +1,4 @@
-"""The plan of `fit_gradual("auto")`: deeper phases while validation rows gain, within a time budget."""
+"""The plan of `fit_gradual("auto")`: deeper phases while validation scores improve, within a time budget."""
 
 import time
 from collections.abc import Sequence
@@ -20,17 +20,17 @@ STEP = 3  # a training step of a layer costs as much as three forward passes
 def goes_on(ladder: Sequence[dict], planned: int) -> bool:
     """Tell whether another phase is worth it.
 
-    It is unless a phase was undone or, after the `planned` ones, the last gain is within chance.
+    It is, unless a phase was undone, or the last gain after the `planned` phases is not significant.
     """
     return all(row["kept"] for row in ladder) and (len(ladder) < planned or ladder[-1]["low"] > 0)
 
 
 class Adaptive:
-    """A plan of deeper and deeper phases while validation rows gain; a phase that does harm is undone.
+    """A plan that adds deeper phases while validation scores improve; a phase that makes them worse is undone.
 
     Args:
         learn: the learner.
-        budget: maximum seconds in all; None for no limit.
+        budget: maximum total time in seconds; None for no limit.
 
     Raises:
         ValueError: there are no validation rows, or all have the same class.
@@ -58,7 +58,7 @@ class Adaptive:
         self.forward_seconds = self._time_forward()
 
     def next(self, ladder: list[dict]) -> Phase | None:
-        """The next phase; None at the end, with a line if the budget is the reason."""
+        """Return the next phase; None at the end, with a message if the budget is the reason."""
         self.start = min(self.start, time.perf_counter() - sum(row["seconds"] for row in ladder))  # of a resumed run
         if ladder and not self.best.parts:
             self.learn.validate(cbs=[self.best])
@@ -85,14 +85,14 @@ class Adaptive:
         return phase.freeze_to == len(self.groups) - 1
 
     def _passes(self, phase: Phase) -> float:
-        """Forward passes of a row through a layer that a phase costs: once if frozen, `STEP` per epoch if trained."""
+        """Cost of a phase per row, in forward passes through a layer: 1 per frozen layer, `STEP` per trained epoch."""
         frozen = max(0, phase.freeze_to - 1)
         trained = len(self.groups) - 2 - frozen
         rows = min(phase.rows or self.learn.dls.train.n, self.learn.dls.train.n)
         return rows * (frozen + STEP * phase.epochs * trained)
 
     def _time_forward(self) -> float:
-        """Seconds of a forward pass per row and layer."""
+        """Measure a forward pass, in seconds per row and layer."""
         rows = self.learn.dls.train.rows[0]
         model = self.learn.model
         x = rows.gather(range(min(64, len(rows))), fill=PAD).long().to(next(model.parameters()).device)

@@ -1,4 +1,4 @@
-"""The checkpoint after each phase: one safetensors file, replaced as a whole, that identifies its run."""
+"""The checkpoint after each phase: one safetensors file, replaced atomically, that identifies its run."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +33,7 @@ from kickbert.utils.progress import say
 if TYPE_CHECKING:
     from kickbert.training.learner import GradualLearner
 
-# Callbacks that learners have by default and that do not change what is learned.
+# Default callbacks that do not affect training.
 USUAL = (
     TrainEvalCallback,
     CastToTensor,
@@ -53,11 +53,11 @@ STATEFUL = (Callback, Metric, Transform, partial)  # partial: the augmentation o
 
 @dataclass(frozen=True)
 class RunKey:
-    """What a run depends on.
+    """Everything that a run depends on.
 
     Args:
         parts: fingerprints by name, without those that cannot be computed.
-        unidentified: which those are, and why; empty if there are none.
+        unidentified: the values without a fingerprint, and why; empty if there are none.
     """
 
     parts: dict[str, str]
@@ -79,7 +79,7 @@ class RunKey:
 def run_parts(
     learn: "GradualLearner", phases: Sequence, cbs: Any, weights: list[str], name: str | None = None
 ) -> dict[str, Callable]:
-    """List all that a run of `fit_gradual` depends on, by name, each behind a function that returns it.
+    """List everything that a run of `fit_gradual` depends on, by name, each behind a function that returns it.
 
     Args:
         learn: the learner.
@@ -87,7 +87,7 @@ def run_parts(
         cbs: further callbacks of this run.
         weights: fingerprints of the encoder's groups at the start of the run. The head is omitted: without a seed it
             starts differently in each process.
-        name: stands for your own functions and classes.
+        name: version of your own functions and classes.
     """
     loaders, model, loss = learn.dls.loaders, learn.model, learn.loss_func
     if isinstance(loss, BaseLoss):
@@ -133,19 +133,19 @@ def run_key(
 
 
 def _in_no_group(learn: "GradualLearner") -> list[Tensor]:
-    """The weights that are in no group, such as those next to which an adapter learns."""
+    """List the weights that are in no group, such as base weights under an adapter."""
     grouped = {id(p) for group in learn.splitter(learn.model) for p in group}
     return [p for p in learn.model.parameters() if id(p) not in grouped]
 
 
 def _batches(dl: Any, name: str | None) -> list:
-    """How a DataLoader makes batches of its rows."""
+    """Describe how a DataLoader makes batches."""
     settings = [dl.bs, dl.shuffle, dl.drop_last, dl.weights, first_states([dl.renew], name)]
     return [type(dl), *settings, first_states([*dl.after_item.fs, *dl.after_batch.fs], name)]
 
 
 def structure(module: nn.Module) -> list[tuple]:
-    """List what a module computes, without weights and buffers: class, attributes and hooks of each submodule.
+    """Describe what a module computes, without weights and buffers: class, attributes and hooks of each submodule.
 
     A transformers configuration counts by its JSON, which does not contain the folder it was read from.
     """
@@ -178,7 +178,7 @@ def _first_state(value: Any, name: str | None) -> str:
 
 
 def save_phase(file: Path, parameters: Mapping[str, Tensor], key: RunKey, ladder: list[dict]) -> None:
-    """Write what the run trains, and the ladder so far; of several processes only the first writes.
+    """Write the weights that the run trains, and the ladder so far; only the first of several processes writes.
 
     Args:
         file: the checkpoint.
@@ -221,13 +221,13 @@ def load_phase(file: Path, model: nn.Module, key: RunKey) -> list[dict] | None:
 
 
 def _tensors(file: Path, wanted: Callable[[str], bool]) -> dict[str, Tensor]:
-    """The tensors of a checkpoint with a wanted name."""
+    """Read the tensors of a checkpoint with a wanted name."""
     with safe_open(file, framework="pt") as checkpoint:
         return {name: checkpoint.get_tensor(name) for name in checkpoint.keys() if wanted(name)}  # noqa: SIM118
 
 
 def resumed(learn: "GradualLearner", file: Path, key: RunKey, total: int | None) -> list[dict]:
-    """Restore an interrupted run; the ladder so far, empty if the run starts over. A line says which.
+    """Restore an interrupted run and return the ladder so far, empty if the run starts over. Print which.
 
     Args:
         learn: the learner.
@@ -251,7 +251,7 @@ def resumed(learn: "GradualLearner", file: Path, key: RunKey, total: int | None)
 def moments(learn: "GradualLearner", parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
     """Collect the state of a torch optimizer, such as Adam's moments, as tensors by name for a checkpoint.
 
-    fastai's own optimizers keep more than tensors. They are omitted, and start fresh in each phase.
+    fastai's own optimizers, which have more state than tensors, are omitted and start fresh in each phase.
     """
     state = learn.opt.opt.state if isinstance(learn.opt, OptimWrapper) else {}
     kept = {name: state[p] for name, p in parameters.items() if state.get(p)}

@@ -7,7 +7,7 @@ from kickbert.targets.base import Target
 
 
 class Collapse(Callback):
-    """Watch the validation predictions of the last epoch; `message` warns if they are all the same."""
+    """Track the validation predictions of the last epoch; `message` warns if they are all the same."""
 
     run_train = False
     MIN_ROWS = 20  # fewer rows may well be of one class
@@ -25,7 +25,7 @@ class Collapse(Callback):
         self.predicted = torch.cat([y_pred[:0] if self.predicted is None else self.predicted, y_pred]).unique(dim=0)[:2]
 
     def message(self, target: Target) -> str | None:
-        """A warning that the last epoch predicted the same for all validation rows; None if it did not."""
+        """Return a warning if the last epoch predicted the same for all validation rows; otherwise None."""
         predicted = getattr(self, "predicted", None)
         if predicted is None or len(predicted) > 1 or self.rows < self.MIN_ROWS:
             return None

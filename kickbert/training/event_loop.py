@@ -37,7 +37,7 @@ class LeanLearner(Learner):
         return self
 
     def to_fp32(self) -> "LeanLearner":
-        """Compute in fp32 from now on."""
+        """Switch to fp32."""
         self.model.precision = "fp32"
         return self
 

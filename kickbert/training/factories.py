@@ -91,7 +91,8 @@ def learner_from_df(
             `TextDataLoaders.from_df`.
         pooling, dropout, encoder_dropout, head_layers, head, portable, loss, class_weights, optimizer, lr, wd,
             precision, device, cache, schedule, metrics, cbs: as in `text_learner`.
-        seed: makes two runs on one machine equal; it sets the seeds of Python, NumPy and torch. None leaves them alone.
+        seed: makes runs on the same machine identical; it sets the seeds of Python, NumPy and torch. None does not set
+            them.
         path: folder of checkpoints, in a subfolder `models`.
     Returns:
         A fastai Learner with all layers trainable; `fit_gradual()` trains it.
@@ -149,7 +150,7 @@ def learner_from_rows(
 
     Args:
         rows: the rows, each tokenized once.
-        train, held: which rows train and which validate, bool, shape (n,).
+        train, held: masks of the training rows and the validation rows, bool, shape (n,).
         model, augment, bs, sampling, seed, path: as in `learner_from_df`.
         options: other arguments of `text_learner`.
     """
@@ -203,14 +204,15 @@ def text_learner(
             is then pooled, even for a sentence encoder.
         loss: "cross_entropy", "label_smoothing" or "focal"; with several labels "bce", "focal" or "asymmetric"; for a
             number "mse", "mae" or "huber"; or a function of logits and codes. None for the first of each.
-        class_weights: of the loss: "balanced", or a dict from class to weight.
+        class_weights: class weights of the loss: "balanced", or a dict from class to weight.
         optimizer: "adamw", "lamb", "adafactor" or "radam", or a fastai `opt_func`.
         lr, wd: default learning rate of fastai's own fit methods (`fit_gradual` has its own), and weight decay.
-        seed: makes two runs on one machine equal; it sets the seeds of Python, NumPy and torch. None leaves them alone.
+        seed: makes runs on the same machine identical; it sets the seeds of Python, NumPy and torch. None does not set
+            them.
         precision: "auto", "bf16" or "fp32".
         device: such as "cuda:1"; None for a GPU if there is one.
-        cache: whether to compute the frozen part of the encoder once; a `kickbert.Cache` says where it is stored and
-            how much of it.
+        cache: whether to compute the frozen part of the encoder once; a `kickbert.Cache` sets where its states are
+            stored and how many.
         schedule: arguments of `gradual_unfreezing`, which `fit_gradual` uses if it gets no phases.
         metrics: fastai metrics; None for accuracy and macro-F1, and quadratic kappa for bins.
         cbs: fastai callbacks, and run logs by name: "tensorboard", "wandb", "mlflow", "csv". With several labels,
@@ -261,10 +263,10 @@ def text_learner(
 
 
 def _model_of(dls: TextDataLoaders, model: str | Path | None) -> str | Path:
-    """The model that the texts were tokenized for.
+    """Return the model that the texts were tokenized for.
 
     Raises:
-        ValueError: another one was given, or none is known.
+        ValueError: `model` is a different one, or none is known.
     """
     if model is None:
         if dls.model is None:
@@ -279,7 +281,7 @@ def _model_of(dls: TextDataLoaders, model: str | Path | None) -> str | Path:
 
 
 def _say_unused_head(model: str | Path, encoder: Encoder) -> None:
-    """Name a head of the checkpoint that a new one replaces."""
+    """Print a line about a head of the checkpoint that a new one replaces."""
     config = encoder.body.config
     if unused := unused_head(config):
         advice = "head='checkpoint' keeps it" if keeps_head(config) else "a new one is trained"
@@ -289,7 +291,7 @@ def _say_unused_head(model: str | Path, encoder: Encoder) -> None:
 
 
 def _check_checkpoint_head(head: str, model: str | Path, pooling: str | None, layers: int) -> None:
-    """Check the options of a head that is kept.
+    """Check the options for keeping the head of a checkpoint.
 
     Raises:
         ValueError: an unknown value of `head`, or options that contradict it.
@@ -319,8 +321,8 @@ def learner_from_artifact(
     """Make a learner that continues from an artifact, on rows with the same columns.
 
     Args:
-        folder: of a version, or of a model, whose latest version is used.
-        df: the rows; those of classes that the artifact does not know are skipped.
+        folder: folder of a version, or of a model (its latest version is used).
+        df: the rows; rows with a class that the artifact does not have are skipped.
         functions: your own cleaning steps that the artifact was trained with.
         loss, precision, valid, bs, seed, cache, cbs, path: as in `learner_from_df`.
     Raises:

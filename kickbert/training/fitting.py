@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 def fit_default(
     learn: "GradualLearner", budget: str | float | None = None, instead: str = "call fit_gradual()"
 ) -> pd.DataFrame:
-    """Train a learner as its rows suggest, and print a line if that is by `fit_few`.
+    """Train a learner by the method that suits its rows, and print a line if that is `fit_few`.
 
     Args:
         learn: the learner.
         budget: maximum training time, as for `GradualLearner.fit_gradual`, which is then used.
-        instead: how to train layer by layer, for the printed line.
+        instead: advice on how to train layer by layer, for the printed line.
 
     Returns:
         The ladder, one row per phase.

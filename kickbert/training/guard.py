@@ -1,4 +1,4 @@
-"""A guard against diverging training: it restores the weights of the last good epoch."""
+"""A guard against divergence: it restores the weights of the last good epoch."""
 
 import math
 from collections.abc import Iterable
@@ -27,8 +27,8 @@ def restore(weights: dict[nn.Parameter, Tensor]) -> None:
 class Guard(Callback):
     """Restore the trainable weights of the last good epoch when the training loss is NaN or infinite.
 
-    `GradualLearner.fit` raises `error`, if it is set, after fastai's cleanup, which only follows fastai's own
-    `CancelFitException`. Other callbacks that end a training set it too.
+    `GradualLearner.fit` raises `error`, if it is set, after fastai's cleanup, because fastai only cleans up after its
+    own `CancelFitException`. Other callbacks that stop training set it too.
     """
 
     order = 5  # before callbacks that would record or save the bad step
@@ -49,7 +49,7 @@ class Guard(Callback):
         rate = max(h["lr"] for h in self.opt.hypers)
         self.error = TrainingDiverged(
             f"the training loss became {self.loss_grad.item()} at step {self.train_iter + 1}, with a learning rate of "
-            f"{rate:.2g}. The model has the weights of the last good epoch again. Train with a smaller rate (lr_find() "
+            f"{rate:.2g}. The weights of the last good epoch were restored. Train with a smaller rate (lr_find() "
             "suggests one), with precision='fp32', or with cbs=GradientClip(1.0)"
         )
         raise CancelFitException("the loss is not finite")

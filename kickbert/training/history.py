@@ -18,8 +18,8 @@ class Fit:
         groups: names of the layer groups that trained.
         shares: learning rate of each of these groups divided by the head's.
         names: names of losses and metrics.
-        values: one row of losses and metrics per epoch, NaN for what it did not compute.
-        kept: number of the epoch whose weights the model had afterwards.
+        values: one row of losses and metrics per epoch, NaN if not computed.
+        kept: number of the epoch that the model's weights are from after the fit.
     """
 
     title: str
@@ -33,7 +33,7 @@ class Fit:
 
     @property
     def final(self) -> dict[str, float]:
-        """Losses and metrics, by name, of the weights that the model had afterwards."""
+        """Losses and metrics, by name, of the model's weights after the fit."""
         return dict(zip(self.names, self.values[self.kept], strict=True))
 
 

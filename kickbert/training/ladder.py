@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Plan(Protocol):
-    """Which phases follow.
+    """Chooses the phases of a run.
 
     Attributes:
-        parts: what identifies a run with this plan.
+        parts: values that identify a run with this plan.
         freeze_to: first trainable groups of the phases that may come, ascending.
         total: number of phases; None if it depends on their results.
     """
@@ -31,7 +31,7 @@ class Plan(Protocol):
     total: int | None
 
     def next(self, ladder: list[dict]) -> Phase | None:
-        """The phase after these rows of the ladder; None at the end."""
+        """Return the phase after these rows of the ladder; None at the end."""
 
     def run(self, learn: "GradualLearner", phase: Phase, number: int, cbs: Any) -> dict:
         """Train a phase and return its row of the ladder."""
@@ -46,7 +46,7 @@ class Fixed:
         self.total: int | None = len(self.parts)
 
     def next(self, ladder: list[dict]) -> Phase | None:
-        """The phase after these rows of the ladder; None at the end."""
+        """Return the phase after these rows of the ladder; None at the end."""
         return self.parts[len(ladder)] if len(ladder) < len(self.parts) else None
 
     def run(self, learn: "GradualLearner", phase: Phase, number: int, cbs: Any) -> dict:
@@ -59,10 +59,10 @@ def run_phases(learn: "GradualLearner", plan: Plan, cbs: Any, resume: bool, name
 
     Args:
         learn: the learner.
-        plan: which phases follow.
+        plan: plan that chooses the phases.
         cbs: further callbacks of this run.
-        resume: continue from the checkpoint, if there is one.
-        name: stands for your own functions and classes in the run's key.
+        resume: whether to continue from the checkpoint, if there is one.
+        name: version of your own functions and classes in the run's key.
 
     Returns:
         The ladder, one dict per phase.
@@ -113,7 +113,7 @@ def train_phase(learn: "GradualLearner", phase: Phase, number: int, cbs: Any, de
 
     Args:
         learn: the learner.
-        phase: what to train.
+        phase: the phase.
         number: number of the phase, from 0.
         cbs: further callbacks.
         deadline: `time.perf_counter()` at which training ends at the latest.

@@ -52,8 +52,8 @@ class GradualLearner(PredictingLearner):
         model: encoder and head.
         loss_func: None for the default of the task or of a `DataBlock`'s blocks; or a name, a fastai loss, or a
             function or module of logits and true codes.
-        seed: makes each phase of `fit_gradual` reproducible, whatever ran before it; None for a random one.
-        cache: whether to keep the states of the frozen part instead of computing them in each epoch; or a `Cache`.
+        seed: makes each phase of `fit_gradual` reproducible, independent of what ran before; None for a random seed.
+        cache: whether to cache the states of the frozen part instead of computing them in each epoch; or a `Cache`.
         schedule: arguments of `gradual_unfreezing`, which `fit_gradual` uses when it gets no phases.
         lr: default learning rate of fastai's fit methods.
         splitter: other groups of parameters than the model's layer groups; `fit_gradual` then needs its phases.
@@ -105,7 +105,7 @@ class GradualLearner(PredictingLearner):
             self.add_cb(EpochRecorder(recorder.add_time, recorder.train_metrics, recorder.valid_metrics))
         self.remove_cbs(ProgressCallback)
         self.add_cbs([Guard, Collapse, History, Progress if interactive() else NoBars])
-        if target and target.is_multilabel:  # a batch with a rare label pulls hard enough to undo an epoch
+        if target and target.is_multilabel:  # the gradient of a batch with a rare label can undo an epoch
             self.add_cb(GradientClip(MAX_NORM))
         if cache:
             self.add_cb(PrefixCache(cache) if isinstance(cache, Cache) else PrefixCache())
@@ -164,12 +164,12 @@ class GradualLearner(PredictingLearner):
 
         Args:
             phases: the phases; None for `gradual_unfreezing` with the learner's `schedule`; "auto" to add deeper phases
-                as long as the validation rows gain, and undo a phase that does harm.
+                as long as validation scores improve, and undo a phase that makes them worse.
             budget: maximum time for "auto", as seconds or as "5 min"; a budget alone means "auto".
-            resume: continue after the last phase that a killed run finished, if it had the same rows, model, schedule,
-                loss, optimizer, batches, callbacks, metrics, precision and seed.
-            name: stands for your own functions and classes (a loss, a callback), without which such a run cannot be
-                resumed; change it whenever you change them.
+            resume: whether to continue after the last finished phase of an interrupted run, if it had the same rows,
+                model, schedule, loss, optimizer, batches, callbacks, metrics, precision and seed.
+            name: version of your own functions and classes (a loss, a callback); without it, a run with such code
+                cannot be resumed. Change it whenever you change the code.
             cbs: further fastai callbacks, or names of run logs.
 
         Returns:

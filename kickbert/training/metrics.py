@@ -27,7 +27,7 @@ class Decoded(AccumMetric):
         super().__init__(func, to_np=True, invert_arg=True, flatten=False, name=name, **kwargs)
 
     def accumulate(self, learn: Any) -> None:
-        """Keep the predicted and true codes of a batch."""
+        """Store the predicted and true codes of a batch."""
         loss = learn.loss_func
         y_pred = loss.decodes(loss.activation(learn.pred.detach()))
         self.accum_values(y_pred, learn.y.as_subclass(torch.Tensor), learn)

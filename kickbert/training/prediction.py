@@ -1,4 +1,4 @@
-"""Prediction by a learner, as in `models.protocol.TextModel`."""
+"""Prediction with a learner, as in `models.protocol.TextModel`."""
 
 from collections.abc import Callable
 from tempfile import TemporaryDirectory
@@ -65,7 +65,7 @@ class PredictingLearner(Described, LeanLearner):
         return pd.DataFrame(rows).assign(lr=np.where([r["trainable"] for r in rows], rates, 0.0))
 
     def facts(self) -> dict[str, str]:
-        """What `repr` shows: task, columns, rows, encoder, what trains, last scores, next step."""
+        """Facts for `repr`: task, columns, rows, encoder, trainable groups, last scores, next step."""
         dls = self.dls.facts() if isinstance(self.dls, Described) else {}
         encoder = self.model.encoder
         scores = self._last_scores()
@@ -93,7 +93,7 @@ class PredictingLearner(Described, LeanLearner):
 
     @property
     def target(self) -> Target:
-        """What is predicted."""
+        """The prediction target."""
         return self.text_dls.target
 
     @property
@@ -114,14 +114,14 @@ class PredictingLearner(Described, LeanLearner):
 
     @property
     def fingerprint(self) -> str:
-        """A hash of all that predictions depend on besides the texts: weights, tokenizer, temperature, precision."""
+        """Hash of everything that predictions depend on except the texts: weights, tokenizer, temperature, …"""
         token_encoder = self.text_dls.tokenizer.token_encoder
         temperature = getattr(self.loss_func, "temperature", 1.0)
         settings = f"{self.model}{self.model.precision}{temperature}{token_encoder.to_dict()}"
         return digest(settings + token_encoder.tokenizer.to_str(), self.model.state_dict().values())
 
     def read(self, items: Any) -> tuple[list[str], np.ndarray]:
-        """Cleaned texts with their columns joined, and which rows have no text (bool, shape (n,))."""
+        """Return cleaned texts with their columns joined, and a mask of the rows without text (bool, shape (n,))."""
         return self.text_dls.read(items)
 
     def get_preds(

@@ -1,4 +1,4 @@
-"""Set a phase's learning rates step by step, and end it in time."""
+"""Set a phase's learning rates step by step, and end it at its deadline."""
 
 import time
 
@@ -18,7 +18,7 @@ class Rates(ParamScheduler):
     Args:
         phase: the phase.
         groups: number of layer groups.
-        deadline: `time.perf_counter()` at which training ends, if its steps have not; None for no limit.
+        deadline: `time.perf_counter()` at which training ends, even if steps are left; None for no limit.
     """
 
     def __init__(self, phase: Phase, groups: int, deadline: float | None = None):

@@ -11,15 +11,15 @@ from fastcore.foundation import L
 
 
 class EpochRecorder(Recorder):
-    """fastai's `Recorder` with a value for each name in every row: NaN for what an epoch did not compute.
+    """fastai's `Recorder` with a value for each name in every row: NaN if an epoch did not compute it.
 
-    fastai omits what was skipped, canceled or switched off, so that later values appear under the wrong names.
+    fastai omits skipped, canceled and disabled values, so that later ones appear under the wrong names.
 
     Attributes:
         names: names of losses and metrics.
-        computed: what each epoch computed, by name.
-        kept: number of the epoch whose weights the model has after the fit: -1 for the last one, or the best one if a
-            `SaveModelCallback` restored it.
+        computed: computed values of each epoch, by name.
+        kept: number of the epoch that the model's weights are from after the fit: -1 for the last one, or the best one
+            if a `SaveModelCallback` restored it.
     """
 
     name = "recorder"
@@ -47,7 +47,7 @@ class EpochRecorder(Recorder):
         self.halves: tuple[list, list] = ([], [])
 
     def _halves(self) -> tuple[list[str], list[str]]:
-        """Names of the training values and of the validation values."""
+        """Return the names of the training values and of the validation values."""
         training = 1 + self.train_metrics * len(self.metrics)
         return self.names[:training], self.names[training:]
 
@@ -92,7 +92,7 @@ class EpochRecorder(Recorder):
 
     @property
     def final(self) -> dict[str, Any]:
-        """Losses and metrics, by name, of the weights that the model has after the fit."""
+        """Losses and metrics, by name, of the model's weights after the fit."""
         return self.computed[self.kept] if self.computed else {}
 
 
@@ -124,7 +124,7 @@ class Progress(ProgressCallback):
 
 
 class NoBars(Callback):
-    """Replace progress bars where nobody watches: what fastai's callbacks draw next to a bar is not drawn."""
+    """Replace progress bars when nobody watches; graphs and tables next to a bar are not drawn either."""
 
     name = "progress"
 

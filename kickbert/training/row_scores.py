@@ -10,10 +10,10 @@ Z = 1.96  # standard errors of a 95% interval
 
 
 class RowScores(Callback):
-    """Score the prediction of each validation row, 1 at best, in order to compare phases row by row.
+    """Score the prediction of each validation row (1 is best), to compare phases row by row.
 
     Args:
-        target: what is predicted.
+        target: the prediction target.
     """
 
     run_train = False
@@ -23,7 +23,7 @@ class RowScores(Callback):
         self.parts: list[np.ndarray] = []
 
     def fresh(self) -> "RowScores":
-        """A copy without scores."""
+        """Return a copy without scores."""
         return RowScores(self.target)
 
     def before_validate(self):
@@ -42,7 +42,7 @@ class RowScores(Callback):
 
 
 def paired_gain(after: np.ndarray, before: np.ndarray) -> dict[str, float]:
-    """Mean difference of paired scores in points, with its 95% interval (normal approximation)."""
+    """Compute the mean difference of paired scores in points, with its 95% interval (normal approximation)."""
     differences = 100 * (after - before)
     mean = differences.mean()
     half_width = Z * differences.std() / np.sqrt(len(differences))

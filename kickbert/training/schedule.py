@@ -17,7 +17,7 @@ class Phase:
     """A phase of gradual unfreezing.
 
     Args:
-        name: what trains, for display.
+        name: display name of the groups that train.
         freeze_to: number of the first group that trains.
         epochs: at least 1.
         lr: peak learning rate of the head.
@@ -121,7 +121,7 @@ def with_deeper_phases(n_groups: int, schedule: Mapping[str, Any]) -> list[Phase
 
 
 def layers_name(first: int, n_groups: int) -> str:
-    """Name what trains when `first` is the first trainable group."""
+    """Name the groups that train if `first` is the first of them."""
     if first == 0:
         return "everything"
     count = n_groups - 1 - first

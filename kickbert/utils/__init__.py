@@ -1,4 +1,4 @@
-"""What has nothing to do with text or learning: whole files, optional packages, messages, progress, hashes, pages."""
+"""General utilities: atomic writes, optional packages, messages, progress, hashes, HTML pages."""
 
 from kickbert.utils.lazy import attach
 

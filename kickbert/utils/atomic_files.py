@@ -12,7 +12,7 @@ STALE = 24 * 3600  # seconds after which an unfinished file counts as abandoned 
 
 
 def _new_part(folder: Path) -> Path:
-    """Make up a name to write to, and delete what killed processes left in the folder long ago."""
+    """Return a new name to write to, and delete old files that killed processes left in the folder."""
     for path in folder.glob(".kickbert-*.part"):
         with suppress(OSError):  # another process deletes it too, or it belongs to another user
             if time.time() - path.stat().st_mtime > STALE:
@@ -40,7 +40,7 @@ def replacing(file: Path) -> Iterator[Path]:
 
 @contextmanager
 def fresh_folder(home: Path) -> Iterator[Path]:
-    """Make a new folder to fill and then to rename; if it still exists at the end, it is deleted.
+    """Make a new folder to fill and rename; if it was not renamed, it is deleted at the end.
 
     Args:
         home: the folder in which it is made.

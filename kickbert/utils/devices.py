@@ -1,4 +1,4 @@
-"""Devices that compute, and the precision they compute in.
+"""Devices and their precision.
 
 torch is imported only by the functions that need it.
 """
@@ -69,7 +69,7 @@ def choose_precision(precision: str, device: "torch.device") -> str:
 
     Args:
         precision: "fp32", "bf16", or "auto" for bf16 if the hardware supports it and fp32 otherwise.
-        device: the device that computes.
+        device: the device.
     Returns:
         "bf16" or "fp32".
     Raises:

@@ -1,8 +1,8 @@
-"""Hashes of values and files, by which caches, folds, checkpoints and artifacts recognize what they belong to.
+"""Hashes of values and files, which identify caches, folds, checkpoints and artifacts.
 
-`fingerprint` is the same for equal values in every process. Code of an installed library counts by its name and the
-library's version. Your own functions and classes cannot be compared with those of another process, so they need a name
-that stands for them.
+`fingerprint` is the same for equal values in every process. Code of an installed library is identified by its name and
+the library's version. Your own functions and classes cannot be compared with those of another process, so they need a
+version name.
 """
 
 import dataclasses
@@ -52,8 +52,8 @@ def fingerprint(*values: Any, name: str | None = None) -> str:
     """Hash values, 32 hex digits, the same in every process.
 
     Args:
-        values: numbers, strings, containers, arrays, tensors, DataFrames, and objects that `pickle` can take apart.
-        name: stands for your own functions and classes among the values; change it whenever you change them.
+        values: numbers, strings, containers, arrays, tensors, DataFrames, and objects that `pickle` can serialize.
+        name: version of your own functions and classes among the values; change it whenever you change them.
 
     Raises:
         Unidentifiable: without a name, your own function or class, or a value such as an open file.
@@ -114,7 +114,7 @@ class _Hasher(pickle.Pickler):
         return None
 
     def reducer_override(self, value: Any) -> Any:
-        """Take a dataclass as its fields, without what it has computed from them."""
+        """Reduce a dataclass to its fields, without values computed from them."""
         if not dataclasses.is_dataclass(value) or isinstance(value, type):
             return NotImplemented
         return _dataclass, (type(value), [(f.name, getattr(value, f.name)) for f in dataclasses.fields(value)])

@@ -1,4 +1,4 @@
-"""Where model files come from: the Hugging Face Hub, a folder, or the small encoder in `kickbert[minilm]`.
+"""Model files from the Hugging Face Hub, a folder, or the small encoder in `kickbert[minilm]`.
 
 `snapshot` and `upload` are for artifacts on the Hub.
 """
@@ -223,7 +223,7 @@ def upload(folder: Path, repo: str, token: str | None, private: bool | None, mes
 
 
 def _reason(err: BaseException) -> str:
-    """Why the Hub did not give a file: gated, not found, offline, or the first line of the error."""
+    """Explain why a file is not available: gated, not found, offline, or the first line of the error."""
     from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     cause: BaseException | None = err

@@ -35,7 +35,7 @@ def attach(
 
 
 def import_quietly(module: str) -> ModuleType:
-    """Import a module without the deprecation warnings of torch and fastai, on which no user can act."""
+    """Import a module without the deprecation warnings of torch and fastai, which users cannot fix."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
@@ -43,7 +43,7 @@ def import_quietly(module: str) -> ModuleType:
 
 
 def _unknown(package: str, name: str, known: list[str]) -> str:
-    """The message of an AttributeError, with the nearest name or all names."""
+    """Write the message of an AttributeError, with the nearest name or all names."""
     from kickbert.utils.messages import nearest
 
     message = f"module {package!r} has no attribute {name!r}"

@@ -1,4 +1,4 @@
-"""Processes: the cores that one may use, and the processes that torchrun started to train together."""
+"""The cores available to a process, and the processes that torchrun started to train together."""
 
 import math
 import os

@@ -23,7 +23,7 @@ def interactive() -> bool:
 
 
 def say(line: str) -> None:
-    """Print a line at once; of several processes that train together, only the first one prints."""
+    """Print a line at once; if several processes train together, only the first one prints."""
     if rank() == 0:
         print(line, flush=True)
 

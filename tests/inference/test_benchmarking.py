@@ -30,7 +30,7 @@ def test_a_predictor_is_measured(predictor):
 
 @pytest.mark.parametrize(("texts", "sizes"), [([], [1]), (["a"], [0])])
 def test_nothing_to_measure(texts, sizes):
-    with pytest.raises(ValueError, match="benchmark needs texts"):
+    with pytest.raises(ValueError, match="give at least one text, and sizes"):
         benchmark(print, texts, sizes)
 
 

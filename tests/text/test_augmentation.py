@@ -81,7 +81,7 @@ def test_columns_are_augmented_separately():
 
 @pytest.mark.parametrize(("alpha", "operations"), [(0, ["swap"]), (0.1, ["swop"]), (0.1, [])])
 def test_invalid_eda(alpha, operations):
-    with pytest.raises(ValueError, match="must be over 0"):
+    with pytest.raises(ValueError, match="must be above 0"):
         EDA(alpha, operations)
 
 

@@ -1,4 +1,4 @@
-"""Types of columns that lose nothing, and unique names of columns."""
+"""Lossless column types, and unique column names."""
 
 from collections.abc import Sequence
 from itertools import count

@@ -1,4 +1,4 @@
-"""Tables read from files by one rule, whole or in chunks.
+"""Read tables from files, whole or in chunks.
 
 A cell is missing if it is empty, and only then: "NA", "None" and "null" are text. Nothing is shifted or rounded: a line
 that does not fit its header is skipped and named, and integers stay integers beside missing cells. Columns of a text
@@ -38,7 +38,7 @@ class TableFile:
         encoding: of a text file; None to detect it.
         sep: separator of a CSV file, or "tab"; None to detect it.
     Attributes:
-        notes: what a user should know about how the file was read, one sentence each; complete at the end of the file.
+        notes: notes for the user about how the file was read, one sentence each; complete at the end of the file.
         skipped: lines that cannot be read, and why; complete at the end of the file.
         rows: number of rows if known without reading them, else None.
         schema: pyarrow schema of a Parquet file, else None.
@@ -226,7 +226,7 @@ def read_rows(
 
     Args:
         source, encoding, sep: as in `TableFile`.
-        text_col: columns that stay text, whatever they hold.
+        text_col: columns that always stay text.
     Raises:
         ValueError: no such file, an unreadable file, or one without rows.
     Warns:

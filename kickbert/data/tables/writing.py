@@ -134,7 +134,7 @@ def _excel_writer(part: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
 
 
 def _excel_holds(value: Any) -> bool:
-    """Tell whether Excel can store a value as it is: numbers have 15 digits, dates no time zone."""
+    """Tell whether Excel can store a value exactly: numbers up to 15 digits, dates without a time zone."""
     if isinstance(value, (int, float)):
         return math.isfinite(value) and (isinstance(value, float) or abs(value) < 10**EXCEL_DIGITS)
     return isinstance(value, (date, time)) and getattr(value, "tzinfo", None) is None

@@ -1,4 +1,4 @@
-"""What every backend does: token ids in, probabilities out."""
+"""The interface of all backends: token ids in, probabilities out."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""Which backend runs a model: the one asked for, or the fastest that the artifact and this machine have.
+"""Choose the backend of a model: the requested one, or the fastest that the artifact and this machine support.
 
 Libraries are imported when a backend is opened, so that a service needs only one of them.
 """
@@ -33,7 +33,7 @@ def choose_backend(artifact: Artifact, backend: str = "auto") -> str:
 
     Args:
         artifact: the model.
-        backend: one of `BACKENDS`, or "auto" for the fastest that the artifact and this machine have.
+        backend: one of `BACKENDS`, or "auto" for the fastest that the artifact and this machine support.
     Raises:
         ValueError: the name is unknown.
         ArtifactError: the model was not exported for this backend, or no backend runs here.
@@ -57,7 +57,7 @@ def choose_backend(artifact: Artifact, backend: str = "auto") -> str:
 
 
 def _fastest(artifact: Artifact) -> str:
-    """The first backend that is installed, has its file, and is fast here."""
+    """Return the first backend that is installed, has its file, and is fast here."""
     for name, (file, package) in BACKENDS.items():
         if _installed(package) and (file is None or file in artifact) and _fast(name):
             return name
@@ -72,7 +72,7 @@ def _installed(package: str) -> bool:
 
 
 def _fast(name: str) -> bool:
-    """Whether a backend is faster on this machine than those after it."""
+    """Tell whether a backend is faster on this machine than those after it."""
     if name.startswith("openvino"):
         return platform.machine() in ("x86_64", "AMD64")  # other machines were not measured
     return name != "torch-bf16" or _fast_bf16()
@@ -83,7 +83,7 @@ def _fast_bf16() -> bool:
 
 
 def open_backend(artifact: Artifact, backend: str = "auto", threads: int | None = None) -> Backend:
-    """Open a backend, after its file was checked.
+    """Check the file of a backend and open it.
 
     Args:
         artifact: the model.

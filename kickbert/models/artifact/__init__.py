@@ -1,4 +1,4 @@
-"""A trained model as a folder: whole or absent, checked before it is read, never a pickle.
+"""A trained model as a folder: written atomically, checked before it is read, never a pickle.
 
 models/k/latest          the name of the latest version
 models/k/v1, v2, …       kickbert.json, config.json, model.safetensors, head.safetensors, tokenizer.json, README.md,

@@ -1,4 +1,4 @@
-"""`kickbert.json`: its required entries, and how they follow from a learner."""
+"""`kickbert.json`: its required entries, and their values for a learner."""
 
 import datetime
 import math
@@ -73,7 +73,7 @@ def learner_metadata(learn: "GradualLearner", evaluation: "Evaluation | None" = 
 
 
 def _metrics(learn: "GradualLearner", evaluation: "Evaluation | None") -> tuple[dict[str, float | None], str]:
-    """Scores by name, None if undefined, and the rows they were computed on."""
+    """Return scores by name, None if undefined, and the rows that they were computed on."""
     if evaluation is not None:
         scores = dict(zip(evaluation.scores["score"], evaluation.scores["model"], strict=True))
         rows = f"{evaluation.rows:,} rows"
@@ -85,7 +85,7 @@ def _metrics(learn: "GradualLearner", evaluation: "Evaluation | None") -> tuple[
 
 
 def _fingerprint(dls: Any) -> str:
-    """A hash of the training rows and labels."""
+    """Hash the training rows and labels."""
     ids, *codes = dls.train.rows
     return digest("rows", [ids.flat, ids.offsets, *codes])
 

@@ -45,8 +45,8 @@ def model_card(info: dict[str, Any], plain: str) -> str:
         "## Training",
         _training(info),
         "## Limitations",
-        "The model knows texts like its training texts, in their language. Its confidence means little on other texts. "
-        "Evaluate it on your own rows before you rely on it: `kickbert evaluate`.",
+        "The model works for texts like its training texts, in the same language; its confidence is not reliable for "
+        "other texts. Evaluate it on your own rows first: `kickbert evaluate`.",
     ]
     return "\n\n".join(parts) + "\n"
 

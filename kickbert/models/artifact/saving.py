@@ -32,7 +32,7 @@ def save_artifact(learn: "GradualLearner", folder: str | Path, evaluation: "Eval
         The folder of the version.
     Raises:
         ArtifactError: it could not be written; earlier versions are unchanged.
-        ValueError: classes that JSON cannot hold.
+        ValueError: classes that JSON cannot represent.
     """
     dls, model = learn.text_dls, learn.model
     plain, sentence = _plain_model(learn)

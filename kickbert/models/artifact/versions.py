@@ -1,4 +1,4 @@
-"""The versions of a model: write one whole, list them, point to the latest, add a file."""
+"""The versions of a model: write one atomically, list them, point to the latest, add a file."""
 
 import os
 import re
