@@ -6,7 +6,6 @@
 Two checks: a list of phrases that a data scientist would not write (below), and codespell with its US dictionary.
 """
 
-import ast
 import io
 import re
 import subprocess
@@ -24,6 +23,7 @@ PHRASES = re.compile(
     r"|[\d}] %(?![\w(])|\b1 rows\b",
     re.IGNORECASE,
 )
+TEXTS = {tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", None)}  # f-strings are split since 3.12
 CODESPELL = ["codespell", "--builtin", "clear,rare,en-GB_to_en-US", "--skip", "data/*,*.jsonl,*.svg,LICENSE"]
 MISSPELLED_ON_PURPOSE = ["lable", "valud", "regresion", "contry", "auot", "acuracy"]  # tests of "did you mean"
 FOREIGN = ["ist", "paket", "tage", "sie"]  # in examples of texts in other languages
@@ -39,16 +39,8 @@ def prose(file: Path) -> Iterator[tuple[int, str]]:
         yield from enumerate(text.splitlines(), 1)
         return
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.start[0], token.string
-    inside: set[int] = set()  # constants within an f-string, which is read as a whole
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.JoinedStr):
-            inside.update(id(part) for part in ast.walk(node) if part is not node)
-        is_text = isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
-        if is_text and id(node) not in inside:
-            segment = ast.get_source_segment(text, node) or ""
-            yield from enumerate(segment.splitlines(), node.lineno)
+        if token.type in TEXTS:
+            yield from enumerate(token.string.splitlines(), token.start[0])
 
 
 def problems(file: Path) -> Iterator[str]:
