@@ -35,7 +35,7 @@ def main() -> None:
 
     # valid=0 trains on every row: the recipe is fixed, so it needs no validation rows.
     learn = kickbert.learner_from_df(few, model=args.model, valid=0)
-    print(learn.fit_few().to_string(index=False))
+    print(learn.fit_few().to_string(index=False, na_rep="", float_format="{:.4g}".format))
     predicted = learn.predict_df(test)["label"]
     print(f"On {len(test):,} test rows with {len(few)} labels: accuracy {(predicted == test['label']).mean():.3f}")
 
