@@ -39,7 +39,7 @@ for task, options in tasks.items():
     predicted = learn.predict_df(test)
     if task == "ordinal":
         buckets = learn.dls.target
-        print(predicted.head(3).to_string())
+        print(f"\nThe first three predictions:\n{predicted.head(3).round(3).to_string()}\n")
     truth = buckets.encode(test[args.target])
     value = predicted["value"] if task == "regression" else predicted["expected"]
     codes = buckets.encode(value) if task == "regression" else buckets.encode_names(predicted["label"])
