@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = attach(
         "search_results": ["Search"],
         "search_space": [],
         "distillation": ["distill"],
+        "teachers": [],
         "reporting": ["report"],
         "tracking": ["log_run"],
         "self_check": [],

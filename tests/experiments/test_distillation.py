@@ -9,7 +9,7 @@ from torch.nn import functional as F  # noqa: N812
 
 import kickbert
 from kickbert.evaluation.predictions import Predictions
-from kickbert.experiments import distillation
+from kickbert.experiments import teachers
 from kickbert.models.head import Corn
 from kickbert.targets.continuous import Continuous
 from kickbert.targets.labels import Labels, OrderedLabels
@@ -321,7 +321,7 @@ def test_one_class_only(teacher, reviews, distil):
 
 
 def test_layers_that_are_not_there(teacher, reviews, distil, monkeypatch):
-    monkeypatch.setattr(distillation, "_soft", None)  # said before the teacher has predicted anything
+    monkeypatch.setattr(teachers, "_saved_probs", None)  # said before the teacher has predicted anything
     for layers in (0, 3):
         with pytest.raises(ValueError, match=f"layers={layers} must be between 1 and 2"):
             distil(teacher, reviews["text"], layers=layers)
