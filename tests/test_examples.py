@@ -1,4 +1,4 @@
-"""Each example and the notebook, run as a user runs them, on few rows with the tiny model."""
+"""Each example and the notebook run on few rows with the tiny model."""
 
 import re
 import shutil

@@ -13,7 +13,7 @@ PACKAGES = [name for name in dir(kickbert) if name not in kickbert.__all__]
 
 
 def run(code: str) -> str:
-    """What a fresh process prints."""
+    """Return the output of a new process."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPO)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -32,7 +32,7 @@ def test_about_twenty_names_at_the_top_all_documented():
 
 
 @pytest.mark.system
-def test_every_name_of_every_package_is_there_after_import_kickbert_alone():
+def test_every_public_name_is_available_after_import_kickbert():
     assert len(PACKAGES) >= 12
     code = f"import kickbert\nfor package in {PACKAGES!r}:\n    for name in dir(getattr(kickbert, package)):\n"
     code += "        assert getattr(getattr(kickbert, package), name).__doc__, (package, name)\nprint('all')"

@@ -57,7 +57,7 @@ def test_each_module_has_its_tests():
 
 
 def long_functions(file: Path) -> list[str]:
-    """Functions whose body, without docstring and signature, has 40 lines or more."""
+    """Functions with a body of 40 lines or more, without docstring and signature."""
     long = []
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):

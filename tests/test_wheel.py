@@ -1,4 +1,4 @@
-"""The wheel, installed where there is no checkout: every file is in it, and it trains, predicts and serves its page."""
+"""The wheel, installed without a checkout, contains every file, and trains, predicts and serves its page."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ print("works")
 def wheel(tmp_path_factory):
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     tracked = subprocess.run(["git", "ls-files"], cwd=REPO, capture_output=True, text=True, check=True).stdout
-    for name in tracked.splitlines():  # what a clone holds, and nothing that lies about here
+    for name in tracked.splitlines():  # tracked files only, not local ones
         if name.startswith("kickbert/") or name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes((REPO / name).read_bytes())

@@ -45,7 +45,7 @@ def by_hand(tiny, reviews):
     return block.dataloaders(reviews, bs=16)
 
 
-def test_a_datablock_by_hand(by_hand, tiny_tok):
+def test_a_datablock(by_hand, tiny_tok):
     x, y = by_hand.train.one_batch()
     assert isinstance(by_hand.train, BucketDL) and type(x) is Tokens
     assert x.shape[0] == 16 and y.shape == (16,) and (x[:, 0] == 0).all()
@@ -53,7 +53,7 @@ def test_a_datablock_by_hand(by_hand, tiny_tok):
     assert sum(len(b[1]) for b in by_hand.valid) == 24
 
 
-def test_a_learner_on_a_datablock_by_hand(by_hand, tiny, tmp_path):
+def test_a_learner_on_a_datablock(by_hand, tiny, tmp_path):
     from kickbert.models.classifier import TextClassifier
     from kickbert.models.encoder import load_encoder
     from kickbert.models.head import Head

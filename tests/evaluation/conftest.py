@@ -10,7 +10,7 @@ from kickbert.targets.fitting import fit_target
 
 @pytest.fixture
 def mistakes() -> Predictions:
-    """400 rows of three classes: rows of the plan "free" are wrong half the time, and their texts say "urgent"."""
+    """400 rows of three classes; half of the rows with the plan "free" are wrong, and their texts contain "urgent"."""
     rng = np.random.default_rng(0)
     y_true = rng.integers(0, 3, 400)
     plan = np.where(rng.random(400) < 0.3, "free", "paid")

@@ -1,4 +1,4 @@
-"""Attribution of a model that provably looks at one word, by every method; attention maps."""
+"""Attribution by every method, for a model that depends on a single word; attention maps."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ TEXT = "a bright film wonderful no 3"
 
 @pytest.fixture
 def one_word(make, reviews):
-    """A model whose head reads nothing but how much of the token «wonderful» is there."""
+    """A model with a head that reads only the amount of the token «wonderful»."""
     pytest.importorskip("captum")
     learn = make(reviews, pooling="mean")
     model, tokens = learn.model, learn.dls.tokenizer
@@ -114,7 +114,7 @@ def test_an_attention_map(make, reviews):
     ax = plot_attention(learn, "a $5$ film", layer=0, head=1).axes[0]
     assert ax.get_title(loc="left") == "Attention of layer 1, head 2"
     assert ax.get_xticklabels()[0].get_text() == "<s>" and ax.get_xlabel() == "key (attended token)"
-    assert any(r"\$" in label.get_text() for label in ax.get_yticklabels())  # drawn as it stands, not read as mathtext
+    assert any(r"\$" in label.get_text() for label in ax.get_yticklabels())  # drawn literally, not as mathtext
     mean = plot_attention(learn, "a film").axes[0]
     assert mean.get_title(loc="left") == "Attention of layer 2"
     with pytest.raises(ValueError, match="layer=5, head=None is out of range: the encoder has 2 layers with 4 heads"):

@@ -1,4 +1,4 @@
-"""Baselines predict the majority, or what words say; also where there is little to learn from."""
+"""Baselines predict the majority class, or by words; also with little training data."""
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ def test_the_majority_of_several_labels_and_of_numbers():
     assert majority(number, np.array([-1.0, 0.0, 5.0]), 2).tolist() == [[0.0], [0.0]]  # the median
 
 
-def test_words_tell_classes_and_numbers():
+def test_words_predict_classes_and_numbers():
     target = fit_target(pd.Series(["a", "b", "b"]))
     probs = linear(target, np.array([0, 1, 1]), TRAIN, ["cold", "warm"])
     assert probs.argmax(1).tolist() == [1, 0] and probs.sum(1) == pytest.approx([1, 1])

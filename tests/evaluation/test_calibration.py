@@ -1,4 +1,4 @@
-"""A temperature that undoes overconfidence, is applied everywhere, and changes no answer."""
+"""A fitted temperature reduces overconfidence, applies to all probabilities, and changes no predicted class."""
 
 import numpy as np
 import pytest
@@ -22,18 +22,16 @@ def overconfident(make, reviews):
 
 def test_it_is_fitted_applied_and_kept(overconfident, reviews, tmp_path):
     before = overconfident.predict_df(reviews)
-    found = calibrate(overconfident)
-    assert (
-        found.temperature > 1.5 and found.log_loss_after < found.log_loss_before and found.ece_after < found.ece_before
-    )
-    assert f"{found.temperature:.3f}: the model was overconfident" in repr(found) and "predict_df" in repr(found)
+    fit = calibrate(overconfident)
+    assert fit.temperature > 1.5 and fit.log_loss_after < fit.log_loss_before and fit.ece_after < fit.ece_before
+    assert f"{fit.temperature:.3f}: the model was overconfident" in repr(fit) and "predict_df" in repr(fit)
     after = overconfident.predict_df(reviews)
     assert after["label"].equals(before["label"]) and after["confidence"].mean() < before["confidence"].mean()
-    logits = np.log(before.filter(like="prob_").to_numpy(dtype=float).clip(1e-12)) / found.temperature
+    logits = np.log(before.filter(like="prob_").to_numpy(dtype=float).clip(1e-12)) / fit.temperature
     probs = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     assert np.allclose(after.filter(like="prob_"), probs, atol=1e-3)
     again = calibrate(overconfident)  # of raw outputs, so it comes out the same
-    assert again.temperature == pytest.approx(found.temperature, rel=1e-3)
+    assert again.temperature == pytest.approx(fit.temperature, rel=1e-3)
     overconfident.export(tmp_path / "learn.pkl")
     assert load_learner(tmp_path / "learn.pkl").predict_df(reviews)["confidence"].equals(after["confidence"])
 
@@ -41,11 +39,11 @@ def test_it_is_fitted_applied_and_kept(overconfident, reviews, tmp_path):
 def test_several_labels_and_their_thresholds(make, reviews):
     learn = make(reviews.assign(label=[["x", label] for label in reviews["label"]]))
     learn.fit_one_cycle(4, 4e-3)
-    found = calibrate(learn)
-    assert found.log_loss_after <= found.log_loss_before + 1e-9 and learn.loss_func.thresh.shape == (3,)
+    fit = calibrate(learn)
+    assert fit.log_loss_after <= fit.log_loss_before + 1e-9 and learn.loss_func.thresh.shape == (3,)
 
 
-def test_what_has_no_temperature(make, reviews):
+def test_tasks_without_a_temperature(make, reviews):
     learn = make(reviews.assign(label=np.linspace(0, 1, len(reviews))), task="regression")
     with pytest.raises(ValueError, match="the task is regression"):
         calibrate(learn)

@@ -1,4 +1,4 @@
-"""Three sentences say what the numbers say, and claim no difference that may be chance."""
+"""The summary agrees with the scores and claims only significant differences."""
 
 import numpy as np
 import pandas as pd
@@ -48,7 +48,7 @@ def test_a_difference_is_claimed_only_beyond_chance(linear, outcome):
 
 def test_ordered_classes_are_judged_by_kappa():
     close, far = ordered([0, 0, 1, 1, 2, 2], [0, 1, 1, 0, 2, 1]), ordered([0, 0, 1, 1, 2, 2], [0, 2, 1, 1, 2, 0])
-    assert compare_scores(close, far, rounds=5).loc["difference", "score"] > 0  # though it has fewer rows right
+    assert compare_scores(close, far, rounds=5).loc["difference", "score"] > 0  # although fewer rows are correct
     assert compare_scores(close, close, rounds=5).loc["difference"].tolist() == [0, 0, 0]
 
 
@@ -86,7 +86,7 @@ def test_numbers_have_a_typical_error():
     assert evaluation.summary[1] == "Half of the predictions are within 0.5 of the true value."
 
 
-def test_few_rows_are_warned_of_and_noted(recwarn):
+def test_few_rows_cause_a_warning_and_a_note(recwarn):
     probs = np.tile([[0.4, 0.6], [0.9, 0.1]], (FEW // 2, 1))
     enough = evaluate([1, 0] * (FEW // 2), probs, rounds=2)
     assert not recwarn.list and few_rows(FEW) == "" and not enough.notes

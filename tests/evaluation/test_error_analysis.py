@@ -1,4 +1,4 @@
-"""Where a model is wrong, on predictions that are made to be wrong in known positions."""
+"""Error analysis of predictions with known mistakes."""
 
 import numpy as np
 import pandas as pd
@@ -37,12 +37,12 @@ def test_words_of_mistakes(mistakes):
 def test_wrong_labels_are_listed_with_the_likely_right_one():
     real = np.tile([0, 1, 2, 3], 50)
     probs = np.where(np.eye(4, dtype=bool)[real], 0.85, 0.05)
-    given = real.copy()
-    given[[8, 21]] = (given[[8, 21]] + 1) % 4
-    table = error_analysis.label_errors(Predictions.from_probabilities(given, probs))
+    labels = real.copy()
+    labels[[8, 21]] = (labels[[8, 21]] + 1) % 4
+    table = error_analysis.label_errors(Predictions.from_probabilities(labels, probs))
     assert table["row"].tolist() == [8, 21] and table["suggested"].tolist() == ["0", "1"]
     assert table["quality"].tolist() == [0.05, 0.05]
-    several = error_analysis.label_errors(Predictions.from_probabilities(np.eye(4)[given].astype(int), probs))
+    several = error_analysis.label_errors(Predictions.from_probabilities(np.eye(4)[labels].astype(int), probs))
     assert several["row"].tolist() == [8, 21] and several["label"].tolist() == ["1", "2"]
 
 
@@ -52,7 +52,7 @@ def test_numbers_have_no_wrong_labels():
         error_analysis.label_errors(Predictions(target, np.zeros((2, 1)), np.zeros((2, 1)), np.zeros(2)))
 
 
-def test_rows_that_training_had_are_named():
+def test_training_rows_are_listed():
     texts = ["A lamp that  never goes out", "something else altogether", "a  lamp that never goes out!"]
     y_true = np.array([0, 1, 0])
     predictions = Predictions(fit_target(pd.Series(["a", "b", "a"])), np.eye(2)[y_true], y_true, y_true, texts)

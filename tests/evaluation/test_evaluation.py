@@ -1,4 +1,4 @@
-"""Evaluation of every kind of target, beside the baselines; and of rows that cannot be evaluated."""
+"""Evaluation of every kind of target, with baselines and with rows that cannot be evaluated."""
 
 import json
 
@@ -19,7 +19,7 @@ def trained(make, reviews):
     return learn
 
 
-def test_the_table_holds_the_model_and_what_it_must_beat(trained, tmp_path):
+def test_the_table_contains_the_model_and_the_baselines(trained, tmp_path):
     evaluation = evaluate(trained, rounds=50)
     table = evaluation.to_frame()
     assert table.columns.tolist() == ["score", "model", "low", "high", MAJORITY, LINEAR]

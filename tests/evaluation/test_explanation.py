@@ -1,4 +1,4 @@
-"""An explanation as a table, a line and HTML; classes by their name."""
+"""An explanation as a table, a line and HTML; class names."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from kickbert.targets.fitting import fit_target
 from kickbert.targets.labels import Labels
 
 
-def test_how_it_is_shown(monkeypatch):
+def test_formats(monkeypatch):
     explanation = Explanation(["<b>", "good"], np.array([-0.5, 1.0]), "yes", 0.75, "gradients", 0.011)
     page = explanation.to_html()
     assert "&lt;b&gt;" in page and "rgba(213,94,0,0.75)" in page and "rgba(0,114,178,0.38)" in page
@@ -25,7 +25,7 @@ def test_words_that_do_nothing_are_shown_without_a_mark():
     assert "rgba(0,114,178,0.00)" in explanation.to_html() and "<strong>&lt;i&gt;: 0.500" in explanation.to_html()
 
 
-def test_a_class_is_found_as_it_stood_and_as_it_is_shown():
+def test_a_class_is_found_by_value_and_by_name():
     target = Labels((1, 2))
     assert class_number(target, 2) == class_number(target, "2") == 1
     with pytest.raises(ValueError, match=r"label='3' is not a class\. Classes: \['1', '2'\]"):

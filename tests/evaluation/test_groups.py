@@ -1,4 +1,4 @@
-"""Scores of groups of rows: by a column, or by the language told from the texts."""
+"""Scores of groups of rows: by a column, or by the detected language of the texts."""
 
 import json
 
@@ -22,8 +22,8 @@ def trained(make, reviews):
 
 def test_by_a_column(trained, reviews, tmp_path):
     df = reviews.assign(country=["nl", "fr", None, "fr"] * 30)
-    found = evaluate(trained, df, by="country", compare=False, rounds=20)
-    groups = found.groups
+    evaluation = evaluate(trained, df, by="country", compare=False, rounds=20)
+    groups = evaluation.groups
     assert groups.columns.tolist() == ["country", "rows", "score", "model", "low", "high"]
     assert groups["country"].fillna("none").tolist() == ["fr", "fr", "nl", "nl", "none", "none"]
     assert groups["rows"].tolist() == [60, 60, 30, 30, 30, 30]
@@ -35,18 +35,18 @@ def test_by_a_column(trained, reviews, tmp_path):
     assert row["model"] == pytest.approx(skm.accuracy_score(df["label"][french], predicted[french]))
     again = evaluate(trained, df, by="country", compare=False, rounds=20)
     pd.testing.assert_frame_equal(groups, again.groups)
-    assert "country" in repr(found) and found._repr_html_().count("<table") == 2
-    written = json.loads(found.to_json(tmp_path / "scores.json"))["groups"]
+    assert "country" in repr(evaluation) and evaluation._repr_html_().count("<table") == 2
+    written = json.loads(evaluation.to_json(tmp_path / "scores.json"))["groups"]
     assert len(written) == 6 and written[0]["model"] == pytest.approx(groups["model"][0])
     assert evaluate(trained, df, compare=False, rounds=2).groups is None
 
 
-def test_by_the_detect_languages_the_texts(trained, reviews):
+def test_by_detected_language(trained, reviews):
     pytest.importorskip("py3langid", reason="the extra kickbert[report] is not installed")
     texts = ["this is a wonderful story about a family", "das ist eine wunderbare Geschichte über eine Familie"] * 10
     df = pd.DataFrame({"text": texts, "label": ["good", "bad"] * 10})
-    found = evaluate(trained, df, by="language", compare=False, rounds=5).groups
-    assert found["language"].tolist() == ["de", "de", "en", "en"] and (found["rows"] == 10).all()
+    groups = evaluate(trained, df, by="language", compare=False, rounds=5).groups
+    assert groups["language"].tolist() == ["de", "de", "en", "en"] and (groups["rows"] == 10).all()
     own = evaluate(trained, df.assign(language="xx"), by="language", compare=False, rounds=5).groups
     assert own["language"].unique().tolist() == ["xx"]  # a column of that name is taken as it is
     assert evaluate(trained, by="language", compare=False, rounds=5).groups["rows"].sum() == 2 * len(
@@ -74,7 +74,7 @@ def test_the_main_scores_fit_the_task(task):
     assert groups.loc[groups["score"] == "mean absolute error", "model"].to_numpy() == pytest.approx(0, abs=1e-5)
 
 
-def test_what_is_no_group(trained, reviews):
+def test_invalid_groups(trained, reviews):
     with pytest.raises(ValueError, match=r"by='contry' is not a column of df.*Did you mean 'country'"):
         evaluate(trained, reviews.assign(country="nl"), by="contry", compare=False, rounds=2)
     with pytest.raises(ValueError, match="by='country' needs a DataFrame with that column"):

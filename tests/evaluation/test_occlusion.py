@@ -1,4 +1,4 @@
-"""Occlusion finds what a word takes from a prediction; a learner and its artifact give the same scores."""
+"""Occlusion scores words by their effect on a prediction; a learner and its artifact give the same scores."""
 
 import numpy as np
 import pandas as pd
@@ -22,12 +22,12 @@ def token_encoder(tiny_tok) -> TokenEncoder:
 
 
 def counting(rows: list[np.ndarray]) -> np.ndarray:
-    """A model that believes in class 1 the less, the more tokens are masked (token 4)."""
+    """A model with a lower probability of class 1 for more masked tokens (token 4)."""
     share = np.array([0.8 * 0.5 ** (row == 4).sum() for row in rows])
     return np.stack([1 - share, share], 1)
 
 
-def test_a_score_is_what_is_lost_of_the_logarithm(token_encoder, tiny_tok):
+def test_a_score_is_the_loss_of_log_probability(token_encoder, tiny_tok):
     model = {"target": Labels(("bad", "good")), "token_encoder": token_encoder, "mask_id": tiny_tok.mask_token_id}
     assert tiny_tok.mask_token_id == 4
     explanation = occlusion("a film", "good", counting, **model)
@@ -42,7 +42,7 @@ def test_a_score_is_what_is_lost_of_the_logarithm(token_encoder, tiny_tok):
         occlusion("a film", "ugly", counting, **model)
 
 
-def test_of_a_number_it_is_what_is_lost_of_the_number(token_encoder, tiny_tok):
+def test_a_score_of_a_number_is_its_decrease(token_encoder, tiny_tok):
     model = {
         "target": Continuous("price", 10.0, 2.0),
         "token_encoder": token_encoder,
@@ -72,7 +72,7 @@ def test_a_learner_and_its_artifact_give_the_same_scores(make, reviews, tmp_path
     tags = [["x", label] if i % 3 else [label] for i, label in enumerate(reviews["label"])]
     amount = np.random.default_rng(0).lognormal(3, 1, len(reviews))
     learn = make(reviews.assign(tags=tags, amount=amount), pooling="mean", **TASKS[task])
-    with torch.no_grad():  # of an untrained head words make no difference that could be compared
+    with torch.no_grad():  # with an untrained head, words have no effect to compare
         learn.model.head.classifier.weight.normal_(std=0.3, generator=torch.Generator().manual_seed(0))
     predictor = kickbert.load(learn.save_artifact(tmp_path / "saved"), backend="torch")
     largest = 0.0
@@ -82,4 +82,4 @@ def test_a_learner_and_its_artifact_give_the_same_scores(make, reviews, tmp_path
         assert (ours.label, ours.words) == (theirs.label, TEXT.split())
         assert ours.value == pytest.approx(theirs.value, rel=1e-4)
         largest = max(largest, np.abs(ours.scores).max())
-    assert largest > 0.01  # so that the comparison says something
+    assert largest > 0.01  # otherwise the comparison would be trivial

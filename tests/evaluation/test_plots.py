@@ -1,4 +1,4 @@
-"""Plots bear the field's terms, hold what they say, and draw any class name as it stands."""
+"""Plots have standard labels and correct contents, and draw every class name literally."""
 
 import re
 
@@ -71,7 +71,7 @@ def test_a_learner_and_an_evaluation_are_drawn_as_their_predictions(make, review
 
 @pytest.mark.parametrize("plot", ALL)
 @pytest.mark.filterwarnings("ignore:Glyph")
-def test_class_names_are_drawn_as_they_stand(plot):
+def test_class_names_are_drawn_literally(plot):
     for names in (HOSTILE, HOSTILE[:8], HOSTILE[:2]):
         figure = plot(made(len(names), names=names))
         figure.canvas.draw()  # mathtext that cannot be parsed raises here
@@ -107,7 +107,7 @@ def test_cells_of_the_confusion_matrix():
     predictions = Predictions.from_probabilities([0, 0, 0, 1], [[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8]])
     assert [t.get_text() for t in plot_confusion(predictions).axes[0].texts] == ["2", "1", "", "1"]
     assert [t.get_text() for t in plot_confusion(predictions, rates=True).axes[0].texts] == ["67%", "33%", "", "100%"]
-    assert len(plot_confusion(made(30)).axes) == 2  # a color bar where cells hold no numbers
+    assert len(plot_confusion(made(30)).axes) == 2  # a color bar if cells have no numbers
 
 
 def test_the_reliability_diagram_shows_its_calibration_error():
@@ -157,6 +157,6 @@ def test_several_labels_numbers_and_no_labels():
         plot_values(Predictions(number, np.zeros((3, 1)), np.zeros((3, 1))))
 
 
-def test_one_class_alone_draws_no_curve():
+def test_a_single_class_has_no_curve():
     figure = plot_roc(Predictions.from_probabilities([0, 0], [[0.9, 0.1], [0.6, 0.4]]))
     assert figure.axes[0].get_legend() is None

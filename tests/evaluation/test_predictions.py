@@ -1,4 +1,4 @@
-"""Predictions beside true labels: what goes together, what is misclassified, which rows can be evaluated."""
+"""Predictions and true labels: shapes that fit, misclassified rows, rows that can be evaluated."""
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,7 @@ def test_numbers_are_in_their_own_unit():
     assert y_true == pytest.approx([10, 20, 60], rel=1e-5) and y_pred == pytest.approx([10, 20, 60], rel=1e-5)
 
 
-def test_what_does_not_go_together():
+def test_shapes_that_do_not_fit():
     with pytest.raises(ValueError, match="1 of 2 rows have probabilities that are not finite"):
         Predictions.from_probabilities([0, 1], [[0.5, 0.5], [np.nan, 1.0]])
     with pytest.raises(ValueError, match=r"y_true of shape \(3,\) does not fit probabilities of shape \(2, 2\)"):
@@ -60,7 +60,7 @@ def test_rows_that_cannot_be_evaluated_are_left_out(make, reviews):
         Predictions.from_model(learn, df.head(2))
 
 
-def test_rows_without_labels_have_predictions_alone(make, reviews):
+def test_rows_without_labels_have_only_predictions(make, reviews):
     predictions = Predictions.from_model(make(reviews), reviews[["text"]])
     assert predictions.y_true is None and predictions.probs.shape == (120, 2)
     assert predictions.to_frame().columns[:2].tolist() == ["label", "confidence"]

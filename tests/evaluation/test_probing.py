@@ -1,4 +1,4 @@
-"""Linear probes of each depth, and their picture."""
+"""Linear probes of each depth, and their plot."""
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ def test_states_are_means_over_the_tokens_of_a_row(make, reviews):
     assert np.allclose(means[2, 0], hidden.mean(0), atol=1e-4)
 
 
-def test_what_has_no_probes(make, reviews):
+def test_unsupported_tasks(make, reviews):
     with pytest.raises(ValueError, match="one class per row, no windows, and validation rows; the task is multi-label"):
         probe(make(reviews.assign(label=[["x", label] for label in reviews["label"]])))
 

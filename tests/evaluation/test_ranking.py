@@ -1,4 +1,4 @@
-"""Equal scores are one point of the curve."""
+"""Equal scores are a single point of the curve."""
 
 import warnings
 

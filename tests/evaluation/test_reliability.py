@@ -1,4 +1,4 @@
-"""Confidence, and the calibration error, which equals that of torchmetrics."""
+"""Confidence, and a calibration error equal to that of torchmetrics."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def test_the_calibration_error_of_sure_predictions():
 
 
 @pytest.mark.system
-def test_the_calibration_error_is_that_of_torchmetrics():
+def test_the_calibration_error_equals_that_of_torchmetrics():
     import torch
 
     functional = pytest.importorskip("torchmetrics.functional.classification")

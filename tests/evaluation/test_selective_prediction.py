@@ -1,4 +1,4 @@
-"""Coverage and accuracy by confidence threshold, on four rows that can be counted by hand."""
+"""Coverage and accuracy by confidence threshold, on four rows."""
 
 import numpy as np
 import pytest

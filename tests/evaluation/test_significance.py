@@ -1,4 +1,4 @@
-"""Intervals hold the truth as often as they say; the paired test is McNemar's; Holm's correction."""
+"""Coverage of intervals, McNemar's test as a special case of the paired test, Holm's correction."""
 
 import numpy as np
 import pytest
@@ -15,18 +15,18 @@ def test_holm_multiplies_by_the_number_of_tests_that_are_left_and_keeps_the_orde
 
 def test_the_paired_test_of_zeros_and_ones_is_mcnemars():
     a, b = np.zeros(200), np.zeros(200)
-    a[:4], b[4:19] = 1, 1  # 4 rows are wrong by the one alone, 15 by the other alone
+    a[:4], b[4:19] = 1, 1  # 4 rows are wrong only in the first, 15 only in the second
     exact = binomtest(4, 19).pvalue
     assert paired_test(a, b) == pytest.approx(exact, abs=0.006) and 0.01 < exact < 0.03
     assert paired_test(a, a) == 1.0
     assert paired_test(a, b, seed=1) == paired_test(a, b, seed=1)
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say():
+def test_intervals_have_their_coverage():
     held = 0
     for seed in range(200):
         right = np.random.default_rng(seed).random(200) < 0.8
         table = intervals(lambda w, right=right: {"accuracy": np.average(right, weights=w)}, 200, 200, seed)
         low, high = table.loc["accuracy"]
         held += low <= 0.8 <= high
-    assert 180 <= held <= 198  # 95% of 200, and a percentile interval of a share holds a little less
+    assert 180 <= held <= 198  # 95% of 200; a percentile interval of a share covers slightly less

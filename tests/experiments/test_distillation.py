@@ -1,4 +1,4 @@
-"""A student learns what its teacher predicts: every kind of target, every kind of teacher, what cannot be taught."""
+"""A student learns its teacher's predictions: every kind of target, every kind of teacher, invalid input."""
 
 import numpy as np
 import pandas as pd
@@ -114,8 +114,8 @@ def test_every_kind_of_target(make, rows, distil, tiny, tmp_path, task):
     wanted = teacher.predict_proba(rows)
     apart = [np.abs(learn.predict_proba(rows) - wanted).mean() for learn in (untrained, student)]
     assert apart[1] < 0.7 * apart[0]
-    found = kickbert.evaluate(student, rows, compare=False, rounds=2)  # the teacher's label column is known
-    assert found.rows == len(rows)
+    evaluation = kickbert.evaluate(student, rows, compare=False, rounds=2)  # the teacher's label column is known
+    assert evaluation.rows == len(rows)
     loaded = kickbert.load(student.save_artifact(tmp_path / "k"), backend="torch")
     np.testing.assert_allclose(loaded.predict_proba(rows), student.predict_proba(rows), atol=1e-5)
     assert loaded.metadata["encoder"]["layers"] == 1
@@ -248,8 +248,8 @@ def test_probabilities_of_anything_teach(tiny, reviews, distil):
     numbered = distil(probs, reviews["text"], model=tiny, phases=[])
     assert numbered.target.classes == (0, 1)
     several = pd.DataFrame({"a": [1, 0] * 60, "b": [1, 1] * 60}).to_numpy(dtype=np.float32)
-    given = Predictions.from_probabilities(several, several * 0.9)
-    assert distil(given, reviews["text"], model=tiny, phases=[]).target.is_multilabel
+    predictions = Predictions.from_probabilities(several, several * 0.9)
+    assert distil(predictions, reviews["text"], model=tiny, phases=[]).target.is_multilabel
 
 
 def test_another_model_as_the_student(teacher, reviews, distil, minilm):
@@ -261,7 +261,7 @@ def test_another_model_as_the_student(teacher, reviews, distil, minilm):
 def test_the_probe_suggests_the_layers(teacher, reviews, distil, capsys):
     student = distil(teacher, reviews["text"], layers=None, phases=[])
     assert f"layers={student.model.encoder.n_layers}: probe accuracy " in capsys.readouterr().out
-    assert teacher.model.encoder.n_layers == 2  # the teacher is as it was
+    assert teacher.model.encoder.n_layers == 2  # the teacher is unchanged
 
 
 def test_labels_where_there_are_some(teacher, reviews, distil, tiny):
@@ -321,7 +321,7 @@ def test_one_class_only(teacher, reviews, distil):
 
 
 def test_layers_that_are_not_there(teacher, reviews, distil, monkeypatch):
-    monkeypatch.setattr(teachers, "_saved_probs", None)  # said before the teacher has predicted anything
+    monkeypatch.setattr(teachers, "_saved_probs", None)  # the error comes before the teacher predicts
     for layers in (0, 3):
         with pytest.raises(ValueError, match=f"layers={layers} must be between 1 and 2"):
             distil(teacher, reviews["text"], layers=layers)

@@ -15,7 +15,7 @@ from kickbert.experiments import reporting
 
 @pytest.fixture(autouse=True)
 def few_bootstrap_samples(monkeypatch):
-    """Intervals take most of a report's time, and are tested where they are made."""
+    """Intervals take most of the time of a report, and have their own tests."""
     monkeypatch.setattr(reporting, "evaluate", partial(evaluate, rounds=5))
 
 
@@ -52,7 +52,7 @@ def test_the_head_of_the_page_names_model_version_and_rows(make, reviews, tmp_pa
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")
-def test_any_class_name_stands_in_the_page_as_it_is(make, reviews, tmp_path):
+def test_class_names_are_literal_in_the_page(make, reviews, tmp_path):
     names = {"good": r"$\frac$ <b>bold</b> & more", "bad": "שלום 😀 " + "long " * 60}
     df = reviews.assign(label=reviews["label"].map(names))
     page = report(make(df), tmp_path / "r.html", df, seconds=0).read_text(encoding="utf-8")
@@ -60,7 +60,7 @@ def test_any_class_name_stands_in_the_page_as_it_is(make, reviews, tmp_path):
     assert names["bad"].strip() in page and not plt.get_fignums()  # a page closes its figures
 
 
-def test_it_says_when_word_counts_do_better(make, reviews, tmp_path):
+def test_the_summary_reports_a_better_baseline(make, reviews, tmp_path):
     learn = make(reviews)  # not trained
     sentence = "Less accurate than TF-IDF plus a linear model"
     assert sentence in report(learn, tmp_path / "r.html", reviews, seconds=0).read_text(encoding="utf-8")

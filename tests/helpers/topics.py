@@ -14,13 +14,13 @@ WORDS = {
 COMMON = ["today", "people", "said", "after", "before", "with", "from", "about", "there", "where", "when", "which"]
 
 
-def topics(rows: int, seed: int = 0, classes: int = 4, told: int = 2) -> pd.DataFrame:
-    """Rows with text and label; `told` of the twelve words of a text belong to its topic."""
+def topics(rows: int, seed: int = 0, classes: int = 4, topic_words: int = 2) -> pd.DataFrame:
+    """Rows with text and label; `topic_words` of the twelve words of a text belong to its topic."""
     rng, names = np.random.default_rng(seed), list(WORDS)[:classes]
     labels = rng.choice(names, rows)
     texts = []
     for label in labels:
-        words = [*rng.choice(WORDS[label], told), *rng.choice(COMMON, 12 - told)]
+        words = [*rng.choice(WORDS[label], topic_words), *rng.choice(COMMON, 12 - topic_words)]
         texts.append(" ".join(rng.permutation(words)) + f" {rng.integers(10**6)}")
     return pd.DataFrame({"text": texts, "label": labels})
 

@@ -1,4 +1,4 @@
-"""Predictors: light, in order, whatever comes."""
+"""Predictors import little, keep the order of rows, and accept any text."""
 
 import pickle
 import shutil

@@ -20,7 +20,8 @@ def make_database(tmp_path):
         file = tmp_path / (name or f"labels {len(databases)}.db")
         database = LabelDatabase(file, list(text_col), task, wait)
         databases.append(database)
-        add_table(database, topics(df, seed=3, told=5) if isinstance(df, int) else pd.DataFrame(df), name="rows.csv")
+        table = topics(df, seed=3, topic_words=5) if isinstance(df, int) else pd.DataFrame(df)
+        add_table(database, table, name="rows.csv")
         add_classes(ClassList(database), classes)
         labeled = {row.id: topic_of(row.texts[0]) for row in database.rows()[:labels]}
         database.append_known(labeled, "anna", "random")

@@ -7,7 +7,7 @@ from kickbert.labeling.artifact_training import train_from_labels
 
 
 def test_an_artifact_of_the_labels(make_database, tiny, tmp_path):
-    df = topics(60, seed=3, told=5)
+    df = topics(60, seed=3, topic_words=5)
     df["text"] = [" ".join(text.split()[:6]) for text in df["text"]]
     database = make_database(df, classes=WORDS)
     for row in database.rows()[:40]:

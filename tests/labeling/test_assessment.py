@@ -1,4 +1,4 @@
-"""Progress of the labels: an unbiased sample, planted mistakes, and when to stop."""
+"""Progress of labeling: an unbiased sample, planted mistakes, and when to stop."""
 
 from dataclasses import replace
 
@@ -37,7 +37,7 @@ def test_the_random_sample_includes_rows_that_a_strategy_chose_first():
 def test_random_texts_give_an_unbiased_estimate_and_chosen_texts_do_not():
     """The estimate is close to the accuracy on new texts; on the texts that a strategy chose it is lower."""
     names, model = list(WORDS), EmbeddingClassifier("single label", 4)
-    parts = [topics(2_000, seed=seed, told=3) for seed in (13, 14)]
+    parts = [topics(2_000, seed=seed, topic_words=3) for seed in (13, 14)]
     (x, y), (new_x, new_y) = ((normalize(embed(df["text"].tolist())), codes(df)) for df in parts)
     keys = [content_key([text]) for text in parts[0]["text"]]
     order = np.argsort(keys).tolist()  # random draws take the first unlabeled ones
@@ -60,7 +60,7 @@ def test_random_texts_give_an_unbiased_estimate_and_chosen_texts_do_not():
 
 
 def test_planted_mistakes_are_found():
-    df = topics(300, seed=4, told=6)
+    df = topics(300, seed=4, topic_words=6)
     x, y = normalize(embed(df["text"].tolist())), codes(df)
     wrong = [10, 20, 30, 40]
     y[wrong] = (y[wrong] + 1) % 4
@@ -76,7 +76,7 @@ def test_planted_mistakes_are_found():
 
 
 def test_few_labels_are_not_judged_and_a_stop_is_suggested_when_nothing_changes():
-    df = topics(200, seed=6, told=6)
+    df = topics(200, seed=6, topic_words=6)
     x, y = normalize(embed(df["text"].tolist())), codes(df)
     names, model = list(WORDS), EmbeddingClassifier("single label", 4)
     labels = [label(i, names[code]) for i, code in enumerate(y)]

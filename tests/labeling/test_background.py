@@ -1,4 +1,4 @@
-"""The model behind the page: when it is fitted, what it suggests, what it does when something fails."""
+"""The model behind the page: when it is fitted, its suggestions, and failures."""
 
 import threading
 
@@ -124,7 +124,7 @@ def test_several_labels_and_scales(make_model, task):
     assert model.assessment.labels == 40 and model.fit.predicted.shape[:1] == (150,)
 
 
-def test_an_error_is_reported_and_work_goes_on(make_model):
+def test_an_error_is_reported_and_work_continues(make_model):
     broken, failed, fitted = threading.Event(), threading.Event(), threading.Event()
     broken.set()
 

@@ -1,4 +1,4 @@
-"""A function in a process of its own: its result, its failure, and how it ends."""
+"""A function in a separate process: its result, its failure, and its end."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The model behind the page: what it learns, classes without labels, and which words count."""
+"""The model behind the page: accuracy, classes without labels, explanations by word."""
 
 import numpy as np
 import pytest

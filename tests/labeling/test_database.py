@@ -1,4 +1,4 @@
-"""Labels are on disk when they are given: killed writers, several processes, changed tables, two people."""
+"""Labels are on disk at once: killed writers, several processes, changed tables, two people."""
 
 import signal
 import subprocess
@@ -123,7 +123,7 @@ def test_columns_task_and_file_are_checked(database, tmp_path):
 
 @pytest.mark.system
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 on this system")
-def test_a_killed_process_loses_and_doubles_nothing(database):
+def test_a_killed_process_loses_and_duplicates_nothing(database):
     for who in ("a", "b"):
         process = writer(database.file, who, 10_000)
         acknowledged = [int(process.stdout.readline()) for _ in range(20)]

@@ -1,4 +1,4 @@
-"""An encoder tuned on the labels: when it starts, what comes back, and whether it is used."""
+"""An encoder tuned on the labels: when tuning starts, its result, and whether the result is used."""
 
 import time
 
@@ -80,7 +80,7 @@ def test_it_starts_with_each_doubling_if_each_class_has_enough_labels(background
     assert not other.tuning.running  # three labels of a class: some folds would lack it
 
 
-def test_a_failure_is_reported_once_and_labeling_goes_on(background):
+def test_a_failure_is_reported_once_and_labeling_continues(background):
     model = background(80)
     settle(model)
     assert model.tuning.running

@@ -247,7 +247,7 @@ def test_more_than_nine_classes_are_searched(page, serve):
 @pytest.mark.parametrize("page", [390, 1280], indirect=True)
 def test_the_panel_shows_what_the_model_has_learned(page, serve, tmp_path):
     settings = Settings(hidden_first=5, hidden_share=0, random_share=0.5)
-    url, session = serve(topics(120, seed=2, told=4), NAMES, settings=settings)
+    url, session = serve(topics(120, seed=2, topic_words=4), NAMES, settings=settings)
     page.open(url)
     times = []
     for _ in range(60):
@@ -281,7 +281,7 @@ def test_the_panel_shows_what_the_model_has_learned(page, serve, tmp_path):
 
 
 def test_words_are_marked_once_the_model_is_free_again(page, serve):
-    url, session = serve(topics(120, seed=2, told=4), NAMES, settings=Settings(hidden_first=5, hidden_share=0))
+    url, session = serve(topics(120, seed=2, topic_words=4), NAMES, settings=Settings(hidden_first=5, hidden_share=0))
     session.database.append_known({row.id: topic_of(row.texts[0]) for row in session.rows[:40]}, "ben", "random")
     session.model.wake()
     page.until(lambda: session.model.fit is not None and session.model.embedded.all())
@@ -294,7 +294,7 @@ def test_words_are_marked_once_the_model_is_free_again(page, serve):
 
 
 def test_labels_that_look_wrong_are_confirmed_or_changed(page, serve):
-    url, session = serve(topics(160, seed=2, told=8), NAMES)
+    url, session = serve(topics(160, seed=2, topic_words=8), NAMES)
     labels = {row.id: topic_of(row.texts[0]) for row in session.rows[:140]}
     wrong = [row.id for row in session.rows[:2]]
     for row in wrong:

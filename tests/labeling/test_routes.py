@@ -1,4 +1,4 @@
-"""What the page talks to: labels, classes, files, and which requests are refused."""
+"""The API of the page: labels, classes, files, and refused requests."""
 
 import io
 import sqlite3

@@ -1,4 +1,4 @@
-"""What a browser gets: different texts, one in five at random, some suggestions hidden, labels undone."""
+"""A session: different texts per browser, one in five at random, hidden suggestions, undone labels."""
 
 from collections import Counter
 
@@ -75,7 +75,7 @@ def test_back_changes_a_label_in_place(opened):
     assert session.item(before["row"])["previous"]["label"] == "travel" and session.database.count_labeled() == 3
 
 
-def test_abandoned_texts_come_back_at_the_end(opened):
+def test_abandoned_texts_return_at_the_end(opened):
     session = opened(table=topics(12, seed=9))
     session.next("gone", 3)
     session.database.select("UPDATE leases SET until = '2000'")  # and never came back

@@ -1,4 +1,4 @@
-"""Damaged, locked and foreign files are explained in a sentence, and nothing is half written."""
+"""Damaged, locked and foreign files raise clear errors, and writes are atomic."""
 
 import sqlite3
 

@@ -1,4 +1,4 @@
-"""When to stop: agreement of models, and a learning curve that is known in advance."""
+"""When to stop: agreement of models, and a known learning curve."""
 
 import numpy as np
 import pytest
@@ -40,8 +40,8 @@ def test_a_power_law_is_recovered():
     assert top[0] == pytest.approx(0.9, abs=0.03) and factor[1] == pytest.approx(0, abs=1e-9) and (top <= 1).all()
 
 
-def test_a_forecast_keeps_its_promise():
-    """The interval contains the accuracy that the curve really reaches, most of the time."""
+def test_a_forecast_has_its_coverage():
+    """The interval usually contains the accuracy that the curve reaches."""
     hits = 0
     for seed in range(20):
         hard = np.random.default_rng(seed).random(200)  # a row is right once the curve passes it
@@ -53,7 +53,7 @@ def test_a_forecast_keeps_its_promise():
 
 
 @pytest.mark.parametrize("right", [80, 100])
-def test_a_flat_curve_promises_nothing_and_is_no_more_certain_than_now(right):
+def test_a_flat_curve_has_no_gain_and_is_no_more_certain_than_now(right):
     correct = np.tile(np.arange(100) < right, (4, 1))
     expected = forecast(SIZES, correct)
     assert expected.gain == pytest.approx(0, abs=1e-6) and expected.enough == 160

@@ -1,4 +1,4 @@
-"""Which texts are chosen: fewer labels than at random, several classes at the start, no near duplicates."""
+"""Query strategies need fewer labels than random rows, start with several classes, and avoid near duplicates."""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from kickbert.labeling.strategies import rank
 
 @pytest.fixture(scope="module")
 def pool():
-    df = topics(600, seed=2, told=3)
+    df = topics(600, seed=2, topic_words=3)
     return df, normalize(embed(df["text"].tolist())), label_codes(df["label"].tolist(), list(WORDS), "single label")
 
 

@@ -1,4 +1,4 @@
-"""Learners that are saved, and an artifact that may be changed."""
+"""Saved learners, and an artifact that tests may change."""
 
 import copy
 import shutil
@@ -37,7 +37,7 @@ def rows() -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def trained_learners(tiny, tmp_path_factory):
-    """Trained learners by task, each trained when it is first asked for; a test that changes one takes `trained`."""
+    """Trained learners by task, each trained on first use; a test that changes one uses `trained`."""
     learners = {}
 
     def learner(how: str = "labels"):

@@ -9,7 +9,7 @@ from kickbert.models.first_token import FIRST_TOKEN
 
 
 @pytest.mark.parametrize("kind", FIRST_TOKEN)
-def test_the_first_token_is_that_of_the_full_layer_for_less_work(kind):
+def test_the_first_token_equals_that_of_the_full_layer(kind):
     encoder, (ids, mask) = random_encoder(kind), padded_batch()
     with torch.no_grad():
         states, whole = encoder.prefix(ids, mask, 3), encoder(ids, mask)

@@ -1,4 +1,4 @@
-"""A trained learner, and what it saved: read by all promises, changed by none."""
+"""A trained learner and its artifact, shared by all tests of this folder; no test changes them."""
 
 import pandas as pd
 import pytest
@@ -29,5 +29,5 @@ def folder(trained, tmp_path_factory):
 
 @pytest.fixture
 def learn(tiny, tmp_path):
-    """A learner of the test's own."""
+    """A new learner for one test."""
     return make_learner(tiny, tmp_path)

@@ -1,4 +1,4 @@
-"""fastai's documentation, "Callbacks": those that it brings."""
+"""fastai's documentation, "Callbacks": fastai's own callbacks."""
 
 import numpy as np
 import pandas as pd

@@ -36,7 +36,7 @@ def test_show_batch_prints(trained, capsys):
     assert capsys.readouterr().out.split()[:2] == ["text", "target"]
 
 
-def test_a_loader_can_be_made_anew_with_another_size(trained):
+def test_a_loader_can_be_copied_with_another_size(trained):
     assert len(trained.dls.valid.new(bs=5)) == 4
 
 

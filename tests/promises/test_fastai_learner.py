@@ -1,4 +1,4 @@
-"""fastai's documentation, "Learner": what every learner has and does."""
+"""fastai's documentation, "Learner": attributes and methods of every learner."""
 
 import pickle
 
@@ -51,7 +51,7 @@ def test_get_preds_with_loss(trained):
     assert torch.allclose(losses, -probs[range(18), codes].log(), atol=1e-5)
 
 
-def test_get_preds_with_an_activation_of_ones_own(trained):
+def test_get_preds_with_a_custom_activation(trained):
     logits, probs = trained.get_preds(act=lambda x: x)[0], trained.get_preds()[0]
     assert torch.allclose(logits.softmax(1), probs, atol=1e-6)
 
@@ -144,7 +144,7 @@ def test_a_callback_of_a_fit_is_gone_after_it_and_add_cb_stays(learn):
     assert not hasattr(learn, "counter")
 
 
-def test_an_optimizer_is_made_anew_where_it_is_asked_for(learn):
+def test_an_optimizer_is_recreated_on_request(learn):
     learn.fit(1, 1e-3)
     first = learn.opt
     learn.fit(1, 1e-3)

@@ -42,12 +42,12 @@ def test_fine_tune_freezes_then_unfreezes(learn):
 
 def test_lr_find_suggests_and_leaves_the_weights(learn):
     before = learn.get_preds()[0]
-    found = learn.lr_find(num_it=20, show_plot=False, suggest_funcs=(minimum, valley))
-    assert 0 < found.valley < 10 and 0 < found.minimum < 10
+    suggested = learn.lr_find(num_it=20, show_plot=False, suggest_funcs=(minimum, valley))
+    assert 0 < suggested.valley < 10 and 0 < suggested.minimum < 10
     assert np.allclose(learn.get_preds()[0], before, atol=1e-6)
 
 
-def test_a_schedule_of_ones_own(learn):
+def test_a_custom_schedule(learn):
     learn.fit(1, cbs=ParamScheduler({"lr": SchedCos(1e-3, 1e-5)}))
     assert learn.recorder.lrs[0] == pytest.approx(1e-3) and learn.recorder.lrs[-1] < 2e-4
 

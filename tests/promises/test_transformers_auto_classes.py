@@ -76,7 +76,7 @@ def test_a_loss_comes_with_labels_and_has_gradients(model, tokenizer):
     assert all(p.grad is not None for p in model.classifier.parameters())
 
 
-def test_it_goes_on_as_one_of_theirs(model, tokenizer, tmp_path):
+def test_it_continues_as_a_transformers_model(model, tokenizer, tmp_path):
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     again = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()

@@ -30,13 +30,13 @@ def test_it_takes_batches(classify):
     assert [row["label"] for row in classify(TEXTS, batch_size=3)] == [row["label"] for row in classify(TEXTS)]
 
 
-def test_it_cuts_long_texts_where_it_is_told_to(classify, trained):
+def test_long_texts_are_cut_as_requested(classify, trained):
     long = "great acting, great fun " * 40
     (row,) = classify(long, truncation=True)
     assert row["label"] == trained.predict(long)[0]
 
 
-def test_it_finds_its_task_by_itself(folder):
+def test_the_task_is_detected(folder):
     assert pipeline(model=str(folder), task="sentiment-analysis")(TEXTS[0])[0]["label"] in ("bad", "good")
 
 

@@ -1,4 +1,4 @@
-"""Applications of the saved models, in this process, that the tests of this folder share."""
+"""Applications of the saved models, in this process, shared by the tests of this folder."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def client(served):
 
 @pytest.fixture(scope="session")
 def keyed(served):
-    """A client of a model that reads two columns and asks for a key."""
+    """A client of a model that reads two columns and requires a key."""
     settings = Settings(served / "two", api_key="secret", private_metrics=True, queue_size=50)
     with TestClient(create_app(settings)) as client:
         yield client

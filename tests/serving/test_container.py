@@ -31,16 +31,16 @@ def test_the_image_serves_without_torch(served, tmp_path):
     source, port = tmp_path / "src", free_port()
     source.mkdir()
     places = {"/src": source, "/wheels": tmp_path / "wheels", "/requirements.txt": REPO / "container/requirements.txt"}
-    for kind, given in instructions():
-        if kind == "COPY" and not given.startswith(("--from", "container")):
-            *names, _ = given.split()
+    for kind, args in instructions():
+        if kind == "COPY" and not args.startswith(("--from", "container")):
+            *names, _ = args.split()
             for name in names:
                 (shutil.copytree if (REPO / name).is_dir() else shutil.copy)(REPO / name, source / name)
-        if kind == "RUN" and not given.startswith("useradd"):
+        if kind == "RUN" and not args.startswith("useradd"):
             for path, real in places.items():
-                given = given.replace(path, str(real))
+                args = args.replace(path, str(real))
             done = subprocess.run(
-                ["bash", "-c", f'PATH="{tmp_path}/venv/bin:$PATH"; {given}'], cwd=source, capture_output=True, text=True
+                ["bash", "-c", f'PATH="{tmp_path}/venv/bin:$PATH"; {args}'], cwd=source, capture_output=True, text=True
             )
             assert done.returncode == 0, done.stderr[-2000:]
     python = tmp_path / "venv" / "bin" / "python"
@@ -67,8 +67,10 @@ def test_the_image_serves_without_torch(served, tmp_path):
             raise AssertionError("the service never becomes healthy")
         import httpx
 
-        found = httpx.post(f"http://127.0.0.1:{port}/predict", json={"texts": rows["text"].tolist()}, timeout=60).json()
-        assert [p["label"] for p in found["predictions"]] == kickbert.load(served / "one").predict(
+        answer = httpx.post(
+            f"http://127.0.0.1:{port}/predict", json={"texts": rows["text"].tolist()}, timeout=60
+        ).json()
+        assert [p["label"] for p in answer["predictions"]] == kickbert.load(served / "one").predict(
             rows["text"].tolist()
         )
     finally:

@@ -40,7 +40,7 @@ def test_utf_16_cannot_hide_tokens():
 
 
 @pytest.mark.parametrize("part", [b"a", b'\\"', b"\\n", b'"', b"\\", b"{", b" "])
-def test_time_grows_with_the_size_alone(part):
+def test_time_is_linear_in_the_size(part):
     body, start = b'"' + part * (2**21 // len(part)), time.perf_counter()
     with suppress(HTTPException):
         check_json(body, 10_000)

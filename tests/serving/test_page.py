@@ -56,53 +56,53 @@ def test_predict_explain_and_predict_a_file(server, browser, downloads):
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
 
-    def found(selector: str) -> list:
+    def find(selector: str) -> list:
         return browser.find_elements(By.CSS_SELECTOR, selector)
 
     browser.get(server.url)
-    until(browser, lambda: found("#fields textarea"))
+    until(browser, lambda: find("#fields textarea"))
     about = browser.find_element(By.ID, "about").text
     assert about.startswith("single label: bad, good · ") and "version v1" in about
     assert browser.find_element(By.ID, "title").text.startswith("Classify a text: ")
 
     # By keyboard alone: into the field, type, to the button, press it.
-    box = found("#fields textarea")[0]
-    assert found(f"label[for='{box.get_attribute('id')}']")[0].text == "Text"
+    box = find("#fields textarea")[0]
+    assert find(f"label[for='{box.get_attribute('id')}']")[0].text == "Text"
     box.send_keys("a bright, warm film", Keys.TAB, Keys.TAB, Keys.TAB)  # past two examples
     assert browser.switch_to.active_element.get_attribute("id") == "go"
     browser.switch_to.active_element.send_keys(Keys.ENTER)
-    predicted = until(browser, lambda: found("#prediction .predicted"))[0].text
-    assert re.fullmatch(r"(good|bad) \(\d\d\.\d%\)", predicted) and len(found("#prediction li")) == 2
-    bars = [float(b.get_attribute("style").split("width: ")[1].split("%")[0]) for b in found("#prediction .bar i")]
+    predicted = until(browser, lambda: find("#prediction .predicted"))[0].text
+    assert re.fullmatch(r"(good|bad) \(\d\d\.\d%\)", predicted) and len(find("#prediction li")) == 2
+    bars = [float(b.get_attribute("style").split("width: ")[1].split("%")[0]) for b in find("#prediction .bar i")]
     assert sum(bars) == pytest.approx(100, abs=0.1) and bars == sorted(bars, reverse=True)
 
-    found("#explain")[0].click()
-    words = until(browser, lambda: found("#explanation mark"))
+    find("#explain")[0].click()
+    words = until(browser, lambda: find("#explanation mark"))
     assert [w.text for w in words] == ["a", "bright,", "warm", "film"]
     assert any("rgba" in w.get_attribute("style") for w in words)
-    assert not reads_from_the_right(browser, found("#explanation .words")[0])
+    assert not reads_from_the_right(browser, find("#explanation .words")[0])
     box.clear()
     box.send_keys("وصل المصباح مكسورا", Keys.CONTROL, Keys.ENTER)
-    until(browser, lambda: not found("#explanation mark"))  # a new prediction replaces the explanation
-    found("#explain")[0].click()
-    assert until(browser, lambda: found("#explanation mark"))[0].text == "وصل"
-    assert reads_from_the_right(browser, found("#explanation .words")[0])
+    until(browser, lambda: not find("#explanation mark"))  # a new prediction replaces the explanation
+    find("#explain")[0].click()
+    assert until(browser, lambda: find("#explanation mark"))[0].text == "وصل"
+    assert reads_from_the_right(browser, find("#explanation .words")[0])
 
     (downloads / "classified_rows.csv").unlink(missing_ok=True)
     (downloads / "rows.csv").write_text('id,text\n1,"a dull, <b>cold</b> film"\n2,\n', encoding="utf-8")
-    found("#file")[0].send_keys(str(downloads / "rows.csv"))
-    until(browser, lambda: found("#classified a"))
-    assert "2 rows classified, 1 without text" in found("#classified p")[0].text
-    assert [c.text for c in found("#classified th")] == ["id", "text", "label", "confidence", "prob_bad", "prob_good"]
-    cells = [c.text for c in found("#classified td")]
+    find("#file")[0].send_keys(str(downloads / "rows.csv"))
+    until(browser, lambda: find("#classified a"))
+    assert "2 rows classified, 1 without text" in find("#classified p")[0].text
+    assert [c.text for c in find("#classified th")] == ["id", "text", "label", "confidence", "prob_bad", "prob_good"]
+    cells = [c.text for c in find("#classified td")]
     assert cells[1] == "a dull, <b>cold</b> film" and cells[3].endswith("%")  # as text, not as HTML
-    found("#classified a")[0].click()
+    find("#classified a")[0].click()
     until(browser, lambda: (downloads / "classified_rows.csv").exists())
     assert (downloads / "classified_rows.csv").read_text().startswith("id,text,label")
 
     (downloads / "other.csv").write_text("a,b\n1,2\n", encoding="utf-8")
-    found("#file")[0].send_keys(str(downloads / "other.csv"))
-    error = until(browser, lambda: found("#classified .error"))[0]
+    find("#file")[0].send_keys(str(downloads / "other.csv"))
+    error = until(browser, lambda: find("#classified .error"))[0]
     assert "no column 'text'" in error.text and "409" not in error.text and error.get_attribute("role") == "alert"
 
     wide = browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")

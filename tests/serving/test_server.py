@@ -1,4 +1,4 @@
-"""A real server on loopback: it bounds headers and bodies, drops no request, and lets work end at a shutdown."""
+"""A real server on loopback: it limits headers and bodies, drops no request, and finishes work at shutdown."""
 
 import os
 import signal

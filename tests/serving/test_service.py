@@ -49,7 +49,7 @@ def watched(service: Service, see: Callable[[np.ndarray], object]) -> None:
 
 
 def slowed(service: Service, seconds: float) -> None:
-    """Let each batch take so long."""
+    """Slow down each batch by this time."""
     watched(service, lambda ids: time.sleep(seconds))
 
 
@@ -159,7 +159,7 @@ for _ in range(int(sys.argv[3])):
 
 
 @pytest.mark.system
-def test_two_writers_of_the_folder_disturb_no_reload(served, tmp_path):
+def test_two_writers_of_the_folder_do_not_disturb_reloads(served, tmp_path):
     home, reloaded = tmp_path / "k", []
     call = [sys.executable, "-c", WRITE, served / "one" / "v1", home]
 

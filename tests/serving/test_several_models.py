@@ -34,7 +34,7 @@ def client(saved):
         yield client
 
 
-def test_each_model_answers_as_it_does_by_itself(client, saved):
+def test_each_model_predicts_as_it_does_alone(client, saved):
     response = client.post("/predict", json={"texts": TEXTS})
     models = ManyPredictionsResponse.model_validate(response.json(), strict=True).models
     mood, length = [kickbert.load(folder, backend="torch") for folder in saved]

@@ -1,4 +1,4 @@
-"""Variants of training texts: what changes, what stays, and no leakage into validation."""
+"""Variants of training texts: changes, labels, and no leakage into validation."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""fit_gradual("auto") goes deeper, stops and goes back by the validation rows, within its budget."""
+"""fit_gradual("auto") adds, stops or undoes phases according to the validation rows, within its budget."""
 
 import pytest
 import torch
@@ -52,7 +52,7 @@ def test_it_ends_with_the_best_phase(make, reviews, capsys):
     assert f"last 2 layers: {ladder['gain'][1]:+.1f} points (95% interval " in out
 
 
-def test_a_phase_that_did_harm_is_undone(make, reviews, capsys):
+def test_a_harmful_phase_is_undone(make, reviews, capsys):
     learn = make(reviews, valid=0.3)
     learn.fit_one_cycle(8, 4e-3)
     assert learn.validate()[1] > 0.8  # so that there is something to lose

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not at all, and read by the run that they are of alone."""
+"""Checkpoints are written atomically, and only read by the run that wrote them."""
 
 import warnings
 from functools import partial
@@ -19,7 +19,7 @@ from kickbert.training.checkpoint import RunKey, first_states, load_phase, run_p
 KEY = RunKey({"rows": "1", "loss": "2"})
 
 
-def test_what_a_run_trains_is_kept_and_the_rest_left_out(tmp_path):
+def test_only_trained_weights_are_saved(tmp_path):
     model, file = nn.Linear(3, 2), tmp_path / "deep" / "gradual.safetensors"
     weight = model.weight.detach().clone()
     save_phase(file, {"weight": model.weight}, KEY, [{"phase": "head", "accuracy": 0.5}])
@@ -29,14 +29,14 @@ def test_what_a_run_trains_is_kept_and_the_rest_left_out(tmp_path):
     assert [p.name for p in file.parent.iterdir()] == ["gradual.safetensors"]
 
 
-def test_another_run_is_refused_and_no_checkpoint_is_none(tmp_path):
+def test_another_run_is_refused_and_a_missing_checkpoint_is_none(tmp_path):
     model, file = nn.Linear(1, 1), tmp_path / "a.safetensors"
     assert load_phase(tmp_path / "none", model, KEY) is None
     save_phase(file, {"weight": model.weight}, KEY, [])
     with pytest.raises(ValueError, match=r"belongs to a run with other loss\. Pass the same again, or start over"):
         load_phase(file, model, RunKey({"rows": "1", "loss": "3"}))
     save_phase(file, {"weight": model.weight}, RunKey({"rows": "1"}, "loss: a lock"), [])
-    with pytest.raises(ValueError, match="belongs to a run with other loss"):  # it could not be told then
+    with pytest.raises(ValueError, match="belongs to a run with other loss"):  # the loss had no fingerprint then
         load_phase(file, model, KEY)
 
 
@@ -82,7 +82,7 @@ def test_what_a_run_depends_on(make, reviews, own, part):
     assert [name for name, value in key(one).parts.items() if value != key(other).parts[name]] == [part]
 
 
-def test_further_things_that_it_depends_on(make, reviews):
+def test_other_values_that_a_run_depends_on(make, reviews):
     learn = make(reviews)
     before = key(learn)
 
@@ -100,7 +100,7 @@ def test_further_things_that_it_depends_on(make, reviews):
 
 
 @pytest.mark.parametrize("own", [{"metrics": [accuracy]}, {"augment": EDA(each_epoch=True)}, {"label_col": "labels"}])
-def test_training_changes_nothing_of_what_a_run_depends_on(make, reviews, own):
+def test_training_does_not_change_the_key(make, reviews, own):
     df = reviews.assign(labels=[["a", "b"][: 1 + i % 2] for i in range(len(reviews))])
     learn, same = (make(df, cbs=[GradientClip(1.0)], **own) for _ in range(2))
     before = key(learn)
@@ -109,14 +109,14 @@ def test_training_changes_nothing_of_what_a_run_depends_on(make, reviews, own):
     assert key(learn) == before
 
 
-def test_structure_is_of_all_but_the_weights():
+def test_structure_is_everything_except_the_weights():
     one, same, other = nn.Linear(2, 2), nn.Linear(2, 2).eval(), nn.Linear(2, 2, bias=False)
     assert structure(one) == structure(same)
     assert structure(nn.Sequential(one, nn.GELU())) != structure(nn.Sequential(one, nn.ReLU()))
     assert structure(nn.LayerNorm(2)) != structure(nn.LayerNorm(2, eps=1e-3)) and structure(one) == structure(other)
 
 
-def test_a_callback_counts_as_it_was_first_in_any_learner(make, reviews):
+def test_a_callback_is_identified_by_its_first_state(make, reviews):
     clip = GradientClip(1.0)
     first = first_states([clip])
     learn = make(reviews, cbs=[clip])
@@ -142,13 +142,13 @@ def test_your_own_code_is_resumed_only_under_a_name(make, reviews, capsys):
         make(reviews).fit_gradual(PHASES, cbs=[Own()], name="v2", resume=True)
 
 
-def test_another_run_is_not_taken_for_the_same(make, reviews):
+def test_another_run_has_another_key(make, reviews):
     make(reviews).fit_gradual(PHASES)
     with pytest.raises(ValueError, match=r"belongs to a run with other batches, precision, loss, optimizer\. Pass"):
         make(reviews, loss="focal", optimizer="radam", bs=8, precision="bf16").fit_gradual(PHASES, resume=True)
 
 
-def test_another_models_weights_are_not_taken_for_the_same(make, reviews):
+def test_weights_of_another_model_change_the_key(make, reviews):
     everything = [Phase("everything", 0, 1, 1e-3)]
     make(reviews).fit_gradual(everything)
     other = make(reviews)

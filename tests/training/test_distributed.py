@@ -1,4 +1,4 @@
-"""Ranks share out the rows of each batch, and take the steps of one process."""
+"""Ranks split the rows of each batch, and take the same steps as one process."""
 
 import json
 import os
@@ -58,7 +58,7 @@ json.dump(results, open(f"{folder}/{rank}.json", "w"))
 
 
 def ranks(code: str, *arguments, count: int = 2) -> subprocess.Popen:
-    """A script on two ranks, each with a thread."""
+    """Run a script on two ranks with one thread each."""
     call = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", "--no-python"]
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -76,7 +76,7 @@ def csv(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(tiny, csv, tmp_path_factory):
-    """The folder of a run on two ranks, its output, and what each rank results."""
+    """The folder of a run on two ranks, its output, and the results of each rank."""
     folder = tmp_path_factory.mktemp("ranks")
     process = ranks(RANKS, tiny, csv, folder)
     out, err = process.communicate(timeout=240)
@@ -86,7 +86,7 @@ def trained(tiny, csv, tmp_path_factory):
 
 @pytest.fixture
 def as_rank(monkeypatch):
-    """Take this process for one of several."""
+    """Make this process one of several."""
 
     def set_rank(rank: int, count: int = 2) -> None:
         for name, value in {"RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}.items():
@@ -119,15 +119,15 @@ def test_each_rank_has_its_rows_once_an_epoch_in_as_many_batches(make, reviews, 
     for dl in learn.dls.loaders:
         all_rows, steps, longest = [], set(), []
         for rank, shard in enumerate(shards(as_rank, dl, count)):
-            given = batches(as_rank, shard, rank, count)
-            assert shard.sizes[rank] == len(given[-1]) or (shard.sizes[rank], len(given[-1])) == (0, 1)
-            counted = [row for batch in given[:-1] for row in batch] + given[-1][: shard.sizes[rank]]
-            assert sorted(counted) == list(range(len(shard.rows[0]))) and all(given)
-            assert [len(b) for b in given[:-1]] == [shard.bs] * (len(given) - 1)
-            assert len(given) == len(dl) or bs % count
+            own = batches(as_rank, shard, rank, count)
+            assert shard.sizes[rank] == len(own[-1]) or (shard.sizes[rank], len(own[-1])) == (0, 1)
+            counted = [row for batch in own[:-1] for row in batch] + own[-1][: shard.sizes[rank]]
+            assert sorted(counted) == list(range(len(shard.rows[0]))) and all(own)
+            assert [len(b) for b in own[:-1]] == [shard.bs] * (len(own) - 1)
+            assert len(own) == len(dl) or bs % count
             all_rows += shard.rows[0].keys
-            steps |= {len(given), len(shard)}
-            longest.append([shard.rows[0].lengths[b].mean() for b in given[:-1]])
+            steps |= {len(own), len(shard)}
+            longest.append([shard.rows[0].lengths[b].mean() for b in own[:-1]])
         assert sorted(all_rows) == sorted(dl.rows[0].keys) and len(steps) == 1
         if len(longest[0]) > 3 and bs > 2:  # no rank waits for another's longer batch
             assert np.abs(np.diff(longest, axis=0)).mean() < 0.1 * np.mean(longest)
@@ -158,7 +158,7 @@ def test_too_many_processes(make, reviews, as_rank, monkeypatch):
         join()
 
 
-def test_a_process_alone_is_left_alone(make, reviews):
+def test_a_single_process_is_not_changed(make, reviews):
     learn = make(reviews)
     with data_parallel(learn, 1):
         assert not isinstance(learn.dls.train, Shard) and not torch.distributed.is_initialized()
@@ -181,13 +181,13 @@ def test_ranks_end_with_the_same_weights_and_metrics(trained):
     for name in ("ladder", "loss", "epochs", "artifact", "head"):
         assert first[name] == second[name], name
     assert 2 <= first["epochs"] < 30
-    # Shared out, the validation rows have the metrics that they have in one piece.
+    # Validation rows have the same metrics, whether split or not.
     assert first["ladder"][-1]["valid_loss"] == pytest.approx(first["loss"], rel=1e-5)
 
 
 @pytest.mark.system
 def test_a_step_on_ranks_is_a_step_of_one_process(trained, tiny, csv, as_rank, make):
-    """One process that is given the ranks' batches, one after the other, ends with their weights."""
+    """One process that trains on the ranks' batches in turn ends with the same weights."""
     df = pd.read_csv(csv)
     learn = make(df, dropout=0.0, class_weights="balanced", bs=8, seed=3)
     parts, train = shards(as_rank, learn.dls.train, 2), learn.dls.train
@@ -207,7 +207,7 @@ def test_a_step_on_ranks_is_a_step_of_one_process(trained, tiny, csv, as_rank, m
     as_rank(0, 1)
     ladder = learn.fit_gradual(gradual_unfreezing(4, layers=(0, 1, 2), epochs=(1, 1, 1), lr=1e-2))
     weights = torch.load(trained[0] / "0.pt")
-    # Adam divides by a gradient's size: of nothing but rounding, such as that of a key's bias, it makes a step.
+    # Adam divides by the size of the gradient, so a gradient of rounding errors (a key's bias) still makes a step.
     assert all(torch.allclose(weights[k], v, atol=2e-3) for k, v in learn.model.state_dict().items())
     for row, other in zip(ladder.to_dict("records"), trained[2][1]["ladder"], strict=True):
         assert row["phase"] == other["phase"]
@@ -217,7 +217,7 @@ def test_a_step_on_ranks_is_a_step_of_one_process(trained, tiny, csv, as_rank, m
 
 
 @pytest.mark.system
-def test_the_first_rank_alone_writes_and_shows(trained):
+def test_only_the_first_rank_writes_and_prints(trained):
     folder, out, results = trained
     assert [file.name for file in sorted((folder / "k").iterdir())] == ["latest", "v1"]
     assert results[0]["artifact"].endswith("k/v1") and (folder / "models" / "gradual.safetensors").exists()

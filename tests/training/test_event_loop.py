@@ -1,4 +1,4 @@
-"""Events of a learner come as in fastai, and its half precision is the model's own."""
+"""Events are the same as in fastai, and half precision is that of the model."""
 
 import pytest
 import torch
@@ -61,7 +61,7 @@ def test_several_events_at_once():
     assert events == ["last before_fit", "last after_fit"]
 
 
-def test_an_event_that_is_none_is_told_as_fastai_tells_it():
+def test_an_unknown_event_raises_fastais_error():
     learn = LeanLearner(DataLoaders([], []), nn.Linear(1, 1), nn.functional.mse_loss)
     with pytest.raises(Exception, match="missing after_bath"):
         learn("after_bath")
@@ -79,7 +79,7 @@ def test_fastais_half_precision_is_the_models_own(make, reviews, capsys):
 
 
 class FreezeAt(Callback):
-    """Freezes to another group in the middle of an epoch."""
+    """Freeze to another group in the middle of an epoch."""
 
     def __init__(self, group: int):
         self.group = group

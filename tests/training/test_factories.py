@@ -1,4 +1,4 @@
-"""From a DataFrame to predictions, for every kind of target; what goes wrong is told."""
+"""From a DataFrame to predictions, for every kind of target; errors and warnings."""
 
 import hashlib
 import json
@@ -69,7 +69,7 @@ def several(reviews) -> pd.DataFrame:
 
 def test_several_labels_as_lists_strings_and_columns(make, several):
     as_text = several.assign(label=several["label"].map("|".join))
-    as_columns = several.assign(**{n: [int(n in found) for found in several["label"]] for n in ("good", "story")})
+    as_columns = several.assign(**{n: [int(n in labels) for labels in several["label"]] for n in ("good", "story")})
     multi_hot = several.assign(label=[[int("good" in row), int("story" in row)] for row in several["label"]])
     ways = [(several, {}), (as_text, {"label_delim": "|"}), (as_columns, {"label_col": ["good", "story"]})]
     ways.append((multi_hot, {"labels": ["good", "story"]}))
@@ -82,7 +82,7 @@ def test_several_labels_as_lists_strings_and_columns(make, several):
     assert all((targets[0] == codes).all() for codes in targets[1:])
 
 
-def test_several_labels_are_learnt_and_their_thresholds_tuned(make, several, tmp_path, capsys):
+def test_several_labels_are_learned_and_their_thresholds_tuned(make, several, tmp_path, capsys):
     learn = make(several)
     assert learn.gradient_clip.max_norm == 1
     ladder = learn.fit_gradual(PHASES)
@@ -140,7 +140,7 @@ def test_optimizers_and_schedules(make, reviews, optimizer, shape):
     learn.fit_one_cycle(1, 1e-3)
 
 
-def test_one_answer_for_all_rows_is_told(make, reviews):
+def test_a_single_predicted_class_causes_a_warning(make, reviews):
     df = pd.concat([reviews[reviews["label"] == "good"], reviews[reviews["label"] == "bad"].head(12)])
     learn = make(df, valid=0.4)
     with pytest.warns(UserWarning, match=r"the model predicts '(good|bad)' for all \d+ validation rows.*class_weights"):
@@ -171,7 +171,7 @@ def test_bad_augmenter(make, reviews):
 
 
 @pytest.mark.parametrize("how", [{"bins": 2}, {"task": "regression"}])
-def test_amounts_that_training_did_not_know(make, amounts, how):
+def test_amounts_outside_the_training_range(make, amounts, how):
     learn = make(amounts, label_col="amount", **how)
     later = amounts.head(3).assign(amount=[-5.0, 0.0, 1e12])
     dl = learn.dls.test_dl(later, with_labels=True)
@@ -201,7 +201,7 @@ def test_cleaning_is_replayed_when_predicting(make, reviews):
     assert np.allclose(a.filter(like="prob_"), b.filter(like="prob_"))
 
 
-def test_tokenizer_rate_decay_and_device_of_ones_own(make, reviews, tiny, tiny_tok, tmp_path):
+def test_custom_tokenizer_rate_decay_and_device(make, reviews, tiny, tiny_tok, tmp_path):
     bare = tmp_path / "bare"
     AutoModel.from_pretrained(tiny).save_pretrained(bare)  # weights without a tokenizer
     with pytest.raises(ValueError, match="has no tokenizer"):
@@ -235,7 +235,7 @@ def test_tokenizer_rate_decay_and_device_of_ones_own(make, reviews, tiny, tiny_t
         ),
     ],
 )
-def test_options_that_cannot_be_had(make, reviews, options, error, message):
+def test_unavailable_options(make, reviews, options, error, message):
     with pytest.raises(error, match=message):
         make(reviews, **options)
 
@@ -262,7 +262,7 @@ def test_an_architecture_is_refused_before_anything_else_is_read(make, reviews, 
 
 
 def test_a_revision_of_a_hub_model(tiny, make, reviews, tmp_path, monkeypatch):
-    """The hub's own cache layout, of two revisions."""
+    """The Hub's cache layout with two revisions."""
     repo = tmp_path / "models--someone--tiny"
     (repo / "refs").mkdir(parents=True)
     for revision, epsilon in (("main", 1e-5), ("wide", 1e-3)):

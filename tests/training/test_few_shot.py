@@ -1,4 +1,4 @@
-"""Few labels: the contrastive loss, the batches, the head, and what comes out of all of it."""
+"""Few labels: the contrastive loss, the batches, the head, and the trained model."""
 
 import re
 
@@ -25,7 +25,7 @@ def test_the_loss_is_zero_where_classes_are_apart_and_one():
     assert contrastive_loss(apart, torch.tensor([0, 1, 2, 3])) == pytest.approx(4 / 12)  # no pair of one class
 
 
-def test_labels_are_as_alike_as_what_they_share():
+def test_similarity_is_the_jaccard_index():
     hot = torch.tensor([[1.0, 1, 0], [1, 0, 0], [0, 0, 1]])
     same = torch.eye(3)[[0, 0, 1]]
     assert contrastive_loss(same, hot) == pytest.approx(0.25)  # cosine 1 where the Jaccard index is a half
@@ -55,7 +55,7 @@ def test_the_head_is_scikit_learns_regression(classes):
 
 
 @pytest.mark.parametrize("rows", [2, 20])
-def test_from_one_row_a_class_to_an_artifact(make, reviews, rows, tmp_path):
+def test_from_one_row_per_class_to_an_artifact(make, reviews, rows, tmp_path):
     train = reviews.groupby("label").head(rows // 2)
     parts = ["train"] * len(train) + ["valid"] * 20
     table = pd.concat([train, reviews.tail(20)]).assign(split=parts)
@@ -68,17 +68,17 @@ def test_from_one_row_a_class_to_an_artifact(make, reviews, rows, tmp_path):
     np.testing.assert_allclose(saved.predict_proba(reviews), probs, atol=1e-5)
 
 
-def test_it_learns_and_repeats_itself(make, reviews):
+def test_it_learns_and_is_reproducible(make, reviews):
     few = reviews.groupby("label").head(16)
     table = pd.concat([few, reviews.tail(40)]).assign(split=["train"] * len(few) + ["valid"] * 40)
-    found = []
+    probs = []
     for _ in range(2):
         learn = make(table, valid="split", pooling="mean", cache=kickbert.Cache())
         learn.fit_few(FewShot(layers=1, steps=30, lr=3e-3))
-        found.append(learn.predict_proba(reviews))
-    assert np.array_equal(*found)
+        probs.append(learn.predict_proba(reviews))
+    assert np.array_equal(*probs)
     codes = (reviews["label"] == "good").to_numpy()
-    assert ((found[0][:, 1] > 0.5) == codes).mean() > 0.8
+    assert ((probs[0][:, 1] > 0.5) == codes).mean() > 0.8
 
 
 def test_several_labels(make, reviews):
@@ -88,7 +88,7 @@ def test_several_labels(make, reviews):
     assert learn.predict_proba(several).shape == (120, 3)
 
 
-def test_what_it_is_not_for(make, reviews):
+def test_unsupported_learners(make, reviews):
     number = make(reviews.assign(label=np.linspace(0, 1, len(reviews))), task="regression")
     with pytest.raises(ValueError, match=r"not for regression\. Use fit_gradual"):
         number.fit_few()
@@ -107,7 +107,7 @@ def test_a_loss_that_diverges_leaves_the_weights(make, reviews):
 RECIPES = (FewShot(layers=0), FewShot(layers=1, steps=20, lr=3e-3, loss="cross entropy"), FewShot(layers=1, steps=20))
 
 
-def test_held_out_rows_choose_the_recipe_and_the_weights_come_back(make, reviews, capsys, monkeypatch):
+def test_held_out_rows_choose_the_recipe_and_weights_are_restored(make, reviews, capsys, monkeypatch):
     few = reviews.groupby("label").head(9)
     learn = make(few, valid=0, pooling="mean")
     rows, before = few_shot.FewRows(learn), {n: p.clone() for n, p in learn.model.named_parameters()}
@@ -160,7 +160,7 @@ def test_a_prefix_that_must_not_be_cached_is_computed(make, reviews, capsys):
     np.testing.assert_allclose(hooked.predict_proba(reviews), plain.predict_proba(reviews), atol=1e-5)
 
 
-def test_a_datablocks_learner_is_told_what_to_use(tiny, reviews, tmp_path):
+def test_a_datablocks_learner_raises_an_error(tiny, reviews, tmp_path):
     blocks = (kickbert.data.TextBlock(tiny), CategoryBlock)
     block = DataBlock(blocks, get_x=ColReader("text"), get_y=ColReader("label"), splitter=RandomSplitter(0.2, seed=0))
     encoder = load_encoder(tiny)
@@ -175,7 +175,7 @@ def test_the_fewer_rows_the_fewer_steps(rows, steps):
     assert FewShot().steps_of(rows) == steps and FewShot(steps=7).steps_of(rows) == 7
 
 
-def test_a_class_name_is_a_further_row_where_it_is_a_word(make, reviews):
+def test_a_class_name_that_is_a_word_is_an_additional_row(make, reviews):
     few = reviews.groupby("label").head(3)
     rows = few_shot.FewRows(make(few, valid=0, pooling="mean"))
     assert len(rows.named_rows) == 2 and rows.targets[rows.named_rows].tolist() == [0, 1]

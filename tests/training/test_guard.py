@@ -20,7 +20,7 @@ class Poison(Callback):
             self.learn.loss_grad = self.loss_grad * float("nan")
 
 
-def test_a_nan_loss_stops_and_the_last_good_weights_come_back(make, reviews):
+def test_a_nan_loss_stops_and_the_last_good_weights_are_restored(make, reviews):
     learn = make(reviews)
     learn.fit(1)
     good = {k: v.clone() for k, v in learn.model.state_dict().items()}
@@ -33,7 +33,7 @@ def test_a_nan_loss_stops_and_the_last_good_weights_come_back(make, reviews):
     assert not all(torch.equal(v, good[k]) for k, v in learn.model.state_dict().items())
 
 
-def test_in_a_later_epoch_the_epoch_before_is_kept(make, reviews):
+def test_in_a_later_epoch_the_previous_epoch_is_restored(make, reviews):
     learn = make(reviews)
     kept = {}
 

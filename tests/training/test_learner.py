@@ -88,8 +88,8 @@ def test_fastais_own_methods_work(make, reviews, capsys):
     learn.fit(1, cbs=[GradientAccumulation(32), GradientClip(1.0)])
     learn.unfreeze()
     learn.fine_tune(1)
-    found = learn.lr_find(suggest_funcs=(minimum, valley), show_plot=False, num_it=20)
-    assert 0 < found.minimum <= 10 and 0 < found.valley <= 10
+    suggested = learn.lr_find(suggest_funcs=(minimum, valley), show_plot=False, num_it=20)
+    assert 0 < suggested.minimum <= 10 and 0 < suggested.valley <= 10
     learn.fit_flat_cos(1, 1e-4)
     assert len(learn.validate()) == 3
     probs, targets = learn.get_preds()
@@ -112,7 +112,7 @@ def two_groups(model):
     return [list(model.encoder.parameters()), list(model.head.parameters())]
 
 
-def test_groups_momentum_and_norms_of_ones_own(make, reviews):
+def test_custom_groups_momentum_and_norms(make, reviews):
     made = make(reviews)
     options = {"path": made.path, "cache": False}
     learn = GradualLearner(made.dls, made.model, splitter=two_groups, moms=(0.95, 0.85, 0.95), **options)
@@ -122,7 +122,7 @@ def test_groups_momentum_and_norms_of_ones_own(make, reviews):
     learn.fit_one_cycle(1, slice(1e-5, 1e-3))
     assert max(learn.recorder.hps["mom"]) == 0.95
     for call in (learn.fit_gradual, learn.fit_few):
-        with pytest.raises(ValueError, match=r"splitter= (has|defines) other groups"):
+        with pytest.raises(ValueError, match=r"splitter= defines other"):
             call()
     normed = GradualLearner(made.dls, made.model, train_bn=True, **options)
     normed.freeze()
@@ -145,15 +145,15 @@ def test_fastais_callbacks_work(make, reviews):
 def test_interpretation_names_the_right_rows(make, reviews, capsys):
     learn = make(reviews)
     learn.fit_gradual()
-    found = ClassificationInterpretation.from_learner(learn)
-    assert found.confusion_matrix().sum() == 18
-    losses, rows = found.top_losses(5)
+    interpretation = ClassificationInterpretation.from_learner(learn)
+    assert interpretation.confusion_matrix().sum() == 18
+    losses, rows = interpretation.top_losses(5)
     items = [learn.dls.valid_ds.items[i] for i in rows]
     probs = learn.predict_df(pd.DataFrame({"text": [row.text for row in items]}))
     expected = [-np.log(probs.iloc[i][f"prob_{row.target}"]) for i, row in enumerate(items)]
     assert np.allclose(losses, np.array(expected, dtype=float), atol=1e-4)
     capsys.readouterr()
-    found.plot_top_losses(5)
+    interpretation.plot_top_losses(5)
     shown = capsys.readouterr().out.splitlines()[1:]
     assert [line.split()[-4] for line in shown] == [row.target for row in items]
     assert [float(line.split()[-1]) for line in shown] == pytest.approx(losses.tolist(), abs=1e-3)
@@ -180,10 +180,10 @@ def test_a_phase_beyond_the_groups(make, reviews):
 
 
 def test_nothing_is_warned_of_on_good_data(tiny, reviews, tmp_path):
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         learner_from_df(reviews, model=tiny, path=tmp_path).fit_gradual()
-    ours = [str(w.message) for w in told if issubclass(w.category, UserWarning)]
+    ours = [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
     assert ours == []
 
 

@@ -1,4 +1,4 @@
-"""Learners on the batches of a fastai DataBlock train with the loss that its blocks bring."""
+"""Learners on the batches of a fastai DataBlock train with the loss of its blocks."""
 
 import numpy as np
 import pytest
@@ -57,12 +57,12 @@ def test_a_regression_block_trains_with_the_squared_error(reviews, tiny, tmp_pat
     assert learn.predict("a bright, warm film")[0][0] == pytest.approx(3, abs=1)
 
 
-def test_blocks_that_bring_no_loss_are_told_apart(reviews, tiny, tmp_path):
+def test_blocks_without_a_loss_raise_an_error(reviews, tiny, tmp_path):
     with pytest.raises(ValueError, match=r"no block of the DataBlock defines a loss\. Pass one, such as"):
         of_block(reviews.assign(label=1.0), tiny, tmp_path, TransformBlock, 1)
 
 
-def test_what_reads_columns_says_which_learner_does(reviews, tiny, tmp_path):
+def test_methods_that_read_columns_name_the_right_learner(reviews, tiny, tmp_path):
     learn = of_block(reviews, tiny, tmp_path, CategoryBlock, 2)
     calls = [
         lambda: learn.predict_df(reviews),

@@ -1,4 +1,4 @@
-"""A run that was broken off goes on where it was, and ends as if it had not been."""
+"""An interrupted run resumes where it stopped, and ends with the same weights."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ def run(tiny, csv, folder, out, *more):
 
 
 @pytest.mark.system
-def test_a_killed_run_resumes_at_its_phase_and_ends_as_if_never_killed(tiny, reviews, tmp_path):
+def test_a_killed_run_resumes_at_its_phase_with_the_same_result(tiny, reviews, tmp_path):
     csv = tmp_path / "reviews.csv"
     reviews.to_csv(csv, index=False)
     whole = run(tiny, csv, tmp_path / "whole", tmp_path / "whole.csv")
@@ -50,11 +50,11 @@ def test_a_killed_run_resumes_at_its_phase_and_ends_as_if_never_killed(tiny, rev
             break
     assert killed.wait(60) == -signal.SIGKILL and not (tmp_path / "killed.csv").exists()
     resumed = run(tiny, csv, tmp_path / "killed", tmp_path / "killed.csv", "resume")
-    told = resumed.communicate(timeout=120)[0]
+    output = resumed.communicate(timeout=120)[0]
     assert (
-        told.splitlines()[1] == "resuming after 1 of 3 phases"
-        and "1/3 head" not in told
-        and "2/3 last layer  epoch 1" in told
+        output.splitlines()[1] == "resuming after 1 of 3 phases"
+        and "1/3 head" not in output
+        and "2/3 last layer  epoch 1" in output
     )
     whole.communicate(timeout=120)
     assert (tmp_path / "whole.csv").read_text() == (tmp_path / "killed.csv").read_text()
@@ -62,7 +62,7 @@ def test_a_killed_run_resumes_at_its_phase_and_ends_as_if_never_killed(tiny, rev
     assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[0])
 
 
-def test_resuming_what_is_done_or_never_began(make, reviews, capsys):
+def test_resuming_a_finished_or_new_run(make, reviews, capsys):
     learn = make(reviews)
     ladder = learn.fit_gradual(resume=True)
     assert "no checkpoint at" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Losses: their numbers, what they decide, and what fastai expects of them."""
+"""Losses: their values, their decisions, and their interface for fastai."""
 
 import pickle
 
@@ -120,7 +120,7 @@ def test_thresholds_one_for_all_or_one_for_each():
     assert loss.decodes(probs).tolist() == [[True, True], [True, False]]
 
 
-def test_functions_of_ones_own_get_the_decision_of_their_task():
+def test_custom_losses_get_the_decision_of_their_task():
     loss = loss_for(Labels, F.cross_entropy)
     assert torch.equal(loss(LOGITS, CODES), F.cross_entropy(LOGITS, CODES))
     assert loss.decodes(loss.activation(LOGITS)).tolist() == LOGITS.argmax(1).tolist()

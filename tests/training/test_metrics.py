@@ -1,4 +1,4 @@
-"""Metrics are of decoded predictions: by the median of ordered classes, by thresholds of labels, in a number's unit."""
+"""Metrics use decoded predictions: the median of ordered classes, thresholds of labels, the unit of a number."""
 
 from types import SimpleNamespace
 
@@ -14,7 +14,7 @@ from kickbert.training.metrics import metrics_for
 
 
 def values(target, logits: torch.Tensor, codes: torch.Tensor, loss) -> dict[str, float]:
-    """Each metric of two batches."""
+    """Compute each metric on two batches."""
     scores = {}
     for metric in metrics_for(target):
         metric.reset()
@@ -51,7 +51,7 @@ def test_labels_are_decided_by_their_thresholds():
     assert values(target, probs.logit(), codes, loss) == pytest.approx(expected)
 
 
-def test_numbers_are_judged_in_their_own_unit():
+def test_numbers_are_scored_in_their_own_unit():
     numbers = pd.Series(np.exp(np.linspace(0, 9, 9)), name="raised")
     target = fit_target(numbers, task="regression")
     assert target.log

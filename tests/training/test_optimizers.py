@@ -1,4 +1,4 @@
-"""Optimizers by name: each learns behind fastai's interface, and AdamW steps as torch's does."""
+"""Optimizers by name: each works with fastai's interface, and AdamW takes the same steps as torch's."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ def test_fastai_reads_and_sets_each_groups_own():
     assert [g["betas"] for g in opt.opt.param_groups] == [(0.7, 0.999)] * 2
 
 
-def test_a_step_is_that_of_torch():
+def test_a_step_equals_that_of_torch():
     mine, theirs = net(), net()
     x = torch.randn(5, 3)
     ours = adamw([list(mine.parameters())], lr=0.05, weight_decay=0.1)

@@ -1,4 +1,4 @@
-"""Predictions of a learner: in the rows' order, as a predictor gives them."""
+"""Predictions of a learner have the order of the rows and equal those of a predictor."""
 
 import numpy as np
 import pandas as pd
@@ -24,16 +24,16 @@ def test_predict_df_is_indexed_like_df(make, reviews):
 def test_predict_df_keeps_every_row(make, reviews):
     learn = make(reviews)
     df = pd.DataFrame({"text": ["fun", None, "bore", 7]}, index=[5, 5, 6, 7], dtype=object)
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as caught:
         out = learn.predict_df(df)
-    messages = [str(w.message) for w in told]
+    messages = [str(w.message) for w in caught]
     assert "1 row without text, without a prediction: [5]" in messages
     assert out.index.tolist() == [5, 5, 6, 7] and out["label"].isna().tolist() == [False, True, False, False]
     with pytest.raises(ValueError, match="text_col='text' is not a column of df; columns are"):
         learn.predict_df(pd.DataFrame({"txt": ["a"]}))
 
 
-def test_its_repr_says_what_it_is_and_what_comes_next(make, reviews):
+def test_its_repr_shows_facts_and_the_next_step(make, reviews):
     learn = make(reviews)
     fresh = repr(learn)
     assert fresh.startswith("GradualLearner\n") and "single label: 2 classes (bad, good)" in fresh
@@ -140,7 +140,7 @@ def test_no_rows_have_no_predictions(make, reviews, how, columns):
         assert probs.shape == (0, len(learn.target.names)) and len(decoded) == len(losses) == len(inputs) == 0
 
 
-def test_a_run_that_another_process_finished_has_the_scores_of_its_last_kept_rung(make, reviews):
+def test_a_run_that_another_process_finished_has_the_scores_of_its_last_kept_phase(make, reviews):
     learn = make(reviews)
     learn.ladder = [
         {"phase": "head", "rows": 102, "valid_loss": 0.51, "accuracy": 0.8, "gain": 0.0, "kept": True},

@@ -1,4 +1,4 @@
-"""Rates follow the shape of a phase, by its steps or its time."""
+"""Learning rates follow the shape of a phase, by steps or by time."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""Each epoch has a value for each name, a line, and bars only on a terminal."""
+"""Each epoch has a value for each name and a line; bars appear only in a terminal."""
 
 import subprocess
 import sys
@@ -68,7 +68,7 @@ def test_a_terminal_gets_bars_and_the_same_lines(script):
 
 
 class Cancel(Callback):
-    """Cancels at an event of the second epoch, before any other callback hears of it."""
+    """Cancel at an event of the second epoch, before other callbacks."""
 
     order = -20
 
@@ -94,7 +94,7 @@ NEITHER, TRAINED = [True] * 4, [False, True, True, True]
         ([Cancel("before_validate", CancelValidException)], {}, [[False] * 4, TRAINED, [False] * 4]),
     ],
 )
-def test_an_epoch_that_is_not_whole_has_nothing_under_a_wrong_name(make, reviews, cbs, options, lacking, capsys):
+def test_an_incomplete_epoch_has_no_value_under_a_wrong_name(make, reviews, cbs, options, lacking, capsys):
     learn = make(reviews, bs=8)  # two batches validate
     learn.fit(3, 1e-3, cbs=cbs, **options)
     assert learn.recorder.names == ["train_loss", "valid_loss", "accuracy", "macro-F1"]
@@ -117,7 +117,7 @@ def test_validation_may_be_switched_off_and_training_rows_measured(make, reviews
     assert list(learn.fit_gradual([Phase("head", 3, 1, 1e-3)]).columns[-2:]) == ["seconds", "train_loss"]
 
 
-def test_the_ladder_is_of_the_weights_that_were_brought_back(make, reviews):
+def test_the_ladder_has_the_scores_of_the_restored_weights(make, reviews):
     learn = make(reviews, valid=0.3)
     worst = SaveModelCallback(monitor="valid_loss", comp=np.greater)  # the first epoch's, as the loss falls
     ladder = learn.fit_gradual([Phase("everything", 0, 4, 1e-2)], cbs=[worst])
@@ -129,7 +129,7 @@ def test_the_ladder_is_of_the_weights_that_were_brought_back(make, reviews):
     assert stopped["epochs"][0] == 2 and learn.history.fits[-1].kept == -1
 
 
-def test_a_callback_that_waits_for_validation_is_told_that_there_is_none(make, reviews):
+def test_a_callback_that_needs_validation_raises_an_error(make, reviews):
     learn = make(reviews, valid=None)
     with pytest.raises(ValueError, match="monitor='valid_loss' needs validation rows, and the learner has none"):
         learn.fit(1, cbs=SaveModelCallback())

@@ -1,4 +1,4 @@
-"""Phases of gradual unfreezing: what trains when, and how fast."""
+"""Phases of gradual unfreezing: trainable groups, epochs, and learning rates."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tables are read by one rule: only an empty cell is missing, nothing is shifted, rounded or silent."""
+"""Tables are read exactly: only an empty cell is missing, nothing is shifted or rounded, and warnings are complete."""
 
 import gzip
 import json
@@ -9,7 +9,7 @@ import pytest
 
 from kickbert.data.tables.reading import TableFile, read_rows
 
-BIG = 2**60 + 1  # no float holds it
+BIG = 2**60 + 1  # not exact as a float
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A format that changes predictions too much is not kept; a cost that may be chance is reported."""
+"""A format that changes predictions too much is not kept; a cost that is not significant causes a warning."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def two_of_fifteen_wrong(monkeypatch):
 
 
 def test_a_cost_that_may_be_chance_is_kept_with_a_warning(folder, reviews, two_of_fifteen_wrong, monkeypatch):
-    """Two of fifteen rows prove nothing; as many of a hundred and twenty do."""
+    """Two of fifteen wrong rows are not significant; the same share of 120 rows is."""
     monkeypatch.setattr(
         comparison.Comparison, "_same", lambda self, predictions: np.arange(len(self.reference)) % 15 > 1
     )
@@ -49,6 +49,6 @@ def test_a_cost_that_may_be_chance_is_kept_with_a_warning(folder, reviews, two_o
     assert "model.int8.onnx" in kickbert.load(folder).artifact
 
 
-def test_the_cost_of_int8_is_that_of_its_score(folder, reviews, two_of_fifteen_wrong):
+def test_the_cost_of_int8_is_the_change_of_the_score(folder, reviews, two_of_fifteen_wrong):
     with pytest.raises(ArtifactError, match=r"int8 costs 13\.33 points on these 120 rows.*it was not kept"):
         kickbert.export(folder, reviews, ["onnx-int8"])

@@ -1,4 +1,4 @@
-"""int8 graphs: close to fp32, and what a row gets does not depend on the others of its batch."""
+"""int8 graphs are close to fp32, and the result of a row does not depend on its batch."""
 
 import numpy as np
 import pytest
@@ -30,12 +30,12 @@ def run(model, x: np.ndarray) -> list[np.ndarray]:
     return onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
 
 
-def test_products_are_near_and_each_row_is_its_own():
+def test_products_are_close_and_rows_are_independent():
     rng = np.random.default_rng(0)
     weights = [rng.normal(size=(8, n)).astype(np.float32) for n in (5, 3)]
     weights[0][:, 2] = 0
     x = rng.normal(size=(3, 4, 8)).astype(np.float32)
-    x[1] *= 1000  # one scale for the batch would leave nothing of the other rows
+    x[1] *= 1000  # with one scale per batch, the other rows would become zero
     x[2, 0] = 0
     model = quantize_rows(products(*weights))
     onnx.checker.check_model(model)

@@ -1,4 +1,4 @@
-"""Artifacts on the hub, a stand-in for it: pushed with a token, loaded by name, from the cache where it is offline."""
+"""Artifacts on a stand-in for the Hub: pushed with a token, loaded by name, and from the cache when offline."""
 
 import numpy as np
 import pytest

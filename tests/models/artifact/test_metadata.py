@@ -1,4 +1,4 @@
-"""kickbert.json: what a learner writes in it, and what a reader accepts."""
+"""kickbert.json as a learner writes it, and as a reader accepts it."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""The model card: what the Hub reads, how to call the model, and names from the data that must stay inert."""
+"""The model card: metadata for the Hub, calls of the model, and escaped names from the data."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The versions of a model are written whole or not at all."""
+"""The versions of a model are written completely or not at all."""
 
 import subprocess
 import sys

@@ -92,7 +92,7 @@ def test_resuming_does_not_depend_on_logs_nor_does_an_exported_learner_keep_its_
     assert log.names == ("csv",) and log.step == 0 and log.writers == {}
 
 
-def test_names_that_are_no_log(monkeypatch):
+def test_unknown_logs(monkeypatch):
     with pytest.raises(ValueError, match=r"cbs='tensorbord' is neither .*Did you mean 'tensorboard'"):
         RunLog("tensorbord")
     monkeypatch.setattr(callback, "EXTRAS", {"csv": "table"})
