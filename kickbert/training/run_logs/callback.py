@@ -3,8 +3,8 @@
 import time
 import warnings
 import weakref
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -21,8 +21,6 @@ from kickbert.training.run_logs.writers import EXTRAS, WRITERS, RunWriter
 from kickbert.utils.extras import require
 from kickbert.utils.messages import nearest, shorten
 from kickbert.utils.processes import rank
-
-FOLDER = "logs"  # in the learner's `path`
 
 
 class RunLog(Callback):
@@ -51,25 +49,22 @@ class RunLog(Callback):
             if name in EXTRAS:
                 require(name, EXTRAS[name])
         self.names = tuple(dict.fromkeys(names))
-        self.home = folder
+        self.folder = folder
         self._reset()
 
     def _reset(self) -> None:
-        self.folder: Path | None = None
         self.step = 0
         self.active = False
         self.steps: list[tuple[Tensor, dict[str, float]]] = []  # losses and learning rates since the last epoch
         self.writers: dict[str, RunWriter] = {}
+        self.end: weakref.finalize | None = None
 
-    def __getstate__(self) -> dict:
-        return {"names": self.names, "home": self.home}  # an exported learner leaves its run behind
-
-    def __setstate__(self, state: dict) -> None:
-        self.__init__(*state["names"], folder=state["home"])  # type: ignore[misc]
+    def __reduce__(self) -> Any:
+        return partial(RunLog, *self.names, folder=self.folder), ()  # an exported learner leaves its run behind
 
     def close(self) -> None:
         """End the run; the next fit starts another one."""
-        if self.folder is not None:
+        if self.end is not None:
             self.end()
         self._reset()
 
@@ -85,22 +80,19 @@ class RunLog(Callback):
         self.started = time.time()
         groups = self.learn.groups
         self.trained = list(groups.loc[groups["trainable"], "group"].items())
-        if self.folder is None:
+        if self.end is None:
             self._open()
 
     def _open(self) -> None:
         settings = {"bs": self.dls.bs, "wd": self.learn.wd, "seed": self.learn.seed}
         if hasattr(self.dls, "target"):  # not in the DataLoaders of a DataBlock
             settings = flat_metadata(self.learn.metadata) | settings
-        folder = Path(self.home or Path(self.learn.path) / FOLDER) / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}"
+        folder = Path(self.folder or Path(self.learn.path) / "logs") / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}"
         folder.mkdir(parents=True)
-        self.folder = folder
         for name in self.names:
-            self._try(name, partial(self._start, name, folder, settings))
+            with self._may_fail(name):
+                self.writers[name] = WRITERS[name](folder, settings)
         self.end = weakref.finalize(self, _close, self.writers)  # at the end of the process at the latest
-
-    def _start(self, name: str, folder: Path, settings: dict[str, Any]) -> None:
-        self.writers[name] = WRITERS[name](folder, settings)
 
     def after_batch(self):
         if self.active and self.training:
@@ -109,37 +101,34 @@ class RunLog(Callback):
 
     def after_epoch(self):
         if self.active:
-            self._write_steps()
-            self._write("epochs", [{"phase": self.learn.phase_title, **self.recorder.computed[-1]}])
+            losses = stack([loss for loss, _ in self.steps]).tolist()  # one transfer from the device
+            pairs = enumerate(zip(losses, self.steps, strict=True), self.step + 1)
+            rows = [{"step": step, "loss": loss, **rates} for step, (loss, (_, rates)) in pairs]
+            rows[-1] |= {"phase": self.learn.phase_title, **self.recorder.computed[-1]}
+            self.step += len(rows)
+            self.steps = []
+            self._write(rows)
 
     def after_fit(self):
-        if not self.active:
-            return
-        self.active = False
-        groups = self.learn.groups
-        row = {"phase": self.learn.phase_title}
-        row["trainable"] = int(groups.loc[groups["trainable"], "parameters"].sum())
-        row["epochs"] = len(self.recorder.values)
-        row["seconds"] = time.time() - self.started
-        self._write("ladder", [{**row, **self.recorder.final}])
+        if self.active:
+            self.active = False
+            groups = self.learn.groups
+            row: dict[str, float] = {"trainable": int(groups.loc[groups["trainable"], "parameters"].sum())}
+            row |= {"epochs": len(self.recorder.values), "seconds": time.time() - self.started, **self.recorder.final}
+            ladder = {f"ladder/{name}": value for name, value in row.items()}
+            self._write([{"step": self.step, "phase": self.learn.phase_title, **ladder}])
 
-    def _write_steps(self) -> None:
-        losses = stack([loss for loss, _ in self.steps]).tolist()  # one transfer from the device
-        rows = [{"loss": loss, **rates} for loss, (_, rates) in zip(losses, self.steps, strict=True)]
-        self.steps = []
-        self._write("steps", [{"step": self.step + number, **row} for number, row in enumerate(rows, 1)])
-        self.step += len(rows)
-
-    def _write(self, table: str, rows: list[dict[str, Any]]) -> None:
-        rows = [{"step": self.step, **row} for row in rows]
+    def _write(self, rows: list[dict[str, Any]]) -> None:
         for name, writer in list(self.writers.items()):
-            self._try(name, partial(writer.write, table, rows))
+            with self._may_fail(name):
+                writer.write(rows)
 
-    def _try(self, name: str, action: Callable[[], None]) -> None:
+    @contextmanager
+    def _may_fail(self, name: str) -> Iterator[None]:
         """Continue training without a log whose client fails."""
         try:
             with no_random():  # clients draw ids at random, which must not change training
-                action()
+                yield
         except Exception as err:  # whatever a client raises
             self.writers.pop(name, None)
             reason = f"{type(err).__name__}: {shorten(str(err), 160)}"
@@ -153,11 +142,7 @@ def _close(writers: dict[str, RunWriter]) -> None:
 
 
 def callbacks_by_name(cbs: Any) -> list:
-    """Replace the names of logs among callbacks with one `RunLog`.
-
-    Args:
-        cbs: callbacks, names, or one of either; None for none.
-    """
+    """Replace the names of logs among callbacks (one or several, or None) with one `RunLog`."""
     names = [cb for cb in L(cbs) if isinstance(cb, str)]
     return [*(cb for cb in L(cbs) if not isinstance(cb, str)), *([RunLog(*names)] if names else [])]
 

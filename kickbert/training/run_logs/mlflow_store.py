@@ -35,14 +35,11 @@ def open_store(store: str | Path | None = None) -> Any:
 
 def experiment_id(mlflow: Any, name: str) -> str:
     """The id of an experiment, which is created if needed; with SQLite its files are next to the database."""
-    experiment = mlflow.get_experiment_by_name(name)
-    if experiment is not None:
+    if experiment := mlflow.get_experiment_by_name(name):
         return experiment.experiment_id
     uri = mlflow.get_tracking_uri()
-    location = None
-    if uri.startswith("sqlite:///"):
-        location = (Path(uri.removeprefix("sqlite:///")).parent / "artifacts").as_uri()
-    return mlflow.create_experiment(name, artifact_location=location)
+    files = Path(uri.removeprefix("sqlite:///")).parent / "artifacts"
+    return mlflow.create_experiment(name, artifact_location=files.as_uri() if uri.startswith("sqlite:///") else None)
 
 
 def mlflow_name(name: str) -> str:

@@ -1,7 +1,6 @@
-"""Writers of a run log, one per client: CSV files, TensorBoard, Weights & Biases, MLflow.
+"""Writers of a run log, one per client: a CSV file, TensorBoard, Weights & Biases, MLflow.
 
-A writer starts with the run's folder and its parameters. `write` adds rows, each with a `step`, to one of the tables
-"steps", "epochs" and "ladder".
+A writer starts with the run's folder and its parameters, and adds rows of values by tag, each with a `step`.
 """
 
 import json
@@ -21,34 +20,33 @@ Rows = list[dict[str, Any]]
 class RunWriter(Protocol):
     """The methods of each writer."""
 
-    def write(self, table: str, rows: Rows) -> None:
-        """Add rows to a table."""
+    def write(self, rows: Rows) -> None:
+        """Add rows."""
 
     def close(self) -> None:
         """End the run."""
 
 
-def _numbers(table: str, row: dict[str, Any]) -> dict[str, float]:
-    """The numbers of a row by tag, without NaN."""
-    prefix = "ladder/" if table == "ladder" else ""
-    numbers = {name: float(v) for name, v in row.items() if name != "step" and isinstance(v, (int, float))}
-    return {prefix + name: value for name, value in numbers.items() if value == value}
+def _numbers(row: dict[str, Any]) -> dict[str, float]:
+    """The numbers of a row by tag, without the step and NaN."""
+    numbers = {tag: float(v) for tag, v in row.items() if tag != "step" and isinstance(v, (int, float))}
+    return {tag: value for tag, value in numbers.items() if value == value}
 
 
 class CsvWriter:
-    """One CSV file per table, and `parameters.json`."""
+    """`log.csv` and `parameters.json`."""
 
     def __init__(self, folder: Path, parameters: dict[str, Any]):
-        self.folder = folder
-        self.tables: dict[str, Rows] = {"steps": [], "epochs": [], "ladder": []}
+        self.file = folder / "log.csv"
+        self.rows: Rows = []
         (folder / "parameters.json").write_text(json.dumps(parameters, default=str, indent=1), encoding="utf-8")
 
-    def write(self, table: str, rows: Rows) -> None:
-        self.tables[table] += rows
-        pd.DataFrame(self.tables[table]).to_csv(self.folder / f"{table}.csv", index=False)  # later rows may add columns
+    def write(self, rows: Rows) -> None:
+        self.rows += rows
+        pd.DataFrame(self.rows).to_csv(self.file, index=False)  # later rows may add columns
 
     def close(self) -> None:
-        """Do nothing: every table is complete."""
+        """Do nothing: the file is complete."""
 
 
 class TensorBoardWriter:
@@ -61,9 +59,9 @@ class TensorBoardWriter:
         self.client.add_text("parameters", "\n".join(f"- {name}: {value}" for name, value in parameters.items()))
         self.close = self.client.close
 
-    def write(self, table: str, rows: Rows) -> None:
+    def write(self, rows: Rows) -> None:
         for row in rows:
-            for tag, value in _numbers(table, row).items():
+            for tag, value in _numbers(row).items():
                 self.client.add_scalar(tag, value, row["step"])
         self.client.flush()
 
@@ -85,9 +83,9 @@ class WandbWriter:
         self.client.define_metric("*", step_metric="step")
         self.close = self.client.finish
 
-    def write(self, table: str, rows: Rows) -> None:
+    def write(self, rows: Rows) -> None:
         for row in rows:
-            self.client.log({"step": row["step"], **_numbers(table, row)})
+            self.client.log({"step": row["step"], **_numbers(row)})
 
 
 class MlflowWriter:
@@ -101,14 +99,13 @@ class MlflowWriter:
         self.client = mlflow.MlflowClient()
         self.run = self.client.create_run(experiment, run_name=folder.name).info.run_id
         for name, value in parameters.items():
-            self.client.log_param(self.run, mlflow_name(name), str(value)[:500])
+            self.client.log_param(self.run, mlflow_name(name), value)
 
-    def write(self, table: str, rows: Rows) -> None:
+    def write(self, rows: Rows) -> None:
         from mlflow.entities import Metric
 
-        numbers = [(tag, value, row["step"]) for row in rows for tag, value in _numbers(table, row).items()]
         now = int(1000 * time.time())
-        metrics = [Metric(mlflow_name(tag), value, now, step) for tag, value, step in numbers]
+        metrics = [Metric(mlflow_name(tag), v, now, row["step"]) for row in rows for tag, v in _numbers(row).items()]
         for start in range(0, len(metrics), self.MAX_METRICS):
             self.client.log_batch(self.run, metrics=metrics[start : start + self.MAX_METRICS])
 

@@ -33,12 +33,14 @@ def test_one_step_count_for_all_phases_and_unchanged_training(make, reviews, tmp
     assert torch.equal(weights(plain), weights(learn))
     folder = run_folder(tmp_path)
     batches = len(learn.dls.train)
-    steps, epochs, logged = (pd.read_csv(folder / f"{table}.csv") for table in ("steps", "epochs", "ladder"))
+    log = pd.read_csv(folder / "log.csv")
+    steps, epochs, logged = (log.dropna(subset=[tag]) for tag in ("loss", "valid_loss", "ladder/epochs"))
     assert steps["step"].tolist() == list(range(1, 3 * batches + 1))
     assert epochs["step"].tolist() == [batches, 2 * batches, 3 * batches]
     assert epochs["phase"].tolist() == ["1/2 head"] * 2 + ["2/2 last layer"]
-    assert logged["accuracy"].tolist() == ladder["accuracy"].tolist() and logged["epochs"].tolist() == [2, 1]
-    assert logged["trainable"].tolist() == ladder["trainable"].tolist()
+    assert logged["ladder/accuracy"].tolist() == ladder["accuracy"].tolist()
+    assert logged["ladder/epochs"].tolist() == [2, 1] and logged["step"].tolist() == [2 * batches, 3 * batches]
+    assert logged["ladder/trainable"].tolist() == ladder["trainable"].tolist()
     assert steps["lr/layer 2"].notna().sum() == batches and steps["lr/head"].max() == pytest.approx(1e-2, rel=0.1)
     assert np.isfinite(steps["loss"]).all()
     assert json.loads((folder / "parameters.json").read_text())["task"] == "single label"
@@ -57,7 +59,7 @@ def test_the_log_of_a_learner_is_one_run_until_it_is_closed(make, reviews, tmp_p
     learn.validate()
     assert not (tmp_path / "logs").exists()
     learn.fine_tune(1)
-    steps = pd.read_csv(run_folder(tmp_path) / "steps.csv")["step"]
+    steps = pd.read_csv(run_folder(tmp_path) / "log.csv").dropna(subset=["loss"])["step"]
     assert steps.tolist() == list(range(1, 2 * len(learn.dls.train) + 1))
     learn.run_log.close()
     mine = RunLog("csv", folder=tmp_path / "mine")
