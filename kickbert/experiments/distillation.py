@@ -53,13 +53,13 @@ def distill(
     """Train a small model to reproduce the predictions of a large one (Hinton, Vinyals and Dean 2015, section 2).
 
     Args:
-        teacher: a learner, a predictor, or a list of them, whose probabilities are averaged (for example the models of
+        teacher: a learner, a predictor, or a list of them to average their probabilities (for example the models of
             all folds: `cross_validate(df, fit=lambda learn: models.append(learn) or learn.fit_gradual())`). Or
             predictions of these texts: `cross_validate(df)`, `Predictions`, or for single labels an array of
             probabilities or a DataFrame with columns `prob_<class>`.
         texts: a DataFrame, or strings, tuples (one text per column) or dicts. Labels are optional.
         layers: number of layers of the student; None for the smallest number that `probe` suggests.
-        model: hub id, folder or "minilm" whose first layers initialize the student; None for the teacher's layers and
+        model: hub id, folder or "minilm"; its first layers initialize the student. None for the teacher's layers and
             head.
         temperature: temperature that softens the probabilities of teacher and student; not used for regression.
         label_weight: weight of the label in the loss of a row, for rows that have a label.
@@ -114,17 +114,18 @@ def _rows(
         teacher's decisions or the labels that count; and two targets of the loss: the teacher's probabilities,
         float32, shape (n, classes), or numbers, shape (n,), and the weights of the codes, float32, shape (n,).
     Raises:
-        ValueError: fewer than two rows, another number of predictions, or no labels although they should count.
+        ValueError: fewer than two rows, a wrong number of predictions, or no labels although `label_weight` is not 0.
     """
     frame = items if isinstance(items, pd.DataFrame) else pd.DataFrame(index=range(len(items := list(items))))
     texts, empty = read_items(items, source.text_col, source.cleaner) if len(items) else ([], np.zeros(0, dtype=bool))
     usable = ~empty & np.array([bool(text.replace(SEP, "").strip()) for text in texts], dtype=bool)
-    if source.given is not None:
-        if len(source.given[0]) != len(texts):
+    if source.predictions is not None:
+        if len(source.predictions[0]) != len(texts):
             raise ValueError(
-                f"{len(source.given[0]):,} predictions for {len(texts):,} texts. Give one per text, in the same order"
+                f"{len(source.predictions[0]):,} predictions for {len(texts):,} texts. Give one per text, in the same "
+                "order"
             )
-        usable &= np.isfinite(source.given[0]).all(1)
+        usable &= np.isfinite(source.predictions[0]).all(1)
     if usable.sum() < 2:
         raise ValueError(
             f"{usable.sum()} of {len(texts):,} texts can be used. Give at least two texts that are not empty"

@@ -33,10 +33,10 @@ class Teacher:
     """A teacher, and the parts from which a student is made.
 
     Args:
-        target, text_col, label_col, cleaner: how texts and labels are read.
+        target, text_col, label_col, cleaner: settings for reading texts and labels.
         encoder, head, tokenizer: the parts of the student.
-        models: models that predict; none if predictions are given.
-        given: probabilities and decisions, if they are given.
+        models: models that predict; empty if there are predictions.
+        predictions: probabilities and decisions; None if models predict.
     """
 
     target: Target
@@ -47,14 +47,14 @@ class Teacher:
     tokenizer: TextTokenizer
     cleaner: Cleaner | None = None
     models: tuple[TextModel, ...] = ()
-    given: tuple[np.ndarray, np.ndarray] | None = None
+    predictions: tuple[np.ndarray, np.ndarray] | None = None
 
     def predict(self, items: Any, usable: np.ndarray, folder: Path) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities and decisions of the usable items; those of models are averaged and saved in `folder`."""
-        if self.given is not None:
-            return self.given[0][usable], self.given[1][usable]
-        asked = items[usable] if isinstance(items, pd.DataFrame) else [items[i] for i in np.flatnonzero(usable)]
-        probs = np.mean([_saved_probs(model, asked, self.target, folder) for model in self.models], axis=0)
+        """Return probabilities and decisions of the usable items; those of models are averages, saved in `folder`."""
+        if self.predictions is not None:
+            return self.predictions[0][usable], self.predictions[1][usable]
+        chosen = items[usable] if isinstance(items, pd.DataFrame) else [items[i] for i in np.flatnonzero(usable)]
+        probs = np.mean([_saved_probs(model, chosen, self.target, folder) for model in self.models], axis=0)
         return probs, self.models[0].decide(probs)
 
 
@@ -78,9 +78,9 @@ def read_teacher(
     if isinstance(teacher, (Predictions, pd.DataFrame, np.ndarray)):
         if model is None:
             raise ValueError("a student of probabilities needs a model. Give model='minilm' or another model")
-        target, given = _given(teacher)
+        target, predictions = _read_predictions(teacher)
         encoder, head, tokenizer = _student_parts(model, target)
-        return Teacher(target, text_col, label_col, encoder, head, tokenizer, given=given)
+        return Teacher(target, text_col, label_col, encoder, head, tokenizer, predictions=predictions)
     raise TypeError(
         f"teacher={shorten(repr(teacher), 80)} must be a learner, a predictor (kickbert.load), a list of them, "
         "Predictions, or probabilities as an array or a DataFrame"
@@ -88,7 +88,7 @@ def read_teacher(
 
 
 def _of_models(models: tuple[Any, ...]) -> Teacher:
-    """A teacher with its own layers and head for the student."""
+    """Make a teacher from models; the student gets the layers and the head of the first one."""
     first = models[0]
     for other in models[1:]:
         if (other.target.task, other.target.names) != (first.target.task, first.target.names):
@@ -107,7 +107,7 @@ def _of_models(models: tuple[Any, ...]) -> Teacher:
 def _student_parts(
     model: str | Path, target: Target, own: TokenEncoder | None = None
 ) -> tuple[Encoder, Head, TextTokenizer]:
-    """The encoder of a model, a new head, and the tokenizer, which cuts texts as the teacher's `own` does."""
+    """Load the encoder of a model, a new head, and a tokenizer that truncates texts like the teacher's `own`."""
     encoder = load_encoder(model)
     tokenizer = model_tokenizer(model)
     encoder.pair_separator = tokenizer.pair_separator
@@ -119,8 +119,8 @@ def _student_parts(
     return encoder, head, tokenizer
 
 
-def _given(teacher: Any) -> tuple[Target, tuple[np.ndarray, np.ndarray]]:
-    """The target of predictions, their probabilities and their decisions."""
+def _read_predictions(teacher: Any) -> tuple[Target, tuple[np.ndarray, np.ndarray]]:
+    """Return the target of predictions, their probabilities and their decisions."""
     if isinstance(teacher, Predictions):
         return teacher.target, (teacher.probs, teacher.y_pred)
     table = pd.DataFrame(teacher)
@@ -136,7 +136,7 @@ def _given(teacher: Any) -> tuple[Target, tuple[np.ndarray, np.ndarray]]:
 
 
 def _saved_probs(model: TextModel, items: Any, target: Target, folder: Path) -> np.ndarray:
-    """Probabilities by a model, on the scale of `target`; read from `folder` if it has predicted these texts before."""
+    """Predict with a model, on the scale of `target`; earlier predictions of the same texts are read from `folder`."""
     file = folder / f"teacher-{digest(model.fingerprint, json.dumps(model.read(items)[0]))}.npy"
     if not file.exists():
         probs = model.predict_proba(items)

@@ -1,4 +1,4 @@
-"""What an exported model changes, compared with PyTorch in fp32 on some rows: probabilities, predictions, the score."""
+"""Compare exported models with PyTorch in fp32 on some rows: probabilities, predictions, the score."""
 
 import warnings
 from pathlib import Path
@@ -20,13 +20,13 @@ from kickbert.models.artifact.loading import load_network
 from kickbert.models.artifact.manifest import WEIGHTS
 from kickbert.models.artifact.reading import Artifact
 
-TOLERANCE = 1e-4  # of probabilities in fp32
+TOLERANCE = 1e-4  # maximum difference of a probability in fp32
 LIMIT = 0.5  # percentage points of the score that int8 may cost
 CALIBRATION_ROWS = 300  # texts from which ranges of activations are estimated
 
 
 class _Recorder:
-    """A backend that keeps its inputs and predicts nothing."""
+    """A backend that records its inputs and predicts nothing."""
 
     name = "recorder"
     workers = 1
@@ -41,7 +41,7 @@ class _Recorder:
 
 
 class Comparison:
-    """Compares exported formats of a model with PyTorch, by their predictions of some rows.
+    """Compares exported formats of a model with PyTorch by their predictions for some rows.
 
     Args:
         artifact: the saved model.
@@ -55,7 +55,7 @@ class Comparison:
         self.reference = self._predict(TorchBackend(self.network))
 
     def inputs(self) -> list[tuple[np.ndarray, ...]]:
-        """The inputs of a backend for the first rows that have text, one row at a time."""
+        """Inputs of a backend for the first rows with text, one row at a time."""
         recorder = _Recorder()
         predictor = Predictor(self.artifact, recorder)
         texts, empty = predictor.read(self.df)
@@ -68,7 +68,7 @@ class Comparison:
         return Predictions.from_model(predictor, self.df)
 
     def torch_row(self) -> dict[str, Any]:
-        """The row of PyTorch itself in the table of `export`."""
+        """The row for PyTorch itself in the table of `export`."""
         size = self.artifact.manifest[WEIGHTS]["bytes"] / 1e6
         return {"format": "torch", "file": WEIGHTS, "MB": size} | self.differences(self.reference)
 
@@ -93,7 +93,7 @@ class Comparison:
         return row | differences
 
     def _check_cost(self, predictions: Predictions, limit: float) -> None:
-        """Refuse a format that certainly costs more than `limit`, and warn about one that may."""
+        """Refuse a format that costs significantly more than `limit`, and warn if it is more but not significantly."""
         lost, low, high = self._cost(predictions)
         if lost <= limit:
             return
@@ -106,9 +106,9 @@ class Comparison:
         warnings.warn(f"{cost}. This may be chance, so it was kept; compare on more rows to be sure", stacklevel=4)
 
     def _cost(self, predictions: Predictions) -> tuple[float, float, float]:
-        """Percentage points that a format costs, with the ends of the 95% interval.
+        """Compute the cost of a format in percentage points, with its 95% interval.
 
-        They are points of the main score, or without labels of the share of same predictions.
+        These are points of the main score or, without labels, of the share of identical predictions.
         """
         if predictions.y_true is None:
             same = self._same(predictions)
@@ -128,7 +128,7 @@ class Comparison:
         return cost(np.ones(rows))["cost"], low, high
 
     def _same(self, predictions: Predictions) -> np.ndarray:
-        """Rows with the prediction of PyTorch, bool, shape (rows,)."""
+        """Find the rows with the same prediction as PyTorch, bool, shape (rows,)."""
         if predictions.target.is_number:
             same = np.isclose(predictions.y_pred, self.reference.y_pred, atol=0.05)
         else:
@@ -136,7 +136,7 @@ class Comparison:
         return same.reshape(len(same), -1).all(1)
 
     def differences(self, predictions: Predictions) -> dict[str, float]:
-        """Largest difference of a probability, share of same predictions, and with labels the score."""
+        """Compute the largest difference of a probability, the share of identical predictions, and the score."""
         row = {
             "max_difference": float(np.abs(predictions.probs - self.reference.probs).max()),
             "same_prediction": float(self._same(predictions).mean()),

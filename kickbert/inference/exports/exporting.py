@@ -1,6 +1,6 @@
 """Export of a saved model to other formats; each is compared with PyTorch before it is kept.
 
-artifact → network → graph → file of a format → its predictions of some rows → kept in the artifact, or refused
+artifact → network → graph → exported file → predictions for some rows → kept in the artifact, or refused
 """
 
 from collections.abc import Sequence
@@ -42,21 +42,21 @@ def export(
         formats: any of "onnx", "onnx-int8", "openvino-int8", "onnx-fp16" and "torch-export". The ranges of activations
             in "openvino-int8" are those of the texts of the first rows.
         limit: percentage points of the main score that int8 may cost: accuracy, quadratic kappa for ordered classes,
-            micro-F1 for several labels, R² for numbers; without labels, of the share of same predictions. int8 is
-            refused if it costs more and chance does not explain it.
+            micro-F1 for several labels, R² for numbers; without labels, the share of identical predictions. int8 is
+            refused if it costs significantly more.
         force: keep an int8 model that costs more.
         functions: your own cleaning steps that the model was trained with.
         vocabulary: texts (strings, tuples, dicts or a DataFrame). The model is first reduced to their tokens, as a new
             version; predictions of these texts do not change. None to keep all tokens.
     Returns:
         One row for PyTorch and one per format: format, file, MB, max_difference (largest difference of a probability),
-        same_prediction (share of rows with the prediction of PyTorch), and with labels score, in percentage points.
-        With `vocabulary` a row with MB and tokens of the version before as well.
+        same_prediction (share of rows with the same prediction as PyTorch), and with labels score, in percentage
+        points. With `vocabulary`, also a row with MB and tokens of the previous version.
     Raises:
         ArtifactError: a format cannot be exported or differs too much; it is not kept.
         ValueError: a format is unknown, or there are no rows.
     Warns:
-        int8 costs more than `limit` on these rows, which may be chance.
+        int8 costs more than `limit` on these rows, but not significantly.
     """
     check_formats(formats)
     if not len(df):
@@ -99,7 +99,7 @@ def check_formats(formats: Sequence[str]) -> None:
 
 
 def _trimmed(before: Comparison, after: Comparison) -> dict[str, Any]:
-    """The row of a vocabulary that was reduced."""
+    """Make the table row for a trimmed vocabulary."""
     return {
         "format": "vocabulary",
         "file": WEIGHTS,

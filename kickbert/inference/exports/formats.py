@@ -1,4 +1,4 @@
-"""The formats that a model can be exported to, each with its file and the function that writes it."""
+"""Export formats, each with its file and the function that writes it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ from kickbert.models.classifier import ProbabilityModel
 
 @dataclass
 class Source:
-    """What a format is written from.
+    """The source of an exported file.
 
     Args:
         model: the network, prepared for export.
         windows: whether it reads documents in windows.
-        inputs: function that returns the inputs of a backend for some texts, one text at a time, from which ranges of
-            activations are estimated.
+        inputs: function that returns the inputs of a backend for some texts, one text at a time, for estimating
+            ranges of activations.
     """
 
     model: ProbabilityModel
@@ -51,7 +51,7 @@ def _onnx(source: Source, file: Path) -> None:
 
 
 def _onnx_int8(source: Source, file: Path) -> None:
-    """Weights in int8, activations quantized token by token; embeddings in int8 by ONNX Runtime's quantizer."""
+    """Write int8 weights, with activations quantized per token and embeddings by ONNX Runtime's quantizer."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -61,7 +61,7 @@ def _onnx_int8(source: Source, file: Path) -> None:
 
 
 def _onnx_fp16(source: Source, file: Path) -> None:
-    """Half precision inside, float32 outside, for GPUs."""
+    """Write a model in half precision with float32 inputs and outputs, for GPUs."""
     import onnx
     from onnxruntime.transformers.float16 import convert_float_to_float16
 

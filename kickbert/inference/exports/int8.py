@@ -40,7 +40,7 @@ def quantize_rows(model: Any) -> Any:
 
 
 class _Rows:
-    """The nodes of the new graph, in order, and its new tensors by name; what products share is created once."""
+    """The nodes of the new graph, in order, and its new tensors by name; shared nodes are created once."""
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []

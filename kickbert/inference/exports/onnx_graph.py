@@ -18,9 +18,9 @@ INPUTS = ("input_ids", "attention_mask", "document_weights")
 
 
 def prepare(model: ProbabilityModel) -> None:
-    """Make a network ready for export: on the CPU, with attention written out.
+    """Prepare a network for export: move it to the CPU and use unfused attention.
 
-    Attention is then a few plain products; PyTorch's fused attention exports as twice as many steps.
+    Attention then exports as a few matrix products; PyTorch's fused attention exports as twice as many operations.
     """
     model.to("cpu")
     model.encoder.body.set_attn_implementation("eager")
@@ -32,7 +32,7 @@ def write_onnx(model: ProbabilityModel, windows: bool, file: Path) -> None:
     Args:
         model: the network, after `prepare`.
         windows: whether it reads documents in windows.
-        file: where to write.
+        file: output file.
     Raises:
         ArtifactError: PyTorch cannot export this architecture.
     """
@@ -62,7 +62,7 @@ def write_torch_export(model: ProbabilityModel, windows: bool, file: Path) -> No
 def example_and_shapes(
     model: ProbabilityModel, windows: bool
 ) -> tuple[tuple[torch.Tensor, ...], dict[str, dict[int, Any]]]:
-    """An example input, and the dynamic axes of each input by its name."""
+    """Return an example input, and the dynamic axes of each input by its name."""
     embeddings: Any = model.encoder.body.get_input_embeddings()
     example = example_input(windows, embeddings.num_embeddings)
     rows, tokens, documents = (torch.export.Dim(name, min=1) for name in ("rows", "tokens", "documents"))

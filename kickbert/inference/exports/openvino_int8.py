@@ -16,7 +16,7 @@ def write_openvino_int8(graph: Any, inputs: list[tuple[np.ndarray, ...]], file: 
     Args:
         graph: an `onnx.ModelProto` in fp32.
         inputs: inputs of the graph for some texts, one text at a time.
-        file: where to write.
+        file: output file.
     """
     import nncf
     import onnx
