@@ -23,8 +23,9 @@ def label_confidence(probs: np.ndarray, codes: np.ndarray) -> np.ndarray:
 def suspected_errors(probs: np.ndarray, codes: np.ndarray, threshold: float | None = None) -> np.ndarray:
     """Find labels that are probably wrong (confident learning: Northcutt, Jiang and Chuang 2021, section 3.1).
 
-    A label is suspected if another class is more probable than it and reaches that class's threshold. With several
-    labels per row, each label is judged by itself.
+    Their number is that of the labels for which another class is more probable and reaches its threshold. Among all
+    labels that are not the most probable ones, those with the lowest probability relative to the mean of their class
+    are suspected. With several labels per row, each label is judged by itself.
 
     Args:
         probs: out-of-fold probabilities, shape (n, classes).
@@ -39,19 +40,22 @@ def suspected_errors(probs: np.ndarray, codes: np.ndarray, threshold: float | No
     """
     if codes.ndim == 2:
         columns = zip(probs.T, codes.T.astype(int), strict=True)
-        suspected = np.any([_contradicted(np.stack([1 - p, p], 1), code, threshold) for p, code in columns], axis=0)
+        judged = [_judge(np.stack([1 - p, p], 1), code, threshold) for p, code in columns]
+        contradicted = np.any([contradicted for contradicted, _ in judged], axis=0)
+        relative = np.min([relative for _, relative in judged], axis=0)
     else:
-        suspected = _contradicted(probs, codes, threshold)
-    rows = np.flatnonzero(suspected)
+        contradicted, relative = _judge(probs, codes, threshold)
+    rows = np.sort(np.argsort(relative, kind="stable")[: contradicted.sum()])
     return rows[np.argsort(label_confidence(probs, codes)[rows], kind="stable")]
 
 
-def _contradicted(probs: np.ndarray, codes: np.ndarray, threshold: float | None) -> np.ndarray:
+def _judge(probs: np.ndarray, codes: np.ndarray, threshold: float | None) -> tuple[np.ndarray, np.ndarray]:
+    """Whether another class is likely, and the label's probability relative to its class; infinite if it is highest."""
     own = label_confidence(probs, codes)
     counts = np.bincount(codes, minlength=probs.shape[1])
     means = np.bincount(codes, own, minlength=len(counts)) / np.maximum(counts, 1)
     needed = means - 1e-9 if threshold is None else threshold  # the mean of equal numbers is rounded
-    likely = (probs >= needed) & (counts > 0)
-    others = np.where(likely, probs, 0.0)
+    others = np.where((probs >= needed) & (counts > 0), probs, 0.0)
     others[np.arange(len(codes)), codes] = 0
-    return others.max(axis=1) > own
+    relative = np.where(own < probs.max(axis=1), own / np.maximum(means[codes], 1e-12), np.inf)
+    return others.max(axis=1) > own, relative

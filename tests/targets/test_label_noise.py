@@ -37,3 +37,11 @@ def test_multi_label_errors_are_flagged_per_label(planted):
 
 def test_a_class_without_rows_is_never_suggested():
     assert len(suspected_errors(np.array([[0.2, 0.8], [0.3, 0.7]]), np.array([0, 0]))) == 0
+
+
+def test_labels_of_a_difficult_class_are_not_suspected_for_their_low_probability():
+    easy, difficult = [[0.9, 0.05, 0.05]] * 8, [[0.3, 0.3, 0.4]] * 4
+    wrong, unclear = [[0.3, 0.35, 0.35]], [[0.1, 0.5, 0.4]]  # only the unclear row reaches the mean of another class
+    probs = np.array(easy + wrong + [[0.3, 0.5, 0.2]] * 4 + difficult + unclear)
+    codes = np.repeat([0, 1, 2], [9, 4, 5])
+    assert suspected_errors(probs, codes).tolist() == [8]
