@@ -3,30 +3,9 @@
 import json
 from collections.abc import Iterable, Sequence
 
-from kickbert.text.cleaning_steps import (
-    Step,
-    convert_to_lowercase,
-    discard_non_alpha,
-    normalize_unicode,
-    remove_emoji,
-    remove_html,
-    remove_http,
-    remove_punctuation,
-    remove_whitespace,
-)
+from kickbert.text.cleaning_steps import STEPS, Step
 from kickbert.utils.messages import nearest
 
-FUNCTIONS: tuple[Step, ...] = (
-    convert_to_lowercase,
-    discard_non_alpha,
-    normalize_unicode,
-    remove_emoji,
-    remove_html,
-    remove_http,
-    remove_punctuation,
-    remove_whitespace,
-)
-STEPS: dict[str, Step] = {function.__name__: function for function in FUNCTIONS}
 # A transformer's tokenizer was trained on raw text, so "auto" removes only what readers do not see.
 AUTO = ("remove_html", "normalize_unicode", "remove_whitespace")
 

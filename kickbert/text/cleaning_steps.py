@@ -175,3 +175,18 @@ def normalize_unicode(text: str) -> str:
 
     # `remove_html` decodes entities; ftfy would do it one level at a time, which takes hours for a hostile cell.
     return ftfy.fix_text(text, unescape_html=False)
+
+
+STEPS: dict[str, Step] = {
+    step.__name__: step
+    for step in (
+        convert_to_lowercase,
+        discard_non_alpha,
+        normalize_unicode,
+        remove_emoji,
+        remove_html,
+        remove_http,
+        remove_punctuation,
+        remove_whitespace,
+    )
+}
