@@ -1,4 +1,4 @@
-"""The callback that logs a run, and the names that stand for it in `cbs`."""
+"""The callback that logs a run, and its names in `cbs`."""
 
 import time
 import warnings
@@ -125,7 +125,7 @@ class RunLog(Callback):
 
     @contextmanager
     def _may_fail(self, name: str) -> Iterator[None]:
-        """Continue training without a log whose client fails."""
+        """Run an action of a client; if it fails, continue training without that log."""
         try:
             with no_random():  # clients draw ids at random, which must not change training
                 yield

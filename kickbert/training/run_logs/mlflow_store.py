@@ -1,4 +1,4 @@
-"""Where MLflow keeps runs: a local folder by default, or a tracking server."""
+"""The store of MLflow runs: a local folder by default, or a tracking server."""
 
 import os
 from pathlib import Path
@@ -13,8 +13,8 @@ def open_store(store: str | Path | None = None) -> Any:
     """Point MLflow's tracking and registry to a store.
 
     Args:
-        store: a folder, which then holds the runs in SQLite, or the URI of a server; None for MLFLOW_TRACKING_URI, or
-            else the folder `runs`.
+        store: a folder for the runs in SQLite, or the URI of a server; None for MLFLOW_TRACKING_URI, or else the folder
+            `runs`.
     Returns:
         The module `mlflow`.
     Raises:
@@ -34,7 +34,7 @@ def open_store(store: str | Path | None = None) -> Any:
 
 
 def experiment_id(mlflow: Any, name: str) -> str:
-    """The id of an experiment, which is created if needed; with SQLite its files are next to the database."""
+    """Return the id of an experiment, created if needed; with SQLite, its files are next to the database."""
     if experiment := mlflow.get_experiment_by_name(name):
         return experiment.experiment_id
     uri = mlflow.get_tracking_uri()
