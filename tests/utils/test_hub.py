@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -50,12 +51,16 @@ def test_the_reason_is_given_in_one_line(error, message):
 
 
 def test_offline_only_the_cache_is_read(monkeypatch):
-    monkeypatch.setattr(hub, "getproxies", dict)
-    monkeypatch.setattr(hub.socket, "getaddrinfo", lambda *_: (_ for _ in ()).throw(OSError("no such name")))
+    def unreachable(url, timeout):
+        assert url.startswith("https://") and timeout <= 10
+        raise httpx.ConnectError("no route to host")
+
     calls = []
+    monkeypatch.setattr("huggingface_hub.utils.get_session", lambda: SimpleNamespace(head=unreachable))
     hub.load(lambda name, **options: calls.append(options), "no/model")
     assert calls == [{"local_files_only": True, "trust_remote_code": False}]
-    monkeypatch.setattr(hub, "getproxies", lambda: {"https": "http://proxy"})  # the proxy resolves names
+    answering = SimpleNamespace(head=lambda url, timeout: httpx.Response(404))  # such as a mirror without a front page
+    monkeypatch.setattr("huggingface_hub.utils.get_session", lambda: answering)
     assert not hub.offline()
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kickbert.models.artifact.json_checks import ArtifactError
 from kickbert.models.artifact.manifest import MANIFEST, file_entry, write_manifest
 from kickbert.utils.atomic_files import fresh_folder, replacing
-from kickbert.utils.hub import UnavailableModel, repository, snapshot
+from kickbert.utils.hub import UnavailableModel, snapshot
 
 if TYPE_CHECKING:
     from kickbert.models.artifact.reading import Artifact
@@ -32,7 +32,7 @@ def version_folder(folder: Path) -> Path:
     """
     if not folder.is_dir():
         try:
-            return snapshot(repository(folder.as_posix()), MANIFEST)
+            return snapshot(folder.as_posix(), MANIFEST)
         except UnavailableModel as err:
             raise ArtifactError(str(err)) from err
     pointer = folder / LATEST
