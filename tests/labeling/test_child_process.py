@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from unittest.mock import MagicMock
 
 import psutil
 import pytest
 from conftest import REPO
 
+from kickbert.labeling import child_process
 from kickbert.labeling.child_process import LOWEST, ChildProcess, outcome
 
 PARENT = """
@@ -68,6 +70,20 @@ def test_the_lowest_priority_and_one_thread(tmp_path, monkeypatch):
     assert task.status() == {"state": "running"}
     until(lambda: task.status()["state"] != "running", seconds=300)  # the lowest priority waits for everybody
     assert task.status() == {"state": "done", "nice": LOWEST, "threads": 1, "output": os.devnull}
+
+
+def test_without_priorities(monkeypatch):
+    """Windows has no `os.nice`."""
+    monkeypatch.delattr(os, "nice", raising=False)
+    monkeypatch.setattr(child_process.signal, "signal", lambda *args: None)
+    monkeypatch.setattr(child_process.threading, "Thread", MagicMock())
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    results = MagicMock()
+    child_process._run(results, True, dict, ())
+    sys.stdout.close()
+    results.send.assert_called_once_with({"state": "done"})
 
 
 @pytest.mark.system

@@ -271,7 +271,14 @@ def test_a_killed_rank_ends_the_other_and_the_run_resumes(tiny, csv, tmp_path):
     assert all(torch.equal(weights[0][k], other[k]) for k in weights[0] for other in weights[1:])
 
 
-def test_without_posix_fallocate_there_is_no_shared_memory(monkeypatch):
-    monkeypatch.delattr(os, "posix_fallocate", raising=False)
+@pytest.mark.parametrize("missing", ["posix_fallocate", "/dev/shm"])
+def test_macos_and_windows_have_no_shared_memory(monkeypatch, missing):
+    def no_such_folder(prefix, dir):
+        raise FileNotFoundError(2, "No such file or directory", dir)
+
+    if missing == "posix_fallocate":
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    else:
+        monkeypatch.setattr(distributed.tempfile, "NamedTemporaryFile", no_such_folder)
     monkeypatch.setattr(distributed, "_of_all", lambda value: [value])
     assert distributed.shared_memory((1, 4)) is None
