@@ -4,7 +4,8 @@
     python benchmarks/trust.py --parts labels --seeds 1
 
 *folds*: five folds of 5,000 Kickstarter rows by `cross_validate`, and five separate fits, interleaved.
-*labels*: 5% of 2,000 ag_news labels are changed; precision and recall of the flagged rows.
+*labels*: 5% of 2,000 labels are changed; precision and recall of the flagged rows, by out-of-fold probabilities of a
+linear model on TF-IDF and, for ag_news, of minilm.
 *calibration*: the calibration error on test rows before and after `calibrate`, which sees the validation rows only.
 *judging*: time and memory of `evaluate` and `report` by number of rows, each in its own process.
 """
@@ -20,12 +21,16 @@ import numpy as np
 import pandas as pd
 from common.record import RECORDS, Parts, alone, measure
 from common.sets import load
-from sklearn.model_selection import StratifiedKFold
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
 
 import kickbert
 from kickbert.cache.storage import Cache
 from kickbert.evaluation.error_analysis import label_errors
 from kickbert.inference.benchmarking import peak_memory
+from kickbert.targets.label_noise import suspected_errors
 
 RUNS = RECORDS / "trust.jsonl"
 FOLDS, WRONG = 5, 0.05
@@ -58,16 +63,22 @@ def folds(seed: int) -> dict:
             "accuracy": result["accuracy together"], "by hand": result["accuracy apart"]}  # fmt: skip
 
 
-def labels(seed: int) -> dict:
+def labels(seed: int, name: str, model: str) -> dict:
     """Precision and recall of the flagged rows, and precision at recall 0.5."""
-    df, _, _, columns = load("ag_news", seed, 2_000)
+    df, _, _, columns = load(name, seed, 2_000)
     rng, noisy = np.random.default_rng(seed), df["label"].copy()
     wrong = rng.choice(len(df), int(WRONG * len(df)), replace=False)
     classes = sorted(df["label"].unique())
     for row in wrong:
         noisy[row] = rng.choice([c for c in classes if c != df["label"][row]])
-    validation = kickbert.cross_validate(df.assign(label=noisy), text_col=columns, folds=FOLDS, seed=seed, **MODEL)
-    flagged = label_errors(validation.predictions)["row"].to_numpy()
+    if model == "minilm":
+        validation = kickbert.cross_validate(df.assign(label=noisy), text_col=columns, folds=FOLDS, seed=seed, **MODEL)
+        flagged = label_errors(validation.predictions)["row"].to_numpy()
+    else:
+        codes = pd.Categorical(noisy).codes.astype(int)
+        linear = make_pipeline(TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=10, max_iter=1_000))
+        texts = df[columns].fillna("").agg(" ".join, axis=1)
+        flagged = suspected_errors(cross_val_predict(linear, texts, codes, cv=FOLDS, method="predict_proba"), codes)
     hits = np.isin(flagged, wrong).cumsum()
     half = int((hits >= len(wrong) / 2).argmax())
     at_half = hits[half] / (half + 1) if hits[-1] >= len(wrong) / 2 else np.nan
@@ -108,7 +119,10 @@ def judging(seed: int, rows: int) -> dict:
 
 PARTS: Parts = {
     "folds": [({}, folds)],
-    "labels": [({}, labels)],
+    "labels": [
+        *(({"name": name, "model": "TF-IDF"}, labels) for name in ("ag_news", "huffpost", "sst2")),
+        ({"name": "ag_news", "model": "minilm"}, labels),
+    ],
     "calibration": [({"name": name}, calibration) for name in ("kickstarter", "sst2")],
     "judging": [
         ({"rows": rows}, lambda **how: alone(__file__, "--judge", json.dumps(how))) for rows in (2_500, 10_000)
