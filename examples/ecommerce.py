@@ -6,6 +6,7 @@ python examples/ecommerce.py --csv mine.csv --text description --label category
 
 import argparse
 from pathlib import Path
+from textwrap import shorten
 
 import pandas as pd
 from sklearn.metrics import classification_report
@@ -37,4 +38,4 @@ print(classification_report(test[args.label].astype(str), predicted["label"].ast
 confident = predicted.nlargest(3, "confidence").join(test[args.text])
 print("The three most confident predictions:")
 for row in confident.itertuples():
-    print(f"  {row.label} ({row.confidence:.2f}): {getattr(row, args.text)[:80]}…")
+    print(f"  {row.label} ({row.confidence:.2f}): {shorten(getattr(row, args.text), 80)}")
