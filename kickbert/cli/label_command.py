@@ -18,7 +18,7 @@ def label(
     task: Annotated[
         str | None, typer.Option(help='"single label", "multi-label", or "ordinal" (classes from low to high)')
     ] = None,
-    model: Annotated[str, typer.Option(help="pretrained model: hub id, folder, or minilm (no network)")] = "minilm",
+    model: Annotated[str, typer.Option(help="sentence encoder: hub id, folder, or minilm (no network)")] = "minilm",
     strategy: Annotated[
         str, typer.Option(help="query strategy: breaking_ties, entropy, core_set, badge, random, …")
     ] = "breaking_ties",

@@ -33,7 +33,13 @@ def train(
         str | None, typer.Option(help='"single label", "multi-label", "ordinal" or "regression" (default: detected)')
     ] = None,
     label_delim: Delimiter = None,
-    model: Annotated[str, typer.Option(help="pretrained model: hub id, folder, or minilm (no network)")] = "minilm",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="pretrained model: hub id, folder, or minilm (no network) (default: roberta-base; minilm if the hub "
+            "cannot be reached)"
+        ),
+    ] = None,
     cleaning: Annotated[str | None, typer.Option(help="auto removes HTML and broken Unicode (default: off)")] = None,
     max_length: Annotated[
         int | None, typer.Option(help="maximum tokens per text (default: the model's, at most 512)")

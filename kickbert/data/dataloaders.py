@@ -30,6 +30,7 @@ from kickbert.text.augmentation import Augmenter, augment_texts
 from kickbert.text.cleaning import Cleaner
 from kickbert.text.columns import as_list, check_frame, pick, read_items
 from kickbert.text.tokenization import SEP
+from kickbert.utils.hub import choose_model
 from kickbert.utils.messages import Described
 
 
@@ -49,7 +50,7 @@ def _target_of(row: Row) -> Any:
 
 
 def TextBlock(  # noqa: N802 - fastai's blocks are named like classes
-    model: str | Path | PreTrainedTokenizerBase = "roberta-base", max_length: int | None = None
+    model: str | Path | PreTrainedTokenizerBase | None = None, max_length: int | None = None
 ) -> TransformBlock:
     """A fastai block that reads strings as the tokens of a transformer, for use in any `DataBlock`.
 
@@ -99,7 +100,7 @@ class TextDataLoaders(Described, DataLoaders):
         *,
         text_col: str | Sequence[str] = "text",
         label_col: str | Sequence[str] = "label",
-        model: str | Path = "roberta-base",
+        model: str | Path | None = None,
         tokenizer: str | Path | PreTrainedTokenizerBase | None = None,
         revision: str | None = None,
         trust_remote_code: bool = False,
@@ -127,7 +128,8 @@ class TextDataLoaders(Described, DataLoaders):
             text_col: the text column, or several, which are joined with the tokenizer's separator.
             label_col: the target; several columns of zeros and ones are one label each.
             model: the model that provides the tokenizer: hub id, folder written by `save_pretrained`, or "minilm",
-                which needs no network.
+                which needs no network. None for roberta-base, or for minilm if roberta-base is not in the cache and
+                the hub cannot be reached.
             tokenizer: a fast tokenizer, or its hub id or folder; None for the model's own.
             revision: branch, tag or commit of the model on the hub.
             trust_remote_code: whether to run Python code that comes with the model.
@@ -160,6 +162,7 @@ class TextDataLoaders(Described, DataLoaders):
         if seed is not None:
             set_seed(seed)  # the order of the batches
         hub = {"revision": revision or "main", "trust_remote_code": trust_remote_code}
+        model = choose_model(model)
         reader = model_tokenizer(model, tokenizer, max_length=max_length, long=long, stride=stride, **hub)
         target = TargetOptions(label_col, bins, bin_format, label_delim, task, labels, decimal)
         rows = TextRows.from_df(df, reader, target, text_col=text_col, cleaning=cleaning)

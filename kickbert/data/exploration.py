@@ -79,7 +79,7 @@ def explore(
     label_col: str | Sequence[str] | None = "label",
     label_delim: str | None = None,
     split_col: str | None = None,
-    model: str | Path = "minilm",
+    model: str | Path | None = None,
     similar: float = 0.8,
     suspicious_below: float = DOUBT,
     seed: int = 0,
@@ -92,7 +92,7 @@ def explore(
             "label" is ignored.
         split_col: a column with train, valid and test, used to find test rows that are also in the training set;
             "split" by default if it exists.
-        model: the model whose tokenizer counts the tokens.
+        model: the model whose tokenizer counts the tokens; None for the default encoder.
         similar: minimum Jaccard similarity of character five-grams for near duplicates.
         suspicious_below: a label is suspicious if its probability is below this fraction of a uniform guess. With the
             default, most of these labels are wrong; a higher value lists more.

@@ -18,22 +18,23 @@ from kickbert.targets.base import Target
 from kickbert.targets.continuous import Continuous
 from kickbert.text.token_limits import token_limit
 from kickbert.text.tokenization import LONGEST, PAD, TokenEncoder
-from kickbert.utils.hub import UnavailableModel, load
+from kickbert.utils.hub import UnavailableModel, choose_model, load
 
 
 class Tokens(TensorBase):
     """Token ids, int64, shape (tokens,) or (batch, tokens); -1 after a row's end."""
 
 
-def load_tokenizer(model: str | Path = "roberta-base", **hub: Any) -> PreTrainedTokenizerBase:
+def load_tokenizer(model: str | Path | None = None, **hub: Any) -> PreTrainedTokenizerBase:
     """Load a fast tokenizer.
 
     Args:
-        model: hub id, folder or "minilm".
+        model: hub id, folder or "minilm"; None for the default encoder.
         hub: `revision` and `trust_remote_code` of `from_pretrained`.
     Raises:
         ValueError: the model was not found, has no tokenizer, or has only a slow (Python) tokenizer.
     """
+    model = choose_model(model)
     try:
         hf = load(AutoTokenizer.from_pretrained, model, **hub)
     except UnavailableModel:
@@ -53,7 +54,7 @@ def load_tokenizer(model: str | Path = "roberta-base", **hub: Any) -> PreTrained
 
 
 def model_tokenizer(
-    model: str | Path = "roberta-base",
+    model: str | Path,
     tokenizer: str | Path | PreTrainedTokenizerBase | None = None,
     *,
     max_length: int | None = None,
@@ -119,7 +120,7 @@ class TextTokenizer(Transform):
     """A fastai Transform from text to `Tokens`, with a Hugging Face fast tokenizer.
 
     Args:
-        hf: the tokenizer, or a model name for `load_tokenizer`.
+        hf: the tokenizer, or a model for `load_tokenizer`.
         max_length: maximum tokens per row, including special tokens; None for the tokenizer's limit, at most 512.
         long, stride: how to read longer texts, as in `TokenEncoder`.
     Raises:
@@ -128,13 +129,13 @@ class TextTokenizer(Transform):
 
     def __init__(
         self,
-        hf: PreTrainedTokenizerBase | str | Path = "roberta-base",
+        hf: PreTrainedTokenizerBase | str | Path | None = None,
         max_length: int | None = None,
         long: str = "truncate",
         stride: int = 32,
     ):
         super().__init__()
-        self.hf = load_tokenizer(hf) if isinstance(hf, (str, Path)) else hf
+        self.hf = load_tokenizer(hf) if hf is None or isinstance(hf, (str, Path)) else hf
         check_fast(self.hf, "tokenizer")
         start, between, end = _special_tokens_of(self.hf)
         length = self._checked(max_length, len(start) + len(end))

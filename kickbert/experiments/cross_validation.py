@@ -35,7 +35,7 @@ from kickbert.training.fitting import fit_default
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.devices import choose_precision
 from kickbert.utils.hashing import Unidentifiable, file_digest, fingerprint
-from kickbert.utils.hub import load, resolve
+from kickbert.utils.hub import choose_model, load, resolve
 from kickbert.utils.progress import bar, interactive, say
 
 PART = "part of the fold"  # column name; its values are train, valid and test
@@ -169,7 +169,7 @@ def usable_rows(df: pd.DataFrame, recipe: dict, **columns: Any) -> TextRows:
     """
     hub = {"revision": recipe.get("revision") or "main", "trust_remote_code": recipe.get("trust_remote_code", False)}
     lengths = {name: recipe[name] for name in ("max_length", "long", "stride") if name in recipe}
-    tokenizer = model_tokenizer(recipe.get("model", "roberta-base"), recipe.get("tokenizer"), **lengths, **hub)
+    tokenizer = model_tokenizer(choose_model(recipe.get("model")), recipe.get("tokenizer"), **lengths, **hub)
     target = TargetOptions(recipe.get("label_col", "label"), **{name: recipe.get(name) for name in TARGET[1:]})
     texts = {"text_col": recipe.get("text_col", "text"), "cleaning": recipe.get("cleaning")}
     return TextRows.from_df(df, tokenizer, target, **texts, **columns)
@@ -181,6 +181,7 @@ def assign_folds(
     """Select the usable rows, fit the target on all of them, and assign each row to a part in each fold."""
     if unknown := [name for name in recipe if name not in signature(learner_from_df).parameters]:
         raise TypeError(f"{unknown[0]!r} is not an argument of learner_from_df")
+    recipe = recipe | {"model": choose_model(recipe.get("model"))}
     usable = usable_rows(df, recipe, group_col=group_col).renumbered()
     target, codes = usable.column.fit()
     recipe = recipe | {"task": target.task}
@@ -204,7 +205,7 @@ def experiment_key(assignment: FoldAssignment, seed: int, name: str | None, **mo
         name: name for the version of your own functions and classes.
         more: other values that results depend on, by name.
     """
-    recipe: dict[str, Any] = {"model": "roberta-base", "precision": "auto", "text_col": "text", "label_col": "label"}
+    recipe: dict[str, Any] = {"precision": "auto", "text_col": "text", "label_col": "label"}
     recipe |= assignment.recipe
     columns = dict.fromkeys([*as_list(recipe["text_col"]), *as_list(recipe["label_col"])])
     recipe |= {"rows": [assignment.rows[list(columns)], assignment.parts], **more}

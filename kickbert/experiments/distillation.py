@@ -60,7 +60,7 @@ def distill(
         texts: a DataFrame, or strings, tuples (one text per column) or dicts. Labels are optional.
         layers: number of layers of the student; None for the smallest number that `probe` suggests.
         model: hub id, folder or "minilm"; its first layers initialize the student. None for the teacher's layers and
-            head.
+            head, or for the default encoder if the teacher is not a model.
         temperature: temperature that softens the probabilities of teacher and student; not used for regression.
         label_weight: weight of the label in the loss of a row, for rows that have a label.
         phases: phases of training; None for the head, then all layers except the embeddings; [] for no training.

@@ -61,7 +61,7 @@ def default_space(
     }
     if all(importlib.util.find_spec(package) for package in ("ftfy", "selectolax")):
         space["cleaning"] = [None, "auto"]
-    tokenizer = load_tokenizer(recipe.get("model", "roberta-base"))
+    tokenizer = load_tokenizer(recipe.get("model"))
     limit = recipe.get("max_length") or min(512, tokenizer.model_max_length)
     if max(map(len, tokenizer(list(texts), verbose=False)["input_ids"])) > limit:
         space["long"] = ["truncate", "head+tail"]

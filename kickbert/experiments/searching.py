@@ -124,6 +124,7 @@ def search(
     if trials < 1 or not 0 < test <= 0.5:
         raise ValueError(f"trials={trials} must be at least 1, and test={test} must be above 0 and at most 0.5")
     assignment = assign_folds(df, recipe, round(1 / test), 1, group_col, valid, seed)
+    recipe["model"] = assignment.recipe["model"]
     if space is None:
         texts, _ = read_texts(assignment.rows, recipe.get("text_col", "text"), None)
         space = default_space(texts, assignment.y_true, assignment.target, recipe)

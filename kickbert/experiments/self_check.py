@@ -35,7 +35,7 @@ def self_check(model: str | Path = "minilm") -> pd.DataFrame:
     """Check that training, cache, artifact and export work on this device and give the same results.
 
     Args:
-        model: hub id, folder or "minilm".
+        model: hub id, folder or "minilm", which is small enough for a quick check.
     Returns:
         One row per check: check, ok ("yes", "no", or "–" if a package is not installed), detail.
     """

@@ -25,6 +25,7 @@ from kickbert.text.tokenization import TokenEncoder
 from kickbert.training.learner import GradualLearner
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.hashing import digest
+from kickbert.utils.hub import choose_model
 from kickbert.utils.messages import shorten
 
 
@@ -76,10 +77,8 @@ def read_teacher(
         encoder, head, tokenizer = _student_parts(model, source.target, source.tokenizer.token_encoder)
         return replace(source, encoder=encoder, head=head, tokenizer=tokenizer)
     if isinstance(teacher, (Predictions, pd.DataFrame, np.ndarray)):
-        if model is None:
-            raise ValueError("a student of probabilities needs a model. Give model='minilm' or another model")
         target, predictions = _read_predictions(teacher)
-        encoder, head, tokenizer = _student_parts(model, target)
+        encoder, head, tokenizer = _student_parts(choose_model(model), target)
         return Teacher(target, text_col, label_col, encoder, head, tokenizer, predictions=predictions)
     raise TypeError(
         f"teacher={shorten(repr(teacher), 80)} must be a learner, a predictor (kickbert.load), a list of them, "

@@ -6,13 +6,13 @@ from typing import Any
 from kickbert.labeling.tables import read
 
 
-def train_from_labels(file: str | Path, out: str | Path, model: str = "minilm") -> dict[str, Any]:
+def train_from_labels(file: str | Path, out: str | Path, model: str | None = None) -> dict[str, Any]:
     """Train a classifier on the labels of a database and save it.
 
     Args:
         file: Label database.
         out: Folder of the model; each training writes a new version.
-        model: Hub id, folder or "minilm".
+        model: Hub id, folder or "minilm"; None for the default encoder.
     Returns:
         folder (of the version), rows (number of labels), judged (number of validation rows), and scores (on these).
     Raises:

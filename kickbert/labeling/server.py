@@ -49,7 +49,7 @@ def label_rows(
         label_col: Column of labels that some rows already have.
         task: "single label", "multi-label", or "ordinal" with the classes from low to high; None for that of the
             database.
-        model: Encoder: hub id, folder or "minilm".
+        model: Sentence encoder of the page and of the model that its button trains: hub id, folder or "minilm".
         settings: Settings for choosing and showing texts.
         artifact: Folder of the model that the page's button trains; None for models/<name> beside the database.
         who: Name saved with each label; None for the user's.

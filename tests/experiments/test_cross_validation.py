@@ -22,6 +22,7 @@ from kickbert.experiments.cross_validation import aligned
 from kickbert.targets.fitting import fit_target
 from kickbert.text import EDA
 from kickbert.training.fitting import fit_default
+from kickbert.utils import hub
 
 
 def short(learn):
@@ -88,6 +89,19 @@ def test_resuming_after_a_kill_reuses_finished_folds(reviews, recipe, trained, t
     assert len(trained) == 6  # other rows
     cross_validate(reviews.assign(note=threading.Lock()), **recipe, folder=tmp_path)
     assert len(trained) == 6  # an unused column
+
+
+def test_folds_of_the_default_encoder_are_those_of_its_name(reviews, recipe, trained, tiny, tmp_path, monkeypatch):
+    model = recipe.pop("model")
+    cross_validate(reviews, **recipe, model=model, folder=tmp_path)
+    monkeypatch.setattr(hub, "_default_model", lambda: tiny)
+    cross_validate(reviews, **recipe, folder=tmp_path)
+    assert len(trained) == 3
+    other = shutil.copytree(tiny, tmp_path / "other")
+    (other / "notes.txt").write_text("another encoder")
+    monkeypatch.setattr(hub, "_default_model", lambda: str(other))
+    cross_validate(reviews, **recipe, folder=tmp_path)
+    assert len(trained) == 6
 
 
 DIFFERENT = [

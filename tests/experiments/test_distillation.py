@@ -335,8 +335,6 @@ def test_teachers_that_are_none_or_do_not_go_together(teacher, make, rows, disti
         with pytest.raises(TypeError, match="must be a learner, a predictor"):
             distil(none, rows["text"])
     probs = teacher.predict_proba(rows)
-    with pytest.raises(ValueError, match="a student of probabilities needs a model"):
-        distil(probs, rows["text"])
     with pytest.raises(ValueError, match="120 predictions for 10 texts"):
         distil(probs, rows["text"].head(10), model=tiny)
     with pytest.raises(ValueError, match=r"columns \['value'\] are not class probabilities"):

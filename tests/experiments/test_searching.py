@@ -11,6 +11,7 @@ import pytest
 import kickbert
 from kickbert import Cache
 from kickbert.experiments import search_results, searching
+from kickbert.utils import hub
 
 optuna = pytest.importorskip("optuna", reason="the extra kickbert[search] is not installed")
 
@@ -44,6 +45,13 @@ def test_trials_are_pruned_and_the_best_recipe_makes_a_learner(reviews, recipe):
         learn.fit_gradual()["epochs"].tolist() == (result.best_recipe.get("schedule") or {"epochs": [1, 2]})["epochs"]
     )
     assert "difference" in repr(result) and result.conclusion in result._repr_html_()
+
+
+def test_the_best_recipe_names_the_default_encoder(reviews, recipe, tiny, monkeypatch):
+    monkeypatch.setattr(hub, "_default_model", lambda: recipe["model"])
+    options = {name: value for name, value in recipe.items() if name != "model"}
+    result = kickbert.search(reviews, {"lr": [1e-3]}, trials=1, **options)
+    assert result.best_recipe["model"] == tiny
 
 
 def test_a_pruned_trial_raises_after_fastai_has_cleaned_up(make, reviews):

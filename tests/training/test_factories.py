@@ -17,6 +17,7 @@ from transformers import AutoModel
 
 import kickbert
 from kickbert import Phase, gradual_unfreezing
+from kickbert.utils import hub
 
 PHASES = [Phase("everything", 0, 12, 4e-3)]
 
@@ -275,3 +276,25 @@ def test_a_revision_of_a_hub_model(tiny, make, reviews, tmp_path, monkeypatch):
     assert [learn.model.encoder.body.config.layer_norm_eps for learn in learners] == [1e-5, 1e-3]
     with pytest.raises(ValueError, match="the model is not in the local cache"):
         make(reviews, model="someone/tiny", revision="none")
+
+
+@pytest.fixture
+def default(tiny, monkeypatch) -> str:
+    """Let the tiny model be the default encoder."""
+    monkeypatch.setattr(hub, "_default_model", lambda: tiny)
+    return tiny
+
+
+def test_without_a_model_tokenizer_and_encoder_are_those_of_the_default(default, reviews, tmp_path):
+    dls = kickbert.TextDataLoaders.from_df(reviews, path=tmp_path)
+    learners = [kickbert.text_learner(dls), kickbert.learner_from_df(reviews, path=tmp_path)]
+    for learn in learners:
+        assert learn.dls.model == default and learn.model.encoder.width == 32 and learn.dls.tokenizer.max_length == 64
+        assert learn.metadata["encoder"]["name"] == Path(default).name
+    assert kickbert.data.TextTokenizer().hf.get_vocab() == dls.tokenizer.hf.get_vocab()
+    assert kickbert.load(learners[0].save_artifact(tmp_path / "k")).metadata["encoder"]["name"] == Path(default).name
+
+
+def test_a_model_chosen_after_the_texts_were_tokenized_for_the_default(default, reviews):
+    with pytest.raises(ValueError, match=r"model='minilm', but the texts were tokenized for"):
+        kickbert.text_learner(kickbert.TextDataLoaders.from_df(reviews), model="minilm")

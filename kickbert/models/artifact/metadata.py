@@ -2,6 +2,7 @@
 
 import datetime
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from kickbert.utils.hashing import digest
 
 if TYPE_CHECKING:
     from kickbert.evaluation.evaluation import Evaluation
+    from kickbert.models.encoder import Encoder
     from kickbert.training.learner import GradualLearner
 
 NUMBER = (int, float)
@@ -56,7 +58,7 @@ def learner_metadata(learn: "GradualLearner", evaluation: "Evaluation | None" = 
         "tokens": dls.tokenizer.token_encoder.to_dict(),
         "mask": dls.tokenizer.mask_id,
         "pad": config.pad_token_id or 0,
-        "encoder": {"model_type": config.model_type, "layers": model.encoder.n_layers, "width": model.encoder.width},
+        "encoder": _encoder(dls.model, model.encoder),
         "head": model.head.options(),
         "precision": model.precision,
         "temperature": float(getattr(loss, "temperature", 1.0)),
@@ -70,6 +72,12 @@ def learner_metadata(learn: "GradualLearner", evaluation: "Evaluation | None" = 
         },
         "versions": {"kickbert": __version__, **installed(PACKAGES)},
     }
+
+
+def _encoder(name: str | Path | None, encoder: "Encoder") -> dict[str, Any]:
+    """Describe an encoder: the model it was loaded from if known (of a folder, without the path), type and size."""
+    known = {} if name is None else {"name": Path(name).name if Path(name).is_dir() else str(name)}
+    return known | {"model_type": encoder.body.config.model_type, "layers": encoder.n_layers, "width": encoder.width}
 
 
 def _metrics(learn: "GradualLearner", evaluation: "Evaluation | None") -> tuple[dict[str, float | None], str]:
