@@ -134,12 +134,16 @@ def _print_training(console: Any, result: dict[str, Any], evaluation: Any, out: 
 
 def _print_scores(console: Any, evaluation: Any, rows: str, every_score: bool) -> None:
     """Print an evaluation as sentences and a table."""
+    from kickbert.evaluation.conclusions import few_rows
+    from kickbert.targets.directions import with_directions
+
     for sentence in evaluation.summary:
         console.print(sentence, highlight=False)
-    title = f"On {evaluation.rows:,} {rows}; low, high: 95% bootstrap interval"
-    console.print(table(evaluation.to_frame() if every_score else evaluation.shown(), title))
-    for note in evaluation.predictions.notes:
-        console.print(note, highlight=False)
+    title = f"On {evaluation.rows:,} {rows}; low, high: 95% interval"
+    console.print(table(with_directions(evaluation.to_frame() if every_score else evaluation.shown()), title))
+    for note in evaluation.notes:
+        if note != few_rows(evaluation.rows):  # a warning says so
+            console.print(note, highlight=False)
 
 
 def _schedule(epochs: int | None, lr: float | None) -> dict[str, Any]:

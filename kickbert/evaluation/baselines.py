@@ -28,6 +28,23 @@ def majority(target: Target, codes: np.ndarray, rows: int) -> np.ndarray:
     return np.tile(target.constant(codes).astype(float), (rows, 1))
 
 
+def tied_classes(target: Target, codes: np.ndarray) -> list[str]:
+    """Name the classes that are equally often the most frequent, if there is more than one.
+
+    Guessing the largest class then depends on which of them is guessed. The constant guess for ordered classes is
+    their median, and several labels and numbers have no largest class.
+
+    Args:
+        target: target of the model.
+        codes: encoded labels of the training rows.
+    """
+    if target.is_ordered or target.is_multilabel or target.is_number:
+        return []
+    counts = np.bincount(codes, minlength=len(target.names))
+    largest = np.flatnonzero(counts == counts.max())
+    return [target.names[i] for i in largest] if len(largest) > 1 else []
+
+
 def linear(target: Target, codes: np.ndarray, train: Sequence[str], texts: Sequence[str]) -> np.ndarray | None:
     """Predict with logistic regression (for a number, ridge regression) on TF-IDF of words and word pairs.
 
@@ -71,13 +88,16 @@ def baseline_predictions(
         codes: encoded labels of the training texts.
         valid: texts and codes of the validation rows; None if there are none.
     Returns:
-        Predictions by baseline; without the linear one if it has nothing to learn from.
+        Predictions by baseline; without the majority class if several classes are the largest, and without the linear
+        one if it has nothing to learn from.
     """
     target = predictions.target
     thresholds: Thresholds = 0.5
     valid_texts = [] if valid is None else valid[0]
-    shares = majority(target, codes, len(predictions))
-    out = {MAJORITY: Predictions(target, shares, target.decide(shares), predictions.y_true)}
+    out = {}
+    if not tied_classes(target, codes):
+        shares = majority(target, codes, len(predictions))
+        out[MAJORITY] = Predictions(target, shares, target.decide(shares), predictions.y_true)
     probs = linear(target, codes, train, [*valid_texts, *predictions.texts])
     if probs is not None:
         if target.is_multilabel and valid is not None:

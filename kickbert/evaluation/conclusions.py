@@ -29,6 +29,7 @@ LEVELS: dict[type[Target], str] = {
 CONSTANTS: dict[type[Target], str] = {
     Target: "always guessing the largest class",  # type: ignore[type-abstract]
     MultiLabels: "always guessing the most frequent labels",
+    OrderedLabels: "always guessing the median class",
     Continuous: "always guessing the median",
 }
 
@@ -63,10 +64,25 @@ def few_rows(rows: int) -> str:
     return f"{plural(rows, 'row')} {verb} too few for a reliable score; {advice}" if rows < FEW else ""
 
 
+def no_majority(tied: list[str]) -> list[str]:
+    """Write a note about a missing majority baseline; none if it is not missing.
+
+    Args:
+        tied: the classes that are equally often the most frequent in training.
+    """
+    if not tied:
+        return []
+    names = ", ".join(repr(shorten(name, 40)) for name in tied[:NAMED])
+    more = f" and {len(tied) - NAMED} more" if len(tied) > NAMED else ""
+    return [f"No comparison with the majority class: {names}{more} are equally frequent in training"]
+
+
 def _level(target: Target, scores: pd.DataFrame, rows: int) -> str:
     main = scores.loc[target.shown_scores[0]]
     value, low, high = (_formatted(target, main[column]) for column in ("model", "low", "high"))
-    interval = f"95% interval: {low} to {high}"
+    interval = (
+        "no interval: all bootstrap samples are equal" if np.isnan(main["low"]) else f"95% interval: {low} to {high}"
+    )
     title = _title(target)
     return for_target(LEVELS, target).format(
         score=f"{title[0].upper()}{title[1:]}", value=value, rows=plural(rows, "row"), interval=interval

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kickbert.evaluation.baselines import baseline_predictions
-from kickbert.evaluation.conclusions import few_rows, summarize
+from kickbert.evaluation.baselines import baseline_predictions, tied_classes
+from kickbert.evaluation.conclusions import few_rows, no_majority, summarize
 from kickbert.evaluation.groups import group_scores
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.scores import all_scores, per_class
-from kickbert.evaluation.significance import ROUNDS, compare_scores, intervals
+from kickbert.evaluation.significance import ROUNDS, compare_scores, score_intervals, undefined_intervals
 from kickbert.models.protocol import is_model
+from kickbert.targets.directions import with_directions
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.messages import plural
 
@@ -29,7 +30,8 @@ class Evaluation:
     """Scores of a model and the predictions behind them.
 
     Args:
-        scores: score, model, low, high (95% confidence interval by bootstrap), and a column for each baseline.
+        scores: score, model, low, high (95% confidence interval: Wilson's for accuracy, otherwise by bootstrap; NaN if
+            it is not defined), and a column for each baseline.
         classes: precision, recall, F1, rows, ROC-AUC and average precision of each class; None for a number.
         predictions: predictions of the evaluated rows, with true labels.
         groups: main scores of each group of rows (`group_scores`); None without `by`.
@@ -109,7 +111,7 @@ class Evaluation:
 
 def _rounded(table: pd.DataFrame) -> pd.DataFrame:
     numbers = table.select_dtypes("floating").columns
-    return table.assign(**{c: table[c].map("{:,.3f}".format).replace("nan", "") for c in numbers})
+    return with_directions(table).assign(**{c: table[c].map("{:,.3f}".format).replace("nan", "") for c in numbers})
 
 
 def evaluate(
@@ -117,11 +119,15 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a model: every usual score of its task with a 95% confidence interval, compared with two baselines.
 
+    Accuracy has a Wilson interval, which has a width even if all rows are correct. Other intervals are by bootstrap; a
+    note names those that are not defined because all samples are equal.
+
     Args:
         learn: a learner or a predictor; or `Predictions`; or the true class of each row, if `df` contains
             probabilities.
         df: rows with labels; None for the validation rows. Without the label column there are only predictions.
         compare: whether to score the majority class and TF-IDF plus a linear model as well, trained on the same rows.
+            If several classes are the largest in training, the majority class is left out, and a note says so.
         by: a column of df; its values define groups of rows to score separately. If df has no column "language",
             `by="language"` detects the language of each text.
         rounds: bootstrap samples of the intervals.
@@ -142,14 +148,12 @@ def evaluate(
     if predictions.y_true is None:
         empty = pd.DataFrame(columns=["score", "model", "low", "high"])
         return Evaluation(empty, None, predictions, notes=predictions.notes)
-    notes = predictions.notes
     if few := few_rows(len(predictions)):
         warnings.warn(few, stacklevel=2)
-        notes = (*notes, few)
     scores = all_scores(predictions)
     values = scores(np.ones(len(predictions)))
     table = pd.DataFrame({"score": list(values), "model": list(values.values())}).set_index("score")
-    table = table.join(intervals(scores, len(predictions), rounds, seed))
+    table = table.join(score_intervals(scores, len(predictions), rounds, seed))
     differences = {}
     if compare and train is not None:
         texts, codes = train
@@ -162,4 +166,17 @@ def evaluate(
     groups = None if by is None else group_scores(predictions, by, rounds, seed)
     training = None if train is None else train[1]
     summary = summarize(predictions, table, pd.DataFrame(differences).T, classes, training)
-    return Evaluation(table.reset_index(), classes, predictions, groups, tuple(summary), notes)
+    table = table.reset_index()
+    notes = (*predictions.notes, *_notes(predictions, table, groups, training if compare else None))
+    return Evaluation(table, classes, predictions, groups, tuple(summary), notes)
+
+
+def _notes(
+    predictions: Predictions, table: pd.DataFrame, groups: pd.DataFrame | None, training: np.ndarray | None
+) -> list[str]:
+    """Say what a reader of the scores must know: few rows, no majority class, scores without an interval."""
+    notes = list(filter(None, [few_rows(len(predictions))]))
+    if training is not None:
+        notes += no_majority(tied_classes(predictions.target, training))
+    notes += undefined_intervals(table)
+    return notes if groups is None else notes + undefined_intervals(groups, " in some groups")

@@ -5,7 +5,7 @@ import pandas as pd
 
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.scores import main_scores
-from kickbert.evaluation.significance import ROUNDS, intervals
+from kickbert.evaluation.significance import ROUNDS, score_intervals
 from kickbert.text.columns import check_column
 from kickbert.text.word_statistics import detect_languages
 
@@ -22,7 +22,8 @@ def group_scores(predictions: Predictions, by: str, rounds: int = ROUNDS, seed: 
         rounds: bootstrap samples.
         seed: seed of the bootstrap.
     Returns:
-        <by>, rows, score, model, low, high (95% interval): two rows per group, the largest group first.
+        <by>, rows, score, model, low, high (95% interval, as of `evaluate`): two rows per group, the largest
+        group first.
     Raises:
         ValueError: an unknown column, or one with too many values.
     """
@@ -31,7 +32,7 @@ def group_scores(predictions: Predictions, by: str, rounds: int = ROUNDS, seed: 
     for value, rows in groups:
         scores = main_scores(predictions, rows.to_numpy())
         values = scores(np.ones(len(rows)))
-        table = intervals(scores, len(rows), rounds, seed)
+        table = score_intervals(scores, len(rows), rounds, seed)
         for score in predictions.target.shown_scores[:2]:
             records.append((value, len(rows), score, values[score], *table.loc[score]))
     table = pd.DataFrame(records, columns=[by, "rows", "score", "model", "low", "high"])

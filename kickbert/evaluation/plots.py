@@ -17,6 +17,7 @@ from kickbert.evaluation.evaluation import Evaluation
 from kickbert.evaluation.predictions import Predictions, as_predictions
 from kickbert.evaluation.reliability import BINS, ExpectedCalibrationError, top_label
 from kickbert.evaluation.selective_prediction import coverage
+from kickbert.evaluation.significance import wilson_interval
 from kickbert.models.protocol import TextModel
 from kickbert.targets.continuous import Continuous
 from kickbert.utils.plotting import BLUE, GRAY, LINES, ORANGE, axes_of, figure_of, literal
@@ -165,8 +166,6 @@ def plot_calibration(predictions: Source, ax: Axes | None = None) -> Figure:
     Raises:
         ValueError: no true labels, or no classes.
     """
-    from scipy.stats import binomtest
-
     predictions = _with_classes(predictions)
     ax = axes_of(ax)
     confidence, correct = top_label(predictions.labels, predictions.probs)
@@ -177,7 +176,7 @@ def plot_calibration(predictions: Source, ax: Axes | None = None) -> Figure:
     mean_confidence = np.bincount(calibration.bin, weights=confidence, minlength=BINS)[filled] / counts[filled]
     accuracy = hits[filled] / counts[filled]
     bins = zip(hits[filled].tolist(), counts[filled].tolist(), strict=True)
-    low, high = np.transpose([binomtest(k, n).proportion_ci(method="wilson") for k, n in bins])
+    low, high = np.transpose([wilson_interval(k, n) for k, n in bins])
     interval = np.maximum(0, (accuracy - low, high - accuracy))  # matplotlib rejects a rounding error below zero
     ax.plot([0, 1], [0, 1], color=GRAY, linestyle=":", linewidth=1, label="perfectly calibrated")
     centers, heights = (np.arange(BINS) + 0.5) / BINS, 0.25 * counts / counts.max()

@@ -1,4 +1,4 @@
-"""Statistical significance: bootstrap intervals, a paired permutation test, correction for multiple comparisons."""
+"""Statistical significance: intervals of scores, a paired permutation test, correction for multiple comparisons."""
 
 from collections.abc import Sequence
 
@@ -11,6 +11,9 @@ from kickbert.evaluation.scores import main_scores
 
 RESAMPLES = 9_999  # samples of the permutation test
 ROUNDS = 500  # bootstrap samples of an interval
+NAMED = 5  # maximum number of scores in a note
+SHARES = ("accuracy", "subset accuracy")  # scores that are the share of correct rows
+ACCURACIES = ("accuracy", "micro-precision", "micro-recall", "micro-F1", "weighted-recall")  # with one label per row
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -70,6 +73,57 @@ def intervals(scores: WeightedScores, rows: int, rounds: int = ROUNDS, seed: int
     return pd.DataFrame({"low": samples.quantile(0.025), "high": samples.quantile(0.975)})
 
 
+def wilson_interval(hits: float, rows: float) -> tuple[float, float]:
+    """Compute the 95% interval of a share of rows (Wilson 1927), which has a width even if all rows are hits.
+
+    Args:
+        hits: number of rows that count.
+        rows: number of rows, at least 1.
+
+    >>> [round(bound, 3) for bound in wilson_interval(30, 30)]
+    [0.886, 1.0]
+    """
+    from scipy.stats import binomtest
+
+    interval = binomtest(round(hits), round(rows)).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def score_intervals(scores: WeightedScores, rows: int, rounds: int = ROUNDS, seed: int = 0) -> pd.DataFrame:
+    """Compute 95% confidence intervals of scores: Wilson's for shares of rows, otherwise by bootstrap.
+
+    The bootstrap says nothing about a score that is the same in all samples, such as the macro-F1 of predictions that
+    are all correct: its bounds are NaN.
+
+    Args:
+        scores, rows, rounds, seed: as for `intervals`.
+    Returns:
+        low and high, indexed by score.
+    """
+    table = intervals(scores, rows, rounds, seed)
+    table[table["low"] == table["high"]] = np.nan
+    values = scores(np.ones(rows))
+    for name in [*SHARES, *(ACCURACIES if "accuracy" in values else ())]:
+        if name in values:
+            table.loc[name] = wilson_interval(values[name] * rows, rows)
+    return table
+
+
+def undefined_intervals(table: pd.DataFrame, where: str = "") -> list[str]:
+    """Write a note about the scores that have a value but no interval; none if there are no such scores.
+
+    Args:
+        table: score, model and low.
+        where: rows that the table is about, such as " in some groups".
+    """
+    names = table.loc[table["model"].notna() & table["low"].isna(), "score"].unique()
+    if not len(names):
+        return []
+    verb = "The interval of {} is" if len(names) == 1 else "The intervals of {} are"
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return [f"{verb.format(', '.join(names[:NAMED]) + more)} not defined{where}: all bootstrap samples are equal"]
+
+
 def compare_scores(first: Predictions, second: Predictions, rounds: int = ROUNDS, seed: int = 0) -> pd.DataFrame:
     """Compare the main score of two predictions of the same rows by a paired bootstrap.
 
@@ -79,7 +133,7 @@ def compare_scores(first: Predictions, second: Predictions, rounds: int = ROUNDS
         rounds: bootstrap samples.
         seed: seed of the samples.
     Returns:
-        score, low, high (95% interval), indexed by "first", "second" and "difference".
+        score, low, high (95% interval; Wilson's for a share of rows), indexed by "first", "second" and "difference".
     """
     score = first.target.shown_scores[0]
     first_scores = main_scores(first)
@@ -91,4 +145,9 @@ def compare_scores(first: Predictions, second: Predictions, rounds: int = ROUNDS
         return {"first": one, "second": other, "difference": one - other}
 
     rows = len(first)
-    return pd.concat([pd.Series(both(np.ones(rows)), name="score"), intervals(both, rows, rounds, seed)], axis=1)
+    values = both(np.ones(rows))
+    bounds = intervals(both, rows, rounds, seed)
+    if score in SHARES:
+        for name in ("first", "second"):
+            bounds.loc[name] = wilson_interval(values[name] * rows, rows)
+    return pd.concat([pd.Series(values, name="score"), bounds], axis=1)

@@ -11,6 +11,7 @@ from kickbert.cache.storage import Cache
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.significance import holm, paired_test
 from kickbert.experiments.cross_validation import CrossValidation, cross_validate
+from kickbert.targets.directions import with_directions
 
 LEVEL = 0.05  # significance level
 
@@ -31,10 +32,11 @@ class Comparison:
     runs: dict[str, CrossValidation]
 
     def __repr__(self) -> str:
-        return f"{self.table.to_string(index=False, float_format='{:,.3f}'.format)}\n{self.conclusion}"
+        return f"{with_directions(self.table).to_string(index=False, float_format='{:,.3f}'.format)}\n{self.conclusion}"
 
     def _repr_html_(self) -> str:
-        return self.table.to_html(index=False, float_format="{:,.3f}".format) + f"<p>{self.conclusion}</p>"
+        table = with_directions(self.table).to_html(index=False, float_format="{:,.3f}".format)
+        return table + f"<p>{self.conclusion}</p>"
 
 
 def row_losses(predictions: Predictions) -> np.ndarray:

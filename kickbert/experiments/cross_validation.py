@@ -27,6 +27,7 @@ from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.scores import all_scores, main_score
 from kickbert.targets.base import Target
 from kickbert.targets.bins import UnorderedBins
+from kickbert.targets.directions import with_directions
 from kickbert.targets.options import TargetOptions
 from kickbert.text.columns import as_list
 from kickbert.training.checkpoint import first_states
@@ -67,7 +68,7 @@ class CrossValidation:
 
     def _shown(self) -> pd.DataFrame:
         names = self.predictions.target.shown_scores
-        return self.summary().set_index("score").loc[list(names)].reset_index()
+        return with_directions(self.summary().set_index("score").loc[list(names)].reset_index())
 
     def __repr__(self) -> str:
         table = self._shown().to_string(index=False, float_format="{:,.3f}".format)

@@ -21,6 +21,7 @@ from kickbert.evaluation.selective_prediction import coverage
 from kickbert.experiments.plots import plot_ladder, plot_learning_curves
 from kickbert.inference.benchmarking import benchmark
 from kickbert.models.artifact.metadata import encoder_name, flat_metadata
+from kickbert.targets.directions import with_directions
 from kickbert.text.tokenization import SEP
 from kickbert.training.learner import GradualLearner
 from kickbert.utils.atomic_files import replacing
@@ -28,6 +29,7 @@ from kickbert.utils.html_page import Section, cell, page
 from kickbert.utils.messages import plural
 
 EXPLAINED = 3  # mistakes explained word by word
+INTERVALS = "low and high are the 95% interval: Wilson's for accuracy, otherwise by bootstrap."
 
 
 def report(
@@ -95,8 +97,8 @@ def _summary(evaluation: Evaluation) -> Iterator[Section]:
         yield Section("Summary", "The rows have no labels, so there are predictions and confidences but no scores.")
         yield Section("Predictions", table=predictions.to_frame().head(20))
         return
-    sentences = [*evaluation.summary, "In the table, low and high are the 95% bootstrap interval."]
-    yield Section("Summary", " ".join(sentences), evaluation.shown(), headline=_headline(evaluation))
+    sentences = [*evaluation.summary, f"In the table, {INTERVALS}"]
+    yield Section("Summary", " ".join(sentences), with_directions(evaluation.shown()), headline=_headline(evaluation))
     for note in evaluation.notes:
         yield Section("Note", f"{note[0].upper()}{note[1:]}.")
 
@@ -121,8 +123,8 @@ def _plots(evaluation: Evaluation, calibrated: bool) -> Iterator[Section]:
             "How well the probability of a class separates its rows from the rest: 1.0 is perfect, 0.5 is chance.",
             figure=plots.plot_roc(predictions),
         )
-    text = "low and high: 95% bootstrap interval."
-    yield Section("All scores", text, evaluation.scores, max_rows=50)
+    text = f"{INTERVALS[0].upper()}{INTERVALS[1:]}"
+    yield Section("All scores", text, with_directions(evaluation.scores), max_rows=50)
 
 
 def _probability_plots(predictions: Predictions, calibrated: bool) -> Iterator[Section]:

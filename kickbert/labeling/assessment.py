@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kickbert.evaluation.significance import wilson_interval
 from kickbert.labeling.classifier import EmbeddingClassifier, out_of_fold
 from kickbert.labeling.database import Label, Row
-from kickbert.labeling.stopping import MORE, WORTH, Forecast, correct_by_size, forecast, stabilized, wilson_interval
+from kickbert.labeling.stopping import MORE, WORTH, Forecast, correct_by_size, forecast, stabilized
 from kickbert.targets.label_noise import label_confidence, suspected_errors
 
 LATEST = 100  # suggestions that agreement is computed on: earlier models were worse
@@ -94,7 +95,8 @@ def assess(
     judged = np.flatnonzero([label.row in sample for label in labels])
     accuracy = low = high = curve = None
     if len(judged) >= MIN_JUDGED:
-        accuracy, low, high = wilson_interval(right[judged])
+        accuracy = float(right[judged].mean())
+        low, high = wilson_interval(right[judged].sum(), len(judged))
         sizes, correct = correct_by_size(model, embeddings, codes, judged)
         correct[-1] = right[judged]  # so that the curve ends at the reported accuracy
         curve = forecast(sizes, correct) if len(sizes) > 1 else None

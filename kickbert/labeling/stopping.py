@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy.stats import binomtest
 from sklearn.metrics import cohen_kappa_score
 
+from kickbert.evaluation.significance import wilson_interval
 from kickbert.labeling.classifier import EmbeddingClassifier
 
 KAPPA = 0.98  # agreement between consecutive refits …
@@ -46,12 +46,6 @@ def stabilized(predictions: Sequence[np.ndarray], kappa: float = KAPPA, refits: 
     """
     last = predictions[-refits:]
     return len(last) == refits and all(agreement(a, b) > kappa for a, b in pairwise(last))
-
-
-def wilson_interval(correct: np.ndarray) -> tuple[float, float, float]:
-    """Compute accuracy with the bounds of its 95% interval (Wilson) from a bool array of shape (n,)."""
-    interval = binomtest(int(correct.sum()), len(correct)).proportion_ci(method="wilson")
-    return float(correct.mean()), float(interval.low), float(interval.high)
 
 
 @dataclass(frozen=True)
@@ -159,7 +153,8 @@ def forecast(sizes: np.ndarray, correct: np.ndarray, more: int = MORE, seed: int
     then = top - factor * (sizes[-1] + more) ** -exponent
     expected = np.clip(accuracies[:, -1] + then - now, 0, 1)
     low, high = np.quantile(expected[1:], [0.025, 0.975])
-    current, current_low, current_high = wilson_interval(correct[-1])
+    current = correct[-1].mean()
+    current_low, current_high = wilson_interval(correct[-1].sum(), rows)
     steps = np.arange(sizes[-1], MAX_GROWTH * sizes[-1], more)
     gains = factor[0] * (steps ** -exponent[0] - (steps + more) ** -exponent[0])
     return Forecast(

@@ -21,6 +21,7 @@ __getattr__, __dir__, __all__ = attach(
         "label_cells": [],
         "stratification": [],
         "label_noise": ["label_confidence", "suspected_errors"],
+        "directions": [],
         "thresholds": ["best_thresholds"],
         "outputs": ["prediction_frame", "prediction_records"],
     },

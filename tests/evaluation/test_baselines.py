@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kickbert.evaluation.baselines import linear, majority
+from kickbert.evaluation.baselines import LINEAR, MAJORITY, baseline_predictions, linear, majority, tied_classes
+from kickbert.evaluation.predictions import Predictions
 from kickbert.targets.fitting import fit_target
 
 TRAIN = ["warm day", "cold night", "cold rain"]
@@ -43,3 +44,21 @@ def test_a_label_that_every_row_has_is_certain():
     target = fit_target(labels)
     probs = linear(target, target.encode(labels), TRAIN, ["cold"])
     assert probs[0, 0] == 1 and 0 < probs[0, 1] < 1
+
+
+def test_the_majority_is_that_of_the_training_rows_and_left_out_on_a_tie():
+    target = fit_target(pd.Series(["a", "b", "b"]))
+    rows = Predictions(target, np.eye(2)[[0, 0]], np.array([0, 0]), np.array([0, 0]), ["warm", "warm"])
+    out = baseline_predictions(rows, TRAIN, np.array([0, 1, 1]), None)
+    assert out[MAJORITY].y_pred.tolist() == [1, 1]  # although both rows are of the other class
+    tied = baseline_predictions(rows, [*TRAIN, "warm"], np.array([0, 1, 1, 0]), None)
+    assert list(tied) == [LINEAR]
+    assert tied_classes(target, np.array([0, 1, 1, 0])) == ["a", "b"] and not tied_classes(target, np.array([0, 1, 1]))
+
+
+def test_only_single_labels_can_tie():
+    number = fit_target(pd.Series([1.0, 2.0, 30.0]), task="regression")
+    several = fit_target(labels := pd.Series([["p", "q"], ["p"], ["q"]]))
+    ranks = fit_target(pd.Series([1.0, 2.0, 3.0, 4.0]), bins=2)
+    assert not tied_classes(number, np.array([0.0, 0.0])) and not tied_classes(several, several.encode(labels))
+    assert not tied_classes(ranks, np.array([0, 1]))  # their median is guessed

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from kickbert import evaluate
-from kickbert.evaluation.conclusions import FEW, few_rows, summarize
+from kickbert.evaluation.conclusions import FEW, few_rows, no_majority, summarize
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.significance import compare_scores
 from kickbert.targets.fitting import fit_target
@@ -86,13 +86,36 @@ def test_numbers_have_a_typical_error():
     assert evaluation.summary[1] == "Half of the predictions are within 0.5 of the true value."
 
 
+def test_the_constant_guess_of_ordered_classes_is_their_median():
+    predictions = ordered([0, 1, 2], [0, 1, 2])
+    classes = pd.DataFrame({"class": NAMES, "recall": 1.0, "rows": 1})
+    comparison = summarize(predictions, SCORES, differences((0.3, 0.4), (0.3, 0.4)), classes, None)[1]
+    assert "than always guessing the median class (0.24)" in comparison
+
+
+def test_a_main_score_without_an_interval():
+    predictions = ordered([0, 1, 2], [0, 1, 2])
+    classes = pd.DataFrame({"class": NAMES, "recall": 1.0, "rows": 1})
+    scores = SCORES.assign(model=1.0, low=np.nan, high=np.nan)
+    assert summarize(predictions, scores, pd.DataFrame(), classes, None)[0].startswith(
+        "Quadratic kappa 1.00 on 3 rows (no interval: all bootstrap samples are equal)"
+    )
+
+
+def test_a_tie_for_the_largest_class_is_named():
+    assert no_majority([]) == []
+    assert no_majority(["a", "b"]) == [
+        "No comparison with the majority class: 'a', 'b' are equally frequent in training"
+    ]
+
+
 def test_few_rows_cause_a_warning_and_a_note(recwarn):
     probs = np.tile([[0.4, 0.6], [0.9, 0.1]], (FEW // 2, 1))
     enough = evaluate([1, 0] * (FEW // 2), probs, rounds=2)
-    assert not recwarn.list and few_rows(FEW) == "" and not enough.notes
+    assert not recwarn.list and few_rows(FEW) == "" and "too few" not in repr(enough)
     with pytest.warns(UserWarning, match="49 rows are too few for a reliable score; hold out at least 50"):
         few = evaluate(([1, 0] * (FEW // 2))[1:], probs[1:], rounds=2)
-    assert few.notes == (few_rows(49),) and few_rows(49) in repr(few) and few_rows(49) in few.to_json()
+    assert few.notes[0] == few_rows(49) and few_rows(49) in repr(few) and few_rows(49) in few.to_json()
 
 
 def test_five_scores_are_shown_and_all_are_kept(recwarn):

@@ -20,11 +20,15 @@ def trained(make, reviews):
 
 
 def test_the_table_contains_the_model_and_the_baselines(trained, tmp_path):
+    texts, codes = trained.labeled_rows("train")
+    rows = {"train": (texts[1:], codes[1:]), "valid": trained.labeled_rows("valid")}  # one class is the largest
+    trained.labeled_rows = rows.get
     evaluation = evaluate(trained, rounds=50)
     table = evaluation.to_frame()
     assert table.columns.tolist() == ["score", "model", "low", "high", MAJORITY, LINEAR]
     assert evaluation["accuracy"] == pytest.approx(float(trained.validate()[1]))
-    assert (table["low"] <= table["model"] + 1e-9).all() and (table["model"] <= table["high"] + 1e-9).all()
+    bounds = table.dropna(subset=["low", "high"])
+    assert (bounds["low"] <= bounds["model"] + 1e-9).all() and (bounds["model"] <= bounds["high"] + 1e-9).all()
     row = table.set_index("score").loc["accuracy"]
     assert row[LINEAR] == 1 and row[MAJORITY] == pytest.approx(0.5, abs=0.1)
     assert (
@@ -106,3 +110,24 @@ def test_a_learner_without_rows(trained, reviews, tmp_path):
         evaluate(again)
     evaluation = evaluate(again, reviews, rounds=5)
     assert LINEAR not in evaluation.to_frame() and evaluation["accuracy"] > 0.5
+
+
+def test_a_perfect_model_and_a_tie_are_noted(trained, reviews):
+    perfect = evaluate([0, 1] * 15, np.tile([[0.9, 0.1], [0.2, 0.8]], (15, 1)), rounds=20)
+    assert "Accuracy 100.0% on 30 rows (95% interval: 88.6% to 100.0%)." in repr(perfect)
+    assert any(note.startswith("The intervals of balanced accuracy, ") for note in perfect.notes)
+    assert "nan" not in repr(perfect) and json.loads(perfect.to_json())["scores"][1]["low"] is None
+    grouped = evaluate(trained, reviews.assign(part="a"), by="part", compare=False, rounds=1)
+    assert any("not defined in some groups" in note for note in grouped.notes)
+    trained.labeled_rows = lambda part: (["warm", "cold"], np.array([0, 1]))
+    tied = evaluate(trained, reviews, rounds=5)
+    assert MAJORITY not in tied.to_frame() and LINEAR in tied.to_frame()
+    assert "No comparison with the majority class: 'bad', 'good' are equally frequent in training" in tied.notes
+    assert "largest class" not in " ".join(tied.summary)
+
+
+def test_scores_of_which_lower_is_better_say_so(trained):
+    evaluation = evaluate(trained, compare=False, rounds=5)
+    assert "expected calibration error (lower is better)" in repr(evaluation)
+    assert "expected calibration error (lower is better)" in evaluation._repr_html_()
+    assert "accuracy (lower" not in repr(evaluation) and np.isfinite(evaluation["expected calibration error"])

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from kickbert.models.artifact.metadata import encoder_name
+from kickbert.targets.directions import with_direction
 from kickbert.targets.kinds import target_class
 from kickbert.utils.messages import plural
 
@@ -105,7 +106,9 @@ def _scores(info: dict[str, Any]) -> str:
     if not info["metrics"]:
         return "It was not evaluated when it was saved."
     lines = [f"| {escape_markdown(info['evaluated on'])} | |", "|---|---|"]
-    scores = {escape_markdown(name): value for name, value in info["metrics"].items() if value is not None}
+    scores = {
+        escape_markdown(with_direction(name)): value for name, value in info["metrics"].items() if value is not None
+    }
     return "\n".join(lines + [f"| {name} | {value:.4g} |" for name, value in scores.items()])
 
 
