@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = attach(
         "baselines": [],
         "evaluation": ["Evaluation", "evaluate"],
         "groups": [],
+        "collapse": [],
         "conclusions": [],
         "calibration": ["calibrate"],
         "selective_prediction": ["coverage", "threshold_for"],

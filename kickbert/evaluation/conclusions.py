@@ -3,10 +3,14 @@
 scores with intervals, differences from the baselines, classes → sentences
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from kickbert.evaluation import baselines
+from kickbert.evaluation.collapse import collapsed, train_longer
 from kickbert.evaluation.predictions import Predictions
 from kickbert.targets.base import Target, for_target
 from kickbert.targets.continuous import Continuous
@@ -40,6 +44,7 @@ def summarize(
     differences: pd.DataFrame,
     classes: pd.DataFrame | None,
     training: np.ndarray | None,
+    schedule: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """Summarize an evaluation in up to three sentences.
 
@@ -50,10 +55,16 @@ def summarize(
             may be empty.
         classes: recall and rows of each class; None for a number.
         training: codes of the training rows; None if they are unknown.
+        schedule: schedule of the learner, for advice to train longer; None if it is unknown.
     """
     target = predictions.target
     sentences = [_level(target, scores, len(predictions)), _comparison(target, scores, differences)]
-    sentences.append(_typical_error(predictions) if classes is None else _weakness(predictions, classes, training))
+    if classes is None:
+        sentences.append(_typical_error(predictions))
+    elif problem := collapsed(predictions, training):
+        sentences.append(f"{problem[0].upper()}{problem[1:]}. {train_longer(schedule)}.")
+    else:
+        sentences.append(_weakness(predictions, classes, training))
     return [sentence for sentence in sentences if sentence]
 
 

@@ -41,6 +41,9 @@ def by_size(
         fit, seed, cache, recipe: see `cross_validate`.
     Returns:
         One row per size and repeat, with the columns rows, repeat, and the scores of `evaluate`.
+    Warns:
+        A model has learned too little, such as one that predicts one class for all rows. It needs longer training
+        before its score says anything about more rows.
     Raises:
         ValueError: a size is below 2 or above the number of training rows.
     """

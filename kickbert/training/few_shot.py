@@ -30,7 +30,9 @@ from kickbert.training.checkpoint import USUAL
 from kickbert.training.curves import one_cycle
 from kickbert.training.guard import TrainingDiverged, restore, snapshot
 from kickbert.training.optimizers import adamw
+from kickbert.training.recorder import epoch_line
 from kickbert.training.run_logs.callback import RunLog
+from kickbert.utils.messages import plural
 from kickbert.utils.progress import bar, say
 
 FEW = 40  # maximum rows per class for few-shot training by default
@@ -106,10 +108,12 @@ def fit_few(learn: Any, recipe: FewShot | Sequence[FewShot] | None) -> pd.DataFr
     recipes = [FewShot()] if recipe is None else [recipe] if isinstance(recipe, FewShot) else list(recipe)
     rows, ladder = FewRows(learn), []
     recipe = recipes[0] if len(recipes) == 1 else rows.choose(recipes)
-    for phase in rows.train(recipe, rows.train_rows):
-        scores = learn.validate() if len(rows.valid_rows) else []
+    for number, phase in enumerate(rows.train(recipe, rows.train_rows), 1):
+        values = learn.validate() if len(rows.valid_rows) else []
         names = ["valid_loss", *(metric.name for metric in learn.metrics)]
-        ladder.append(phase | dict(zip(names, map(float, scores), strict=False)))
+        scores = dict(zip(names, map(float, values), strict=False))
+        ladder.append(phase | scores)
+        say(_phase_line(number, phase, scores))
     return pd.DataFrame(ladder)
 
 
@@ -278,6 +282,13 @@ def _phase(
 ) -> dict:
     size, seconds = sum(p.numel() for p in trained), time.perf_counter() - start
     return {"phase": name, "trainable": size, "steps": steps, "lr": lr, "seconds": seconds}
+
+
+def _phase_line(number: int, phase: dict, scores: dict[str, float]) -> str:
+    """Format the line that is printed after a phase."""
+    steps = f"  {plural(phase['steps'], 'step')}" if phase["steps"] else ""
+    shown = scores | {"time": f"{phase['seconds']:.0f} s"}
+    return epoch_line(list(shown), list(shown.values()), f"{number} {phase['phase']}{steps}")
 
 
 def _has_pairs(targets: Tensor) -> bool:

@@ -9,9 +9,11 @@ from typing import Any
 import pandas as pd
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
+from fastai.callback.schedule import LRFinder
 from fastai.callback.training import GradientClip
 from fastai.learner import Recorder
 from fastai.torch_core import no_random
+from fastcore.foundation import L
 from torch import nn
 
 from kickbert.cache.callback import PrefixCache
@@ -29,7 +31,7 @@ from kickbert.training.history import History
 from kickbert.training.ladder import Fixed, Plan, run_phases
 from kickbert.training.losses import loss_for, loss_of_blocks
 from kickbert.training.optimizers import adamw
-from kickbert.training.prediction import PredictingLearner
+from kickbert.training.prediction import FEW, FIT, GRADUAL, PredictingLearner
 from kickbert.training.recorder import EpochRecorder, NoBars, Progress, epoch_line
 from kickbert.training.run_logs.callback import callbacks_by_name, end_logs
 from kickbert.training.schedule import Phase, gradual_unfreezing
@@ -119,18 +121,27 @@ class GradualLearner(PredictingLearner):
         Raises:
             TrainingDiverged: the loss was NaN or infinite; the model has the weights of the last good epoch.
         """
+        searches = any(cb is LRFinder or isinstance(cb, LRFinder) for cb in L(kwargs.get("cbs")))  # lr_find
+        if not searches:
+            self._begin(GRADUAL if self.phase_title else FIT)
         with data_parallel(self, n_epoch, kwargs.get("cbs")):
             super().fit(n_epoch, *args, **kwargs)
         if self.guard.error is not None:
             raise self.guard.error
-        if not self.phase_title:
+        if not self.phase_title and not searches:
             self._settle()
 
+    def _begin(self, method: str) -> None:
+        """Note the method that trains, and forget a temperature that was fitted to other weights."""
+        self.trained_by = method
+        if hasattr(self.loss_func, "temperature"):
+            self.loss_func.temperature = 1.0
+
     def _settle(self) -> None:
-        """Warn about a collapsed model and tune the thresholds, after training."""
+        """Warn about a model that has learned too little, and tune the thresholds, after training."""
         if not isinstance(self.dls, TextDataLoaders):
             return
-        if message := self.collapse.message(self.dls.target):
+        if message := self.collapse.message():
             warnings.warn(message, stacklevel=3)
         if self.dls.target.is_multilabel and hasattr(self.loss_func, "thresh"):
             self.tune_thresholds()
@@ -187,6 +198,7 @@ class GradualLearner(PredictingLearner):
         plan = self._plan(phases, budget)
         cbs = callbacks_by_name(cbs)  # here, so that one log contains all phases
         ladder = run_phases(self, plan, cbs, resume, name)
+        self.trained_by = GRADUAL  # also if a checkpoint contained all phases
         self._settle()
         end_logs(cbs)
         return pd.DataFrame(ladder)
@@ -220,6 +232,7 @@ class GradualLearner(PredictingLearner):
             ValueError: regression, ordered classes, windows, or a head of two layers; `fit_gradual` trains those.
             TrainingDiverged: the loss was NaN or infinite; the layers have their previous weights.
         """
+        self._begin(FEW)
         with no_random(self.seed) if self.seed is not None else nullcontext():
             ladder = fit_few(self, recipe)
         self.ladder = ladder.to_dict("records")

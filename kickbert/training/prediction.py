@@ -26,6 +26,7 @@ from kickbert.training.event_loop import LeanLearner
 from kickbert.utils.hashing import digest
 from kickbert.utils.messages import Described
 
+FIT, GRADUAL, FEW = "fit", "fit_gradual", "fit_few"  # methods that train
 TRAINED = "kickbert.evaluate(learn, test), predict_df(df), save_artifact(folder)"
 
 
@@ -33,7 +34,12 @@ class PredictingLearner(Described, LeanLearner):
     """A fastai Learner that predicts texts as a `Predictor` does; `predict` and `get_preds` are fastai's.
 
     With the DataLoaders of a `DataBlock`, methods that need a DataFrame's columns raise a ValueError.
+
+    Attributes:
+        trained_by: the method that trained the model last; empty if none did.
     """
+
+    trained_by = ""
 
     @property
     def text_dls(self) -> TextDataLoaders:
@@ -68,7 +74,7 @@ class PredictingLearner(Described, LeanLearner):
         """Facts for `repr`: task, columns, rows, encoder, trainable groups, last scores, next step."""
         dls = self.dls.facts() if isinstance(self.dls, Described) else {}
         encoder = self.model.encoder
-        scores = self._last_scores()
+        scores = self.last_scores()
         trainable = self.groups.loc[lambda table: table["trainable"]]
         size = f"{trainable['parameters'].sum():,} parameters"
         names = trainable["group"].tolist()
@@ -77,13 +83,25 @@ class PredictingLearner(Described, LeanLearner):
         return {name: dls[name] for name in ("task", "columns", "rows") if name in dls} | {
             "encoder": f"{kind}; pooling {self.model.head.pooling}",
             "trains": trains,
-            "validation": "  ".join(f"{name} {value:.4f}" for name, value in scores.items()) or "not trained yet",
-            "next": TRAINED if scores else "fit_gradual()",
+            **self._training_facts(scores),
+            "next": TRAINED if scores or self.trained_by else "fit_gradual()",
         }
 
-    def _last_scores(self) -> dict[str, float]:
-        """Losses and metrics after the last epoch; empty before training."""
-        if fits := getattr(getattr(self, "history", None), "fits", None):
+    def _training_facts(self, scores: dict[str, float]) -> dict[str, str]:
+        """Facts about the last training: the method and its phases, the scores, a fitted temperature."""
+        shown = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
+        if not self.trained_by:
+            return {"validation": shown or "not trained yet"}
+        phases = [row["phase"] for row in self.ladder if row.get("kept", True)] if self.trained_by != FIT else []
+        temperature = getattr(self.loss_func, "temperature", 1.0)
+        facts = {"trained by": ": ".join([self.trained_by, *filter(None, [", then ".join(phases)])])}
+        facts["validation"] = shown or "no validation rows"
+        return facts if temperature == 1 else facts | {"calibrated": f"temperature {temperature:.3f}"}
+
+    def last_scores(self) -> dict[str, float]:
+        """Return losses and metrics after the last epoch, or after `fit_few`; empty before training."""
+        fits = getattr(getattr(self, "history", None), "fits", None)
+        if fits and self.trained_by != FEW:
             last = fits[-1].final
         else:  # after fit_few, or a run that another process finished
             names = ["train_loss", "valid_loss", *(metric.name for metric in self.metrics)]

@@ -81,6 +81,26 @@ def test_it_learns_and_is_reproducible(make, reviews):
     assert ((probs[0][:, 1] > 0.5) == codes).mean() > 0.8
 
 
+def test_each_phase_prints_a_line_and_the_repr_names_the_method(make, reviews, capsys):
+    learn = make(reviews.head(80), pooling="mean", valid=0.5)
+    learn.fit_gradual()
+    capsys.readouterr()
+    learn.fit_few(FewShot(layers=1, steps=5))
+    head, steps = capsys.readouterr().out.splitlines()[-2:]
+    assert re.fullmatch(r"1 head  valid_loss \d\.\d{4}  accuracy \d\.\d{4}  macro-F1 \d\.\d{4}  \d+ s", head)
+    assert steps.startswith("2 last 1 layers, contrastive  5 steps  valid_loss ")
+    assert "trained by  fit_few: head, then last 1 layers, contrastive\n" in repr(learn)
+    assert f"valid_loss {learn.ladder[-1]['valid_loss']:.4f}" in repr(learn)  # and not that of the fit before
+
+
+def test_without_validation_rows_the_learner_is_trained_too(make, reviews, capsys):
+    learn = make(reviews.head(40), pooling="mean", valid=0)
+    learn.fit_few(FewShot(layers=1, steps=5))
+    assert re.search(r"contrastive  5 steps  \d+ s\n", capsys.readouterr().out)
+    assert "not trained" not in repr(learn) and "no validation rows" in repr(learn)
+    assert repr(learn).endswith("save_artifact(folder)")
+
+
 def test_several_labels(make, reviews):
     several = reviews.assign(label=[["a", label] if i % 3 else [label] for i, label in enumerate(reviews["label"])])
     learn = make(several.head(60), pooling="mean")

@@ -44,7 +44,8 @@ def test_its_repr_shows_facts_and_the_next_step(make, reviews):
     accuracy = learn.ladder[-1]["accuracy"]
     assert f"accuracy {accuracy:.4f}" in trained and trained.endswith("save_artifact(folder)")
     assert "layer 1 to head" in trained or "embeddings to head" in trained
-    assert learn._repr_html_().count("<tr>") == 7 and "<td>text → label</td>" in learn._repr_html_()
+    assert "trained by  fit_gradual: head, then " in trained
+    assert learn._repr_html_().count("<tr>") == 8 and "<td>text → label</td>" in learn._repr_html_()
     batches = repr(learn.dls)
     assert batches.startswith("TextDataLoaders\n") and "16 rows in training, 32 in validation" in batches
 
