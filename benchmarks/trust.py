@@ -91,7 +91,7 @@ def calibration(seed: int, name: str) -> dict:
     train, valid, test, columns = load(name, seed)
     df = pd.concat([train.assign(split="train"), valid.assign(split="valid")], ignore_index=True)
     learn = kickbert.learner_from_df(df, text_col=columns, valid="split", seed=seed, **MODEL)
-    learn.fit_gradual()
+    learn.fit_gradual(calibrate=False)
     before = kickbert.evaluate(learn, test, compare=False, rounds=2)
     done = kickbert.calibrate(learn)
     after = kickbert.evaluate(learn, test, compare=False, rounds=2)

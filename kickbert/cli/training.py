@@ -50,8 +50,13 @@ def train(
     valid: Annotated[float, typer.Option(help="share of rows for validation")] = 0.15,
     test: Annotated[float, typer.Option(help="share of rows for testing")] = 0.15,
     calibrated: Annotated[
-        bool, typer.Option("--calibrate", help="calibrate probabilities on the validation rows")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--calibrate/--no-calibrate",
+            help="calibrate probabilities on the validation rows (default: from 200 rows on)",
+            show_default=False,
+        ),
+    ] = None,
     export_formats: Annotated[list[str] | None, typer.Option("--export", help=f"also export: {FORMAT_HELP}")] = None,
     epochs: Annotated[int | None, typer.Option(help="epochs for the last layers, after one epoch for the head")] = None,
     lr: Annotated[float | None, typer.Option(help="peak learning rate of the last layers (default: 4e-4)")] = None,
@@ -94,11 +99,11 @@ def train(
     if dry_run:
         return print_result(plan, json, lambda console: console.print(table(plan, "Training phases")))
     with prints_to_stderr(json):
-        ladder = fit_default(learn, budget, instead="pass --epochs")
+        ladder = fit_default(learn, budget, instead="pass --epochs", calibrate=calibrated is None)
         if rank():
             return  # only the first process evaluates and saves
         if calibrated:
-            kickbert.calibrate(learn)
+            print(kickbert.calibrate(learn))
         held_out = df[df["split"] == "test"]
         evaluation = kickbert.evaluate(learn, held_out) if len(held_out) else None
         folder = save_artifact(learn, out, evaluation)

@@ -100,7 +100,7 @@ def distill(
     if phases is None:
         phases = gradual_unfreezing(encoder.n_layers + 2, layers=(0, encoder.n_layers), epochs=(1, 3))
     if phases:
-        student.fit_gradual(phases)
+        student.fit_gradual(phases, calibrate=False)  # the teacher's probabilities are its targets
     return student
 
 

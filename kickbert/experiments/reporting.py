@@ -134,7 +134,7 @@ def _probability_plots(predictions: Predictions, calibrated: bool) -> Iterator[S
             "How each true class was predicted. Correct predictions are on the diagonal.",
             figure=plots.plot_confusion(predictions, rates=True),
         )
-    advice = "" if calibrated else " kickbert.calibrate(learn) reduces it."
+    advice = "" if calibrated else " kickbert.calibrate(learn) usually reduces it."
     yield Section(
         "Calibration",
         "A calibrated model is on the dotted line: predictions with 80% confidence are correct 8 times in 10. The "

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 def fit_default(
-    learn: "GradualLearner", budget: str | float | None = None, instead: str = "call fit_gradual()"
+    learn: "GradualLearner",
+    budget: str | float | None = None,
+    instead: str = "call fit_gradual()",
+    calibrate: bool = True,
 ) -> pd.DataFrame:
     """Train a learner by the method that suits its rows, and print a line if that is `fit_few`.
 
@@ -20,11 +23,12 @@ def fit_default(
         learn: the learner.
         budget: maximum training time, as for `GradualLearner.fit_gradual`, which is then used.
         instead: advice on how to train layer by layer, for the printed line.
+        calibrate: as for `GradualLearner.fit_gradual`.
 
     Returns:
         The ladder, one row per phase.
     """
     if budget is None and few_labels(learn):
         say(f"Few labels per class, so fit_few() is used. To train layer by layer instead, {instead}.")
-        return learn.fit_few()
-    return learn.fit_gradual(budget=budget)
+        return learn.fit_few(calibrate=calibrate)
+    return learn.fit_gradual(budget=budget, calibrate=calibrate)

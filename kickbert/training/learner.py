@@ -19,6 +19,7 @@ from torch import nn
 from kickbert.cache.callback import PrefixCache
 from kickbert.cache.storage import Cache
 from kickbert.data.dataloaders import TextDataLoaders
+from kickbert.evaluation.calibration import calibrate_by_default
 from kickbert.models.artifact.saving import save_artifact
 from kickbert.models.classifier import TextClassifier
 from kickbert.targets.thresholds import best_thresholds
@@ -137,12 +138,14 @@ class GradualLearner(PredictingLearner):
         if hasattr(self.loss_func, "temperature"):
             self.loss_func.temperature = 1.0
 
-    def _settle(self) -> None:
-        """Warn about a model that has learned too little, and tune the thresholds, after training."""
+    def _settle(self, calibrate: bool = False) -> None:
+        """Warn about a model that has learned too little, calibrate, and tune the thresholds, after training."""
         if not isinstance(self.dls, TextDataLoaders):
             return
         if message := self.collapse.message():
             warnings.warn(message, stacklevel=3)
+        if calibrate and (line := calibrate_by_default(self)):
+            say(line)
         if self.dls.target.is_multilabel and hasattr(self.loss_func, "thresh"):
             self.tune_thresholds()
 
@@ -167,6 +170,7 @@ class GradualLearner(PredictingLearner):
         resume: bool = False,
         name: str | None = None,
         cbs: Sequence[Callback] | None = None,
+        calibrate: bool = True,
     ) -> pd.DataFrame:
         """Train by gradual unfreezing (Howard and Ruder 2018, 3.3): by default the head, then the last four layers.
 
@@ -182,6 +186,10 @@ class GradualLearner(PredictingLearner):
             name: version of your own functions and classes (a loss, a callback); without it, a run with such code
                 cannot be resumed. Change it whenever you change the code.
             cbs: further fastai callbacks, or names of run logs.
+            calibrate: whether to fit a temperature at the end, with 200 validation rows or more
+                (`kickbert.calibrate`); a line shows the calibration error. The predicted class stays the same, so
+                ordered classes are left out: a temperature may move their median. Thresholds of several labels are
+                tuned afterwards.
 
         Returns:
             The ladder, one row per phase: phase, trainable parameters, rows, epochs, lr, seconds, last losses and
@@ -198,8 +206,8 @@ class GradualLearner(PredictingLearner):
         plan = self._plan(phases, budget)
         cbs = callbacks_by_name(cbs)  # here, so that one log contains all phases
         ladder = run_phases(self, plan, cbs, resume, name)
-        self.trained_by = GRADUAL  # also if a checkpoint contained all phases
-        self._settle()
+        self._begin(GRADUAL)  # also if a checkpoint contained all phases
+        self._settle(calibrate)
         end_logs(cbs)
         return pd.DataFrame(ladder)
 
@@ -217,12 +225,13 @@ class GradualLearner(PredictingLearner):
             raise ValueError(f"{bad[0]} must freeze to a group from 0 to {groups - 1}")
         return Fixed(phases)
 
-    def fit_few(self, recipe: FewShot | Sequence[FewShot] | None = None) -> pd.DataFrame:
+    def fit_few(self, recipe: FewShot | Sequence[FewShot] | None = None, *, calibrate: bool = True) -> pd.DataFrame:
         """Train on few labels: steps of the last layers on their cached states, then logistic regression as the head.
 
         Args:
             recipe: layers, steps and loss; of several recipes (`kickbert.training.RECIPES`) the best on held-out rows;
                 None for `FewShot()`, which was chosen on validation rows of several data sets.
+            calibrate: as for `fit_gradual`.
 
         Returns:
             One row per phase: phase, trainable parameters, steps, lr, seconds, and loss and metrics of the validation
@@ -236,7 +245,7 @@ class GradualLearner(PredictingLearner):
         with no_random(self.seed) if self.seed is not None else nullcontext():
             ladder = fit_few(self, recipe)
         self.ladder = ladder.to_dict("records")
-        self._settle()
+        self._settle(calibrate)
         return ladder
 
     def save_artifact(self, folder: str | Path, evaluation: Any = None) -> Path:

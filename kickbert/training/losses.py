@@ -1,7 +1,7 @@
 """Losses, and how logits become probabilities and decisions.
 
 Each is a fastai loss: `activation` turns logits into probabilities, and `decodes` turns those into codes. Logits are
-divided by `temperature` (temperature scaling, Guo et al. 2017), which is 1 until `kickbert.calibrate` has fitted it.
+divided by `temperature` (temperature scaling, Guo et al. 2017), which is 1 until calibration has fitted it.
 """
 
 from collections.abc import Callable

@@ -86,7 +86,7 @@ def test_each_phase_prints_a_line_and_the_repr_names_the_method(make, reviews, c
     learn.fit_gradual()
     capsys.readouterr()
     learn.fit_few(FewShot(layers=1, steps=5))
-    head, steps = capsys.readouterr().out.splitlines()[-2:]
+    head, steps = capsys.readouterr().out.splitlines()[-3:-1]  # then the calibration error
     assert re.fullmatch(r"1 head  valid_loss \d\.\d{4}  accuracy \d\.\d{4}  macro-F1 \d\.\d{4}  \d+ s", head)
     assert steps.startswith("2 last 1 layers, contrastive  5 steps  valid_loss ")
     assert "trained by  fit_few: head, then last 1 layers, contrastive\n" in repr(learn)
