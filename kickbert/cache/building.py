@@ -12,7 +12,6 @@ from kickbert.cache.storage import Cache
 from kickbert.data.batching import length_batches
 from kickbert.data.packed import Packed
 from kickbert.models.classifier import TextClassifier
-from kickbert.models.head import POOLS
 from kickbert.text.tokenization import PAD
 from kickbert.utils.hashing import Unidentifiable
 from kickbert.utils.messages import byte_size
@@ -88,13 +87,13 @@ def store_name(model: TextClassifier, depth: int, keys: list[str]) -> tuple[str,
 
     After the last layer, pooled vectors are enough if the pooling is a built-in one without parameters.
     """
-    pooled = depth == model.encoder.n_layers and model.head.pool is POOLS.get(model.head.pooling)
+    pooled = depth == model.encoder.n_layers and model.head.pools_last
     return keys[depth] + (f"-{model.head.pooling}" if pooled else ""), pooled
 
 
 def _source(depth: int, keys: list[str], cache: Cache, rows: list[bytes]) -> View | None:
-    """Find the rows in the deepest store below `depth` that has all of them."""
-    for shallower in range(depth - 1, 0, -1):
+    """Find the rows in the deepest store of hidden states, up to `depth`, that has all of them."""
+    for shallower in range(depth, 0, -1):
         if (view := cache.view(keys[shallower], rows)) is not None:
             return view
     return None

@@ -43,7 +43,7 @@ class PrefixCache(Callback):
         self.storage = storage
         self.ahead: list[int] = []  # depths that later phases will need
         self._printed: set[str] = set()
-        self._views: WeakKeyDictionary[Packed, View] = WeakKeyDictionary()
+        self._views: WeakKeyDictionary[Packed, list[View]] = WeakKeyDictionary()  # taps below, then the frozen depth
         self._trained: WeakSet[Packed] = WeakSet()  # training and validation rows; only their states are cached
         self._snapshot: Snapshot | None = None
         self._hooks: list[dict[int, Any]] = []  # hooks of the frozen modules
@@ -97,7 +97,7 @@ class PrefixCache(Callback):
             return
         depth = len(keys) - 1
         # From shallow to deep: each store is the start of the next, so all of them cost one pass.
-        depths = sorted({depth, *(d for d in self.ahead if d <= depth)})
+        depths = sorted({*self._read(depth), *(d for d in self.ahead if d <= depth)})
         keep = {store_name(self.model, d, keys)[0] for d in depths}
         for d in depths:
             build(self.model, parts, d, keys, self.storage, keep)
@@ -115,22 +115,27 @@ class PrefixCache(Callback):
 
     def before_batch(self) -> None:
         dl = self.learn.dl
-        view = self._views.get(dl.ids) if isinstance(dl, BucketDL) else None
-        if view is not None:
+        views = self._views.get(dl.ids) if isinstance(dl, BucketDL) else None
+        if views is not None:
             # The model asks for the states itself, because callbacks may still change the batch.
-            self.learn.model.cached_states = partial(self._states, view, dl)
+            self.learn.model.cached_states = partial(self._states, views, dl)
 
     def after_batch(self) -> None:
         self.learn.model.cached_states = None
 
-    def _states(self, view: View, dl: BucketDL, x: Tensor) -> tuple[Tensor, int] | None:
+    def _read(self, depth: int) -> list[int]:
+        """List the depths that the model reads: its head's taps below the frozen depth, then that depth."""
+        return [*(tap for tap in self.model.head.taps if tap < depth), depth]
+
+    def _states(self, views: list[View], dl: BucketDL, x: Tensor) -> tuple[Tensor, int] | None:
         """Return the cached states of the current batch, and their depth; None if x is no longer that batch."""
         same = dl.batch_ids is not None and torch.equal(x, dl.batch_ids.to(x.device))
         if any(self._hooks) or not same:
             if self.model.training == self.learn.training:  # otherwise a callback reads other texts during a step
                 self._print_once("its modules have hooks" if same else "a callback or transform changed the batches")
             return None
-        return view.hidden(dl.batch_rows, x.device), view.store.depth
+        states = [view.hidden(dl.batch_rows, x.device) for view in views]
+        return states[0] if len(states) == 1 else torch.cat(states, -1), views[-1].store.depth
 
     def _print_once(self, reason: str) -> None:
         if reason not in self._printed:
@@ -161,8 +166,8 @@ class PrefixCache(Callback):
         return keys
 
     def _look_up(self, parts: list[Packed], keys: list[str]) -> None:
-        name = store_name(self.model, len(keys) - 1, keys)[0]
+        names = [store_name(self.model, depth, keys)[0] for depth in self._read(len(keys) - 1)]
         for rows in parts:
-            view = self.storage.view(name, rows.keys)
-            if view is not None:
-                self._views[rows] = view
+            views = [view for name in names if (view := self.storage.view(name, rows.keys)) is not None]
+            if len(views) == len(names):
+                self._views[rows] = views

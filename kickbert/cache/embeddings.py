@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from fastai.torch_core import default_device
+from torch import Tensor
 
 from kickbert.cache.building import fill, view_of
 from kickbert.cache.storage import SHARED, Cache
@@ -35,16 +36,35 @@ def embed(texts: list[str], model: str | Path = "minilm", cache: Cache = SHARED)
 
 def embed_by(classifier: TextClassifier, tokenizer: TextTokenizer, texts: list[str], cache: Cache) -> np.ndarray:
     """Compute sentence embeddings as `embed` does, with a model in memory."""
-    depth, width = classifier.encoder.n_layers, classifier.encoder.width
     if not texts:
-        return np.zeros((0, width), dtype=np.float32)
-    rows = Packed.of(tokenizer.encode_batch(texts)[0])
-    view = view_of(classifier, rows, depth, cache)
-    if view is not None:
-        return view.hidden(range(len(rows)), torch.device("cpu")).numpy()
-    embeddings = torch.empty(len(rows), width)  # they do not fit in the cache
-    positions = fill(embeddings, classifier, rows, depth, True, None)
-    return embeddings[[start for start, _ in positions]].numpy()
+        return np.zeros((0, classifier.encoder.width), dtype=np.float32)
+    return pooled_states(classifier, Packed.of(tokenizer.encode_batch(texts)[0]), cache).numpy()
+
+
+def pooled_states(classifier: TextClassifier, rows: Packed, cache: Cache | None) -> Tensor:
+    """Compute the pooled states of rows, or read them from the cache.
+
+    Args:
+        classifier: a classifier in evaluation mode whose pooling has no parameters.
+        rows: token ids; the pooled windows of a document are averaged.
+        cache: the cache; None to compute the states.
+    Returns:
+        float32 on the CPU, shape (documents, width).
+    """
+    depth = classifier.encoder.n_layers
+    view = None if cache is None else view_of(classifier, rows, depth, cache)
+    if view is not None and view.store.pooled:
+        states = view.hidden(range(len(rows)), torch.device("cpu"))
+    else:
+        flat = torch.empty(len(rows), classifier.encoder.width)
+        positions = fill(flat, classifier, rows, depth, True, view)
+        states = flat[[start for start, _ in positions]]
+    if rows.first is None:
+        return states
+    counts = np.diff(rows.first)
+    document = torch.from_numpy(np.repeat(np.arange(len(counts)), counts))
+    sums = torch.zeros(len(counts), states.shape[1]).index_add_(0, document, states)
+    return sums / torch.from_numpy(counts)[:, None]
 
 
 @lru_cache(maxsize=2)

@@ -60,11 +60,16 @@ def train(
     export_formats: Annotated[list[str] | None, typer.Option("--export", help=f"also export: {FORMAT_HELP}")] = None,
     epochs: Annotated[int | None, typer.Option(help="epochs for the last layers, after one epoch for the head")] = None,
     lr: Annotated[float | None, typer.Option(help="peak learning rate of the last layers (default: 4e-4)")] = None,
-    batch_size: Annotated[int, typer.Option(help="training batch size")] = 32,
+    batch_size: Annotated[
+        int | None, typer.Option(help="training batch size (default: 16 with few rows, otherwise 32)")
+    ] = None,
     class_weights: Annotated[
         str | None, typer.Option(help='"balanced" weights the loss by class frequency; default: no weights')
     ] = None,
     augment: Annotated[str | None, typer.Option(help="augment the training texts: eda or typos")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="fast, balanced, best or auto (default: balanced; few labels: fit_few)")
+    ] = None,
     budget: Annotated[str | None, typer.Option(help='maximum training time, such as "5 min"')] = None,
     precision: Annotated[str, typer.Option(help="auto, bf16 or fp32")] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the training phases without training")] = False,
@@ -95,11 +100,11 @@ def train(
             max_length=max_length, long=long, valid="split", seed=seed, path=out, bs=batch_size, precision=precision,
             class_weights=class_weights, augment=_augmenter(augment), schedule=_schedule(epochs, lr),
         )  # fmt: skip
-        plan = _plan(learn)
+        plan = _plan(learn, "auto" if budget and not preset else preset)
     if dry_run:
         return print_result(plan, json, lambda console: console.print(table(plan, "Training phases")))
     with prints_to_stderr(json):
-        ladder = fit_default(learn, budget, instead="pass --epochs", calibrate=calibrated is None)
+        ladder = fit_default(learn, preset, budget, "pass --preset balanced", calibrate=calibrated is None)
         if rank():
             return  # only the first process evaluates and saves
         if calibrated:
@@ -166,22 +171,22 @@ def _augmenter(name: str | None) -> Any:
     return augmenters[name]()
 
 
-def _plan(learn: Any) -> Any:
+def _plan(learn: Any, preset: str | None) -> Any:
     """List the training phases, one per row."""
     import pandas as pd
 
     from kickbert.training.few_shot import few_labels
-    from kickbert.training.schedule import gradual_unfreezing
 
     rows = len(learn.dls.train_ds)
-    if few_labels(learn):
+    if preset is None and few_labels(learn):
         return pd.DataFrame([{"phase": "few labels: fit_few", "training rows": rows}])
-    groups = [sum(p.numel() for p in group) for group in learn.model.groups().values()]
-    return pd.DataFrame([
-        {"phase": phase.name, "trainable": sum(groups[phase.freeze_to :]), "epochs": phase.epochs, "lr": phase.lr,
-         "training rows": rows}
-        for phase in gradual_unfreezing(len(groups), **learn.schedule)
-    ])  # fmt: skip
+    batches = {"batch size": learn.dls.bs, "training rows": rows}
+    return pd.DataFrame(
+        {"phase": phase.name, "epochs": phase.epochs, "steps": phase.epochs * len(learn.dls.train), "lr": phase.lr}
+        | ({"epochs": None, "steps": None, "lr": None} if phase.head == "solved" else {})
+        | batches
+        for phase in learn.phases(preset or "balanced")
+    )
 
 
 def _remove_checkpoint(learn: Any) -> None:

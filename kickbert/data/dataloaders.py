@@ -33,6 +33,10 @@ from kickbert.text.tokenization import SEP
 from kickbert.utils.hub import choose_model
 from kickbert.utils.messages import Described
 
+FEW_ROWS = 1_600  # with up to so many training rows, batches are small, so that there are more steps
+SMALL_BATCH = 16
+BATCH = 32
+
 
 class Row(NamedTuple):
     """An item of the datasets: a text and, if known, its target in readable form."""
@@ -116,7 +120,7 @@ class TextDataLoaders(Described, DataLoaders):
         max_length: int | None = None,
         long: str = "truncate",
         stride: int = 32,
-        bs: int = 32,
+        bs: int | None = None,
         sampling: str | None = None,
         seed: int | None = 42,
         path: str | Path = ".",
@@ -148,7 +152,8 @@ class TextDataLoaders(Described, DataLoaders):
             long: what to do with longer texts: "truncate" keeps the head, "tail" the tail, "head+tail" both; "windows"
                 reads the whole text in chunks of `max_length` tokens, pooled to one prediction.
             stride: number of tokens that adjacent windows share.
-            bs: batch size in training; validation uses twice as many rows.
+            bs: batch size in training; validation uses twice as many rows. None for 16 with up to 1,600 training rows
+                and 32 with more.
             sampling: "balanced" to draw each class equally often; None to read each row once per epoch.
             seed: makes splits, batches and augmentation reproducible; it sets the seeds of Python, NumPy and torch.
                 None does not set them.
@@ -180,7 +185,7 @@ class TextDataLoaders(Described, DataLoaders):
         *,
         model: str | Path | None = None,
         augment: Augmenter | None = None,
-        bs: int = 32,
+        bs: int | None = None,
         sampling: str | None = None,
         seed: int | None = 42,
         path: str | Path = ".",
@@ -319,8 +324,11 @@ def _warn_of_truncated(cut: np.ndarray, max_length: int) -> None:
         )
 
 
-def bucket_loaders(tokenizer: TextTokenizer, target: Target, train: Part, valid: Part, bs: int) -> list[BucketDL]:
+def bucket_loaders(
+    tokenizer: TextTokenizer, target: Target, train: Part, valid: Part, bs: int | None
+) -> list[BucketDL]:
     """Make the training and validation batches of rows that are tokenized and encoded."""
+    bs = bs or (SMALL_BATCH if len(train.texts) <= FEW_ROWS else BATCH)
     items = [
         Row(text, target.shown(code))
         for part in (train, valid)
@@ -351,7 +359,7 @@ def soft_loaders(
     further: Sequence[np.ndarray],
     *,
     valid: float | str | Sequence | None = 0.15,
-    bs: int = 32,
+    bs: int | None = None,
     seed: int | None = 42,
 ) -> list[BucketDL]:
     """Make training batches with additional targets, such as soft predictions, and validation batches without them.

@@ -106,7 +106,7 @@ def _evaluating(model: "TextClassifier"):
 def _logits(model: "TextClassifier", ids: Tensor) -> Tensor:
     """Run the whole model with gradients through all of it, frozen or not."""
     mask = ids != PAD
-    return model.head(model.encoder(ids, mask), mask)
+    return model.head(model.encoder(ids, mask, taps=model.head.taps), mask)
 
 
 def _masked(learn: "GradualLearner", ids: Tensor, word_of_token: np.ndarray) -> Tensor:

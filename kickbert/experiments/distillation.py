@@ -42,7 +42,7 @@ def distill(
     text_col: str | Sequence[str] = "text",
     label_col: str | Sequence[str] = "label",
     valid: float | str | Sequence = 0.15,
-    bs: int = 32,
+    bs: int | None = None,
     seed: int | None = 42,
     optimizer: str | Callable = "adamw",
     precision: str = "auto",

@@ -26,7 +26,6 @@ from kickbert.experiments.search_results import Search, check, conclusion, impor
 from kickbert.experiments.search_space import Space, check_space, default_space, recipe_at, suggest
 from kickbert.text.columns import read_texts
 from kickbert.training.guard import TrainingDiverged
-from kickbert.training.schedule import gradual_unfreezing
 from kickbert.utils.atomic_files import exclusive, replacing
 from kickbert.utils.extras import require
 from kickbert.utils.messages import seconds
@@ -54,7 +53,7 @@ class PhaseScores(Callback):
 
     def fit(self, learn: Any) -> None:
         """Train a learner with the schedule of its recipe."""
-        plan = gradual_unfreezing(len(learn.groups), **learn.schedule)
+        plan = learn.phases("balanced")
         self.phases = len(plan)
         learn.fit_gradual(plan, cbs=[self])
 

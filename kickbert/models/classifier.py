@@ -3,7 +3,7 @@
 `ProbabilityModel` is the part that is exported: token ids to calibrated probabilities.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from kickbert.models.encoder import Encoder
 from kickbert.models.head import Head
+from kickbert.models.side_network import tapped_depths
 from kickbert.targets.base import Target, for_target
 from kickbert.targets.continuous import Continuous
 from kickbert.targets.labels import Labels
@@ -73,8 +74,9 @@ class TextClassifier(nn.Module):
         Args:
             x: token ids, int64, shape (batch, tokens), -1 for padding. Documents in windows have the shape (batch,
                 windows, tokens), with -1 everywhere in padding windows; their pooled windows are averaged.
-            hidden: hidden states of these tokens at `depth`, if they are known: shape (batch, tokens, width), or
-                (batch, width) if they are pooled; for windows, shape (all windows without padding, ...).
+            hidden: hidden states of these tokens at `depth`, after those of the head's taps below, if they are known:
+                shape (batch, tokens, depths * width), or (batch, width) if they are pooled; for windows, shape (all
+                windows without padding, ...).
             depth: number of layers below `hidden`.
         Returns:
             float32, shape (batch, classes).
@@ -92,19 +94,19 @@ class TextClassifier(nn.Module):
         return self.head.classify(parts.sum(1) / real.sum(1, keepdim=True))
 
     def pool(self, x: Tensor, hidden: Tensor | None = None, depth: int = 0) -> Tensor:
-        """Compute pooled states, shape (batch, width), from token ids or the states of `depth`, as in `forward`."""
+        """Compute the head's features, shape (batch, size), from token ids or states of `depth`, as in `forward`."""
         mask = x != PAD
+        taps = self.head.taps
         if hidden is None and self._depth is not None:
-            hidden, depth = self.states(x, self._depth, head_only=True), self._depth
+            hidden, depth = self.states(x, self._depth, head_only=True, taps=taps), self._depth
         with self._autocast(x):
             if hidden is None:
-                hidden = self.encoder(x, mask, self.head.reads_first)
+                hidden = self.encoder(x, mask, self.head.reads_first, taps)
             elif hidden.dim() == 2:
                 return hidden
             else:
-                hidden = self.encoder.suffix(hidden, mask, depth, self.head.reads_first)
-            pooled: Tensor = self.head.pool(hidden, mask)
-            return pooled
+                hidden = self.encoder.suffix(hidden, mask, depth, self.head.reads_first, taps)
+            return self.head.features(hidden, mask)
 
     @torch.no_grad()
     def states(
@@ -115,6 +117,7 @@ class TextClassifier(nn.Module):
         start: int = 0,
         pooled: bool = False,
         head_only: bool = False,
+        taps: Sequence[int] = (),
     ) -> Tensor:
         """Compute hidden states of `depth` without gradient.
 
@@ -125,17 +128,24 @@ class TextClassifier(nn.Module):
             start: depth of `hidden`.
             pooled: whether to pool them.
             head_only: whether the last layer may skip tokens that the head does not read.
+            taps: depths below `depth` whose states come first; none with `pooled`.
         Returns:
-            Shape (batch, tokens, width), or (batch, width) if pooled.
+            Shape (batch, tokens, depths * width), or (batch, width) if pooled.
         """
         x = x.as_subclass(Tensor)
         mask, first = x != PAD, (head_only or pooled) and self.head.reads_first
         with self._autocast(x):
             if hidden is None:
-                hidden = self.encoder.prefix(x, mask, depth, first)
+                hidden = self.encoder.prefix(x, mask, depth, first, taps)
             else:
-                hidden = self.encoder.between(hidden, mask, start, depth, first)
+                hidden = self.encoder.between(hidden, mask, start, depth, first, taps)
             return self.head.pool(hidden, mask) if pooled else hidden
+
+    def use_side(self, wanted: bool) -> None:
+        """Add a new side network to the head, or remove the one that it has."""
+        self.head.side = None
+        if wanted:
+            self.head.add_side(tapped_depths(self.encoder.n_layers))
 
     def _autocast(self, x: Tensor) -> torch.autocast:
         return torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16")
@@ -189,11 +199,12 @@ class ProbabilityModel(nn.Module):
             float32, shape (rows, classes), or (documents, classes).
         """
         mask = attention_mask.bool()
-        return self.probabilities(self.encoder(input_ids, mask, self.head.reads_first), mask, document_weights)
+        hidden = self.encoder(input_ids, mask, self.head.reads_first, self.head.taps)
+        return self.probabilities(hidden, mask, document_weights)
 
     def probabilities(self, hidden: Tensor, mask: Tensor, document_weights: Tensor | None = None) -> Tensor:
-        """Compute the probabilities of `forward` from last hidden states, shape (rows, tokens, width), and a mask."""
-        pooled = self.head.pool(hidden, mask).float()
+        """Compute the probabilities of `forward` from hidden states as `Head.features` reads them, and a mask."""
+        pooled = self.head.features(hidden, mask).float()
         logits = self.head.classify(pooled if document_weights is None else document_weights @ pooled)
         probabilities: Tensor = self.activation(logits, self.temperature)
         return probabilities

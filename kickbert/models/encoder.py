@@ -31,10 +31,7 @@ LAYERS = {"albert": "encoder", "distilbert": "transformer.layer", "modernbert": 
 
 
 class _Reached(Exception):
-    """Carries the hidden states out of a forward pass that can stop."""
-
-    def __init__(self, hidden: Tensor):
-        self.hidden = hidden
+    """Ends a forward pass that need not continue."""
 
 
 class _FixedStates(nn.Module):
@@ -128,18 +125,19 @@ class Encoder(nn.Module):
         inside = {id(p) for group in layers.values() for p in group}
         return {"embeddings": [p for p in self.body.parameters() if id(p) not in inside], **layers}
 
-    def forward(self, ids: Tensor, mask: Tensor, first: bool = False) -> Tensor:
+    def forward(self, ids: Tensor, mask: Tensor, first: bool = False, taps: Sequence[int] = ()) -> Tensor:
         """Compute the last hidden states.
 
         Args:
             ids: token ids, int64, shape (batch, tokens), with any ids at padding.
             mask: attention mask, True at tokens and False at padding, bool, shape (batch, tokens).
             first: whether the last layer may compute only the first token, which saves most of its work.
+            taps: depths below the last layer, ascending, whose states are returned too, before the last ones.
         Returns:
-            Shape (batch, tokens, width), or (batch, 1, width) for the first token only.
+            Shape (batch, tokens, width), or (batch, 1, width) for the first token only; with taps shape (batch, tokens,
+            (len(taps) + 1) * width).
         """
-        pad = self.body.config.pad_token_id or 0
-        return self._run(ids.masked_fill(~mask, pad), mask, first, **self.token_types(ids))
+        return self.prefix(ids, mask, self.n_layers, first, taps)
 
     @property
     def pair_separator(self) -> int | None:
@@ -165,44 +163,66 @@ class Encoder(nn.Module):
         separators = (ids == self.pair_separator).long()
         return {"token_type_ids": (separators.cumsum(1) - separators).clamp(max=1)}
 
-    def prefix(self, ids: Tensor, mask: Tensor, depth: int, first: bool = False) -> Tensor:
-        """Compute hidden states after the first `depth` layers; arguments and result are those of `forward`."""
-        self._check(depth)
-        return self._until(depth, lambda: self(ids, mask, first), ids.shape[1])
+    def prefix(self, ids: Tensor, mask: Tensor, depth: int, first: bool = False, taps: Sequence[int] = ()) -> Tensor:
+        """Compute hidden states after the first `depth` layers, and those of the taps below.
 
-    def between(self, hidden: Tensor, mask: Tensor, depth: int, stop: int, first: bool = False) -> Tensor:
-        """Compute hidden states of depth `stop` from those of `depth`, both of shape (batch, tokens, width)."""
+        Arguments and result are those of `forward`.
+        """
+        self._check(depth)
+        pad = self.body.config.pad_token_id or 0
+
+        def run() -> Tensor:
+            return self._run(ids.masked_fill(~mask, pad), mask, first, **self.token_types(ids))
+
+        return _joined(self._until(depth, run, ids.shape[1], [t for t in taps if t < depth]))
+
+    def between(
+        self, hidden: Tensor, mask: Tensor, depth: int, stop: int, first: bool = False, taps: Sequence[int] = ()
+    ) -> Tensor:
+        """Compute hidden states of depth `stop` from those of `depth`, both as `prefix` returns them."""
         self._check(depth)
         self._check(stop)
         if depth >= stop:
             return hidden
+        known = sum(tap < depth for tap in taps) * self.width
+        start = hidden[..., known:]
 
         def run() -> Tensor:
-            with self._cut(hidden, depth):
+            with self._cut(start, depth):
                 return self._run(torch.zeros(mask.shape, dtype=torch.long, device=mask.device), mask, first)
 
-        return self._until(stop, run, mask.shape[1])
+        reached = self._until(stop, run, mask.shape[1], [t for t in taps if depth <= t < stop])
+        return _joined([hidden[..., :known], *reached] if known else reached)
 
-    def suffix(self, hidden: Tensor, mask: Tensor, depth: int, first: bool = False) -> Tensor:
+    def suffix(self, hidden: Tensor, mask: Tensor, depth: int, first: bool = False, taps: Sequence[int] = ()) -> Tensor:
         """Compute the last hidden states, as `forward` does, from the hidden states of `depth`."""
-        return self.between(hidden, mask, depth, self.n_layers, first)
+        return self.between(hidden, mask, depth, self.n_layers, first, taps)
 
-    def _until(self, depth: int, run: Callable[[], Tensor], tokens: int) -> Tensor:
-        """Run a forward up to the input of the layer after `depth`; at the last depth, return its result."""
-        if depth == self.n_layers:
-            return run()
+    def _until(self, depth: int, run: Callable[[], Tensor], tokens: int, taps: Sequence[int]) -> list[Tensor]:
+        """Run a forward up to the input of the layer after `depth`; return the inputs after the taps, then its own.
 
-        def stop(module: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
-            raise _Reached(args[0] if args else kwargs["hidden_states"])
+        At the last depth, the result of the forward is the last.
+        """
+        reached: list[Tensor] = []
 
-        hook = self.layers[depth].register_forward_pre_hook(stop, with_kwargs=True)
+        def keep(module: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
+            reached.append((args[0] if args else kwargs["hidden_states"])[:, :tokens])
+            if module is last:
+                raise _Reached
+
+        last = self.layers[depth] if depth < self.n_layers else None
+        layers = [self.layers[tap] for tap in taps] + ([] if last is None else [last])
+        hooks = [layer.register_forward_pre_hook(keep, with_kwargs=True) for layer in layers]
         try:
-            run()
-        except _Reached as reached:
-            return reached.hidden[:, :tokens]
+            reached.append(run())
+        except _Reached:
+            pass
         finally:
-            hook.remove()
-        raise RuntimeError(f"layer {depth + 1} of {self.body.config.model_type} did not run")
+            for hook in hooks:
+                hook.remove()
+        if len(reached) <= len(taps):
+            raise RuntimeError(f"a layer of {self.body.config.model_type} did not run")
+        return reached
 
     def _run(self, ids: Tensor, mask: Tensor, first: bool, **token_types: Tensor) -> Tensor:
         with first_token_only(self.layers[-1], self.body.config) if first else nullcontext():
@@ -232,6 +252,10 @@ class Encoder(nn.Module):
         finally:
             for module, name, old in kept:
                 setattr(module, name, old)
+
+
+def _joined(states: list[Tensor]) -> Tensor:
+    return states[0] if len(states) == 1 else torch.cat(states, -1)
 
 
 def _modules(root: nn.Module, without: Sequence[nn.Module] = ()) -> list[nn.Module]:

@@ -1,6 +1,6 @@
 """Classification heads: hidden states → pooling → dropout → linear → logits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as torch's own documentation writes it
 
 from kickbert.models.logistic_regression import fit_logistic
+from kickbert.models.side_network import SideNetwork
 
 
 def pool_cls(hidden: Tensor, mask: Tensor) -> Tensor:
@@ -79,6 +80,7 @@ class Head(nn.Module):
         ordinal: whether the classes are ranks, predicted by `Corn`.
         activation: activation between two layers, a name of `ACTIVATIONS`.
         normalize: whether to scale pooled states to length one first, as sentence encoders do.
+        side: options of a side network whose logits are added; None for none.
     Raises:
         ValueError: an unknown pooling or activation, or a number out of range.
     """
@@ -93,6 +95,7 @@ class Head(nn.Module):
         ordinal: bool = False,
         activation: str = "relu",
         normalize: bool = False,
+        side: dict[str, Any] | None = None,
     ):
         super().__init__()
         if pooling not in POOLINGS:
@@ -111,11 +114,35 @@ class Head(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(width, classes - ordinal)
         self.link = Corn() if ordinal else nn.Identity()
+        self.width = width
+        self.side: SideNetwork | None = None
+        if side is not None:
+            self.add_side(**side)
+
+    def add_side(self, taps: Sequence[int]) -> None:
+        """Add a new side network, whose logits are zero at first; arguments as for `SideNetwork`."""
+        side = SideNetwork(self.width, self.classifier.out_features, taps)
+        self.side = side.to(self.classifier.weight.device)
+
+    @property
+    def size(self) -> int:
+        """Number of features that `classify` reads."""
+        return self.width if self.side is None else self.width + self.side.size
+
+    @property
+    def taps(self) -> tuple[int, ...]:
+        """Depths below the last layer whose states the head reads beside those of the last layer."""
+        return () if self.side is None else self.side.taps
+
+    @property
+    def pools_last(self) -> bool:
+        """Whether all that the head reads is the last layer's states, pooled without parameters."""
+        return self.side is None and self.pool is POOLS.get(self.pooling)
 
     @property
     def reads_first(self) -> bool:
         """Whether the head reads only the first token's state."""
-        return self.pool is pool_cls
+        return self.pools_last and self.pool is pool_cls
 
     def options(self) -> dict[str, Any]:
         """Return the arguments that recreate this head, apart from its size."""
@@ -126,20 +153,37 @@ class Head(nn.Module):
             "ordinal": isinstance(self.link, Corn),
             "activation": self.activation,
             "normalize": self.normalize,
+            "side": None if self.side is None else self.side.options(),
         }
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """Compute logits, float32, shape (batch, classes), from states, shape (batch, tokens, width), and a mask."""
-        return self.classify(self.pool(hidden, mask))
+        """Compute logits, float32, shape (batch, classes); arguments as for `features`."""
+        return self.classify(self.features(hidden, mask))
 
-    def classify(self, pooled: Tensor) -> Tensor:
-        """Compute logits from pooled states, shape (batch, width), in fp32, so that logits are not rounded."""
-        with torch.autocast(pooled.device.type, enabled=False):
-            pooled = F.normalize(pooled.float(), dim=-1) if self.normalize else pooled.float()
+    def features(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """Compute pooled states, shape (batch, width), followed by the side network's features, if there is one.
+
+        Args:
+            hidden: states of the last layer, shape (batch, tokens, width); with a side network those of its tapped
+                depths come first, shape (batch, tokens, depths * width).
+            mask: attention mask, bool, shape (batch, tokens).
+        """
+        pooled: Tensor = self.pool(hidden[..., -self.width :], mask)
+        return pooled if self.side is None else torch.cat([pooled, self.side(hidden, mask).to(pooled.dtype)], -1)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Compute logits from the features of `features`, in fp32, so that logits are not rounded."""
+        with torch.autocast(features.device.type, enabled=False):
+            pooled = features[..., : self.width].float()
+            if self.normalize:
+                pooled = F.normalize(pooled, dim=-1)
             if self.pre_classifier is not None:
                 pooled = ACTIVATIONS[self.activation](self.pre_classifier(pooled))
-            logits: Tensor = self.link(self.classifier(self.dropout(pooled)))
-            return logits
+            logits: Tensor = self.classifier(self.dropout(pooled))
+            if self.side is not None:
+                logits = logits + self.side.logits(features[..., self.width :].float())
+            linked: Tensor = self.link(logits)
+            return linked
 
     def fit(self, embeddings: np.ndarray, targets: np.ndarray, c: float = 1.0) -> None:
         """Set the linear layer to a scikit-learn logistic regression.

@@ -86,6 +86,8 @@ def why_not_portable(kind: str, head: Head, target: Target, windows: bool) -> st
         return "does not read documents in windows"
     if head.pooling != "cls":
         return f"does not pool by {head.pooling!r}"
+    if head.side is not None:
+        return "has no side network"
     if head.normalize:
         return "does not normalize pooled states"
     if kind not in HEADS:

@@ -8,21 +8,19 @@ from kickbert.text.tokenization import PAD
 from kickbert.training.guard import TrainingDiverged, restore, snapshot
 from kickbert.training.ladder import train_phase
 from kickbert.training.row_scores import RowScores, paired_gain
-from kickbert.training.schedule import Phase, gradual_unfreezing, with_deeper_phases
+from kickbert.training.schedule import Phase
 from kickbert.utils.progress import say
 
 if TYPE_CHECKING:
     from kickbert.training.learner import GradualLearner
 
 STEP = 3  # a training step of a layer costs as much as three forward passes
+SIDE = 0.3  # cost of the side network in layers of a small encoder
 
 
 def goes_on(ladder: Sequence[dict], planned: int) -> bool:
-    """Tell whether another phase is worth it.
-
-    It is, unless a phase was undone, or the last gain after the `planned` phases is not significant.
-    """
-    return all(row["kept"] for row in ladder) and (len(ladder) < planned or ladder[-1]["low"] > 0)
+    """Tell whether another phase is worth it: after the `planned` ones, if the last gain is significant."""
+    return len(ladder) < planned or (ladder[-1]["kept"] and ladder[-1]["low"] > 0)
 
 
 class Adaptive:
@@ -49,9 +47,9 @@ class Adaptive:
         self.learn = learn
         self.budget = budget
         self.start = time.perf_counter()
-        self.groups = learn.splitter(learn.model)
-        self.phases = with_deeper_phases(len(self.groups), learn.schedule)
-        self.planned = len(gradual_unfreezing(len(self.groups), **learn.schedule))
+        self.n_groups = len(learn.splitter(learn.model))
+        self.phases = learn.phases("auto")
+        self.planned = 1 + len(learn.phases("balanced"))  # with the side network
         self.parts = ["auto", budget, *self.phases]
         self.freeze_to = sorted({phase.freeze_to for phase in self.phases})
         self.best = RowScores(target)
@@ -75,19 +73,16 @@ class Adaptive:
 
     def expected_seconds(self, phase: Phase, ladder: list[dict]) -> float:
         """Estimate the time of a phase from phases that trained layers, or else from the time of a forward pass."""
-        done = [(row["seconds"], self._passes(p)) for row, p in zip(ladder, self.phases, strict=False)]
-        trained = [(seconds, passes) for (seconds, passes) in done[self._is_head(self.phases[0]) :] if seconds]
+        done = [(row["seconds"], p) for row, p in zip(ladder, self.phases, strict=False)]
+        trained = [(seconds, self._passes(p)) for seconds, p in done if seconds and p.freeze_to < self.n_groups - 1]
         if not trained:
             return self.forward_seconds * self._passes(phase)
         return self._passes(phase) * sum(s for s, _ in trained) / sum(passes for _, passes in trained)
 
-    def _is_head(self, phase: Phase) -> bool:
-        return phase.freeze_to == len(self.groups) - 1
-
     def _passes(self, phase: Phase) -> float:
         """Cost of a phase per row, in forward passes through a layer: 1 per frozen layer, `STEP` per trained epoch."""
         frozen = max(0, phase.freeze_to - 1)
-        trained = len(self.groups) - 2 - frozen
+        trained = SIDE if phase.side else self.n_groups - 2 - frozen
         rows = min(phase.rows or self.learn.dls.train.n, self.learn.dls.train.n)
         return rows * (frozen + STEP * phase.epochs * trained)
 
@@ -103,7 +98,8 @@ class Adaptive:
 
     def run(self, learn: "GradualLearner", phase: Phase, number: int, cbs: Any) -> dict:
         """Train a phase and return its row of the ladder: its gain over the previous one, and whether it was kept."""
-        before = snapshot(p for group in self.groups[phase.freeze_to :] for p in group)
+        before = snapshot(p for group in learn.splitter(learn.model)[phase.freeze_to :] for p in group)
+        side = learn.model.head.side
         scores = self.best.fresh()
         deadline = None if self.budget is None else self.start + self.budget
         row: dict[str, Any] = {"phase": phase.name, "rows": phase.rows or learn.dls.train.n, "epochs": 0}
@@ -125,5 +121,6 @@ class Adaptive:
         if row["kept"]:
             self.best = scores
         else:
+            learn.model.head.side = side
             restore(before)
         return row

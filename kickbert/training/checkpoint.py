@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from kickbert.cache.callback import PrefixCache
+from kickbert.models.head import Head
 from kickbert.training.collapse import Collapse
 from kickbert.training.guard import Guard
 from kickbert.training.history import History
@@ -47,6 +48,7 @@ USUAL = (
     RunLog,
 )
 NO_SETTINGS = ("training", "name_or_path", "peft_config")  # public attributes of modules that change no computation
+SIDE = "head.side."  # prefix of the side network's weights
 MOMENTS = "optimizer/"  # prefix of the optimizer's tensors in a checkpoint
 STATEFUL = (Callback, Metric, Transform, partial)  # partial: the augmentation of each epoch, with its random generator
 
@@ -100,7 +102,7 @@ def run_parts(
         "phases": lambda: list(phases),
         "seed": lambda: learn.seed,
         "number of processes": world_size,
-        "model": lambda: [type(model), structure(model.encoder), structure(model.head)],
+        "model": lambda: [type(model), structure(model.encoder), _without_side(structure(model.head))],
         "weights": lambda: weights,
         "weights that never train": lambda: _in_no_group(learn),
         "precision": lambda: model.precision,
@@ -113,8 +115,8 @@ def run_parts(
 
 def run_key(
     learn: "GradualLearner", phases: Sequence, freeze_to: Sequence[int], cbs: Any, resume: bool, name: str | None
-) -> tuple[RunKey, dict[str, nn.Parameter]]:
-    """Return the key of a run, and the weights that any of its phases changes, by name.
+) -> RunKey:
+    """Return the key of a run.
 
     Args:
         learn, phases, cbs, name: as for `run_parts`.
@@ -127,9 +129,14 @@ def run_key(
     if resume and learn.start_weights:
         weights[lowest:] = learn.start_weights[lowest:]
     learn.start_weights = weights
-    opened = {id(p) for group in groups[lowest:] for p in group}
-    trained = {key: p for key, p in learn.model.named_parameters() if id(p) in opened}
-    return RunKey.of(run_parts(learn, phases, cbs, weights, name), name), trained
+    return RunKey.of(run_parts(learn, phases, cbs, weights, name), name)
+
+
+def trained_weights(learn: "GradualLearner", freeze_to: Sequence[int]) -> dict[str, nn.Parameter]:
+    """Return the weights that any phase of a run changes, by name, for the first trainable group of each phase."""
+    groups = learn.splitter(learn.model)
+    trained = {id(p) for group in groups[min(freeze_to, default=len(groups)) :] for p in group}
+    return {name: p for name, p in learn.model.named_parameters() if id(p) in trained}
 
 
 def _in_no_group(learn: "GradualLearner") -> list[Tensor]:
@@ -156,6 +163,11 @@ def structure(module: nn.Module) -> list[tuple]:
         public = {k: v.to_json_string() if hasattr(v, "to_json_string") else v for k, v in public.items()}
         parts.append((name, type(part), public, [list(getattr(part, kind).values()) for kind in hooks]))
     return parts
+
+
+def _without_side(parts: list[tuple]) -> list[tuple]:
+    """Leave out the side network, which a phase adds: a run that continues in this process may have one already."""
+    return [part for part in parts if part[0].partition(".")[0] != "side"]
 
 
 def first_states(values: Any, name: str | None = None) -> list:
@@ -196,7 +208,7 @@ def save_phase(file: Path, parameters: Mapping[str, Tensor], key: RunKey, ladder
         )
 
 
-def load_phase(file: Path, model: nn.Module, key: RunKey) -> list[dict] | None:
+def load_phase(file: Path, model: Any, key: RunKey) -> list[dict] | None:
     """Read a checkpoint into the model.
 
     Returns:
@@ -216,7 +228,10 @@ def load_phase(file: Path, model: nn.Module, key: RunKey) -> list[dict] | None:
             f"the checkpoint {file} belongs to a run with other {', '.join(other)}. "
             "Pass the same again, or start over with resume=False"
         )
-    model.load_state_dict(_tensors(file, lambda name: not name.startswith(MOMENTS)), strict=False)
+    weights = _tensors(file, lambda name: not name.startswith(MOMENTS))
+    if isinstance(getattr(model, "head", None), Head):
+        model.use_side(any(name.startswith(SIDE) for name in weights))
+    model.load_state_dict(weights, strict=False)
     return json.loads(metadata["rows"])
 
 
@@ -276,5 +291,6 @@ def set_moments(learn: "GradualLearner", tensors: Mapping[str, Tensor]) -> None:
     parameters = dict(learn.model.named_parameters())
     for name, value in tensors.items():
         key, _, parameter = name.removeprefix(MOMENTS).partition("/")
-        if (p := parameters[parameter]).requires_grad:
+        p = parameters.get(parameter)  # None for a side network that was removed
+        if p is not None and p.requires_grad:
             learn.opt.opt.state[p][key] = value.to(p.device)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 def fit_default(
     learn: "GradualLearner",
+    preset: str | None = None,
     budget: str | float | None = None,
     instead: str = "call fit_gradual()",
     calibrate: bool = True,
@@ -21,6 +22,7 @@ def fit_default(
 
     Args:
         learn: the learner.
+        preset: preset of `GradualLearner.fit_gradual`, which is then used.
         budget: maximum training time, as for `GradualLearner.fit_gradual`, which is then used.
         instead: advice on how to train layer by layer, for the printed line.
         calibrate: as for `GradualLearner.fit_gradual`.
@@ -28,7 +30,7 @@ def fit_default(
     Returns:
         The ladder, one row per phase.
     """
-    if budget is None and few_labels(learn):
+    if preset is None and budget is None and few_labels(learn):
         say(f"Few labels per class, so fit_few() is used. To train layer by layer instead, {instead}.")
         return learn.fit_few(calibrate=calibrate)
-    return learn.fit_gradual(budget=budget, calibrate=calibrate)
+    return learn.fit_gradual(preset, budget=budget, calibrate=calibrate)

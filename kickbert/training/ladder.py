@@ -6,15 +6,31 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from fastai.callback.tracker import EarlyStoppingCallback
 from fastai.torch_core import no_random
+from torch import nn
 
 from kickbert.data.bucketing import BucketDL
-from kickbert.training.checkpoint import moments, resumed, run_key, save_phase, saved_moments, set_moments
+from kickbert.models.head import Head
+from kickbert.training.checkpoint import (
+    moments,
+    resumed,
+    run_key,
+    save_phase,
+    saved_moments,
+    set_moments,
+    trained_weights,
+)
+from kickbert.training.head_solver import SolveHead, solvable
 from kickbert.training.rates import Rates
 from kickbert.training.schedule import Phase
 
 if TYPE_CHECKING:
     from kickbert.training.learner import GradualLearner
+
+
+HEAD_EPOCHS = 20  # maximum epochs of a head that takes steps until it has converged
+CONVERGED = 0.005  # smaller improvements of the training loss in an epoch end them
 
 
 class Plan(Protocol):
@@ -71,10 +87,10 @@ def run_phases(learn: "GradualLearner", plan: Plan, cbs: Any, resume: bool, name
         ValueError: the checkpoint belongs to another run.
     """
     file = Path(learn.path) / learn.model_dir / "gradual.safetensors"
-    key, trained = run_key(learn, plan.parts, plan.freeze_to, cbs, resume, name)
+    key = run_key(learn, plan.parts, plan.freeze_to, cbs, resume, name)
     learn.ladder = ladder = resumed(learn, file, key, plan.total) if resume else []
     if not ladder:  # a run that is killed in its first phase restarts from this checkpoint
-        save_phase(file, trained, key, ladder)
+        save_phase(file, trained_weights(learn, plan.freeze_to), key, ladder)
         if learn.opt is not None:
             learn.opt.clear_state()
     resumed_phases = len(ladder)
@@ -84,6 +100,7 @@ def run_phases(learn: "GradualLearner", plan: Plan, cbs: Any, resume: bool, name
             set_moments(learn, saved_moments(file))
         with _phase_of(learn, plan, phase, number):
             ladder.append(plan.run(learn, phase, number, cbs))
+        trained = trained_weights(learn, plan.freeze_to)  # a phase may have added a side network
         save_phase(file, trained | moments(learn, trained), key, ladder)
     return ladder
 
@@ -108,6 +125,19 @@ def _phase_of(learn: "GradualLearner", plan: Plan, phase: Phase, number: int) ->
             learn.cache.ahead = []
 
 
+def _start_head(learn: "GradualLearner", phase: Phase) -> None:
+    """Give the head or take from it a side network, and set it to zero, as a phase asks for."""
+    head = getattr(learn.model, "head", None)
+    if not isinstance(head, Head):
+        return
+    if phase.side != (head.side is not None) or (phase.side and phase.head != "kept"):
+        learn.model.use_side(phase.side)
+        learn.opt = None  # its parameters are others now
+    if phase.head == "zero" and solvable(head):
+        nn.init.zeros_(head.classifier.weight)
+        nn.init.zeros_(head.classifier.bias)
+
+
 def train_phase(learn: "GradualLearner", phase: Phase, number: int, cbs: Any, deadline: float | None = None) -> dict:
     """Train one phase and return its row of the ladder.
 
@@ -120,18 +150,24 @@ def train_phase(learn: "GradualLearner", phase: Phase, number: int, cbs: Any, de
     """
     if learn.seed is not None:
         learn.dls.train.seed(learn.seed + number)
+    _start_head(learn, phase)
     kept = moments(learn, dict(learn.model.named_parameters()))
     learn.freeze_to(phase.freeze_to)  # which drops the moments of layers that continue to train
     set_moments(learn, kept)
     start = time.perf_counter()
-    learn.fit(phase.epochs, cbs=[Rates(phase, len(learn.splitter(learn.model)), deadline), *(cbs or [])])
+    epochs, own, solved = phase.epochs, [Rates(phase, len(learn.splitter(learn.model)), deadline)], False
+    if phase.head == "solved":
+        solved = solvable(learn.model.head)
+        epochs = 1 if solved else max(epochs, HEAD_EPOCHS)
+        own = [SolveHead()] if solved else [*own, EarlyStoppingCallback("train_loss", min_delta=CONVERGED)]
+    learn.fit(epochs, cbs=[*own, *(cbs or [])])
     seconds = time.perf_counter() - start
     row = {
         "phase": phase.name,
         "trainable": sum(p.numel() for p in learn.model.parameters() if p.requires_grad),
         "rows": learn.dls.train.n,
         "epochs": len(learn.recorder.values),
-        "lr": phase.lr,
+        "lr": None if solved else phase.lr,
         "seconds": seconds,
     }
     return row | {name: float(value) for name, value in learn.recorder.final.items()}

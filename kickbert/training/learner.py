@@ -33,9 +33,10 @@ from kickbert.training.ladder import Fixed, Plan, run_phases
 from kickbert.training.losses import loss_for, loss_of_blocks
 from kickbert.training.optimizers import adamw
 from kickbert.training.prediction import FEW, FIT, GRADUAL, PredictingLearner
+from kickbert.training.presets import preset
 from kickbert.training.recorder import EpochRecorder, NoBars, Progress, epoch_line
 from kickbert.training.run_logs.callback import callbacks_by_name, end_logs
-from kickbert.training.schedule import Phase, gradual_unfreezing
+from kickbert.training.schedule import Phase
 from kickbert.utils.messages import seconds
 from kickbert.utils.progress import interactive, say
 
@@ -178,8 +179,10 @@ class GradualLearner(PredictingLearner):
         line says that `fit_few` usually does better.
 
         Args:
-            phases: the phases; None for `gradual_unfreezing` with the learner's `schedule`; "auto" to add deeper phases
-                as long as validation scores improve, and undo a phase that makes them worse.
+            phases: the phases, or the name of a preset: "balanced" (default), the head and the last four layers;
+                "fast", the head and a side network on states that are computed once; "best", all layers, for longer;
+                "auto", the head, a side network, the last four layers, then deeper ones as long as validation scores
+                improve; a phase that makes them worse is undone.
             budget: maximum time for "auto", as seconds or as "5 min"; a budget alone means "auto".
             resume: whether to continue after the last finished phase of an interrupted run, if it had the same rows,
                 model, schedule, loss, optimizer, batches, callbacks, metrics, precision and seed.
@@ -211,16 +214,24 @@ class GradualLearner(PredictingLearner):
         end_logs(cbs)
         return pd.DataFrame(ladder)
 
+    def phases(self, name: str = "balanced") -> list[Phase]:
+        """List the phases of a preset for this learner's rows and `schedule`; for "auto", all that may come.
+
+        Raises:
+            ValueError: there is no preset of this name.
+        """
+        return preset(name, len(self.splitter(self.model)), {"steps": len(self.dls.train), **self.schedule})
+
     def _plan(self, phases: Sequence[Phase] | str | None, budget: str | float | None) -> Plan:
         """Choose the plan of `fit_gradual` by its arguments."""
-        if isinstance(phases, str) or budget is not None:
+        if phases == "auto" or budget is not None:
             if phases not in (None, "auto"):
                 raise ValueError(
-                    f"phases={phases!r} with budget={budget!r}: pass a list of phases, or 'auto', or a budget"
+                    f"phases={phases!r} with budget={budget!r}: a budget is only for 'auto'. Leave out one of them"
                 )
             return Adaptive(self, None if budget is None else seconds(budget))
         groups = len(self.splitter(self.model))
-        phases = list(phases) if phases is not None else gradual_unfreezing(groups, **self.schedule)
+        phases = self.phases(phases or "balanced") if phases is None or isinstance(phases, str) else list(phases)
         if bad := [p for p in phases if not 0 <= p.freeze_to < groups]:
             raise ValueError(f"{bad[0]} must freeze to a group from 0 to {groups - 1}")
         return Fixed(phases)

@@ -157,7 +157,7 @@ class PredictingLearner(Described, LeanLearner):
         if not isinstance(rows, BucketDL) or len(rows.dataset):
             return super().get_preds(ds_idx, dl, with_input, with_decoded, with_loss, act, **kwargs)
         head, loss = self.model.head, self.loss_func
-        outputs = head.classify(torch.zeros(0, head.classifier.in_features, device=head.classifier.weight.device))
+        outputs = head.classify(torch.zeros(0, head.size, device=head.classifier.weight.device))
         probs = (act or getattr(loss, "activation", noop))(outputs.detach().cpu())
         codes = rows.rows[1] if len(rows.rows) > 1 else None
         decoded = [getattr(loss, "decodes", noop)(probs)] if with_decoded else []

@@ -1,15 +1,14 @@
 """Phases of gradual unfreezing as plain data: which layer groups train, for how long, at what learning rates."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from kickbert.training.curves import SHAPES, Curve
 
+HEADS = ("kept", "solved", "zero")
 HEAD_ROWS = 4_096  # maximum rows for the head alone; more do not help it
-DEEPER_LAYERS = 4  # layers that each phase past the schedule adds
-DEEPER_EPOCHS = 2
-DEEPER_LR = 2e-4
+MIN_STEPS = 80  # minimum steps of the layers, and of the side network
+EPOCHS = 2  # minimum epochs of the layers
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,10 @@ class Phase:
             such as fastai's schedulers.
         warmup: share of the steps in which the learning rate rises; ignored by your own function.
         rows: number of training rows to draw; None for all.
+        head: how the head starts: "kept" as it is; "zero" with zeros in its last layer; or "solved", which sets it to
+            the optimum for the frozen encoder (`head_solver`) in place of `epochs`. A head that is not one linear layer
+            takes steps instead, until its loss no longer decreases.
+        side: whether the head has a side network (`kickbert.models.side_network`); a phase without one removes it.
     """
 
     name: str
@@ -38,10 +41,14 @@ class Phase:
     shape: str | Curve = "one_cycle"
     warmup: float = 0.1
     rows: int | None = None
+    head: str = "kept"
+    side: bool = False
 
     def __post_init__(self):
         if not callable(self.shape) and self.shape not in SHAPES:
             raise ValueError(f"shape={self.shape!r} is not one of {list(SHAPES)}, nor a function of the position")
+        if self.head not in HEADS:
+            raise ValueError(f"head={self.head!r} is not one of {list(HEADS)}")
         if self.epochs < 1 or self.lr <= 0 or not 0 < self.decay <= 1 or not 0 < self.warmup < 1:
             raise ValueError(f"{self} needs epochs of at least 1, lr > 0, decay in (0, 1] and warmup in (0, 1)")
         if self.rows is not None and self.rows < 1:
@@ -68,25 +75,29 @@ class Phase:
 def gradual_unfreezing(
     n_groups: int,
     layers: Sequence[int] = (0, 4),
-    epochs: Sequence[int] = (1, 2),
+    epochs: Sequence[int] | None = None,
     lr: float | Sequence[float] = (2e-3, 4e-4),
     decay: float = 0.9,
     shape: str | Curve = "one_cycle",
     warmup: float = 0.1,
     head_rows: int | None = HEAD_ROWS,
+    steps: int | None = None,
 ) -> list[Phase]:
     """List the phases of gradual unfreezing: the head, then the last layers, then deeper ones (Howard and Ruder 2018).
 
-    The defaults were chosen among ten schedules by validation accuracy on four data sets (benchmarks/schedules.py).
+    The head is first set to its optimum, which gives a score to compare with. The layers then start with a head of
+    zeros: an optimal head fits few training rows so well that the layers learn little. The defaults were chosen by
+    validation accuracy on several data sets (benchmarks/schedules.py, benchmarks/table_sizes.py).
 
     Args:
         n_groups: number of the model's groups: embeddings, layers, head.
         layers: number of layers that train in each phase, ascending; -1 for everything, embeddings included. In an
             encoder with few layers, phases that would train the same groups are merged.
-        epochs: epochs of each phase.
+        epochs: epochs of each phase; None for as many as take 80 steps, at least two.
         lr: peak learning rate of each phase, or one for all.
         decay, shape, warmup: as in `Phase`.
         head_rows: maximum training rows for the head alone, if layers train after it; None for all.
+        steps: steps of an epoch (`len(learn.dls.train)`), for the number of epochs; None for many.
 
     Raises:
         ValueError: the arguments differ in length, or the layers do not ascend.
@@ -94,6 +105,8 @@ def gradual_unfreezing(
     >>> [(p.name, p.freeze_to, p.epochs) for p in gradual_unfreezing(8)]
     [('head', 7, 1), ('last 4 layers', 3, 2)]
     """
+    if epochs is None:
+        epochs = [1 if count == 0 else epochs_for(steps) for count in layers]
     rates = [lr] * len(layers) if isinstance(lr, int | float) else list(lr)
     if not len(layers) == len(epochs) == len(rates):
         raise ValueError(f"layers={layers}, epochs={epochs} and lr={lr} must have the same length")
@@ -106,18 +119,17 @@ def gradual_unfreezing(
             raise ValueError(f"layers={list(layers)} must ascend: a phase never freezes what the previous one trained")
         phases.append(Phase(layers_name(first, n_groups), first, n, rate, decay, shape, warmup))
     if len(phases) > 1 and phases[0].freeze_to == n_groups - 1:
-        phases[0] = replace(phases[0], rows=head_rows)
+        phases[:2] = replace(phases[0], rows=head_rows, head="solved"), replace(phases[1], head="zero")
     return phases
 
 
-def with_deeper_phases(n_groups: int, schedule: Mapping[str, Any]) -> list[Phase]:
-    """List the phases of a schedule, then deeper ones, four layers at a time; the deepest is listed twice."""
-    phases = gradual_unfreezing(n_groups, **schedule)
-    while phases[-1].freeze_to > 2:
-        first = max(2, phases[-1].freeze_to - DEEPER_LAYERS)
-        name = layers_name(first, n_groups)
-        phases.append(replace(phases[-1], name=name, freeze_to=first, epochs=DEEPER_EPOCHS, lr=DEEPER_LR))
-    return [*phases, phases[-1]]
+def epochs_for(steps: int | None) -> int:
+    """Return the epochs that take `MIN_STEPS`, at least `EPOCHS`, for a number of steps of an epoch.
+
+    >>> epochs_for(10), epochs_for(200)
+    (8, 2)
+    """
+    return EPOCHS if steps is None else max(EPOCHS, -(-MIN_STEPS // max(1, steps)))
 
 
 def layers_name(first: int, n_groups: int) -> str:

@@ -122,7 +122,7 @@ def test_a_folder_keeps_stores_between_processes(make, reviews, tmp_path, monkey
     learn.fit_gradual(PHASES)
     assert not computed and learn.cache.info()["rows"].tolist() == [120, 120]
     again = make(reviews.iloc[:80], cache=later).fit_gradual(PHASES)
-    assert np.allclose(again["train_loss"], first["train_loss"], atol=1e-5)
+    assert np.allclose(again["valid_loss"], first["valid_loss"], atol=1e-5)
 
 
 @pytest.mark.parametrize(("kind", "damage"), [("states", "cut"), ("states", "gone"), ("index", "cut")])

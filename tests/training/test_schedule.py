@@ -2,7 +2,7 @@
 
 import pytest
 
-from kickbert.training.schedule import Phase, gradual_unfreezing, with_deeper_phases
+from kickbert.training.schedule import Phase, epochs_for, gradual_unfreezing
 
 
 def test_phases_go_from_the_head_down():
@@ -17,12 +17,16 @@ def test_phases_that_train_the_same_layers_are_merged():
 
 
 @pytest.mark.parametrize(
-    ("layers", "freeze_to"), [(2, [3, 1, 1]), (4, [5, 1, 1]), (6, [7, 3, 2, 2]), (12, [13, 9, 5, 2, 2])]
+    ("rows", "bs", "epochs"), [(10, 16, 80), (160, 16, 8), (161, 16, 8), (1_600, 16, 2), (10_000, 32, 2), (0, 16, 80)]
 )
-def test_deeper_phases_follow_the_default_ones(layers, freeze_to):
-    phases = with_deeper_phases(layers + 2, {})
-    assert [phase.freeze_to for phase in phases] == freeze_to and phases[:2] == gradual_unfreezing(layers + 2)
-    assert all(phase.lr == 2e-4 for phase in phases[2:-1])
+def test_few_rows_get_more_epochs_so_that_the_layers_take_80_steps(rows, bs, epochs):
+    assert epochs_for(-(-rows // bs)) == epochs
+    assert [p.epochs for p in gradual_unfreezing(8, steps=-(-rows // bs))] == [1, epochs]
+
+
+def test_the_head_is_solved_and_the_layers_start_from_a_head_of_zeros():
+    assert [p.head for p in gradual_unfreezing(8, layers=(0, 2, 4), lr=1e-3)] == ["solved", "zero", "kept"]
+    assert [p.head for p in gradual_unfreezing(8, layers=(4,), lr=1e-3)] == ["kept"]  # nothing was solved
 
 
 def test_rates_fall_from_the_head_to_zero_at_the_frozen_groups():
@@ -45,10 +49,11 @@ def test_the_head_has_fewer_rows_only_if_layers_train_after_it(options, rows):
 
 @pytest.mark.parametrize(
     "bad",
-    [{"epochs": 0}, {"lr": 0.0}, {"decay": 1.5}, {"warmup": 0.0}, {"shape": "square"}, {"shape": None}, {"rows": 0}],
-)
+    [{"epochs": 0}, {"lr": 0.0}, {"decay": 1.5}, {"warmup": 0.0}, {"shape": "square"}, {"shape": None}, {"rows": 0},
+     {"head": "best"}],
+)  # fmt: skip
 def test_bad_phases_are_rejected(bad):
-    with pytest.raises(ValueError, match=r"shape=|needs epochs|rows=0 must be at least 1"):
+    with pytest.raises(ValueError, match=r"head=|shape=|needs epochs|rows=0 must be at least 1"):
         Phase(**{"name": "x", "freeze_to": 0, "epochs": 1, "lr": 1e-3, **bad})
 
 
