@@ -122,7 +122,7 @@ class Head(nn.Module):
     def add_side(self, taps: Sequence[int]) -> None:
         """Add a new side network, whose logits are zero at first; arguments as for `SideNetwork`."""
         side = SideNetwork(self.width, self.classifier.out_features, taps)
-        self.side = side.to(self.classifier.weight.device)
+        self.side = side.to(self.classifier.weight.device).train(self.training)
 
     @property
     def size(self) -> int:

@@ -76,4 +76,4 @@ def preset(name: str, n_groups: int, schedule: Mapping[str, Any]) -> list[Phase]
 def side_phase(n_groups: int, steps: int | None) -> Phase:
     """Make the phase of a side network, for a number of steps of an epoch."""
     epochs = max(SIDE_EPOCHS, epochs_for(steps))
-    return Phase("side network", n_groups - 1, epochs, SIDE_LR, side=True)
+    return Phase("side network", n_groups - 1, epochs, SIDE_LR, head="zero", side=True)

@@ -27,7 +27,7 @@ class Phase:
             such as fastai's schedulers.
         warmup: share of the steps in which the learning rate rises; ignored by your own function.
         rows: number of training rows to draw; None for all.
-        head: how the head starts: "kept" as it is; "zero" with zeros in its last layer; or "solved", which sets it to
+        head: how the head starts: "kept" as it is; "zero" with zeros, if it is one linear layer; or "solved", which sets it to
             the optimum for the frozen encoder (`head_solver`) in place of `epochs`. A head that is not one linear layer
             takes steps instead, until its loss no longer decreases.
         side: whether the head has a side network (`kickbert.models.side_network`); a phase without one removes it.

@@ -69,7 +69,9 @@ def test_resuming_a_finished_or_new_run(make, reviews, capsys):
     again = make(reviews)
     assert again.fit_gradual(resume=True).equals(ladder) and "after 2 of 2 phases" in capsys.readouterr().out
     assert torch.equal(again.model.head.classifier.weight, learn.model.head.classifier.weight)
-    with pytest.raises(ValueError, match=r"belongs to a run with other rows, phases\. Pass the same again, or start over"):
+    with pytest.raises(
+        ValueError, match=r"belongs to a run with other rows, phases\. Pass the same again, or start over"
+    ):
         make(reviews.iloc[:100]).fit_gradual(resume=True)
 
 
