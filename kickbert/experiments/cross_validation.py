@@ -32,7 +32,7 @@ from kickbert.targets.options import TargetOptions
 from kickbert.text.columns import as_list
 from kickbert.training.checkpoint import first_states
 from kickbert.training.factories import learner_from_df, learner_from_rows
-from kickbert.training.fitting import fit_default
+from kickbert.training.fitting import fit_default, fit_function
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.devices import choose_precision
 from kickbert.utils.hashing import Unidentifiable, file_digest, fingerprint
@@ -114,7 +114,7 @@ def cross_validate(
     repeats: int = 1,
     group_col: str | None = None,
     valid: float = 0.1,
-    fit: Callable[[Any], Any] = fit_default,
+    fit: Callable[[Any], Any] | str = fit_default,
     seed: int = 42,
     folder: str | Path | None = None,
     name: str | None = None,
@@ -129,7 +129,8 @@ def cross_validate(
         repeats: number of times to repeat the cross-validation with different folds.
         group_col: column of groups (customers, authors). Rows of the same group stay in the same fold.
         valid: share of the training rows of each fold to use for validation.
-        fit: function that trains a learner; by default `fit_few` with few labels per class, otherwise `fit_gradual`.
+        fit: function that trains a learner, or a preset of `fit_gradual`: with "fast", all folds share the states of
+            the encoder, and each takes seconds. By default `fit_few` with few labels per class, otherwise `fit_gradual`.
         seed: seed for the folds and for training.
         folder: folder for finished folds; the same call resumes after an interruption. A fold is reused only if rows,
             recipe, `fit`, model files and seed are the same.
@@ -142,6 +143,7 @@ def cross_validate(
     Raises:
         ValueError: more folds than rows, or a missing column.
     """
+    fit_function(fit)  # before rows are read, so that an unknown preset costs no time
     assignment = assign_folds(df, recipe, folds, repeats, group_col, valid, seed)
     subfolder = None if folder is None else Path(folder) / experiment_key(assignment, seed, name, fit=fit)
     options = assignment.recipe | {"seed": seed, "cache": cache or Cache()}
@@ -149,7 +151,7 @@ def cross_validate(
     for number in bar(range(folds * repeats), "folds"):
         file = None if subfolder is None else subfolder / f"fold-{number}.npz"
         if file is None or not file.exists():
-            result = train_fold(assignment, number, options, fit)
+            result = train_fold(assignment, number, options, fit_function(fit))
             if file is not None:
                 with replacing(file) as part, part.open("wb") as out:
                     np.savez(out, **result)  # type: ignore[arg-type]

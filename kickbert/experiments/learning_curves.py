@@ -14,7 +14,7 @@ from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.scores import all_scores
 from kickbert.experiments.cross_validation import PART, assign_folds
 from kickbert.training.factories import learner_from_df
-from kickbert.training.fitting import fit_default
+from kickbert.training.fitting import fit_default, fit_function
 from kickbert.utils.progress import bar
 
 LEFT_OUT = "left out"
@@ -26,7 +26,7 @@ def by_size(
     *,
     folds: int = 5,
     repeats: int = 3,
-    fit: Callable[[Any], Any] = fit_default,
+    fit: Callable[[Any], Any] | str = fit_default,
     seed: int = 42,
     cache: Cache | None = None,
     **recipe: Any,
@@ -58,7 +58,7 @@ def by_size(
         with redirect_stdout(StringIO()):
             used = part != LEFT_OUT
             learn = learner_from_df(assignment.rows[used].assign(**{PART: part[used]}), **options)
-            fit(learn)
+            fit_function(fit)(learn)
             predictions = Predictions.from_model(learn, assignment.rows[part == TEST])
         rows.append({"rows": size, "repeat": repeat} | all_scores(predictions)(np.ones(len(predictions))))
     return pd.DataFrame(rows)

@@ -1,10 +1,13 @@
 """The default training of commands, folds and reports: `fit_few` with few labels per class, otherwise `fit_gradual`."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from kickbert.training.few_shot import few_labels
+from kickbert.training.presets import check_preset
 from kickbert.utils.progress import say
 
 if TYPE_CHECKING:
@@ -34,3 +37,15 @@ def fit_default(
         say(f"Few labels per class, so fit_few() is used. To train layer by layer instead, {instead}.")
         return learn.fit_few(calibrate=calibrate)
     return learn.fit_gradual(preset, budget=budget, calibrate=calibrate)
+
+
+def fit_function(fit: Callable[[Any], Any] | str) -> Callable[[Any], Any]:
+    """Return a function that trains a learner: the given one, or `fit_gradual` with the preset of this name.
+
+    Raises:
+        ValueError: there is no preset of this name.
+    """
+    if not isinstance(fit, str):
+        return fit
+    check_preset(fit)
+    return partial(fit_default, preset=fit)

@@ -34,7 +34,7 @@ def solvable(head: Head) -> bool:
 
 
 class SolveHead(Callback):
-    """Solve the head in place of the steps of an epoch; if the states are not finite, the steps are taken."""
+    """Solve the head in place of the steps of an epoch; if states or loss are not finite, the steps are taken."""
 
     order = PrefixCache.order + 1
     run_valid = False
@@ -53,14 +53,17 @@ class SolveHead(Callback):
         if dl.weights is not None:
             drawn = torch.from_numpy(rng.choice(len(parts[0]), len(parts[0]), p=dl.weights))
             parts = [part[drawn] for part in parts]
-        self.learn.loss = solve(self.model.head, self.loss_func, [part.to(device) for part in parts], rng)
+        loss = solve(self.model.head, self.loss_func, [part.to(device) for part in parts], rng)
+        if loss is None:
+            return
+        self.learn.loss = loss
         self.recorder.smooth_loss.accumulate(self.learn)
         self.recorder.losses.append(self.recorder.smooth_loss.value)
         self.recorder.lrs.append(0.0)
         raise CancelTrainException
 
 
-def solve(head: Head, loss_func: Any, rows: list[Tensor], rng: np.random.Generator) -> Tensor:
+def solve(head: Head, loss_func: Any, rows: list[Tensor], rng: np.random.Generator) -> Tensor | None:
     """Set the head's linear layer to the minimum of a loss with L2 regularization.
 
     Args:
@@ -69,7 +72,7 @@ def solve(head: Head, loss_func: Any, rows: list[Tensor], rng: np.random.Generat
         rows: pooled states, shape (n, width), then codes and further tensors with one row each.
         rng: chooses the held-out rows.
     Returns:
-        The loss of the rows, without regularization.
+        The loss of the rows, without regularization; None if it has no finite minimum, and the head is unchanged.
     """
     states, *targets = rows
     states = F.normalize(states, dim=-1) if head.normalize else states
@@ -80,9 +83,12 @@ def solve(head: Head, loss_func: Any, rows: list[Tensor], rng: np.random.Generat
     strength = _choose_strength(head, loss_func, rows, rng)
     weight, bias = _minimize(head, loss_func, rows, strength)
     with torch.no_grad():
+        loss: Tensor = loss_func(head.link(rows[0] @ weight.T + bias), *targets)
+        if not torch.isfinite(loss):
+            return None
         head.classifier.weight.copy_(weight / std)
         head.classifier.bias.copy_(bias - (weight / std) @ mean)
-        return loss_func(head.link(rows[0] @ weight.T + bias), *targets)
+        return loss
 
 
 def _choose_strength(head: Head, loss_func: Any, rows: list[Tensor], rng: np.random.Generator) -> float:

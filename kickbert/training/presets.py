@@ -18,7 +18,7 @@ DEEPER_LR = 2e-4
 
 def fast(n_groups: int, schedule: Mapping[str, Any]) -> list[Phase]:
     """List the head, then a side network: nothing in the encoder trains."""
-    head = replace(gradual_unfreezing(n_groups, **schedule)[0], rows=None, side=True)  # states of all its depths
+    head = replace(gradual_unfreezing(n_groups, **schedule)[0], side=True)  # one pass computes the states of both
     return [head, side_phase(n_groups, schedule.get("steps"))]
 
 
@@ -67,10 +67,19 @@ def preset(name: str, n_groups: int, schedule: Mapping[str, Any]) -> list[Phase]
     >>> [phase.name for phase in preset("auto", 8, {})]
     ['head', 'side network', 'last 4 layers', 'last 5 layers', 'last 5 layers']
     """
+    check_preset(name)
+    return PRESETS[name](n_groups, schedule)
+
+
+def check_preset(name: str) -> None:
+    """Check the name of a preset.
+
+    Raises:
+        ValueError: there is no preset of this name.
+    """
     if name not in PRESETS:
         hint = nearest(name, PRESETS) or "."
         raise ValueError(f"preset {name!r} is not one of {', '.join(PRESETS)}{hint}")
-    return PRESETS[name](n_groups, schedule)
 
 
 def side_phase(n_groups: int, steps: int | None) -> Phase:

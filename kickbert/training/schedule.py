@@ -27,9 +27,9 @@ class Phase:
             such as fastai's schedulers.
         warmup: share of the steps in which the learning rate rises; ignored by your own function.
         rows: number of training rows to draw; None for all.
-        head: how the head starts: "kept" as it is; "zero" with zeros, if it is one linear layer; or "solved", which sets it to
-            the optimum for the frozen encoder (`head_solver`) in place of `epochs`. A head that is not one linear layer
-            takes steps instead, until its loss no longer decreases.
+        head: how the head starts: "kept" as it is; "zero" with zeros, if it is one linear layer; or "solved", which
+            sets it to the optimum for the frozen encoder (`head_solver`) in place of `epochs`. A head that is not one
+            linear layer takes steps instead, until its loss no longer decreases.
         side: whether the head has a side network (`kickbert.models.side_network`); a phase without one removes it.
     """
 
@@ -118,8 +118,10 @@ def gradual_unfreezing(
         elif phases and phases[-1].freeze_to < first:
             raise ValueError(f"layers={list(layers)} must ascend: a phase never freezes what the previous one trained")
         phases.append(Phase(layers_name(first, n_groups), first, n, rate, decay, shape, warmup))
-    if len(phases) > 1 and phases[0].freeze_to == n_groups - 1:
-        phases[:2] = replace(phases[0], rows=head_rows, head="solved"), replace(phases[1], head="zero")
+    if phases[0].freeze_to == n_groups - 1:
+        phases[0] = replace(phases[0], head="solved")
+        if len(phases) > 1:
+            phases[:2] = replace(phases[0], rows=head_rows), replace(phases[1], head="zero")
     return phases
 
 

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from kickbert.cache.storage import Cache
 from kickbert.models.head import Head
 from kickbert.targets.fitting import fit_target
+from kickbert.training.guard import TrainingDiverged
 from kickbert.training.head_solver import _minimize, solvable, solve
 from kickbert.training.losses import loss_for
 from kickbert.training.presets import preset
@@ -103,7 +104,18 @@ def test_states_that_are_not_finite_are_left_to_the_guard(make, reviews):
     before = learn.model.head.classifier.weight.clone()
     with torch.no_grad():
         learn.model.encoder.layers[0].output.dense.weight[0, 0] = float("nan")
-    with pytest.raises(Exception, match="loss"):
+    with pytest.raises(TrainingDiverged, match="loss"):
+        learn.fit_gradual([learn.phases()[0]])
+    assert torch.equal(before, learn.model.head.classifier.weight)
+
+
+def test_a_loss_that_is_not_finite_is_left_to_the_guard(make, reviews):
+    def broken(logits, codes):
+        return logits.sum() * float("nan")
+
+    learn = make(reviews, loss=broken)
+    before = learn.model.head.classifier.weight.clone()
+    with pytest.raises(TrainingDiverged, match="loss"):
         learn.fit_gradual([learn.phases()[0]])
     assert torch.equal(before, learn.model.head.classifier.weight)
 
