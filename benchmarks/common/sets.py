@@ -12,7 +12,8 @@ from kickbert.targets.fitting import fit_target
 # Not part of the repository: data/README.md says where each set is published.
 FOLDER = Path(os.environ.get("KICKBERT_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 ROWS = {"kickstarter": 12_800, "sst2": 7_000, "ag_news": 5_000, "huffpost": 5_000}  # training rows by default
-FILES = {"reuters52": "reuters"}  # sets that are part of another file
+# Sets that are part of another file.
+FILES = {"reuters52": "reuters", "topics10": "reuters", "emotions10": "goemotions", "tweets": "xlm_sentiment"}
 TEXT = {"kickstarter": ["name", "blurb"], "huffpost": ["headline", "short_description"]}
 
 
@@ -58,7 +59,9 @@ def study_parts(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, list[str]]:
     """Like `load`, with the columns as published; also sets with several labels (`labels`), imbalanced and long ones.
 
-    `reuters52` has the single-topic rows of Reuters whose topic is in training and test rows: 52 classes.
+    `reuters52` has the single-topic rows of Reuters whose topic is in training and test rows: 52 classes. `topics10`
+    and `emotions10` have the rows of the ten most frequent single labels, `tweets` the English ones, `wine` the
+    varietal.
     """
     if name in ROWS:
         return load(name, seed, rows)
@@ -69,6 +72,13 @@ def study_parts(
         valid, pool = _draw(pool, len(pool) // 10, seed)
     elif name == "imdb":  # all of its training rows train
         pool, (valid, test) = df[df["split"] == "train"], _draw(df[df["split"] == "test"], 1_000, seed)
+    elif name in ("topics10", "emotions10", "tweets", "wine"):
+        df = df[df["lang"] == "english"] if name == "tweets" else df
+        df = df.rename(columns={"topics": "label", "labels": "label", "varietal": "label", "description": "text"})
+        df = df[~df["label"].str.contains("|", regex=False)].dropna(subset=["text"]).drop_duplicates("text")
+        df = df[df["label"].isin(df["label"].value_counts().index[:10])]
+        test, pool = _draw(df, 1_500 if len(df) > 6_000 else len(df) // 4, seed)
+        valid, pool = _draw(pool, 600, seed)
     elif name == "reuters52":
         df = df.rename(columns={"topics": "label"})
         df = df[~df["label"].str.contains("|", regex=False)]

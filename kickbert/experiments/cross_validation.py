@@ -129,8 +129,8 @@ def cross_validate(
         repeats: number of times to repeat the cross-validation with different folds.
         group_col: column of groups (customers, authors). Rows of the same group stay in the same fold.
         valid: share of the training rows of each fold to use for validation.
-        fit: function that trains a learner, or a preset of `fit_gradual`: with "fast", all folds share the states of
-            the encoder, and each takes seconds. By default `fit_few` with few labels per class, otherwise `fit_gradual`.
+        fit: function that trains a learner, or a preset of `fit_gradual`: with "fast", all folds share the encoder's
+            states, and each takes seconds. By default `fit_few` with few labels per class, otherwise `fit_gradual`.
         seed: seed for the folds and for training.
         folder: folder for finished folds; the same call resumes after an interruption. A fold is reused only if rows,
             recipe, `fit`, model files and seed are the same.
