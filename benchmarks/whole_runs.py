@@ -29,7 +29,7 @@ from common.sets import joined, study_parts
 from encoders import folder_of
 
 ROWS = {"sst2": 7_000, "kickstarter": 12_800, "ag_news": 5_000, "huffpost": 5_000, "imdb": 2_000}
-KICKBERT = {"kickbert": None, "kickbert auto": "auto"}
+KICKBERT = {"kickbert": None, "kickbert fast": "fast", "kickbert best": "best", "kickbert auto": "auto"}
 TRAINER = {"trainer-2": {"epochs": 2, "lr": 2e-4}, "trainer-3": {"epochs": 3, "lr": 5e-5}}
 PEERS: dict[str, Callable[..., Predict]] = {
     "trainer-documented": fit_trainer,
