@@ -85,10 +85,17 @@ def run(name: str, rows: int, method: str, seed: int) -> dict:
     valid, test = (part[part["label"].isin(train["label"])] for part in (valid, test))
     start = time.perf_counter()
     if method in LEARNERS:
-        df = pd.concat([train.assign(part="train"), valid.assign(part="valid")], ignore_index=True)
+        held = valid.head(0) if method in CHOICES else valid  # validating after each epoch would take most of the time
+        df = pd.concat([train, held], ignore_index=True)
         with tempfile.TemporaryDirectory() as scratch:
             learn = kickbert.learner_from_df(
-                df, text_col=columns, model="minilm", valid="part", seed=seed, path=scratch, max_length=256
+                df,
+                text_col=columns,
+                model="minilm",
+                valid=df.index[len(train) :],
+                seed=seed,
+                path=scratch,
+                max_length=256,
             )
             predict = tuned(learn, method)
     else:
