@@ -134,13 +134,13 @@ class FewRows:
             )
         if len(learn.splitter(learn.model)) != len(learn.model.groups()):
             raise ValueError("fit_few needs the model's layer groups, and splitter= defines others. Omit splitter")
-        if learn.model.head.side is not None:
-            learn.model.use_side(False)
-            learn.opt = None  # its parameters are others now
         (train, codes), (valid, valid_codes) = (dl.rows[:2] for dl in (learn.dls.train, learn.dls.valid))
         if target.is_ordered or target.is_number or train.first is not None:
             kind = "windows" if train.first is not None else target.task
             raise ValueError(f"fit_few is for classes without windows, not for {kind}. Use fit_gradual()")
+        if learn.model.head.side is not None:
+            learn.model.use_side(False)
+            learn.opt = None  # its parameters are others now
         self.learn, self.model = learn, learn.model
         sentences = _sentences(target)
         named = Packed.of(learn.dls.tokenizer.encode_batch(sentences)[0])
