@@ -62,6 +62,9 @@ class SolveHead(Callback):
         self.recorder.lrs.append(0.0)
         raise CancelTrainException
 
+    def after_cancel_train(self):
+        self.recorder.cancel_train = False  # it would omit the training loss
+
 
 def solve(head: Head, loss_func: Any, rows: list[Tensor], rng: np.random.Generator) -> Tensor | None:
     """Set the head's linear layer to the minimum of a loss with L2 regularization.
