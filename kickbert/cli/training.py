@@ -180,13 +180,16 @@ def _plan(learn: Any, preset: str | None) -> Any:
     rows = len(learn.dls.train_ds)
     if preset is None and few_labels(learn):
         return pd.DataFrame([{"phase": "few labels: fit_few", "training rows": rows}])
-    batches = {"batch size": learn.dls.bs, "training rows": rows}
-    return pd.DataFrame(
-        {"phase": phase.name, "epochs": phase.epochs, "steps": phase.epochs * len(learn.dls.train), "lr": phase.lr}
-        | ({"epochs": None, "steps": None, "lr": None} if phase.head == "solved" else {})
-        | batches
-        for phase in learn.phases(preset or "balanced")
-    )
+    groups = [sum(p.numel() for p in group) for group in learn.model.groups().values()]
+    steps = len(learn.dls.train)
+    table = []
+    for phase in learn.phases(preset or "balanced"):
+        taken = {"epochs": phase.epochs, "steps": phase.epochs * steps, "lr": phase.lr}
+        if phase.head == "solved":
+            taken = dict.fromkeys(taken)
+        row = {"phase": phase.name, "trainable": sum(groups[phase.freeze_to :])}
+        table.append(row | taken | {"batch size": learn.dls.bs, "training rows": rows})
+    return pd.DataFrame(table)
 
 
 def _remove_checkpoint(learn: Any) -> None:

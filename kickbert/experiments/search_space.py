@@ -55,7 +55,6 @@ def default_space(
     space: dict[str, Sequence] = {
         "depth": [2, 4],
         "epochs": (1, 3),
-        "head_lr": (5e-4, 5e-3, "log"),
         "lr": (1e-4, 8e-4, "log"),
         "pooling": ["cls", "mean", "attention"],
     }

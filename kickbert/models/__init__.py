@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = attach(
         "head": ["Head"],
         "pooling": [],
         "logistic_regression": [],
+        "side_network": [],
         "classifier": ["ProbabilityModel", "TextClassifier"],
         "attention": [],
         "first_token": [],

@@ -19,6 +19,8 @@ __getattr__, __dir__, __all__ = attach(
         "fitting": ["fit_default"],
         "few_shot": ["FewShot", "RECIPES"],
         "ladder": [],
+        "presets": [],
+        "head_solver": [],
         "adaptive": [],
         "guard": ["TrainingDiverged"],
         "collapse": [],

@@ -83,6 +83,8 @@ def solve(head: Head, loss_func: Any, rows: list[Tensor], rng: np.random.Generat
     std = states.std(0, unbiased=False)
     std = torch.where(std < 1e-6, torch.ones_like(std), std)
     rows = [(states - mean) / std, *targets]
+    if not torch.isfinite(loss_func(head.link(states.new_zeros(len(states), len(head.classifier.bias))), *targets)):
+        return None
     strength = _choose_strength(head, loss_func, rows, rng)
     weight, bias = _minimize(head, loss_func, rows, strength)
     with torch.no_grad():

@@ -9,6 +9,8 @@ HEADS = ("kept", "solved", "zero")
 HEAD_ROWS = 4_096  # maximum rows for the head alone; more do not help it
 MIN_STEPS = 80  # minimum steps of the layers, and of the side network
 EPOCHS = 2  # minimum epochs of the layers
+HEAD_LR = 2e-3
+LR = 4e-4
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def gradual_unfreezing(
     n_groups: int,
     layers: Sequence[int] = (0, 4),
     epochs: Sequence[int] | None = None,
-    lr: float | Sequence[float] = (2e-3, 4e-4),
+    lr: float | Sequence[float] | None = None,
     decay: float = 0.9,
     shape: str | Curve = "one_cycle",
     warmup: float = 0.1,
@@ -94,7 +96,7 @@ def gradual_unfreezing(
         layers: number of layers that train in each phase, ascending; -1 for everything, embeddings included. In an
             encoder with few layers, phases that would train the same groups are merged.
         epochs: epochs of each phase; None for as many as take 80 steps, at least two.
-        lr: peak learning rate of each phase, or one for all.
+        lr: peak learning rate of each phase, or one for all; None for 2e-3 for the head and 4e-4 for layers.
         decay, shape, warmup: as in `Phase`.
         head_rows: maximum training rows for the head alone, if layers train after it; None for all.
         steps: steps of an epoch (`len(learn.dls.train)`), for the number of epochs; None for many.
@@ -107,6 +109,8 @@ def gradual_unfreezing(
     """
     if epochs is None:
         epochs = [1 if count == 0 else epochs_for(steps) for count in layers]
+    if lr is None:
+        lr = [HEAD_LR if count == 0 else LR for count in layers]
     rates = [lr] * len(layers) if isinstance(lr, int | float) else list(lr)
     if not len(layers) == len(epochs) == len(rates):
         raise ValueError(f"layers={layers}, epochs={epochs} and lr={lr} must have the same length")

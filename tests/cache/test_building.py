@@ -8,7 +8,7 @@ import torch
 from helpers.cached import counted, losses
 from helpers.encoders import random_encoder
 
-from kickbert import Cache, gradual_unfreezing
+from kickbert import Cache, Phase, gradual_unfreezing
 from kickbert.cache.building import TOKENS, build
 from kickbert.cache.keys import prefix_keys
 from kickbert.data.batching import length_batches
@@ -18,7 +18,7 @@ from kickbert.models.encoder import LAYERS
 from kickbert.models.head import Head
 from kickbert.text.tokenization import PAD
 
-PHASES = gradual_unfreezing(4, layers=(0, 1), epochs=(2, 2), lr=(1e-2, 3e-3))
+PHASES = [Phase("head", 3, 2, 1e-2), Phase("last layer", 2, 2, 3e-3, 0.9)]  # both take steps
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_deeper_stores_are_built_from_shallower_ones(make, reviews, stores, monk
     first, second = counted(monkeypatch, learn, 0), counted(monkeypatch, learn, 1)
     learn.fit_gradual(gradual_unfreezing(4, layers=(0, 1), epochs=(1, 1), lr=1e-3))
     assert sum(first) == 120  # one pass for depth 1 and for the pooled states of depth 2
-    steps = len(learn.dls.train_ds) + len(learn.dls.valid_ds)
+    steps = len(learn.dls.train_ds) + 2 * len(learn.dls.valid_ds)  # validation, then calibration
     assert sum(second) == 120 + steps  # building the pooled states, then training the layer
 
 

@@ -12,12 +12,12 @@ import pytest
 import torch
 from helpers.cached import counted
 
-from kickbert import Cache, gradual_unfreezing
+from kickbert import Cache, Phase
 
 CPU = torch.device("cpu")
 
 
-PHASES = gradual_unfreezing(4, layers=(0, 1), epochs=(1, 1), lr=(1e-2, 3e-3))
+PHASES = [Phase("head", 3, 1, 1e-2), Phase("last layer", 2, 1, 3e-3, 0.9)]  # both take steps
 
 
 def test_memory_first_then_a_file_then_nothing():

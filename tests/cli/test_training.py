@@ -81,7 +81,8 @@ def test_dry_run_trains_nothing(kickbert, rows, tiny, tmp_path):
     ]
     done = kickbert("train", rows, "--out", tmp_path / "k", "--model", tiny, *options, "--dry-run", "--json")
     phases = json.loads(done.stdout)
-    assert [row["epochs"] for row in phases] == [1, 3] and phases[0]["trainable"] < phases[1]["trainable"]
+    assert [row["epochs"] for row in phases] == [None, 3] and phases[0]["trainable"] < phases[1]["trainable"]
+    assert [row["batch size"] for row in phases] == [8, 8] and phases[1]["steps"] % 3 == 0
     assert not list((tmp_path / "k").rglob("*.safetensors"))
 
 

@@ -53,7 +53,7 @@ def test_the_default_space_depends_on_the_rows(tiny):
     even, uneven = np.array([0, 1] * 10), np.array([0] * 16 + [1] * 4)
     texts = ["a good film"] * 20
     plain = default_space(texts, even, Labels(("a", "b")), {"model": tiny})
-    assert {"depth", "epochs", "head_lr", "lr", "pooling"} <= set(plain) and not {"long", "class_weights"} & set(plain)
+    assert {"depth", "epochs", "lr", "pooling"} <= set(plain) and not {"long", "class_weights"} & set(plain)
     more = default_space(texts, uneven, Labels(("a", "b")), {"model": tiny, "max_length": 5, "pooling": "cls"})
     assert {"long", "class_weights"} <= set(more) and "pooling" not in more
     check_space(plain)

@@ -133,12 +133,12 @@ def test_the_first_phase_takes_no_step_and_uses_the_cached_states(make, reviews)
 
 
 def test_solving_is_the_same_with_and_without_the_cache(make, reviews):
-    weights = []
+    probabilities = []
     for cache in (True, False):
         learn = make(reviews, cache=cache)
         learn.fit_gradual([learn.phases()[0]])
-        weights.append(learn.model.head.classifier.weight.detach())
-    assert torch.allclose(*weights, atol=1e-3)
+        probabilities.append(learn.get_preds()[0])
+    assert torch.allclose(*probabilities, atol=1e-2)
 
 
 @pytest.mark.parametrize("options", [{"head_layers": 2}, {"pooling": "attention"}])

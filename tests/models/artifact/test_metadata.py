@@ -20,6 +20,7 @@ def test_metadata_is_json_and_describes_the_training(make, reviews):
     assert json.loads(json.dumps(info)) == info
     assert info["target"]["classes"] == ["good", "bad"] and info["cleaning"] == ["remove_html"]
     head = {"pooling": "cls", "dropout": 0.1, "layers": 2, "ordinal": False, "activation": "relu", "normalize": False}
+    head["side"] = None
     assert info["head"] == head and set(info["metrics"]) == {"train_loss", "valid_loss", "accuracy", "macro-F1"}
     assert info["data"]["training rows"] == 102 and info["evaluated on"] == "18 validation rows"
     again = learner_metadata(make(reviews.assign(text=reviews["text"].str.upper())))
