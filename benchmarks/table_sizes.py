@@ -5,7 +5,7 @@
 
 minilm. "default" is what `kickbert train` does: `fit_few` up to its limit, then the balanced preset. Each method has
 the same training and validation rows. Choices are made on validation rows; the methods that were compared for a choice
-("from closed", "from zero", "160 steps", "320 steps") never see the test rows.
+("from closed", "from shrunk", "160 steps", "320 steps") never see the test rows.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def started_from(head: str, steps: int = 80) -> Callable[[Any], Any]:
     return fit
 
 
-CHOICES = ("from closed", "from zero", "160 steps", "320 steps")
+CHOICES = ("from closed", "from shrunk", "160 steps", "320 steps")
 LEARNERS: dict[str, Callable[[Any], Any]] = {
     "default": fit_default,
     "few": lambda learn: learn.fit_few(),
@@ -54,9 +54,9 @@ LEARNERS: dict[str, Callable[[Any], Any]] = {
     "fast": lambda learn: learn.fit_gradual("fast"),
     "closed": lambda learn: learn.fit_gradual(learn.phases("balanced")[:1]),
     "from closed": started_from("kept"),
-    "from zero": started_from("zero"),
-    "160 steps": started_from("zero", 160),
-    "320 steps": started_from("zero", 320),
+    "from shrunk": started_from("shrunk"),
+    "160 steps": started_from("shrunk", 160),
+    "320 steps": started_from("shrunk", 320),
 }
 
 

@@ -6,9 +6,9 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import torch
 from fastai.callback.tracker import EarlyStoppingCallback
 from fastai.torch_core import no_random
-from torch import nn
 
 from kickbert.data.bucketing import BucketDL
 from kickbert.models.head import Head
@@ -23,7 +23,7 @@ from kickbert.training.checkpoint import (
 )
 from kickbert.training.head_solver import SolveHead, solvable
 from kickbert.training.rates import Rates
-from kickbert.training.schedule import Phase
+from kickbert.training.schedule import SHRUNK, Phase
 
 if TYPE_CHECKING:
     from kickbert.training.learner import GradualLearner
@@ -126,16 +126,17 @@ def _phase_of(learn: "GradualLearner", plan: Plan, phase: Phase, number: int) ->
 
 
 def _start_head(learn: "GradualLearner", phase: Phase) -> None:
-    """Give the head or take from it a side network, and set it to zero, as a phase asks for."""
+    """Add or remove a side network, and shrink the head, as a phase asks for."""
     head = getattr(learn.model, "head", None)
     if not isinstance(head, Head):
         return
     if phase.side != (head.side is not None) or (phase.side and phase.head != "kept"):
         learn.model.use_side(phase.side)
         learn.opt = None  # its parameters are others now
-    if phase.head == "zero" and solvable(head):
-        nn.init.zeros_(head.classifier.weight)
-        nn.init.zeros_(head.classifier.bias)
+    if phase.head == "shrunk" and solvable(head):
+        with torch.no_grad():
+            head.classifier.weight.mul_(SHRUNK)
+            head.classifier.bias.mul_(SHRUNK)
 
 
 def train_phase(learn: "GradualLearner", phase: Phase, number: int, cbs: Any, deadline: float | None = None) -> dict:

@@ -85,4 +85,4 @@ def check_preset(name: str) -> None:
 def side_phase(n_groups: int, steps: int | None) -> Phase:
     """Make the phase of a side network, for a number of steps of an epoch."""
     epochs = max(SIDE_EPOCHS, epochs_for(steps))
-    return Phase("side network", n_groups - 1, epochs, SIDE_LR, head="zero", side=True)
+    return Phase("side network", n_groups - 1, epochs, SIDE_LR, head="shrunk", side=True)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from kickbert.training.curves import SHAPES, Curve
 
-HEADS = ("kept", "solved", "zero")
+HEADS = ("kept", "solved", "shrunk")
+SHRUNK = 0.3  # factor of the weights of a shrunk head
 HEAD_ROWS = 4_096  # maximum rows for the head alone; more do not help it
 MIN_STEPS = 80  # minimum steps of the layers, and of the side network
 EPOCHS = 2  # minimum epochs of the layers
@@ -29,9 +30,9 @@ class Phase:
             such as fastai's schedulers.
         warmup: share of the steps in which the learning rate rises; ignored by your own function.
         rows: number of training rows to draw; None for all.
-        head: how the head starts: "kept" as it is; "zero" with zeros, if it is one linear layer; or "solved", which
-            sets it to the optimum for the frozen encoder (`head_solver`) in place of `epochs`. A head that is not one
-            linear layer takes steps instead, until its loss no longer decreases.
+        head: how the head starts: "kept" as it is; "shrunk", with weights times 0.3, if it is one linear layer; or
+            "solved", which sets it to the optimum for the frozen encoder (`head_solver`) in place of `epochs`. A head
+            that is not one linear layer takes steps instead, until its loss no longer decreases.
         side: whether the head has a side network (`kickbert.models.side_network`); a phase without one removes it.
     """
 
@@ -87,9 +88,9 @@ def gradual_unfreezing(
 ) -> list[Phase]:
     """List the phases of gradual unfreezing: the head, then the last layers, then deeper ones (Howard and Ruder 2018).
 
-    The head is first set to its optimum, which gives a score to compare with. The layers then start with a head of
-    zeros: an optimal head fits few training rows so well that the layers learn little. The defaults were chosen by
-    validation accuracy on several data sets (benchmarks/schedules.py, benchmarks/table_sizes.py).
+    The head is first set to its optimum, which gives a score to compare with. The layers then start from that head with
+    smaller weights: an optimal head fits few training rows so well that the layers learn little. The defaults were
+    chosen by validation accuracy on several data sets (benchmarks/schedules.py, benchmarks/table_sizes.py).
 
     Args:
         n_groups: number of the model's groups: embeddings, layers, head.
@@ -125,7 +126,7 @@ def gradual_unfreezing(
     if phases[0].freeze_to == n_groups - 1:
         phases[0] = replace(phases[0], head="solved")
         if len(phases) > 1:
-            phases[:2] = replace(phases[0], rows=head_rows), replace(phases[1], head="zero")
+            phases[:2] = replace(phases[0], rows=head_rows), replace(phases[1], head="shrunk")
     return phases
 
 

@@ -24,8 +24,8 @@ def test_few_rows_get_more_epochs_so_that_the_layers_take_80_steps(rows, bs, epo
     assert [p.epochs for p in gradual_unfreezing(8, steps=-(-rows // bs))] == [1, epochs]
 
 
-def test_the_head_is_solved_and_the_layers_start_from_a_head_of_zeros():
-    assert [p.head for p in gradual_unfreezing(8, layers=(0, 2, 4), lr=1e-3)] == ["solved", "zero", "kept"]
+def test_the_head_is_solved_and_the_layers_start_from_a_smaller_one():
+    assert [p.head for p in gradual_unfreezing(8, layers=(0, 2, 4), lr=1e-3)] == ["solved", "shrunk", "kept"]
     assert [p.head for p in gradual_unfreezing(8, layers=(0,))] == ["solved"]
     assert [(p.head, p.lr) for p in gradual_unfreezing(8, layers=(4,))] == [("kept", 4e-4)]  # nothing was solved
 
