@@ -145,12 +145,12 @@ class GradualLearner(PredictingLearner):
             return
         if message := self.collapse.message():
             warnings.warn(message, stacklevel=3)
-        record = dict(vars(self.recorder))  # predicting resets it
+        record = dict(self.recorder.__dict__)  # predicting resets it
         if calibrate and (line := calibrate_by_default(self)):
             say(line)
         if self.dls.target.is_multilabel and hasattr(self.loss_func, "thresh"):
             self.tune_thresholds()
-        vars(self.recorder).update(record)
+        self.recorder.__dict__.update(record)
 
     def tune_thresholds(self) -> pd.Series:
         """Tune the decision threshold of each label for F1 on the validation rows, as after every fit.
