@@ -8,7 +8,7 @@ from kickbert.training.curves import SHAPES, Curve
 HEADS = ("kept", "solved", "shrunk")
 SHRUNK = 0.3  # factor of the weights of a shrunk head
 HEAD_ROWS = 4_096  # maximum rows for the head alone; more do not help it
-MIN_STEPS = 80  # minimum steps of the layers, and of the side network
+MIN_STEPS = 160  # minimum steps of the layers, and of the side network
 EPOCHS = 2  # minimum epochs of the layers
 HEAD_LR = 2e-3
 LR = 4e-4
@@ -96,7 +96,7 @@ def gradual_unfreezing(
         n_groups: number of the model's groups: embeddings, layers, head.
         layers: number of layers that train in each phase, ascending; -1 for everything, embeddings included. In an
             encoder with few layers, phases that would train the same groups are merged.
-        epochs: epochs of each phase; None for as many as take 80 steps, at least two.
+        epochs: epochs of each phase; None for as many as take 160 steps, at least two.
         lr: peak learning rate of each phase, or one for all; None for 2e-3 for the head and 4e-4 for layers.
         decay, shape, warmup: as in `Phase`.
         head_rows: maximum training rows for the head alone, if layers train after it; None for all.
@@ -134,7 +134,7 @@ def epochs_for(steps: int | None) -> int:
     """Return the epochs that take `MIN_STEPS`, at least `EPOCHS`, for a number of steps of an epoch.
 
     >>> epochs_for(10), epochs_for(200)
-    (8, 2)
+    (16, 2)
     """
     return EPOCHS if steps is None else max(EPOCHS, -(-MIN_STEPS // max(1, steps)))
 

@@ -17,9 +17,10 @@ def test_phases_that_train_the_same_layers_are_merged():
 
 
 @pytest.mark.parametrize(
-    ("rows", "bs", "epochs"), [(10, 16, 80), (160, 16, 8), (161, 16, 8), (1_600, 16, 2), (10_000, 32, 2), (0, 16, 80)]
+    ("rows", "bs", "epochs"),
+    [(10, 16, 160), (160, 16, 16), (161, 16, 15), (1_600, 16, 2), (2_100, 32, 3), (10_000, 32, 2), (0, 16, 160)],
 )
-def test_few_rows_get_more_epochs_so_that_the_layers_take_80_steps(rows, bs, epochs):
+def test_few_rows_get_more_epochs_so_that_the_layers_take_160_steps(rows, bs, epochs):
     assert epochs_for(-(-rows // bs)) == epochs
     assert [p.epochs for p in gradual_unfreezing(8, steps=-(-rows // bs))] == [1, epochs]
 
