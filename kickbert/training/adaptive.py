@@ -49,7 +49,7 @@ class Adaptive:
         self.start = time.perf_counter()
         self.n_groups = len(learn.splitter(learn.model))
         self.phases = learn.phases("auto")
-        self.planned = 1 + len(learn.phases("balanced"))  # with the side network
+        self.planned = len(learn.phases("balanced")) + any(phase.side for phase in self.phases)
         self.parts = ["auto", budget, *self.phases]
         self.freeze_to = sorted({phase.freeze_to for phase in self.phases})
         self.best = RowScores(target)

@@ -158,7 +158,7 @@ def train_phase(learn: "GradualLearner", phase: Phase, number: int, cbs: Any, de
     start = time.perf_counter()
     epochs, own, solved = phase.epochs, [Rates(phase, len(learn.splitter(learn.model)), deadline)], False
     if phase.head == "solved":
-        solved = solvable(learn.model.head)
+        solved = isinstance(learn.dls.train, BucketDL) and solvable(learn.model.head)
         epochs = 1 if solved else max(epochs, HEAD_EPOCHS)
         own = [SolveHead()] if solved else [*own, EarlyStoppingCallback("train_loss", min_delta=CONVERGED)]
     learn.fit(epochs, cbs=[*own, *(cbs or [])])

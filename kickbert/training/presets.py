@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from kickbert.training.schedule import Phase, epochs_for, gradual_unfreezing, layers_name
+from kickbert.training.schedule import HEAD_LR, HEAD_ROWS, Phase, epochs_for, gradual_unfreezing, layers_name
 from kickbert.utils.messages import nearest
 
 SIDE_EPOCHS = 3  # minimum epochs of the side network
@@ -18,7 +18,9 @@ DEEPER_LR = 2e-4
 
 def fast(n_groups: int, schedule: Mapping[str, Any]) -> list[Phase]:
     """List the head, then a side network: nothing in the encoder trains."""
-    head = replace(gradual_unfreezing(n_groups, **schedule)[0], side=True)  # one pass computes the states of both
+    rows = schedule.get("head_rows", HEAD_ROWS)
+    # With the side network from the start, one pass computes the states of both.
+    head = Phase("head", n_groups - 1, 1, HEAD_LR, rows=rows, head="solved", side=True)
     return [head, side_phase(n_groups, schedule.get("steps"))]
 
 
@@ -36,9 +38,13 @@ def best(n_groups: int, schedule: Mapping[str, Any]) -> list[Phase]:
 
 
 def auto(n_groups: int, schedule: Mapping[str, Any]) -> list[Phase]:
-    """List the head, a side network, the last layers, then deeper ones; the deepest is listed twice."""
+    """List the head, a side network, the last layers, then deeper ones; the deepest is listed twice.
+
+    Without a phase for the head alone there is none for a side network either.
+    """
     phases = gradual_unfreezing(n_groups, **schedule)
-    phases.insert(1, side_phase(n_groups, schedule.get("steps")))
+    if phases[0].freeze_to == n_groups - 1:
+        phases.insert(1, side_phase(n_groups, schedule.get("steps")))
     while phases[-1].freeze_to > 2:
         first = max(2, phases[-1].freeze_to - DEEPER_LAYERS)
         name = layers_name(first, n_groups)

@@ -12,6 +12,13 @@ def test_fast_trains_nothing_in_the_encoder():
     assert head.side  # the states of its depths come from one pass
 
 
+def test_presets_follow_a_schedule_without_a_phase_for_the_head():
+    schedule = {"layers": (2, 4), "steps": 100}
+    assert [phase.freeze_to for phase in preset("fast", 8, schedule)] == [7, 7]
+    assert [phase.side for phase in preset("auto", 8, schedule)] == [False] * 4
+    assert [phase.freeze_to for phase in preset("auto", 8, schedule)] == [5, 3, 2, 2]
+
+
 def test_balanced_is_gradual_unfreezing_with_the_schedule():
     assert preset("balanced", 8, {"steps": 20}) == gradual_unfreezing(8, steps=20)
     assert preset("balanced", 8, {"epochs": (1, 9)}) == gradual_unfreezing(8, epochs=(1, 9))
