@@ -101,11 +101,13 @@ class RunLog(Callback):
 
     def after_epoch(self):
         if self.active:
-            losses = stack([loss for loss, _ in self.steps]).tolist()  # one transfer from the device
+            # One transfer from the device; a solved head takes no steps.
+            losses = stack([loss for loss, _ in self.steps]).tolist() if self.steps else []
             pairs = enumerate(zip(losses, self.steps, strict=True), self.step + 1)
             rows = [{"step": step, "loss": loss, **rates} for step, (loss, (_, rates)) in pairs]
-            rows[-1] |= {"phase": self.learn.phase_title, **self.recorder.computed[-1]}
             self.step += len(rows)
+            rows = rows or [{"step": self.step}]
+            rows[-1] |= {"phase": self.learn.phase_title, **self.recorder.computed[-1]}
             self.steps = []
             self._write(rows)
 

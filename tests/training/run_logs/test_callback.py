@@ -46,6 +46,16 @@ def test_one_step_count_for_all_phases_and_unchanged_training(make, reviews, tmp
     assert json.loads((folder / "parameters.json").read_text())["task"] == "single label"
 
 
+def test_a_solved_head_is_logged_without_steps(make, reviews, tmp_path):
+    learn = make(reviews)
+    ladder = learn.fit_gradual(learn.phases(), cbs="csv")
+    log = pd.read_csv(run_folder(tmp_path) / "log.csv")
+    epochs = log.dropna(subset=["valid_loss"])
+    assert epochs["step"].iloc[0] == 0 and epochs["phase"].iloc[0] == "1/2 head"
+    assert epochs["train_loss"].iloc[0] == pytest.approx(ladder["train_loss"][0])
+    assert log["loss"].notna().sum() == ladder["epochs"][1] * len(learn.dls.train)
+
+
 def test_only_the_first_rank_logs(make, reviews, tmp_path, monkeypatch):
     learn = make(reviews)
     monkeypatch.setattr(callback, "rank", lambda: 1)
