@@ -135,3 +135,17 @@ def test_evaluate_with_encoding_and_separator(kickbert, spreadsheet, served):
     assert json.loads(done.stdout)["rows"] == 60 and not done.stderr
     done = kickbert("evaluate", served / "one", rows, "--sep", ",", "--backend", "torch")
     assert done.returncode == 1 and "no rows" in done.stderr
+
+
+def test_calibration_is_chosen_by_rows_or_by_an_option(kickbert, rows, tiny, tmp_path):
+    outputs, temperatures = [], []
+    for option in ([], ["--no-calibrate"], ["--calibrate"]):
+        out = tmp_path / "-".join(["k", *option])
+        done = kickbert("train", rows, "--out", out, "--model", tiny, "--epochs", 4, "--lr", 4e-3, *option)
+        assert done.returncode == 0, done.stderr
+        outputs.append(done.stdout)
+        temperatures.append(json.loads((out / "v1" / "kickbert.json").read_text())["temperature"])
+    few = "not calibrated (18 validation rows, fewer than 200): expected calibration error 0."
+    assert few in outputs[0] and "kickbert train … --calibrate" in outputs[0]
+    assert "calibrated" not in outputs[1] and few not in outputs[2] and "TemperatureScaling" in outputs[2]
+    assert temperatures[:2] == [1, 1] and temperatures[2] != 1
