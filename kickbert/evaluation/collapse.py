@@ -1,6 +1,6 @@
 """Recognize a model that has learned too little, such as one that predicts a single class, and say what to do."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,24 +12,25 @@ from kickbert.targets.base import Target
 
 MIN_ROWS = 20  # fewer rows may well be of one class
 GAIN = 0.02  # share by which the loss of a model that has learned something is below that of the class frequencies
-EPOCHS = (1, 2)  # epochs of the default schedule
 LONGER = 8  # minimum epochs to advise
 
 
-def train_longer(schedule: Mapping[str, Any] | None = None) -> str:
+def train_longer(epochs: Sequence[int] | None = None) -> str:
     """Advise to train longer, with the call and the command.
 
     Args:
-        schedule: schedule of the learner; None for the default one.
+        epochs: epochs of each phase to advise, such as `GradualLearner.longer`; None if it is unknown how long the
+            model was trained.
 
-    >>> train_longer({"epochs": (1, 8)}).split(". ")[0]
+    >>> train_longer((1, 16)).split(". ")[0]
     "Train longer: learner_from_df(…, schedule={'epochs': (1, 16)}).fit_gradual(), or kickbert train … --epochs 16"
     """
-    *first, last = (schedule or {}).get("epochs", EPOCHS)
-    longer = max(LONGER, 2 * last)
+    advised = tuple(epochs or (1, LONGER))
+    unknown = "" if epochs else ", or twice as many epochs as before"
     return (
-        f"Train longer: learner_from_df(…, schedule={{'epochs': {(*first, longer)}}}).fit_gradual(), or kickbert train "
-        f"… --epochs {longer}. If that is not enough, change the learning rate or use class_weights='balanced'"
+        f"Train longer: learner_from_df(…, schedule={{'epochs': {advised}}}).fit_gradual(), or kickbert train … "
+        f"--epochs {advised[-1]}{unknown}. If that is not enough, change the learning rate or use "
+        "class_weights='balanced'"
     )
 
 

@@ -3,8 +3,7 @@
 scores with intervals, differences from the baselines, classes → sentences
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -44,7 +43,7 @@ def summarize(
     differences: pd.DataFrame,
     classes: pd.DataFrame | None,
     training: np.ndarray | None,
-    schedule: Mapping[str, Any] | None = None,
+    longer: Sequence[int] | None = None,
 ) -> list[str]:
     """Summarize an evaluation in up to three sentences.
 
@@ -55,14 +54,14 @@ def summarize(
             may be empty.
         classes: recall and rows of each class; None for a number.
         training: codes of the training rows; None if they are unknown.
-        schedule: schedule of the learner, for advice to train longer; None if it is unknown.
+        longer: epochs of each phase in advice to train longer; None if it is unknown how long the model was trained.
     """
     target = predictions.target
     sentences = [_level(target, scores, len(predictions)), _comparison(target, scores, differences)]
     if classes is None:
         sentences.append(_typical_error(predictions))
     elif problem := collapsed(predictions, training):
-        sentences.append(f"{problem[0].upper()}{problem[1:]}. {train_longer(schedule)}.")
+        sentences.append(f"{problem[0].upper()}{problem[1:]}. {train_longer(longer)}.")
     else:
         sentences.append(_weakness(predictions, classes, training))
     return [sentence for sentence in sentences if sentence]

@@ -165,8 +165,8 @@ def evaluate(
         classes = per_class(predictions.y_true, predictions.probs, predictions.y_pred, predictions.target.names)
     groups = None if by is None else group_scores(predictions, by, rounds, seed)
     training = None if train is None else train[1]
-    schedule = getattr(learn, "schedule", None)
-    summary = summarize(predictions, table, pd.DataFrame(differences).T, classes, training, schedule)
+    longer = getattr(learn, "longer", None)
+    summary = summarize(predictions, table, pd.DataFrame(differences).T, classes, training, longer)
     table = table.reset_index()
     notes = (*predictions.notes, *_notes(predictions, table, groups, training if compare else None))
     return Evaluation(table, classes, predictions, groups, tuple(summary), notes)

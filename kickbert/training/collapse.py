@@ -40,7 +40,7 @@ class Collapse(Callback):
             problem = one_class(dls.target.shown(predicted[0].cpu().numpy()), self.rows, "validation ")
         elif self._has_hardly_moved():
             problem = "the loss has hardly moved: it is still near that of always predicting the class frequencies"
-        return problem and f"{problem}. {train_longer(self.schedule)}"
+        return problem and f"{problem}. {train_longer(self.learn.longer)}"
 
     def _has_hardly_moved(self) -> bool:
         """Tell whether the last losses are near that of a constant prediction."""

@@ -20,6 +20,7 @@ from kickbert.cache.callback import PrefixCache
 from kickbert.cache.storage import Cache
 from kickbert.data.dataloaders import TextDataLoaders
 from kickbert.evaluation.calibration import calibrate_by_default
+from kickbert.evaluation.collapse import LONGER
 from kickbert.models.artifact.saving import save_artifact
 from kickbert.models.classifier import TextClassifier
 from kickbert.targets.thresholds import best_thresholds
@@ -223,6 +224,15 @@ class GradualLearner(PredictingLearner):
             ValueError: there is no preset of this name.
         """
         return preset(name, len(self.splitter(self.model)), {"steps": len(self.dls.train), **self.schedule})
+
+    @property
+    def longer(self) -> tuple[int, ...]:
+        """Epochs of each phase of a schedule that trains at least twice as long as the last fit and the default."""
+        layers = self.schedule.get("layers", (0, 4))
+        epochs = self.schedule.get("epochs") or [1] * len(layers)
+        done = [len(fit.values) for fit in self.history.fits[-1:]]
+        planned = [phase.epochs for phase in self.phases()[-1:]] if len(self.dls.train_ds) else []
+        return (*epochs[:-1], max(LONGER, 2 * max([1, *done, *planned])))
 
     def _plan(self, phases: Sequence[Phase] | str | None, budget: str | float | None) -> Plan:
         """Choose the plan of `fit_gradual` by its arguments."""

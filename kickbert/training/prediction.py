@@ -101,9 +101,9 @@ class PredictingLearner(Described, LeanLearner):
     def last_scores(self) -> dict[str, float]:
         """Return losses and metrics after the last epoch, or after `fit_few`; empty before training."""
         fits = getattr(getattr(self, "history", None), "fits", None)
-        if fits and self.trained_by != FEW:
+        if fits and self.trained_by in ("", FIT):
             last = fits[-1].final
-        else:  # after fit_few, or a run that another process finished
+        else:  # a phase of fit_few, or one whose head is solved, is no fit
             names = ["train_loss", "valid_loss", *(metric.name for metric in self.metrics)]
             kept = ([{}] + [row for row in self.ladder if row.get("kept", True)])[-1]
             last = {name: kept[name] for name in names if name in kept}

@@ -16,16 +16,16 @@ def test_a_collapsed_model_needs_longer_training_and_not_more_rows():
     classes = pd.DataFrame({"class": NAMES, "recall": [0.0, 1.0, 0.0], "rows": 10})
     few = np.repeat([0, 1, 2], [7, 7, 7])
 
-    def advice(probs: np.ndarray, training: np.ndarray | None = few, schedule: dict | None = None) -> str:
+    def advice(probs: np.ndarray, training: np.ndarray | None = few, longer: tuple | None = None) -> str:
         predictions = Predictions.from_probabilities(y_true, probs)
-        return summarize(predictions, SCORES, pd.DataFrame(), classes, training, schedule)[-1]
+        return summarize(predictions, SCORES, pd.DataFrame(), classes, training, longer)[-1]
 
     one = advice(np.tile([0.3, 0.4, 0.3], (30, 1)))
     assert (
         one.startswith("The model predicts '1' for all 30 rows. Train longer: learner_from_df(") and "--epochs 8" in one
     )
     assert "More labeled rows" not in one
-    assert "(1, 16)" in advice(np.tile([0.3, 0.4, 0.3], (30, 1)), None, {"epochs": (1, 8)})
+    assert "(1, 16)" in advice(np.tile([0.3, 0.4, 0.3], (30, 1)), None, (1, 16))
     rng = np.random.default_rng(0)
     flat = advice(rng.dirichlet([2000, 2000, 2000], 30))
     assert flat.startswith("The probabilities are no better than the class frequencies of the training rows. Train")

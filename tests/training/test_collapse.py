@@ -6,11 +6,12 @@ import torch
 
 from kickbert.evaluation.collapse import MIN_ROWS
 
+SHORT = {"epochs": (1, 2)}
 CALL = "Train longer: learner_from_df(…, schedule={'epochs': (1, 8)}).fit_gradual(), or kickbert train … --epochs 8"
 
 
 def test_a_model_that_predicts_one_class_is_reported(make, reviews):
-    learn = make(reviews, valid=0.4)
+    learn = make(reviews, valid=0.4, schedule=SHORT)
     learn.validate()
     learn.collapse.predicted, learn.collapse.rows = torch.tensor([1]), 48
     message = learn.collapse.message()
@@ -41,7 +42,7 @@ def test_a_loss_that_has_hardly_moved_is_reported(make, reviews, kind):
         "number": {"label_col": "amount", "task": "regression"},
         "bins": {"label_col": "amount", "bins": 3},
     }[kind]
-    learn = make(reviews.assign(amount=amount, tags=tags), valid=0.3, **options)
+    learn = make(reviews.assign(amount=amount, tags=tags), valid=0.3, schedule=SHORT, **options)
     with pytest.warns(UserWarning, match=r"schedule=\{'epochs': \(1, 8\)\}"):
         learn.fit_one_cycle(2, 1e-7)
     learn.collapse.predicted = None  # whatever it predicts
@@ -60,3 +61,12 @@ def test_the_advice_doubles_a_schedule_that_was_too_short(make, reviews):
     learn.validate()
     learn.collapse.predicted, learn.collapse.rows = torch.tensor([1]), 48
     assert "schedule={'epochs': (3, 20)}" in learn.collapse.message() and "--epochs 20" in learn.collapse.message()
+
+
+def test_the_advice_is_longer_than_what_was_done(make, reviews):
+    default = make(reviews, valid=0.4)
+    assert default.longer == (1, 2 * default.phases()[-1].epochs) and default.longer[-1] > 16  # few steps in an epoch
+    learn = make(reviews, valid=0.4, schedule={"layers": (0, 1, 2), "epochs": (1, 1, 2)})
+    assert learn.longer == (1, 1, 8)
+    learn.fit_one_cycle(7, 1e-3)
+    assert learn.longer == (1, 1, 14)
