@@ -142,7 +142,7 @@ class TextClassifier(nn.Module):
             return self.head.pool(hidden, mask) if pooled else hidden
 
     def use_side(self, wanted: bool) -> None:
-        """Add a new side network to the head, or remove the one that it has."""
+        """Add a new side network to the head, or remove the one that it has; `GradualLearner.use_side` in training."""
         self.head.side = None
         if wanted:
             self.head.add_side(tapped_depths(self.encoder.n_layers))

@@ -121,6 +121,7 @@ class Adaptive:
         if row["kept"]:
             self.best = scores
         else:
-            learn.model.head.side = side
+            if learn.model.head.side is not side:
+                learn.use_side(side or False)
             restore(before)
         return row

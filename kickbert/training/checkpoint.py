@@ -259,6 +259,7 @@ def resumed(learn: "GradualLearner", file: Path, key: RunKey, total: int | None)
     if (ladder := load_phase(file, learn.model, key)) is None:
         say(f"no checkpoint at {file}: starting")
         return []
+    learn.opt = None  # the side network may be another one now
     say(f"resuming after {len(ladder)}{f' of {total}' if total else ''} phases")
     return ladder
 

@@ -139,8 +139,7 @@ class FewRows:
             kind = "windows" if train.first is not None else target.task
             raise ValueError(f"fit_few is for classes without windows, not for {kind}. Use fit_gradual()")
         if learn.model.head.side is not None:
-            learn.model.use_side(False)
-            learn.opt = None  # its parameters are others now
+            learn.use_side(False)
         self.learn, self.model = learn, learn.model
         sentences = _sentences(target)
         named = Packed.of(learn.dls.tokenizer.encode_batch(sentences)[0])

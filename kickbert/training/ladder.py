@@ -131,8 +131,7 @@ def _start_head(learn: "GradualLearner", phase: Phase) -> None:
     if not isinstance(head, Head):
         return
     if phase.side != (head.side is not None) or (phase.side and phase.head != "kept"):
-        learn.model.use_side(phase.side)
-        learn.opt = None  # its parameters are others now
+        learn.use_side(phase.side)
     if phase.head == "shrunk" and solvable(head):
         with torch.no_grad():
             head.classifier.weight.mul_(SHRUNK)

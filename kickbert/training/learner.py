@@ -23,6 +23,7 @@ from kickbert.evaluation.calibration import calibrate_by_default
 from kickbert.evaluation.collapse import LONGER
 from kickbert.models.artifact.saving import save_artifact
 from kickbert.models.classifier import TextClassifier
+from kickbert.models.side_network import SideNetwork
 from kickbert.targets.thresholds import best_thresholds
 from kickbert.training.adaptive import Adaptive
 from kickbert.training.collapse import Collapse
@@ -133,6 +134,14 @@ class GradualLearner(PredictingLearner):
             raise self.guard.error
         if not self.phase_title and not searches:
             self._settle()
+
+    def use_side(self, side: bool | SideNetwork) -> None:
+        """Give the head a new side network or a given one, or remove it; the optimizer then has other parameters."""
+        if isinstance(side, bool):
+            self.model.use_side(side)
+        else:
+            self.model.head.side = side
+        self.opt = None
 
     def _begin(self, method: str) -> None:
         """Note the method that trains, and forget a temperature that was fitted to other weights."""

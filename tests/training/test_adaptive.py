@@ -71,6 +71,9 @@ def test_undoing_the_layers_restores_the_side_network(make, reviews):
     ladder = learn.fit_gradual("auto")
     if ladder["kept"][1]:
         assert learn.model.head.side is sides[0]
+        learn.freeze_to(-1)
+        optimized = {id(p) for group in learn.opt.opt.param_groups for p in group["params"]}
+        assert {id(p) for p in learn.model.head.side.parameters()} <= optimized  # a later fit trains it
     else:
         assert learn.model.head.side is None
 
