@@ -15,7 +15,7 @@ from kickbert.targets.base import Target, for_target
 from kickbert.targets.continuous import Continuous
 from kickbert.targets.labels import OrderedLabels
 from kickbert.targets.multi_labels import MultiLabels
-from kickbert.utils.messages import plural, shorten
+from kickbert.utils.messages import listed, plural, shorten
 
 FEW = 50  # rows below which an interval is wider than most differences that matter
 SPARSE = 100  # training rows of a class below which more of them help most
@@ -82,9 +82,8 @@ def no_majority(tied: list[str]) -> list[str]:
     """
     if not tied:
         return []
-    names = ", ".join(repr(shorten(name, 40)) for name in tied[:NAMED])
-    more = f" and {len(tied) - NAMED} more" if len(tied) > NAMED else ""
-    return [f"No comparison with the majority class: {names}{more} are equally frequent in training"]
+    names = listed([repr(shorten(name, 40)) for name in tied], NAMED)
+    return [f"No comparison with the majority class: {names} are equally frequent in training"]
 
 
 def _level(target: Target, scores: pd.DataFrame, rows: int) -> str:
@@ -140,9 +139,8 @@ def _weakness(predictions: Predictions, classes: pd.DataFrame, training: np.ndar
     recall = classes["recall"].to_numpy()
     never = np.flatnonzero((counts == 0) & (rows > 0))
     if len(never):
-        names = ", ".join(f"{_name(classes, i)} ({plural(rows[i], 'row')})" for i in never[:NAMED])
-        more = f" and {len(never) - NAMED} more" if len(never) > NAMED else ""
-        return f"Never predicted: {names}{more}. {_remedy(never, training)}."
+        names = listed([f"{_name(classes, i)} ({plural(rows[i], 'row')})" for i in never.tolist()], NAMED)
+        return f"Never predicted: {names}. {_remedy(never, training)}."
     present = np.flatnonzero(rows > 0)
     if not len(present):
         return ""

@@ -8,6 +8,7 @@ import pandas as pd
 from kickbert.evaluation.decisions import WeightedScores
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.scores import main_scores
+from kickbert.utils.messages import listed
 
 RESAMPLES = 9_999  # samples of the permutation test
 ROUNDS = 500  # bootstrap samples of an interval
@@ -120,8 +121,7 @@ def undefined_intervals(table: pd.DataFrame, where: str = "") -> list[str]:
     if not len(names):
         return []
     verb = "The interval of {} is" if len(names) == 1 else "The intervals of {} are"
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return [f"{verb.format(', '.join(names[:NAMED]) + more)} not defined{where}: all bootstrap samples are equal"]
+    return [f"{verb.format(listed(names, NAMED))} not defined{where}: all bootstrap samples are equal"]
 
 
 def compare_scores(first: Predictions, second: Predictions, rounds: int = ROUNDS, seed: int = 0) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from kickbert.inference.predictor import Predictor
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.extras import require
 from kickbert.utils.hashing import digest, file_digest
+from kickbert.utils.messages import listed
 from kickbert.utils.progress import bar
 
 MANIFEST = "_kickbert.jsonl"  # Spark, Dask and pyarrow ignore names that begin with "_"
@@ -95,7 +96,9 @@ def predict_folder(
     manifest = _open_manifest(job, names)
     finished = {name for name, entry in manifest.items() if entry["key"] == job.key(name)}
     if changed := [name for name in manifest if name not in finished]:
-        notes.append(f"the model, the options or the input changed, so these were predicted again: {_listed(changed)}")
+        notes.append(
+            f"the model, the options or the input changed, so these were predicted again: {listed(changed, 3)}"
+        )
     pending = [name for name in names if name not in finished]
     for entry in bar(_run(job, model, pending, engine, workers), source.name, len(pending), " files"):
         manifest[entry["file"]] = entry
@@ -172,9 +175,9 @@ def _list_files(source: Path) -> tuple[list[str], list[str]]:
     empty = [name for name in parquet if not TableFile(source / name).rows]
     names = [name for name in parquet if name not in empty]
     if not names:
-        raise ValueError(f"{source} has no .parquet files with rows. Other files: {_listed(others) or 'none'}")
+        raise ValueError(f"{source} has no .parquet files with rows. Other files: {listed(others, 3) or 'none'}")
     notes = {"without rows": empty, "that are not .parquet": others}
-    return names, [f"files {what} were skipped: {_listed(skipped)}" for what, skipped in notes.items() if skipped]
+    return names, [f"files {what} were skipped: {listed(skipped, 3)}" for what, skipped in notes.items() if skipped]
 
 
 def _check_columns(source: Path, names: list[str], texts: Iterable[str], keep: Sequence[str] | None) -> None:
@@ -190,7 +193,7 @@ def _check_columns(source: Path, names: list[str], texts: Iterable[str], keep: S
         if keep is None and set(columns) != set(first):
             differing = sorted(set(columns) ^ set(first))
             raise ValueError(
-                f"{names[0]} and {name} do not have the same columns ({_listed(differing)} in one of them). Name the "
+                f"{names[0]} and {name} do not have the same columns ({listed(differing, 3)} in one of them). Name the "
                 "columns to copy: keep= (--keep)"
             )
 
@@ -245,11 +248,3 @@ def _summary(out: Path, entries: list[dict[str, Any]], resumed: int, notes: list
         done.notes += [note for note in entry["notes"] if note not in done.notes]
     del done.first_without_text[MAX_LISTED:], done.first_failed[MAX_LISTED:]
     return done
-
-
-def _listed(names: Sequence[str]) -> str:
-    """
-    >>> _listed(["a", "b", "c", "d"])
-    'a, b, c and 1 more'
-    """
-    return ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")

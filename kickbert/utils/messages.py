@@ -1,8 +1,8 @@
 """Helpers for messages: nearest names, row labels, shortened texts, counts, times and sizes; a repr of facts."""
 
 import re
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # `import kickbert` imports this module and must stay fast
     import numpy as np
@@ -41,6 +41,16 @@ def row_names(rows: "np.ndarray", index: "pd.Index") -> str:
     """
     labels = index[rows].tolist()
     return f"{labels[:5]}" + (f" and {len(labels) - 5:,} more" if len(labels) > 5 else "")
+
+
+def listed(names: Sequence[Any], most: int) -> str:
+    """List the first names, and how many more there are.
+
+    >>> listed(["a", "b", "c", "d"], 3)
+    'a, b, c and 1 more'
+    """
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(map(str, names[:most])) + more
 
 
 def shorten(text: str, width: int) -> str:

@@ -23,6 +23,7 @@ import pandas as pd
 from kickbert.data.tables.cells import cell_kind, column_names, column_type, parse_column
 from kickbert.data.tables.formats import detect_encoding, detect_separator, open_file, table_kind, usual_separator
 from kickbert.utils.extras import require
+from kickbert.utils.messages import listed
 
 SHOWN = 5  # lines that a note names
 NULLABLE = (pd.arrays.IntegerArray, pd.arrays.BooleanArray)
@@ -261,8 +262,7 @@ def _named(lines: list[int]) -> str:
     >>> _named([7]), _named([1, 2, 3, 4, 5, 6])
     ('line 7', 'lines 1, 2, 3, 4, 5 and 1 more')
     """
-    more = f" and {len(lines) - SHOWN:,} more" if len(lines) > SHOWN else ""
-    return f"line{'s' if lines[1:] else ''} {', '.join(map(str, lines[:SHOWN]))}{more}"
+    return f"line{'s' if lines[1:] else ''} {listed(lines, SHOWN)}"
 
 
 @contextmanager

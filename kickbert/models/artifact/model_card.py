@@ -7,7 +7,7 @@ from typing import Any
 from kickbert.models.artifact.metadata import encoder_name
 from kickbert.targets.directions import with_direction
 from kickbert.targets.kinds import target_class
-from kickbert.utils.messages import plural
+from kickbert.utils.messages import listed, plural
 
 CODE = """```python
 import kickbert
@@ -84,8 +84,7 @@ def _purpose(info: dict[str, Any]) -> str:
     if kind.is_number:
         return f"It predicts the number {escape_markdown(target['name'])} from a text."
     names = [escape_markdown(c) for c in target["classes"]]
-    shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-    return f"It predicts {kind.phrase} {shown}."
+    return f"It predicts {kind.phrase} {listed(names, 20)}."
 
 
 def _transformers_call(info: dict[str, Any]) -> str:
