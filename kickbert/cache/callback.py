@@ -25,6 +25,7 @@ from kickbert.cache.storage import SHARED, Cache
 from kickbert.data.bucketing import BucketDL
 from kickbert.data.packed import Packed
 from kickbert.models.classifier import TextClassifier
+from kickbert.models.encoder import side_by_side
 from kickbert.utils.hashing import Unidentifiable
 from kickbert.utils.progress import say
 
@@ -123,6 +124,11 @@ class PrefixCache(Callback):
     def after_batch(self) -> None:
         self.learn.model.cached_states = None
 
+    def view(self, rows: Packed) -> View | None:
+        """Return the states of training or validation rows at the frozen depth; None if they are not cached."""
+        views = self._views.get(rows)
+        return None if views is None else views[-1]
+
     def _read(self, depth: int) -> list[int]:
         """List the depths that the model reads: its head's taps below the frozen depth, then that depth."""
         return [*(tap for tap in self.model.head.taps if tap < depth), depth]
@@ -134,8 +140,8 @@ class PrefixCache(Callback):
             if self.model.training == self.learn.training:  # otherwise a callback reads other texts during a step
                 self._print_once("its modules have hooks" if same else "a callback or transform changed the batches")
             return None
-        states = [view.hidden(dl.batch_rows, x.device) for view in views]
-        return states[0] if len(states) == 1 else torch.cat(states, -1), views[-1].store.depth
+        states = side_by_side([view.hidden(dl.batch_rows, x.device) for view in views])
+        return states, views[-1].store.depth
 
     def _print_once(self, reason: str) -> None:
         if reason not in self._printed:

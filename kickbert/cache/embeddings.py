@@ -9,6 +9,7 @@ from fastai.torch_core import default_device
 from torch import Tensor
 
 from kickbert.cache.building import fill, view_of
+from kickbert.cache.states import View
 from kickbert.cache.storage import SHARED, Cache
 from kickbert.data.packed import Packed
 from kickbert.data.transforms import TextTokenizer, load_tokenizer
@@ -38,26 +39,25 @@ def embed_by(classifier: TextClassifier, tokenizer: TextTokenizer, texts: list[s
     """Compute sentence embeddings as `embed` does, with a model in memory."""
     if not texts:
         return np.zeros((0, classifier.encoder.width), dtype=np.float32)
-    return pooled_states(classifier, Packed.of(tokenizer.encode_batch(texts)[0]), cache).numpy()
+    rows = Packed.of(tokenizer.encode_batch(texts)[0])
+    return pooled_states(classifier, rows, view_of(classifier, rows, classifier.encoder.n_layers, cache)).numpy()
 
 
-def pooled_states(classifier: TextClassifier, rows: Packed, cache: Cache | None) -> Tensor:
+def pooled_states(classifier: TextClassifier, rows: Packed, view: View | None) -> Tensor:
     """Compute the pooled states of rows, or read them from the cache.
 
     Args:
         classifier: a classifier in evaluation mode whose pooling has no parameters.
         rows: token ids; the pooled windows of a document are averaged.
-        cache: the cache; None to compute the states.
+        view: their states after the last layer, pooled or not; None to compute them.
     Returns:
         float32 on the CPU, shape (documents, width).
     """
-    depth = classifier.encoder.n_layers
-    view = None if cache is None else view_of(classifier, rows, depth, cache)
     if view is not None and view.store.pooled:
         states = view.hidden(range(len(rows)), torch.device("cpu"))
     else:
         flat = torch.empty(len(rows), classifier.encoder.width)
-        positions = fill(flat, classifier, rows, depth, True, view)
+        positions = fill(flat, classifier, rows, classifier.encoder.n_layers, True, view)
         states = flat[[start for start, _ in positions]]
     if rows.first is None:
         return states

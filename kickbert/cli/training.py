@@ -58,7 +58,9 @@ def train(
         ),
     ] = None,
     export_formats: Annotated[list[str] | None, typer.Option("--export", help=f"also export: {FORMAT_HELP}")] = None,
-    epochs: Annotated[int | None, typer.Option(help="epochs for the last layers, after one epoch for the head")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="epochs for the last layers (default: at least 2, and 160 steps)")
+    ] = None,
     lr: Annotated[float | None, typer.Option(help="peak learning rate of the last layers (default: 4e-4)")] = None,
     batch_size: Annotated[
         int | None, typer.Option(help="training batch size (default: 16 with few rows, otherwise 32)")

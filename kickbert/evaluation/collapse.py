@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from kickbert.evaluation.baselines import majority
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.reliability import log_losses
 from kickbert.evaluation.significance import wilson_interval
@@ -61,7 +62,7 @@ def collapsed(predictions: Predictions, training: np.ndarray | None) -> str:
 
 def _is_constant(predictions: Predictions, target: Target, training: np.ndarray) -> bool:
     """Tell whether neither the log loss nor the share of correct rows is better than that of the class frequencies."""
-    shares = np.tile(target.constant(training).astype(float), (len(predictions), 1))
+    shares = majority(target, training, len(predictions))
     loss, constant = (log_losses(predictions.labels, probs).mean() for probs in (predictions.probs, shares))
     guess = Predictions(target, shares, target.decide(shares), predictions.y_true)
     low, _ = wilson_interval((~predictions.wrong).sum(), len(predictions))

@@ -143,7 +143,7 @@ def cross_validate(
     Raises:
         ValueError: more folds than rows, or a missing column.
     """
-    fit_function(fit)  # before rows are read, so that an unknown preset costs no time
+    train = fit_function(fit)  # before rows are read, so that an unknown preset costs no time
     assignment = assign_folds(df, recipe, folds, repeats, group_col, valid, seed)
     subfolder = None if folder is None else Path(folder) / experiment_key(assignment, seed, name, fit=fit)
     options = assignment.recipe | {"seed": seed, "cache": cache or Cache()}
@@ -151,7 +151,7 @@ def cross_validate(
     for number in bar(range(folds * repeats), "folds"):
         file = None if subfolder is None else subfolder / f"fold-{number}.npz"
         if file is None or not file.exists():
-            result = train_fold(assignment, number, options, fit_function(fit))
+            result = train_fold(assignment, number, options, train)
             if file is not None:
                 with replacing(file) as part, part.open("wb") as out:
                     np.savez(out, **result)  # type: ignore[arg-type]

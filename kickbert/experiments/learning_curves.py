@@ -47,6 +47,7 @@ def by_size(
     Raises:
         ValueError: a size is below 2 or above the number of training rows.
     """
+    train = fit_function(fit)
     assignment = assign_folds(df, recipe, folds, repeats, None, 0.1, seed)
     parts = assignment.parts[::folds]
     largest = min(int((part == TRAIN).sum()) for part in parts)
@@ -58,7 +59,7 @@ def by_size(
         with redirect_stdout(StringIO()):
             used = part != LEFT_OUT
             learn = learner_from_df(assignment.rows[used].assign(**{PART: part[used]}), **options)
-            fit_function(fit)(learn)
+            train(learn)
             predictions = Predictions.from_model(learn, assignment.rows[part == TEST])
         rows.append({"rows": size, "repeat": repeat} | all_scores(predictions)(np.ones(len(predictions))))
     return pd.DataFrame(rows)

@@ -174,7 +174,7 @@ class Encoder(nn.Module):
         def run() -> Tensor:
             return self._run(ids.masked_fill(~mask, pad), mask, first, **self.token_types(ids))
 
-        return _joined(self._until(depth, run, ids.shape[1], [t for t in taps if t < depth]))
+        return side_by_side(self._until(depth, run, ids.shape[1], [t for t in taps if t < depth]))
 
     def between(
         self, hidden: Tensor, mask: Tensor, depth: int, stop: int, first: bool = False, taps: Sequence[int] = ()
@@ -192,7 +192,7 @@ class Encoder(nn.Module):
                 return self._run(torch.zeros(mask.shape, dtype=torch.long, device=mask.device), mask, first)
 
         reached = self._until(stop, run, mask.shape[1], [t for t in taps if depth <= t < stop])
-        return _joined([hidden[..., :known], *reached] if known else reached)
+        return side_by_side([hidden[..., :known], *reached] if known else reached)
 
     def suffix(self, hidden: Tensor, mask: Tensor, depth: int, first: bool = False, taps: Sequence[int] = ()) -> Tensor:
         """Compute the last hidden states, as `forward` does, from the hidden states of `depth`."""
@@ -254,7 +254,8 @@ class Encoder(nn.Module):
                 setattr(module, name, old)
 
 
-def _joined(states: list[Tensor]) -> Tensor:
+def side_by_side(states: list[Tensor]) -> Tensor:
+    """Concatenate states of several depths along the width; a single one is not copied."""
     return states[0] if len(states) == 1 else torch.cat(states, -1)
 
 

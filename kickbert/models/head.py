@@ -135,9 +135,14 @@ class Head(nn.Module):
         return () if self.side is None else self.side.taps
 
     @property
+    def has_fixed_pool(self) -> bool:
+        """Whether the pooling has no parameters."""
+        return self.pool is POOLS.get(self.pooling)
+
+    @property
     def pools_last(self) -> bool:
         """Whether all that the head reads is the last layer's states, pooled without parameters."""
-        return self.side is None and self.pool is POOLS.get(self.pooling)
+        return self.side is None and self.has_fixed_pool
 
     @property
     def reads_first(self) -> bool:

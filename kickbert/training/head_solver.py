@@ -18,7 +18,7 @@ from torch.nn import functional as F  # noqa: N812 - as torch's own documentatio
 
 from kickbert.cache.callback import PrefixCache
 from kickbert.cache.embeddings import pooled_states
-from kickbert.models.head import POOLS, Head
+from kickbert.models.head import Head
 from kickbert.training.distributed import Shard, gathered
 
 STRENGTHS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4)  # of the L2 regularization of standardized states
@@ -30,7 +30,7 @@ STEPS = 100  # maximum iterations of L-BFGS
 
 def solvable(head: Head) -> bool:
     """Tell whether a head is one linear layer on a pooling without parameters; a side network adds to it later."""
-    return head.pre_classifier is None and head.pool is POOLS.get(head.pooling)
+    return head.pre_classifier is None and head.has_fixed_pool
 
 
 class SolveHead(Callback):
@@ -43,8 +43,8 @@ class SolveHead(Callback):
         dl = self.dls.train
         ids, targets, *further = dl.rows
         device = next(self.model.parameters()).device
-        parts = [pooled_states(self.model, ids, self.cache.storage if hasattr(self.learn, "cache") else None), targets]
-        parts += further + list(dl.further)
+        view = self.cache.view(ids) if hasattr(self.learn, "cache") else None
+        parts = [pooled_states(self.model, ids, view), targets, *further, *dl.further]
         if isinstance(dl, Shard):
             parts = [gathered(part, dl.counts) for part in parts]
         if not torch.isfinite(parts[0]).all():

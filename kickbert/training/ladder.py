@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
+from fastai.callback.core import Callback
 from fastai.callback.tracker import EarlyStoppingCallback
 from fastai.torch_core import no_random
 
@@ -138,6 +139,17 @@ def _start_head(learn: "GradualLearner", phase: Phase) -> None:
             head.classifier.bias.mul_(SHRUNK)
 
 
+def _epochs_and_callbacks(learn: "GradualLearner", phase: Phase, deadline: float | None) -> tuple[int, list[Callback]]:
+    """Return the epochs of a phase, and the callbacks that solve its head or set its rates."""
+    solve = phase.head == "solved"
+    if solve and isinstance(learn.dls.train, BucketDL) and solvable(learn.model.head):
+        return 1, [SolveHead()]
+    rates = Rates(phase, len(learn.splitter(learn.model)), deadline)
+    if solve:
+        return max(phase.epochs, HEAD_EPOCHS), [rates, EarlyStoppingCallback("train_loss", min_delta=CONVERGED)]
+    return phase.epochs, [rates]
+
+
 def train_phase(learn: "GradualLearner", phase: Phase, number: int, cbs: Any, deadline: float | None = None) -> dict:
     """Train one phase and return its row of the ladder.
 
@@ -155,11 +167,7 @@ def train_phase(learn: "GradualLearner", phase: Phase, number: int, cbs: Any, de
     learn.freeze_to(phase.freeze_to)  # which drops the moments of layers that continue to train
     set_moments(learn, kept)
     start = time.perf_counter()
-    epochs, own, solved = phase.epochs, [Rates(phase, len(learn.splitter(learn.model)), deadline)], False
-    if phase.head == "solved":
-        solved = isinstance(learn.dls.train, BucketDL) and solvable(learn.model.head)
-        epochs = 1 if solved else max(epochs, HEAD_EPOCHS)
-        own = [SolveHead()] if solved else [*own, EarlyStoppingCallback("train_loss", min_delta=CONVERGED)]
+    epochs, own = _epochs_and_callbacks(learn, phase, deadline)
     learn.fit(epochs, cbs=[*own, *(cbs or [])])
     seconds = time.perf_counter() - start
     row = {
@@ -167,7 +175,7 @@ def train_phase(learn: "GradualLearner", phase: Phase, number: int, cbs: Any, de
         "trainable": sum(p.numel() for p in learn.model.parameters() if p.requires_grad),
         "rows": learn.dls.train.n,
         "epochs": len(learn.recorder.values),
-        "lr": None if solved else phase.lr,
+        "lr": None if isinstance(own[0], SolveHead) else phase.lr,
         "seconds": seconds,
     }
     return row | {name: float(value) for name, value in learn.recorder.final.items()}

@@ -141,7 +141,7 @@ class GradualLearner(PredictingLearner):
             self.model.use_side(side)
         else:
             self.model.head.side = side
-        self.opt = None
+        self.opt: Any = None
 
     def _begin(self, method: str) -> None:
         """Note the method that trains, and forget a temperature that was fitted to other weights."""

@@ -33,7 +33,7 @@ def best(n_groups: int, schedule: Mapping[str, Any]) -> list[Phase]:
     """List the head, then all layers, for longer."""
     epochs = max(BEST_EPOCHS, epochs_for(schedule.get("steps")))
     return gradual_unfreezing(
-        n_groups, **{"layers": (0, n_groups - 2), "epochs": (1, epochs), "lr": (2e-3, BEST_LR), **schedule}
+        n_groups, **{"layers": (0, n_groups - 2), "epochs": (1, epochs), "lr": (HEAD_LR, BEST_LR), **schedule}
     )
 
 
