@@ -59,14 +59,15 @@ class Shard(BucketDL):
     Args:
         whole: the DataLoader with all rows.
         counts: number of rows on each rank; they differ by at most one.
+        order: for the rows of rank 0, then of rank 1 and so on, their positions in the whole.
 
     Attributes:
         sizes: rows of each rank in the last batch.
     """
 
-    def __init__(self, *args: Any, whole: BucketDL, counts: list[int], **kwargs: Any):
+    def __init__(self, *args: Any, whole: BucketDL, counts: list[int], order: np.ndarray, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.whole, self.counts, self.sizes, self.rng = whole, counts, counts, whole.rng
+        self.whole, self.counts, self.order, self.sizes, self.rng = whole, counts, order, counts, whole.rng
 
     @classmethod
     def of(cls, whole: BucketDL) -> "Shard":
@@ -79,14 +80,16 @@ class Shard(BucketDL):
         weights, renew, ranks = whole.weights, whole.renew, world_size()
         # Rows with the same weight have the same class, so each rank gets its share of every class.
         dealt = np.lexsort((-ids.sizes,) if weights is None else (-ids.sizes, weights))
-        counts = [len(dealt[r::ranks]) for r in range(ranks)]
+        shares = [dealt[r::ranks] for r in range(ranks)]
+        counts = [len(share) for share in shares]
         if counts[-1] == 0:
             raise ValueError(
                 f"{ranks} processes are too many for {plural(len(dealt), 'row')}; start at most {len(dealt)}"
             )
-        own = dealt[rank() :: ranks]
+        own = shares[rank()]
         return whole.new(
-            cls=cls, whole=whole, counts=counts, n=counts[-whole.drop_last], bs=-(-whole.bs // ranks),
+            cls=cls, whole=whole, counts=counts, order=np.concatenate(shares),
+            n=counts[-whole.drop_last], bs=-(-whole.bs // ranks),
             rows=(ids.take(own.tolist()), *(t[own] for t in targets)),
             weights=None if weights is None else weights[own] / weights[own].sum(),
             renew=None if renew is None else lambda: renew().take(own.tolist()),
@@ -95,6 +98,11 @@ class Shard(BucketDL):
     def new(self, *args: Any, **kwargs: Any) -> BucketDL:
         """Copy the whole DataLoader with other arguments: `get_preds` within a fit predicts all rows."""
         return self.whole.new(*args, **kwargs)
+
+    def of_whole(self, part: Tensor) -> Tensor:
+        """Return the rows of all ranks, in the order of the whole, from this rank's rows of a tensor."""
+        rows = gathered(part, self.counts)
+        return torch.empty_like(rows).index_copy_(0, torch.from_numpy(self.order).to(rows.device), rows)
 
     def get_idxs(self) -> list[int]:
         if not self.shuffle:

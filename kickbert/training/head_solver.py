@@ -19,7 +19,7 @@ from torch.nn import functional as F  # noqa: N812 - as torch's own documentatio
 from kickbert.cache.callback import PrefixCache
 from kickbert.cache.embeddings import pooled_states
 from kickbert.models.head import Head
-from kickbert.training.distributed import Shard, gathered
+from kickbert.training.distributed import Shard
 
 STRENGTHS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4)  # of the L2 regularization of standardized states
 HELD = 3  # one of so many rows is held out to choose the strength
@@ -46,7 +46,8 @@ class SolveHead(Callback):
         view = self.cache.view(ids) if hasattr(self.learn, "cache") else None
         parts = [pooled_states(self.model, ids, view), targets, *further, *dl.further]
         if isinstance(dl, Shard):
-            parts = [gathered(part, dl.counts) for part in parts]
+            parts = [dl.of_whole(part) for part in parts]
+            dl = dl.whole
         if not torch.isfinite(parts[0]).all():
             return
         rng = np.random.default_rng(self.learn.seed)

@@ -1,3 +1,4 @@
+import itertools
 import time
 import warnings
 
@@ -190,23 +191,22 @@ def test_nothing_is_warned_of_on_good_data(tiny, reviews, tmp_path):
 
 @pytest.mark.system
 def test_minilm_learns_a_sentiment_that_its_frozen_states_do_not_show(minilm, tmp_path):
-    """Real weights, real tokenizer: unfreezing the last layers beats the head alone on negated praise."""
-    praise, scorn = (
-        ["lovely", "superb", "moving", "clever", "charming"],
-        ["dreary", "clumsy", "stale", "hollow", "crude"],
-    )
-    things = ["plot", "score", "cast", "ending", "script", "pace", "jokes", "camera work"]
+    """Real weights, real tokenizer: the last layers learn which adjective is the plot's, the head alone cannot."""
+    praise = ["lovely", "superb", "moving", "clever", "charming"]
+    scorn = ["dreary", "clumsy", "stale", "hollow", "crude"]
+    things = ["score", "cast", "ending", "script", "pace", "jokes", "camera work"]
     rows = []
-    for thing in things:
-        for good, bad in zip(praise, scorn, strict=True):
-            rows += [(f"the {thing} is {good}, never {bad}", 1), (f"the {thing} is {bad}, never {good}", 0)]
-            rows += [(f"no {bad} {thing} here, only a {good} one", 1), (f"no {good} {thing} here, only a {bad} one", 0)]
+    for i, (thing, good, bad) in enumerate(itertools.product(things, praise, scorn)):
+        about = [(f"the {thing} is {bad}", f"the plot is {good}"), (f"the {thing} is {good}", f"the plot is {bad}")]
+        rows += [
+            (" and ".join(parts if i % 2 else parts[::-1]), label) for parts, label in zip(about, (1, 0), strict=True)
+        ]
     df = pd.DataFrame(rows, columns=["text", "label"])
     start = time.perf_counter()
     learn = learner_from_df(df, model="minilm", path=tmp_path, valid=0.3)
-    ladder = learn.fit_gradual(gradual_unfreezing(8, layers=(0, 4), epochs=(1, 6), lr=(2e-3, 1e-3)))
+    ladder = learn.fit_gradual(gradual_unfreezing(8, layers=(0, 4), epochs=(1, 3), lr=1e-3))
     assert learn.model.head.pooling == "mean" and len(learn.groups) == 8
-    assert ladder["accuracy"].iloc[-1] >= ladder["accuracy"].iloc[0] + 0.1 and time.perf_counter() - start < 200
+    assert ladder["accuracy"].iloc[-1] >= ladder["accuracy"].iloc[0] + 0.2 and time.perf_counter() - start < 200
 
 
 def test_only_what_trains_has_gradients_and_optimizer_state(make, reviews):

@@ -18,7 +18,7 @@ SCRIPT = """
 import warnings; warnings.filterwarnings("ignore")
 import pandas as pd, kickbert
 df = pd.DataFrame({"text": ["good film", "bad film"] * 30, "label": ["good", "bad"] * 30})
-kickbert.learner_from_df(df, model=%r, path=%r, bs=8).fit_gradual()
+kickbert.learner_from_df(df, model=%r, path=%r, bs=8, schedule={"epochs": (1, 2)}).fit_gradual()
 """
 
 
@@ -37,7 +37,7 @@ def test_a_log_file_gets_lines_and_no_bars(script):
     done = subprocess.run(script, capture_output=True, text=True, check=True)
     assert "\r" not in done.stdout and "%" not in done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert [line.split("  ")[0] for line in lines[1:]] == ["1/2 head", *["2/2 last 2 layers"] * 2]
+    assert [line.split("  ")[0] for line in lines[1:-1]] == ["1/2 head", *["2/2 last 2 layers"] * 2]
 
 
 @pytest.mark.system
