@@ -27,6 +27,7 @@ experiments  cross_validate           k folds that share the cache; out-of-fold 
              distill                  Train a small model to predict like a large one, on unlabeled texts.
              report                   One HTML page about the quality of a model.
 inference    load                     Load an artifact as a predictor, without fastai.
+             load_many                Load models that share an encoder, which runs once per text for all of them.
              Predictor                A saved model: predict, predict_proba, predict_df, explain.
              export                   Export an artifact to ONNX and int8, checked on labeled rows.
              zero_shot                Classify by class names alone, before there are labels.
@@ -61,7 +62,7 @@ __getattr__, __dir__, __all__ = attach(
         ],
         "evaluation": ["calibrate", "evaluate", "explain"],
         "experiments": ["compare", "cross_validate", "distill", "report", "search"],
-        "inference": ["Predictor", "export", "load", "zero_shot"],
+        "inference": ["Predictor", "export", "load", "load_many", "zero_shot"],
         "serving": [],
         "labeling": [],
         "cli": [],

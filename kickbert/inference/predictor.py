@@ -76,10 +76,12 @@ class Predictor(Described):
     Args:
         artifact: tokenizer, cleaning steps, target, and metadata.
         backend: backend that runs the network.
+        outputs: number of columns of the backend's result; None for one per class of the artifact.
     """
 
-    def __init__(self, artifact: Artifact, backend: Backend):
+    def __init__(self, artifact: Artifact, backend: Backend, outputs: int | None = None):
         self.artifact, self.backend = artifact, backend
+        self.outputs = len(artifact.target.names) if outputs is None else outputs
         self.token_encoder, self.cleaner = artifact.token_encoder, artifact.cleaner
 
     def facts(self) -> dict[str, str]:
@@ -231,7 +233,7 @@ class Predictor(Described):
             first: first row of each document, then the number of rows, shape (documents + 1,).
             batch_size: maximum documents per batch.
         """
-        out = np.zeros((len(first) - 1, len(self.labels)), dtype=np.float32)
+        out = np.zeros((len(first) - 1, self.outputs), dtype=np.float32)
 
         def predict_batch(documents: np.ndarray) -> None:
             spans = [rows[first[i] : first[i + 1]] for i in documents]

@@ -5,9 +5,12 @@ Libraries are imported when a backend is opened, so that a service needs only on
 
 import importlib.util
 import platform
+import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kickbert.inference.backends.backend import Backend
+from kickbert.inference.backends.graph_merging import merge_graphs
 from kickbert.inference.backends.onnx_backend import OnnxBackend
 from kickbert.inference.backends.openvino_backend import OpenVinoBackend
 from kickbert.models.artifact.json_checks import ArtifactError
@@ -26,6 +29,7 @@ BACKENDS: dict[str, tuple[str | None, str]] = {
     "onnx": (ONNX, "onnxruntime"),
     "torch": (None, "torch"),
 }
+JOINT = [name for name in BACKENDS if not name.startswith("openvino")]  # run one encoder for several tasks
 
 
 def choose_backend(artifact: Artifact, backend: str = "auto") -> str:
@@ -39,7 +43,7 @@ def choose_backend(artifact: Artifact, backend: str = "auto") -> str:
         ArtifactError: the model was not exported for this backend, or no backend runs here.
     """
     if backend == "auto":
-        return _fastest(artifact)
+        return _fastest([artifact])
     if backend not in BACKENDS:
         raise ValueError(f"backend={backend!r} is not one of {['auto', *BACKENDS]}{nearest(backend, BACKENDS)}")
     file, package = BACKENDS[backend]
@@ -56,14 +60,16 @@ def choose_backend(artifact: Artifact, backend: str = "auto") -> str:
     return backend
 
 
-def _fastest(artifact: Artifact) -> str:
-    """Return the first backend that is installed, has its file, and is fast here."""
-    for name, (file, package) in BACKENDS.items():
-        if _installed(package) and (file is None or file in artifact) and _fast(name):
+def _fastest(artifacts: Sequence[Artifact], names: Iterable[str] = BACKENDS) -> str:
+    """Return the first backend that is installed, has its file in each artifact, and is fast here."""
+    for name in names:
+        file, package = BACKENDS[name]
+        complete = file is None or all(file in artifact for artifact in artifacts)
+        if _installed(package) and complete and _fast(name):
             return name
     raise ArtifactError(
-        f"{artifact.folder} has no exported model that runs here, and PyTorch is not installed. Run kickbert export "
-        "on the machine that trained it, or install PyTorch"
+        f"{' and '.join(str(artifact.folder) for artifact in artifacts)} has no exported model that runs here, and "
+        "PyTorch is not installed. Run kickbert export on the machine that trained it, or install PyTorch"
     )
 
 
@@ -101,6 +107,61 @@ def open_backend(artifact: Artifact, backend: str = "auto", threads: int | None 
     from kickbert.models.artifact.loading import load_network
 
     return TorchBackend(load_network(artifact), name)
+
+
+def choose_joint_backend(artifacts: Sequence[Artifact], backend: str = "auto") -> str:
+    """Choose a backend that runs the encoder of several models once.
+
+    Args:
+        artifacts: the models.
+        backend: as for `choose_backend`; one that cannot be joint is refused, and not considered for "auto".
+    Raises:
+        ValueError: the name is unknown, or the backend cannot run several models at once.
+        ArtifactError: a model was not exported for this backend, or no backend runs here.
+    Warns:
+        With "auto", some of the models have an int8 export and others do not.
+    """
+    if len(artifacts) == 1:
+        return choose_backend(artifacts[0], backend)
+    if backend == "auto":
+        without = [str(artifact.folder) for artifact in artifacts if INT8 not in artifact]
+        if 0 < len(without) < len(artifacts):
+            warnings.warn(
+                f"no {INT8} in {', '.join(without)}, so int8 is not used for any of the tasks. Create it with kickbert "
+                f"export {without[0]} ROWS",
+                stacklevel=4,
+            )
+        return _fastest(artifacts, JOINT)
+    for artifact in artifacts:
+        choose_backend(artifact, backend)
+    if backend not in JOINT:
+        raise ValueError(
+            f"backend={backend!r} cannot run one encoder for several tasks, because its ranges of activations were "
+            f"estimated for each model. Use one of {['auto', *JOINT]}"
+        )
+    return backend
+
+
+def open_joint_backend(artifacts: Sequence[Artifact], backend: str = "auto", threads: int | None = None) -> Backend:
+    """Open one backend for several models with the same encoder; the probabilities of all are side by side.
+
+    Args:
+        artifacts: the models, at least one.
+        backend: as for `choose_joint_backend`.
+        threads: number of threads of ONNX Runtime; None for all cores.
+    Raises:
+        ValueError, ArtifactError: as `choose_joint_backend`, or a file was changed.
+    """
+    name = choose_joint_backend(artifacts, backend)
+    if len(artifacts) == 1:
+        return open_backend(artifacts[0], name, threads)
+    file, _ = BACKENDS[name]
+    if file is not None:
+        return OnnxBackend(merge_graphs(artifact.file(file) for artifact in artifacts), name, threads)
+    from kickbert.inference.backends.torch_backend import TorchBackend
+    from kickbert.models.artifact.loading import load_joint_network
+
+    return TorchBackend(load_joint_network(artifacts), name)
 
 
 def open_export(path: Path, name: str, threads: int | None = None) -> Backend:

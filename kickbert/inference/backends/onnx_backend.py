@@ -13,7 +13,7 @@ class OnnxBackend:
     """A model in ONNX Runtime, with one thread per call and calls in parallel, which is faster than sharing each call.
 
     Args:
-        path: the ONNX file.
+        model: the ONNX file, or its content.
         name: name of the backend.
         threads: number of calls in parallel; None for all cores.
         providers: execution providers of ONNX Runtime, such as ("CUDAExecutionProvider",) with onnxruntime-gpu.
@@ -23,7 +23,7 @@ class OnnxBackend:
 
     def __init__(
         self,
-        path: Path,
+        model: Path | bytes,
         name: str,
         threads: int | None = None,
         providers: Sequence[str] = ("CPUExecutionProvider",),
@@ -38,7 +38,7 @@ class OnnxBackend:
         options.log_severity_level = 3
         self.name = name
         self.workers = threads or cores()
-        self.session = onnxruntime.InferenceSession(path, options, providers=list(providers))
+        self.session = onnxruntime.InferenceSession(model, options, providers=list(providers))
 
     def __call__(self, ids: np.ndarray, mask: np.ndarray, document_weights: np.ndarray | None) -> np.ndarray:
         inputs = {"input_ids": ids, "attention_mask": mask}

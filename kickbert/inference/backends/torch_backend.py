@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from kickbert.models.classifier import ProbabilityModel
+from kickbert.models.joint_model import JointModel
 from kickbert.utils.devices import best_device
 
 
@@ -11,14 +12,14 @@ class TorchBackend:
     """A model in PyTorch, which parallelizes each call by itself.
 
     Args:
-        model: the network.
+        model: the network of one task or of several.
         name: "torch" for fp32, "torch-bf16" for bf16.
     """
 
     workers = 1
     padding_budget = 128
 
-    def __init__(self, model: ProbabilityModel, name: str = "torch"):
+    def __init__(self, model: ProbabilityModel | JointModel, name: str = "torch"):
         self.name = name
         self.device = best_device()
         self.model = model.to(self.device)
