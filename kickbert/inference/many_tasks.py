@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kickbert.inference.backends.backend import Backend
-from kickbert.inference.backends.choice import open_joint_backend
+from kickbert.inference.backends.choice import joint_choice, open_joint_backend
 from kickbert.inference.predictor import BATCH, Predictor
 from kickbert.models.artifact.metadata import encoder_name
 from kickbert.models.artifact.reading import Artifact, read_artifact
@@ -69,6 +69,12 @@ def read_tasks(folders: Folders, functions: Iterable[Step] = ()) -> dict[str, Ar
             raise ValueError(f"two models are named {name!r}; rename one of their folders, or give a dict with names")
         named[name] = artifact
     return named
+
+
+def shares_pass(first: Artifact, other: Artifact, backend: str = "auto") -> bool:
+    """Whether two models should run as one: their encoder is the same, and a joint backend is as fast as each alone."""
+    names = [joint_choice(artifact, backend) for artifact in (first, other)]
+    return names[0] is not None and names[0] == names[1] and not encoder_differences(first, other)
 
 
 class Columns:

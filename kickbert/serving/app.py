@@ -18,6 +18,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from fastapi.security import APIKeyHeader
 
 from kickbert import __version__
+from kickbert.inference.predictor import Predictor
 from kickbert.models.artifact.metadata import encoder_name
 from kickbert.serving.errors import DETAIL, describe_errors, handle_errors
 from kickbert.serving.json_limits import json_route
@@ -50,18 +51,18 @@ async def _services(request: Request) -> dict[str, Service]:
 Services = Annotated[dict[str, Service], Depends(_services)]
 
 
-async def _service(
+async def _name(
     services: Services,
     model: Annotated[str | None, Query(description="name of the model, if there are several")] = None,
-) -> Service:
+) -> str:
     if model is None and len(services) == 1:
-        return next(iter(services.values()))
+        return next(iter(services))
     if model not in services:
         raise HTTPException(404, shorten(f"model={model!r} is not a model. Models: {', '.join(services)}", DETAIL))
-    return services[model]
+    return model
 
 
-Chosen = Annotated[Service, Depends(_service)]
+Chosen = Annotated[str, Depends(_name)]
 
 
 async def _authorize(
@@ -90,7 +91,7 @@ private = APIRouter()
 
 def _prediction_routes(services: dict[str, Service], settings: Settings) -> APIRouter:
     """Create the routes whose schema depends on the models."""
-    models = [service.model for service in services.values()]
+    models = list(_models(services).values())
     columns = models[0].text_col
     labels = list(dict.fromkeys(label for model in models for label in model.labels))
     single = not any(model.target.is_multilabel or model.target.is_number for model in models)
@@ -105,8 +106,11 @@ def _prediction_routes(services: dict[str, Service], settings: Settings) -> APIR
         """Predict one text or many."""
         min_confidence = getattr(body, "min_confidence", None)
         texts = body.items  # type: ignore[attr-defined]
-        answers = await asyncio.gather(*(service.predict(texts, min_confidence) for service in services.values()))
-        answer = answers[0] if len(models) == 1 else {"models": dict(zip(services, answers, strict=True))}
+        parts = await asyncio.gather(*(service.predict(texts, min_confidence) for service in _unique(services)))
+        answers = {name: answer for part in parts for name, answer in part.items()}
+        answer = {"models": {name: answers[name] for name in services}}
+        if len(answers) == 1:
+            (answer,) = answers.values()
         # A response, because validating our own answer would take longer than making it.
         return Response(json.dumps(answer), media_type="application/json")
 
@@ -115,10 +119,10 @@ def _prediction_routes(services: dict[str, Service], settings: Settings) -> APIR
         response_model=ExplanationResponse,
         responses=describe_errors(400, 404, 408, 413, 422, 429, 503, 504),
     )
-    async def explain(body: explanation_of, service: Chosen) -> dict:  # type: ignore[valid-type]
+    async def explain(body: explanation_of, services: Services, name: Chosen) -> dict:  # type: ignore[valid-type]
         """Score which words of a text make a class more probable, and which less."""
         text = body.text.model_dump(by_alias=True)  # type: ignore[attr-defined]
-        return await service.explain(text, body.label)  # type: ignore[attr-defined]
+        return await services[name].explain(name, text, body.label)  # type: ignore[attr-defined]
 
     return router
 
@@ -134,10 +138,10 @@ def _prediction_routes(services: dict[str, Service], settings: Settings) -> APIR
     },
     dependencies=[Depends(_same_origin)],
 )  # fmt: skip
-async def predict_file(request: Request, service: Chosen) -> Response:
+async def predict_file(request: Request, services: Services, name: Chosen) -> Response:
     """Predict the rows of a CSV file."""
     try:
-        content, report = await service.predict_csv(await request.body())
+        content, report = await services[name].predict_csv(name, await request.body())
     except ValueError as err:
         raise HTTPException(409, shorten(str(err), DETAIL)) from err
     headers = {
@@ -154,8 +158,7 @@ async def describe_model(
     services: Services, request: Request, model: Annotated[str | None, Query(description="by default the first")] = None
 ) -> ModelInfo:
     """Describe a model: version, task, labels, columns, scores, examples, model card."""
-    service = await _service(services, model or next(iter(services)))
-    predictor = service.model
+    predictor = _models(services)[await _name(services, model or next(iter(services)))]
     artifact = predictor.artifact
     metadata = artifact.metadata
     return ModelInfo(
@@ -177,15 +180,15 @@ async def describe_model(
 @private.post("/reload", responses=describe_errors(403, 409), dependencies=[Depends(_same_origin)])
 async def reload(request: Request, services: Services) -> ModelStatus:
     """Load the latest version of each model; no request is dropped."""
-    await reload_models(services)
+    await reload_models(services.values())
     _record(request.app)
     return ModelStatus(status="reloaded", version=_versions(services))
 
 
-@public.get("/health")
-async def health() -> Health:
+@public.get("/health", response_model_exclude_none=True)
+async def health(services: Services) -> Health:
     """Confirm that the process runs."""
-    return Health(status="ok")
+    return Health(status="ok", models=list(services) if len(services) > 1 else None)
 
 
 @public.get("/ready")
@@ -213,14 +216,22 @@ async def page() -> HTMLResponse:
     return HTMLResponse(content, headers={"Content-Security-Policy": POLICY})
 
 
+def _models(services: dict[str, Service]) -> dict[str, Predictor]:
+    return {name: service.models[name] for name, service in services.items()}
+
+
+def _unique(services: dict[str, Service]) -> list[Service]:
+    """List each service once: models that share an encoder have the same one."""
+    return list(dict.fromkeys(services.values()))
+
+
 def _versions(services: dict[str, Service]) -> str:
-    if len(services) == 1:
-        return next(iter(services.values())).model.artifact.version
-    return ", ".join(f"{name} {service.model.artifact.version}" for name, service in services.items())
+    versions = {name: model.artifact.version for name, model in _models(services).items()}
+    return ", ".join(version if len(versions) == 1 else f"{name} {version}" for name, version in versions.items())
 
 
 def _record(app: FastAPI) -> None:
-    app.state.telemetry.loaded({name: service.model for name, service in app.state.services.items()})
+    app.state.telemetry.loaded(_models(app.state.services))
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -229,15 +240,15 @@ def create_app(settings: Settings) -> FastAPI:
     Raises:
         ArtifactError, ValueError: The models cannot be loaded, or not together.
     """
-    telemetry = Telemetry(lambda: sum(service.batcher.waiting for service in services.values()))
+    telemetry = Telemetry(lambda: sum(service.batcher.waiting for service in _unique(services)))
     services = open_services(settings, telemetry)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        for service in services.values():
+        for service in _unique(services):
             await service.start()
         yield
-        for service in services.values():
+        for service in _unique(services):
             await service.stop()
 
     app = FastAPI(title="kickbert", version=__version__, lifespan=lifespan, openapi_url=None)

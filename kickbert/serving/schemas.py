@@ -138,6 +138,7 @@ class Health(BaseModel):
     """Status of the process."""
 
     status: str
+    models: list[str] | None = Field(None, description="with several models: their names")
 
 
 class ModelStatus(BaseModel):

@@ -46,6 +46,9 @@ def serve(settings: Settings, host: str = "127.0.0.1", port: int = 8000) -> None
         port: port to listen on.
     """
     app = create_app(settings)
+    for service in dict.fromkeys(app.state.services.values()):
+        if len(service.models) > 1:
+            print(f"{', '.join(service.models)}: one encoder, one pass per text for all", file=sys.stderr)
     if settings.api_key is None and host not in LOOPBACK:
         print(
             f"warning: anyone who can reach {host}:{port} can use this model; set an API key (--api-key or "

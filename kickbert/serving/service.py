@@ -1,10 +1,10 @@
-"""A model behind a service: predictions in batches, explanations, files, and a reload while it answers."""
+"""Models behind a service: predictions in batches, explanations, files, and a reload while they answer."""
 
 import asyncio
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, TypeVar
@@ -15,7 +15,8 @@ from starlette.concurrency import run_in_threadpool
 from kickbert.data.batching import length_batches
 from kickbert.inference.backends.backend import Backend
 from kickbert.inference.batch_prediction import PredictedFile, predict_file
-from kickbert.inference.predictor import BATCH, Predictor, load
+from kickbert.inference.many_tasks import Folders, TaskPredictors, load_many, read_tasks, shares_pass
+from kickbert.inference.predictor import BATCH, Predictor
 from kickbert.models.artifact.json_checks import ArtifactError
 from kickbert.serving.batcher import Batcher
 from kickbert.serving.csv_files import check_csv, escape_formulas
@@ -66,32 +67,33 @@ class LimitedBackend:
 
 
 class Row(NamedTuple):
-    """The answer to a text: the model, its probabilities, shape (classes,), and whether the text is empty."""
+    """The answer to a text: the models, their probabilities, shape (outputs,), and whether the text is empty."""
 
-    model: Predictor
+    models: TaskPredictors
     probs: np.ndarray
     empty: bool
 
 
 class Service:
-    """A model that answers requests.
+    """A model that answers requests, or several that share one pass of their encoder.
 
     Args:
-        folder: model folder.
+        folders: folder of the model, or folders of several by name.
         settings: limits and timeouts.
         telemetry: counts texts and batches.
     Raises:
-        ArtifactError: The folder is not a model, or cannot be read.
+        ArtifactError: A folder is not a model, or cannot be read.
+        ValueError: The models cannot share a pass.
     """
 
-    def __init__(self, folder: str | Path, settings: Settings, telemetry: Telemetry):
-        self.folder = folder
+    def __init__(self, folders: Folders, settings: Settings, telemetry: Telemetry):
+        self.folders = folders
         self.settings = settings
         self.telemetry = telemetry
         self.jobs = 0
         self.ends = math.inf  # time.monotonic() at which all work must end
-        self.model = load(folder, settings.backend, threads=settings.threads)
-        workers = self.model.backend.workers
+        self.models = load_many(folders, settings.backend, threads=settings.threads)
+        workers = self.models.backend.workers
         self.slots = threading.Semaphore(workers)
         self.batcher = Batcher(
             self._predict_batch,
@@ -104,7 +106,7 @@ class Service:
 
     async def start(self) -> None:
         """Start answering."""
-        await run_in_threadpool(_warm_up, self.model)
+        await run_in_threadpool(_warm_up, self.models)
         self.batcher.start()
 
     def close(self) -> None:
@@ -115,37 +117,42 @@ class Service:
         """Answer everything that was accepted, then stop."""
         await self.batcher.stop()
 
-    def load_latest(self) -> Predictor:
-        """Load the latest version of the model, which does not answer yet.
+    def load_latest(self) -> TaskPredictors:
+        """Load the latest version of each model; they do not answer yet.
 
         Raises:
-            ArtifactError: The version cannot be read, or has other columns or labels.
+            ArtifactError: A version cannot be read, has other columns or labels, or another encoder.
         """
-        model = load(self.folder, self.settings.backend, threads=self.settings.threads)
-        if (model.text_col, model.labels) != (self.model.text_col, self.model.labels):
-            raise ArtifactError(
-                f"{model.artifact.version} reads {model.text_col} and predicts {model.labels[:5]}: other columns or "
-                f"labels than {self.model.artifact.version}, which is running; restart the service to change them"
-            )
-        _warm_up(model)
-        return model
+        try:
+            models = load_many(self.folders, self.settings.backend, threads=self.settings.threads)
+        except ValueError as err:
+            raise ArtifactError(f"{err}; or restart the service, which then runs an encoder for each") from err
+        for name, running in self.models.tasks.items():
+            model = models[name]
+            if (model.text_col, model.labels) != (running.text_col, running.labels):
+                raise ArtifactError(
+                    f"{model.artifact.version} reads {model.text_col} and predicts {model.labels[:5]}: other columns "
+                    f"or labels than {running.artifact.version}, which is running; restart the service to change them"
+                )
+        _warm_up(models)
+        return models
 
     def _predict_batch(self, texts: list[dict[str, str]], check: Callable[[], None]) -> list[Row]:
-        model = self._limited(check)
+        models = self._limited(check)
         rows: list[Any] = [None] * len(texts)
         chars = np.array([sum(map(len, text.values())) for text in texts])
         for positions in length_batches(chars, tokens=CHARS):
-            cleaned, empty = model.read([texts[i] for i in positions])
-            probs = model.probabilities_of(cleaned, BATCH)
+            cleaned, empty = models.read([texts[i] for i in positions])
+            probs = models.probabilities_of(cleaned, BATCH)
             for i, *answer in zip(positions, probs, empty, strict=True):
-                rows[i] = Row(model, *answer)
+                rows[i] = Row(models, *answer)
         return rows
 
     async def predict(self, texts: list[dict[str, str]], min_confidence: float | None = None) -> dict[str, Any]:
         """Predict texts; each is a dict from column to cell.
 
         Returns:
-            The fields of `PredictionResponse`.
+            The fields of `PredictionResponse`, by name of the model.
         Raises:
             QueueFull: Too many texts are waiting.
             TimeoutError: The prediction took too long.
@@ -155,15 +162,19 @@ class Service:
             rows = await asyncio.wait_for(self.batcher(texts), seconds)
         except TimeoutError:
             raise _too_long(seconds, f"send fewer or shorter texts at a time, {ADVICE}") from None
-        self.telemetry.texts.inc(len(texts))
-        model = rows[0].model
-        probs = np.stack([row.probs for row in rows])
+        models = rows[0].models
+        self.telemetry.texts.inc(len(texts) * len(models))
+        probs = models.split(np.stack([row.probs for row in rows]))
         empty = np.array([row.empty for row in rows])
-        predictions = prediction_records(model.target, probs, model.decide(probs), empty, min_confidence)
-        return {"version": model.artifact.version, "predictions": predictions}
+        answers = {}
+        for name, model in models.tasks.items():
+            decided = model.decide(probs[name])
+            predictions = prediction_records(model.target, probs[name], decided, empty, min_confidence)
+            answers[name] = {"version": model.artifact.version, "predictions": predictions}
+        return answers
 
-    async def explain(self, text: dict[str, str], label: str | None) -> dict[str, Any]:
-        """Explain a prediction by the attribution of each word to a class.
+    async def explain(self, name: str, text: dict[str, str], label: str | None) -> dict[str, Any]:
+        """Explain a prediction of one model by the attribution of each word to a class.
 
         Returns:
             The fields of `ExplanationResponse`.
@@ -172,7 +183,7 @@ class Service:
             TimeoutError, Stopping: The explanation took too long.
             ValueError: The class does not exist.
         """
-        if self.model.read([text])[1].all():
+        if self.models.read([text])[1].all():
             return {"label": None, "value": None, "words": []}
 
         def explain(model: Predictor) -> dict[str, Any]:
@@ -180,10 +191,10 @@ class Service:
             words = [{"word": w, "score": float(score)} for w, score in zip(result.words, result.scores, strict=True)]
             return {"label": result.label, "value": result.value, "words": words}
 
-        return await self._job(explain, self.settings.timeout, f"send a shorter text, {ADVICE}")
+        return await self._job(name, explain, self.settings.timeout, f"send a shorter text, {ADVICE}")
 
-    async def predict_csv(self, content: bytes) -> tuple[bytes, PredictedFile]:
-        """Predict the rows of a CSV file.
+    async def predict_csv(self, name: str, content: bytes) -> tuple[bytes, PredictedFile]:
+        """Predict the rows of a CSV file by one model.
 
         Returns:
             The rows with predictions, formulas escaped, and a report.
@@ -209,10 +220,10 @@ class Service:
                 return escape_formulas(out), report
 
         advice = "send fewer rows at a time, run kickbert predict, or start the service with a longer --file-timeout"
-        return await self._job(predict, settings.file_timeout, advice)
+        return await self._job(name, predict, settings.file_timeout, advice)
 
-    async def _job(self, work: Callable[[Predictor], T], seconds: float, advice: str) -> T:
-        """Run work in a thread, with a model that stops when the time is over."""
+    async def _job(self, name: str, work: Callable[[Predictor], T], seconds: float, advice: str) -> T:
+        """Run work in a thread, with one of the models, which stops when the time is over."""
         if self.jobs >= self.settings.jobs:
             raise Busy(f"explanations and files in progress: {self.jobs}, which is the maximum; try again later")
         until = time.monotonic() + seconds
@@ -225,53 +236,61 @@ class Service:
 
         self.jobs += 1
         try:
-            return await run_in_threadpool(work, self._limited(check))
+            return await run_in_threadpool(work, self._limited(check)[name])
         finally:
             self.jobs -= 1
 
-    def _limited(self, check: Callable[[], None]) -> Predictor:
-        """Return the model for a single job."""
-        return Predictor(self.model.artifact, LimitedBackend(self.model.backend, self.slots, check))
+    def _limited(self, check: Callable[[], None]) -> TaskPredictors:
+        """Return the models for a single job."""
+        return TaskPredictors(self.models.artifacts, LimitedBackend(self.models.backend, self.slots, check))
 
 
 def open_services(settings: Settings, telemetry: Telemetry) -> dict[str, Service]:
-    """Load the models of a service, by name.
+    """Load the models of a service, by name; models that share an encoder have the same `Service`.
 
     Raises:
         ArtifactError: A folder is not a model, or the models have different text columns.
         ValueError: Two models have the same name.
     """
     folders = [settings.folder] if isinstance(settings.folder, str | Path) else settings.folder
-    services: dict[str, Service] = {}
-    for folder in folders:
-        service = Service(folder, settings, telemetry)
-        name = service.model.artifact.name
-        if name in services:
-            raise ValueError(f"two models are named {name!r}; rename one of their folders")
-        services[name] = service
-        first = next(iter(services.values())).model
-        if service.model.text_col != first.text_col:
+    artifacts = read_tasks(folders)
+    folder_of = dict(zip(artifacts, folders, strict=True))
+    first_name, first = next(iter(artifacts.items()))
+    groups: list[list[str]] = []
+    for name, artifact in artifacts.items():
+        columns, expected = artifact.metadata["text_col"], first.metadata["text_col"]
+        if columns != expected:
             raise ArtifactError(
-                f"{name} reads {service.model.text_col}, and {first.artifact.name} reads {first.text_col}; models with "
-                "different text columns need a service each"
+                f"{name} reads {columns}, and {first_name} reads {expected}; models with different text columns need a "
+                "service each"
             )
-    return services
+        for group in groups:
+            if shares_pass(artifacts[group[0]], artifact, settings.backend):
+                group.append(name)
+                break
+        else:
+            groups.append([name])
+    services: dict[str, Service] = {}
+    for group in groups:
+        services |= dict.fromkeys(group, Service({name: folder_of[name] for name in group}, settings, telemetry))
+    return {name: services[name] for name in artifacts}
 
 
-async def reload_models(services: Mapping[str, Service]) -> None:
+async def reload_models(services: Iterable[Service]) -> None:
     """Load the latest version of each model, then let all of them answer; requests in progress are not affected.
 
     Raises:
-        ArtifactError: A version cannot be read, or has other columns or labels; all models stay as they are.
+        ArtifactError: A version cannot be read, has other columns or labels, or another encoder; all stay as they are.
     """
-    models = [await run_in_threadpool(service.load_latest) for service in services.values()]
-    for service, model in zip(services.values(), models, strict=True):
-        service.model = model
+    unique = list(dict.fromkeys(services))
+    latest = [await run_in_threadpool(service.load_latest) for service in unique]
+    for service, models in zip(unique, latest, strict=True):
+        service.models = models
 
 
-def _warm_up(model: Predictor) -> None:
+def _warm_up(models: TaskPredictors) -> None:
     """Predict an empty text, because the first call takes longer."""
-    model.predict_proba([[""] * len(model.text_col)])
+    models.predict_proba([[""] * len(models.text_col)])
 
 
 def _too_long(seconds: float, advice: str) -> TimeoutError:

@@ -13,7 +13,7 @@ class Settings:
 
     Args:
         folder: model folder, whose latest version is loaded, at the start and at each reload. With several folders,
-            each model answers every text.
+            each model answers every text; models that share a frozen encoder run it once, as by `kickbert.load_many`.
         backend, threads: as for `kickbert.load`.
         api_key: key that requests must send in `X-API-Key`; None for no key.
         private_metrics: whether `/metrics` and `/openapi.json` require the key too.

@@ -35,7 +35,7 @@ def serving(main, folder, **settings):
 
 def watched(service: Service, see: Callable[[np.ndarray], object]) -> None:
     """Call `see` with the token ids of each batch first."""
-    backend = service.model.backend
+    backend = service.models.backend
 
     class Watched:
         def __getattr__(self, name):
@@ -45,7 +45,7 @@ def watched(service: Service, see: Callable[[np.ndarray], object]) -> None:
             see(ids)
             return backend(ids, *rest)
 
-    service.model.backend = Watched()
+    service.models.backend = Watched()
 
 
 def slowed(service: Service, seconds: float) -> None:
@@ -64,13 +64,13 @@ def test_work_per_call_is_bounded(served, monkeypatch):
     texts, shapes, tokenized = [f"a bright film no {i} {'and so on ' * (i % 7)}" for i in range(60)] + [" "], [], []
 
     async def main(service):
-        encoder = service.model.token_encoder
+        encoder = service.models["one"].token_encoder
         encode = encoder.encode_documents
         watched(service, lambda ids: shapes.append(ids.shape))
         encoder.encode_documents = lambda texts: tokenized.append(sum(map(len, texts))) or encode(texts)
         return await service.predict(rows(texts))
 
-    answers = serving(main, served / "one")
+    answers = serving(main, served / "one")["one"]
     labels = kickbert.load(served / "one", "torch").predict(texts[:-1])
     assert [p["label"] for p in answers["predictions"][:-1]] == labels and answers["version"] == "v1"
     assert set(answers["predictions"][-1].values()) == {None}
@@ -82,9 +82,9 @@ def test_slow_work_is_abandoned(served):
     async def main(service):
         slowed(service, 0.2)
         with pytest.raises(TimeoutError, match=r"over 0.1 s; send a shorter text"):
-            await service.explain({"text": "a film " * 200}, None)
+            await service.explain("one", {"text": "a film " * 200}, None)
         with pytest.raises(TimeoutError, match=r"over 0.1 s; send fewer rows"):
-            await service.predict_csv(b"text\n" + b"".join(b"a film no %d\n" % i for i in range(200)))
+            await service.predict_csv("one", b"text\n" + b"".join(b"a film no %d\n" % i for i in range(200)))
         assert service.jobs == 0
         start = time.monotonic()
         with pytest.raises(TimeoutError, match=r"over 0.1 s; send fewer or shorter texts"):
@@ -98,9 +98,9 @@ def test_slow_work_is_abandoned(served):
 
 def test_a_file_has_a_maximum_of_rows(served):
     async def main(service):
-        content, report = await service.predict_csv(b"=id,text\n=1+1,@a\n" + b"-5,-a film\n" * 49)
+        content, report = await service.predict_csv("one", b"=id,text\n=1+1,@a\n" + b"-5,-a film\n" * 49)
         with pytest.raises(TooLarge, match="over 50 rows"):
-            await service.predict_csv(b"text\n" + b"a\n" * 51)
+            await service.predict_csv("one", b"text\n" + b"a\n" * 51)
         return content, report
 
     content, report = serving(main, served / "one", max_rows=50)
@@ -113,10 +113,10 @@ def test_a_file_has_a_maximum_of_rows(served):
 def test_jobs_have_a_maximum(served):
     async def main(service):
         slowed(service, 0.3)
-        first = asyncio.create_task(service.predict_csv(b"text\na\n"))
+        first = asyncio.create_task(service.predict_csv("one", b"text\na\n"))
         await asyncio.sleep(0.05)
         with pytest.raises(Busy, match="in progress: 1"):
-            await service.explain({"text": "a film"}, None)
+            await service.explain("one", {"text": "a film"}, None)
         assert (await first)[1].rows == 1
 
     serving(main, served / "one", jobs=1)
@@ -125,8 +125,10 @@ def test_jobs_have_a_maximum(served):
 def test_a_shutdown_ends_long_work(served):
     async def main(service):
         slowed(service, 0.05)
-        short = asyncio.create_task(service.predict_csv(b"text\na\n"))
-        long = asyncio.create_task(service.predict_csv(b"text\n" + b"".join(b"film %d\n" % i for i in range(2_000))))
+        short = asyncio.create_task(service.predict_csv("one", b"text\na\n"))
+        long = asyncio.create_task(
+            service.predict_csv("one", b"text\n" + b"".join(b"film %d\n" % i for i in range(2_000)))
+        )
         await asyncio.sleep(0.05)
         service.close()
         assert (await short)[1].rows == 1
@@ -140,7 +142,7 @@ def test_an_edited_model_card_is_shown_and_a_missing_one_is_empty(served, tmp_pa
     folder = shutil.copytree(served / "one" / "v1", tmp_path / "v1")
 
     async def card(service):
-        return service.model.artifact.card
+        return service.models["v1"].artifact.card
 
     (folder / "README.md").write_text("Ours, ünd edited", encoding="utf-8")
     assert serving(card, folder) == "Ours, ünd edited"
@@ -165,8 +167,8 @@ def test_two_writers_of_the_folder_do_not_disturb_reloads(served, tmp_path):
 
     async def main(service):
         async def reload():
-            await reload_models({"k": service})
-            reloaded.append(service.model.artifact.version)
+            await reload_models([service])
+            reloaded.append(service.models["k"].artifact.version)
 
         writers = [subprocess.Popen([*call, "15"]) for _ in range(2)]
         while any(writer.poll() is None for writer in writers):
