@@ -1,11 +1,15 @@
 """PyTorch in fp32 or bf16, on a GPU if there is one."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
 from kickbert.models.classifier import ProbabilityModel
-from kickbert.models.joint_model import JointModel
 from kickbert.utils.devices import best_device
+
+if TYPE_CHECKING:
+    from kickbert.models.joint_model import JointModel
 
 
 class TorchBackend:
@@ -19,7 +23,7 @@ class TorchBackend:
     workers = 1
     padding_budget = 128
 
-    def __init__(self, model: ProbabilityModel | JointModel, name: str = "torch"):
+    def __init__(self, model: "ProbabilityModel | JointModel", name: str = "torch"):
         self.name = name
         self.device = best_device()
         self.model = model.to(self.device)
