@@ -119,7 +119,8 @@ def test_models_with_one_encoder_share_a_pass(frozen):
             predictions = alone.predict_df(pd.DataFrame({"text": ["a bright film", "a real bore"]}))
             decision = predictions.columns[0]
             answers = [prediction[decision] for prediction in models[name]["predictions"]]
-            assert answers == pytest.approx(predictions[decision].tolist()), name
+            expected = predictions[decision].tolist()
+            assert answers == (pytest.approx(expected) if name == "length" else expected)
         assert client.get("/health").json() == {"status": "ok", "models": names}
         assert client.get("/ready").json()["version"] == ", ".join(f"{name} v1" for name in names)
         assert client.get("/model?model=tags").json()["models"] == names
