@@ -3,8 +3,8 @@
     python benchmarks/many_tasks.py                        # continues where it stopped
 
 Each task tells one of huffpost's ten largest categories from the others; its model is a frozen minilm with a side
-network, exported to int8. Side networks have random weights, because speed does not depend on training. 1,000 texts of 25 to
-30 tokens; both methods in turn, three rounds. CPU time varies less than time on a machine with other load.
+network, exported to int8. Side networks have random weights, because speed does not depend on training. 1,000 texts of
+25 to 30 tokens; both methods in turn, three rounds. CPU time varies less than time on a machine with other load.
 """
 
 import argparse

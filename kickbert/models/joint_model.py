@@ -1,6 +1,7 @@
 """One encoder with the heads of several tasks: the encoder runs once, and each head reads the depths that it needs."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,8 @@ class JointModel(nn.Module):
         states = self.encoder(input_ids, mask, self.reads_first, self.taps).split(self.encoder.width, -1)
         by_depth = dict(zip([*self.taps, None], states, strict=True))  # None for the last layer
         answers = []
-        for model in self.models:
+        for module in self.models:
+            model = cast(ProbabilityModel, module)
             hidden = torch.cat([by_depth[depth] for depth in (*model.head.taps, None)], -1)
             answers.append(model.probabilities(hidden, mask, document_weights))
         return torch.cat(answers, -1)
