@@ -85,14 +85,13 @@ def run(name: str, rows: int, method: str, seed: int) -> dict:
     valid, test = (part[part["label"].isin(train["label"])] for part in (valid, test))
     start = time.perf_counter()
     if method in LEARNERS:
-        held = valid.head(0) if method in CHOICES else valid  # validating after each epoch would take most of the time
-        df = pd.concat([train, held], ignore_index=True)
+        df = train.reset_index(drop=True)  # validating 600 rows after each of 27 epochs would take most of the time
         with tempfile.TemporaryDirectory() as scratch:
             learn = kickbert.learner_from_df(
                 df,
                 text_col=columns,
                 model="minilm",
-                valid=df.index[len(train) :],
+                valid=[],
                 seed=seed,
                 path=scratch,
                 max_length=256,
