@@ -26,6 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import kickbert
+from kickbert.cache.embeddings import embed
 from kickbert.training.fitting import fit_default
 
 RUNS = RECORDS / "table_sizes.jsonl"
@@ -66,10 +67,10 @@ def linear(name: str, train: pd.DataFrame, valid: pd.DataFrame, columns: list[st
     if name == "tfidf":
         predict = fit_tfidf(*rows, folder=None, seed=seed)
         return lambda df: predict(joined(df, columns))
-    x, x_valid = (kickbert.embed(texts) for texts, _ in rows)
+    x, x_valid = (embed(texts) for texts, _ in rows)
     models = [make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=500)) for c in STRENGTHS]
     best = max(models, key=lambda model: model.fit(x, rows[0][1]).score(x_valid, rows[1][1]))
-    return lambda df: best.predict(kickbert.embed(joined(df, columns)))
+    return lambda df: best.predict(embed(joined(df, columns)))
 
 
 def tuned(learn: Any, method: str) -> Callable:
