@@ -32,6 +32,7 @@ from kickbert.training.guard import TrainingDiverged, restore, snapshot
 from kickbert.training.optimizers import adamw
 from kickbert.training.recorder import epoch_line
 from kickbert.training.run_logs.callback import RunLog
+from kickbert.training.schedule import last_layers
 from kickbert.utils.messages import plural
 from kickbert.utils.progress import bar, say
 
@@ -74,7 +75,7 @@ class FewShot:
             raise ValueError(f"{self!r} needs layers and steps of at least 0, rows of at least 2, lr and c above 0")
 
     def __str__(self) -> str:
-        return "head" if 0 in (self.layers, self.steps) else f"last {self.layers} layers, {self.loss}"
+        return "head" if 0 in (self.layers, self.steps) else f"{last_layers(self.layers)}, {self.loss}"
 
     def steps_of(self, rows: int) -> int:
         """Return the number of steps for a number of rows."""

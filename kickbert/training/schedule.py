@@ -143,5 +143,9 @@ def layers_name(first: int, n_groups: int) -> str:
     """Name the groups that train if `first` is the first of them."""
     if first == 0:
         return "everything"
-    count = n_groups - 1 - first
+    return last_layers(n_groups - 1 - first)
+
+
+def last_layers(count: int) -> str:
+    """Name the head with a number of layers below it."""
     return "head" if count == 0 else "last layer" if count == 1 else f"last {count} layers"

@@ -61,7 +61,7 @@ def test_from_one_row_per_class_to_an_artifact(make, reviews, rows, tmp_path):
     table = pd.concat([train, reviews.tail(20)]).assign(split=parts)
     learn = make(table, valid="split", pooling="mean", labels=["bad", "good"])
     ladder = learn.fit_few(FewShot(layers=1, steps=5, lr=1e-3, names=False))
-    assert ladder["phase"].tolist() == (["head"] if rows == 2 else ["head", "last 1 layers, contrastive"])
+    assert ladder["phase"].tolist() == (["head"] if rows == 2 else ["head", "last layer, contrastive"])
     probs = learn.predict_proba(reviews)
     assert probs.shape == (len(reviews), 2) and np.isfinite(probs).all()
     saved = kickbert.load(learn.save_artifact(tmp_path / "few"), backend="torch")
@@ -88,8 +88,8 @@ def test_each_phase_prints_a_line_and_the_repr_names_the_method(make, reviews, c
     learn.fit_few(FewShot(layers=1, steps=5))
     head, steps = capsys.readouterr().out.splitlines()[-3:-1]  # then the calibration error
     assert re.fullmatch(r"1 head  valid_loss \d\.\d{4}  accuracy \d\.\d{4}  macro-F1 \d\.\d{4}  \d+ s", head)
-    assert steps.startswith("2 last 1 layers, contrastive  5 steps  valid_loss ")
-    assert "trained by  fit_few: head, then last 1 layers, contrastive\n" in repr(learn)
+    assert steps.startswith("2 last layer, contrastive  5 steps  valid_loss ")
+    assert "trained by  fit_few: head, then last layer, contrastive\n" in repr(learn)
     assert f"valid_loss {learn.ladder[-1]['valid_loss']:.4f}" in repr(learn)  # and not that of the fit before
 
 
@@ -147,7 +147,7 @@ def test_held_out_rows_choose_the_recipe_and_weights_are_restored(make, reviews,
 def test_the_ladder_has_the_validation_scores_of_each_phase(make, reviews):
     learn = make(reviews, pooling="mean")
     ladder = learn.fit_few(RECIPES[1])
-    assert ladder["phase"].tolist() == ["head", "last 1 layers, cross entropy"]
+    assert ladder["phase"].tolist() == ["head", "last layer, cross entropy"]
     probs, codes = learn.get_preds(ds_idx=1)
     assert ladder["accuracy"].iloc[-1] == pytest.approx((probs.argmax(1) == codes).float().mean())
     assert ladder["accuracy"].iloc[-1] > 0.7 and "valid_loss" in ladder
