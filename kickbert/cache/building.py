@@ -28,7 +28,7 @@ def build(
     keys: list[str],
     cache: Cache,
     keep: Collection[str] = (),
-) -> None:
+) -> str | None:
     """Add missing rows to the store of `depth`, computed from a shallower store if there is one.
 
     Args:
@@ -36,22 +36,23 @@ def build(
         parts: token ids, for example of the training and validation rows.
         depth: number of layers of the prefix.
         keys: keys of the prefixes up to `depth` or deeper, from `prefix_keys`.
-        cache: the cache; if the states do not fit, a line is printed and nothing is added.
+        cache: the cache.
         keep: keys of stores that are not evicted for this one.
+    Returns:
+        None, or why the states do not fit; then nothing is added.
     """
     name, pooled = store_name(model, depth, keys)
     store = cache.get(name, depth, pooled)
     rows = {key: (part, i) for part in parts for i, key in enumerate(part.keys) if key not in store.positions}
     if not rows:
-        return
+        return None
     ids = Packed.of([part.row(i) for part, i in rows.values()])
     width, dtype = model.encoder.width, torch.bfloat16 if model.precision == "bf16" and not pooled else torch.float32
     device = next(model.parameters()).device
     shape = (len(rows) if pooled else int(ids.offsets[-1]), width)
     flat, where = cache.allocate(shape, dtype, device, {*keep, name})
     if flat is None:
-        print(f"cache: off at depth {depth}, the frozen part is computed in each epoch: {where}")
-        return
+        return where
     if where == "file":
         print(f"cache: {byte_size(flat.nbytes)} at depth {depth} exceed the memory budget; using a temporary file")
     start = time.perf_counter()
@@ -62,6 +63,7 @@ def build(
     store.where.append(where)
     store.seconds += time.perf_counter() - start
     cache.save(name, store)
+    return None
 
 
 def view_of(model: TextClassifier, ids: Packed, depth: int, cache: Cache) -> View | None:
@@ -75,10 +77,10 @@ def view_of(model: TextClassifier, ids: Packed, depth: int, cache: Cache) -> Vie
         keys = prefix_keys(model, depth) if reason is None else []
     except Unidentifiable as err:
         reason = str(err)
+    reason = reason or build(model, [ids], depth, keys, cache)
     if reason is not None:
         say(NOT_CACHED.format(reason))
         return None
-    build(model, [ids], depth, keys, cache)
     return cache.view(store_name(model, depth, keys)[0], ids.keys)
 
 

@@ -101,7 +101,8 @@ class PrefixCache(Callback):
         depths = sorted({*self._read(depth), *(d for d in self.ahead if d <= depth)})
         keep = {store_name(self.model, d, keys)[0] for d in depths}
         for d in depths:
-            build(self.model, parts, d, keys, self.storage, keep)
+            if (reason := build(self.model, parts, d, keys, self.storage, keep)) is not None:
+                self._print_once(reason)
         self._look_up(parts, keys)
 
     def before_validate(self) -> None:

@@ -89,6 +89,14 @@ def test_its_states_come_from_one_pass_and_are_the_same_without_the_cache(make, 
     assert ladders[0]["valid_loss"].tolist() == pytest.approx(ladders[1]["valid_loss"].tolist(), abs=1e-3)
 
 
+def test_without_room_for_its_states_they_are_computed_in_each_epoch(make, reviews, capsys):
+    cached = make(reviews, dropout=0.0).fit_gradual("fast")
+    capsys.readouterr()
+    ladder = make(reviews, dropout=0.0, cache=kickbert.Cache(memory=0, disk=0)).fit_gradual("fast")
+    assert capsys.readouterr().out.count("the frozen part is computed in each epoch") == 1
+    assert ladder["valid_loss"].tolist() == pytest.approx(cached["valid_loss"].tolist(), abs=1e-3)
+
+
 def test_documents_in_windows_have_the_features_of_all_windows(make, reviews):
     learn = make(reviews, long="windows", max_length=8, stride=2)
     ladder = learn.fit_gradual("fast")
