@@ -123,5 +123,5 @@ def test_states_over_the_budget_are_not_kept():
     model, cache = TextClassifier(random_encoder("bert"), Head(32, 3)).eval(), Cache(memory=0, disk=0)
     rows = Packed.of([np.array([5, 6, 7], dtype=np.int32)])
     reason = build(model, [rows], 1, prefix_keys(model, 1), cache)
-    assert reason == "384 bytes exceed the memory and disk budgets"
+    assert reason == "0.0 MB exceed the memory and disk budgets"
     assert cache.used("memory") == 0 and not any(store.segments for store in cache.by_key.values())
