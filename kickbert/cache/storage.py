@@ -10,12 +10,12 @@ from typing import BinaryIO
 from zipfile import BadZipFile
 
 import numpy as np
-import psutil
 import torch
 from torch import Tensor
 
 from kickbert.cache.states import Store, View
 from kickbert.utils.atomic_files import replacing
+from kickbert.utils.limits import free_memory, is_in_memory
 from kickbert.utils.messages import byte_size
 from kickbert.utils.processes import rank, world_size
 
@@ -88,8 +88,9 @@ class Cache:
             return None, f"{byte_size(size)} exceed the memory and disk budgets"
         try:
             return _file_tensor(shape, dtype), "file"
-        except OSError as err:  # a full disk, or a folder without write permission
-            return None, f"no temporary file in {tempfile.gettempdir()}: {err.strerror}"
+        except (OSError, RuntimeError) as err:  # a full disk, a folder without write permission, torch cannot map it
+            reason = getattr(err, "strerror", None) or str(err).partition("\n")[0]
+            return None, f"no temporary file in {tempfile.gettempdir()}: {reason}"
 
     def _evict(self, size: int, where: str, keep: Collection[str]) -> bool:
         """Evict the least recently used stores in one place if that frees enough bytes; otherwise none."""
@@ -106,7 +107,9 @@ class Cache:
         used = self.used(where)
         if budget is None:
             folder = tempfile.gettempdir()
-            free = psutil.virtual_memory().available if where == "memory" else shutil.disk_usage(folder).free
+            free = free_memory() if where == "memory" else shutil.disk_usage(folder).free
+            if where == "file" and is_in_memory(folder):
+                free = min(free, free_memory())
             budget = int(SHARE * (free / world_size(local=True) + used))
         return budget - used
 

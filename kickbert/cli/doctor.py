@@ -6,13 +6,12 @@ import platform
 import urllib.request
 
 import pandas as pd
-import psutil
 from packaging.version import Version
 
 from kickbert import __version__
 from kickbert.utils.extras import installed
+from kickbert.utils.limits import cores, free_memory
 from kickbert.utils.messages import plural
-from kickbert.utils.processes import cores
 
 # The oldest version of each package that setup.cfg allows, and the newest that passed all tests.
 PACKAGES = {
@@ -59,7 +58,7 @@ def checks(train: bool = False) -> pd.DataFrame:
     rows += [(name, *_package(versions.get(name), *tested)) for name, tested in PACKAGES.items()]
     rows += [
         ("machine", "yes", f"{platform.system()} {platform.machine()}, {plural(cores(), 'core')}"),
-        ("memory", "yes", f"{psutil.virtual_memory().available / 2**30:.1f} GiB free"),
+        ("memory", "yes", f"{free_memory() / 2**30:.1f} GiB free"),
         *_arithmetic(),
         _hub(),
     ]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from kickbert.utils.processes import check_processes, cores, rank, world_size
+from kickbert.utils.limits import cores
+from kickbert.utils.processes import check_processes, rank, world_size
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure

@@ -24,6 +24,7 @@ from kickbert.data.profiling import (
 from kickbert.data.splits import TEST
 from kickbert.data.transforms import TextTokenizer
 from kickbert.targets.fitting import guess_kind
+from kickbert.targets.label_cells import labeled_rows
 from kickbert.text.columns import as_list, check_column, check_frame, pick, read_texts
 from kickbert.text.duplicates import duplicates, leaks, near_duplicates, shown_groups
 from kickbert.text.word_statistics import distinctive_words
@@ -138,7 +139,7 @@ def _label_tables(
 ) -> dict[str, pd.DataFrame]:
     """Class distribution, distinctive words and suspicious labels; no tables for numeric targets."""
     values = pick(df, label_col)
-    kind = guess_kind(values.dropna(), delim=delim)
+    kind = guess_kind(values[labeled_rows(values)], delim=delim)
     if kind.is_number:
         return {}
     names = label_names(values, kind, delim)

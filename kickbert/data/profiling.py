@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.special import log_softmax, softmax
 
 from kickbert.targets.base import Target
-from kickbert.targets.label_cells import from_columns, label_lists
+from kickbert.targets.label_cells import from_columns, label_lists, labeled_rows
 from kickbert.targets.label_noise import label_confidence, suspected_errors
 from kickbert.targets.thresholds import best_temperature
 from kickbert.text.duplicates import WIDTH
@@ -71,7 +71,7 @@ def label_names(values: pd.Series | pd.DataFrame, kind: type[Target], delim: str
         return [[str(values.columns[i]) for i in np.flatnonzero(row)] for row in from_columns(values)]
     if kind.is_multilabel:
         return [[str(label) for label in labels] for labels in label_lists(values, delim)]
-    return [[] if gone else [str(v)] for v, gone in zip(values, values.isna(), strict=True)]
+    return [[str(v)] if known else [] for v, known in zip(values, labeled_rows(values), strict=True)]
 
 
 def class_counts(names: list[list[str]]) -> pd.DataFrame:
@@ -108,7 +108,7 @@ def suspicious_labels(index: pd.Index, texts: Sequence[str], labels: pd.Series, 
         row, label, suggested, probability of label, text; the most suspicious first.
     """
     columns = ["row", "label", "suggested", "probability of label", "text"]
-    named = labels.astype(str).where(labels.notna())
+    named = labels.astype(str).where(labeled_rows(labels))
     usable = named.isin(named.value_counts().loc[lambda n: n >= FOLDS].index).to_numpy()
     if not usable.any() or named[usable].nunique() < 2:
         return pd.DataFrame(columns=columns)

@@ -8,12 +8,21 @@ import pandas as pd
 from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit, StratifiedGroupKFold, StratifiedKFold
 
-from kickbert.targets.fitting import guess_kind
+from kickbert.targets.label_cells import labeled_rows
 from kickbert.targets.stratification import default_strata
 from kickbert.text.columns import as_list, check_column, check_frame, pick
 from kickbert.utils.messages import plural
 
 TRAIN, VALID, TEST = "train", "valid", "test"
+SPELLINGS = {
+    "train": TRAIN,
+    "training": TRAIN,
+    "valid": VALID,
+    "validation": VALID,
+    "val": VALID,
+    "dev": VALID,
+    "test": TEST,
+}
 
 
 def stratified_sample(strata: np.ndarray, fraction: float, seed: int | None) -> np.ndarray:
@@ -71,6 +80,8 @@ def split(
 ) -> pd.DataFrame:
     """Add a column `split` with the values train, valid and test: 70/15/15 by default.
 
+    Rows that have such a column keep their parts, so that nothing that others held out is trained on.
+
     Args:
         df: the rows; not changed.
         valid: fraction of validation rows, 0 for none.
@@ -80,8 +91,11 @@ def split(
         label_delim: delimiter between the labels of a cell.
     Returns:
         A copy of df with the column `split`.
+    Raises:
+        ValueError: fractions without training rows, or a column `split` that holds something else.
     Warns:
-        Rows without a label: they are counted, and split separately in the same proportions.
+        df has a column `split`, which is used. Rows without a label: they are counted, and split separately in the
+        same proportions.
 
     >>> split(pd.DataFrame({"text": list("abcdefghij")}), valid=0.2, test=0.2)["split"].value_counts().to_dict()
     {'train': 6, 'valid': 2, 'test': 2}
@@ -91,6 +105,14 @@ def split(
     check_frame(df, label_col=as_list(label_col) if label_col else [])
     if valid < 0 or test < 0 or valid + test >= 1:
         raise ValueError(f"valid={valid} and test={test} leave no training rows; their sum must be below 1")
+    if "split" in df.columns:
+        parts = read_parts(df, "split")
+        counts = ", ".join(f"{(parts == part).sum():,} {part}" for part in (TRAIN, VALID, TEST))
+        warnings.warn(
+            f"df has a column 'split', which is used ({counts}). To split anew, drop it: df.drop(columns='split')",
+            stacklevel=2,
+        )
+        return df.assign(split=parts)
     parts = np.full(len(df), TRAIN, dtype=object)
     for rows, strata in _strata(df, label_col, label_delim):
         parts[rows] = _parts(strata, valid, test, seed)
@@ -105,10 +127,7 @@ def _strata(
     strata = np.zeros(len(df), dtype=int)
     if label_col is not None:
         values = pick(df, label_col)
-        if not guess_kind(
-            values.dropna(), delim=delim
-        ).is_multilabel:  # in multi-label data, an empty cell means no labels
-            labeled = values.notna().to_numpy()
+        labeled = labeled_rows(values)
         strata = default_strata(values[labeled], delim)
     if labeled.any():
         yield labeled, strata
@@ -135,8 +154,8 @@ def valid_rows(
     """Select the training rows and the validation rows.
 
     Args:
-        valid: a fraction (stratified); 0 or None for no validation rows; a column with train/valid/test or booleans
-            (True for validation rows); or the index labels of the validation rows.
+        valid: a fraction (stratified); 0 or None for no validation rows; a column as for `read_parts`; or the index
+            labels of the validation rows.
         strata: stratum of each row, shape (n,).
     Returns:
         Two masks, bool, shape (n,). Test rows are in neither.
@@ -151,7 +170,8 @@ def valid_rows(
         held = stratified_sample(strata, float(valid), seed)
         train = ~held
     elif isinstance(valid, str):
-        train, held = _by_column(df, valid)
+        parts = read_parts(df, valid)
+        train, held = parts == TRAIN, parts == VALID
     else:
         unknown = [v for v in valid if v not in df.index]
         if unknown:
@@ -169,16 +189,27 @@ def valid_rows(
     return train, held
 
 
-def _by_column(df: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
+def read_parts(df: pd.DataFrame, column: str) -> np.ndarray:
+    """Read the part of each row from a column.
+
+    Args:
+        column: a column of train, valid (or validation, val, dev) and test; or of booleans, True for validation rows.
+    Returns:
+        train, valid or test, shape (n,).
+    Raises:
+        ValueError: there is no such column, or it holds something else.
+    """
     check_column(df, column, "valid")
-    if pd.api.types.is_bool_dtype(df[column]):
-        held = df[column].to_numpy(dtype=bool)
-        return ~held, held
-    parts = df[column].astype(str)
-    unknown = sorted(set(parts) - {TRAIN, VALID, TEST})
+    if pd.api.types.is_bool_dtype(df[column]) and df[column].notna().all():
+        return np.where(df[column].to_numpy(dtype=bool), VALID, TRAIN).astype(object)
+    names = df[column].astype(str).str.strip().str.lower()
+    unknown = sorted(set(df.loc[~names.isin(SPELLINGS), column].astype(str)))
     if unknown:
-        raise ValueError(f"column {column!r} contains {unknown[:5]}; allowed are 'train', 'valid', 'test' or booleans")
-    return (parts == TRAIN).to_numpy(), (parts == VALID).to_numpy()
+        raise ValueError(
+            f"column {column!r} contains {unknown[:5]}; allowed are {', '.join(SPELLINGS)}, or booleans. If it means "
+            "something else, rename it"
+        )
+    return names.map(SPELLINGS).to_numpy(dtype=object)
 
 
 def fold_assignments(
@@ -219,8 +250,10 @@ def held_out_folds(strata: np.ndarray, groups: np.ndarray | None, folds: int, se
         splitter = GroupKFold(**options) if several else StratifiedGroupKFold(**options)
     else:
         splitter = MultilabelStratifiedKFold(**options) if several else StratifiedKFold(**options)
-    for _, test in splitter.split(np.zeros(len(strata)), strata, groups):
-        yield test
+    tests = [test for _, test in splitter.split(np.zeros(len(strata)), strata, groups)]
+    if not all(map(len, tests)):  # scikit-learn's greedy assignment may leave a fold without groups
+        tests = [test for _, test in GroupKFold(**options).split(np.zeros(len(strata)), strata, groups)]
+    yield from tests
 
 
 def _fold_part(strata: np.ndarray, groups: np.ndarray | None, test: np.ndarray, valid: float, seed: int) -> np.ndarray:

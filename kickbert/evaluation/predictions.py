@@ -9,6 +9,7 @@ import pandas as pd
 
 from kickbert.models.protocol import is_model
 from kickbert.targets.base import Target
+from kickbert.targets.label_cells import labeled_rows
 from kickbert.targets.labels import Labels
 from kickbert.targets.multi_labels import MultiLabels
 from kickbert.targets.outputs import median_note
@@ -185,16 +186,17 @@ def _usable(target: Target, values: Any, keep: np.ndarray, index: pd.Index) -> t
         ValueError: there are none.
     """
     notes: list[str] = []
-    if values is not None and not target.is_multilabel:
-        keep = keep & values.notna().to_numpy()
+    if values is not None:
+        keep = keep & labeled_rows(values)
         unseen, classes = target.unknown(values[keep])
         if unseen.any():
             rows = np.flatnonzero(keep)[unseen]
-            labels = "whose label was" if len(rows) == 1 else "whose labels were"
             names = ", ".join(map(repr, classes[:5]))
-            notes.append(f"Skipped {plural(len(rows), 'row')} {labels} not in the training data: {names}")
+            labels = "whose label was" if len(rows) == 1 else "whose labels were"
+            what = "Ignored labels of" if target.is_multilabel else "Skipped"
+            notes.append(f"{what} {plural(len(rows), 'row')} {labels} not in the training data: {names}")
             warnings.warn(f"{notes[-1]} (rows {row_names(rows, index)})", stacklevel=4)
-            keep[rows] = False
+            keep[rows] = target.is_multilabel
     if not keep.any():
         raise ValueError(f"none of {plural(len(keep), 'row')} has a text and a label that the model knows")
     if not keep.all() and not notes:

@@ -4,7 +4,7 @@ df, recipe → folds → one learner per fold, all sharing a cache → out-of-fo
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from inspect import signature
@@ -28,6 +28,7 @@ from kickbert.evaluation.scores import all_scores, main_score
 from kickbert.targets.base import Target
 from kickbert.targets.bins import UnorderedBins
 from kickbert.targets.directions import with_directions
+from kickbert.targets.labels import Labels
 from kickbert.targets.options import TargetOptions
 from kickbert.text.columns import as_list
 from kickbert.training.checkpoint import first_states
@@ -254,12 +255,24 @@ def train_fold(assignment: FoldAssignment, number: int, recipe: dict, fit: Calla
     with redirect_stdout(StringIO()):  # hide the line that each epoch prints
         rows = assignment.read(recipe)
         options = {name: value for name, value in recipe.items() if name not in READING + TARGET or name in MODEL}
+        if isinstance(weights := options.get("class_weights"), Mapping):
+            options["class_weights"] = _weights_in(weights, assignment, part == TRAIN)
         learn = learner_from_rows(rows, part == TRAIN, part == VALID, **options)
         fit(learn)
         dl = learn.dls.rows_dl(rows, np.flatnonzero(part == TEST))
         probs, _, y_pred = learn.get_preds(dl=dl, with_decoded=True)
     probs, y_pred = aligned(learn.dls.target, assignment.target, probs.double().numpy(), y_pred.numpy())
     return {"probs": probs, "y_pred": y_pred, "seconds": np.array(time.perf_counter() - start)}
+
+
+def _weights_in(weights: Mapping[Any, float], assignment: FoldAssignment, train: np.ndarray) -> dict[Any, float]:
+    """Omit the weights of classes that no training row of a fold has; names of no class at all are kept."""
+    codes, target = assignment.y_true[train], assignment.target
+    if not isinstance(target, Labels):
+        return dict(weights)
+    counts = codes.sum(0) if target.is_multilabel else np.bincount(codes, minlength=len(target.classes))
+    absent = {label for label, count in zip(target.classes, counts, strict=True) if not count}
+    return {label: weight for label, weight in weights.items() if label not in absent}
 
 
 def _fold_line(assignment: FoldAssignment, number: int, result: dict[str, np.ndarray]) -> str:
@@ -308,7 +321,8 @@ def _together(assignment: FoldAssignment, results: list[dict], folds: int, index
     probs = sums / (len(results) // folds)
     if target.is_number:
         y_pred = probs
-    index_of_rows = index[assignment.usable]
-    predictions = Predictions(target, probs, y_pred, assignment.y_true, df=rows.set_axis(index_of_rows))
-    frame = target.frame(probs, y_pred, index_of_rows).reindex(index)
+    predictions = Predictions(target, probs, y_pred, assignment.y_true, df=rows.set_axis(index[assignment.usable]))
+    # By position, because labels of the index may repeat.
+    frame = target.frame(probs, y_pred, pd.Index(np.flatnonzero(assignment.usable)))
+    frame = frame.reindex(pd.RangeIndex(len(index))).set_axis(index)
     return CrossValidation(pd.DataFrame(scores), predictions, frame)

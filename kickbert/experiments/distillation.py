@@ -20,6 +20,7 @@ from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import Encoder
 from kickbert.targets.base import for_target
 from kickbert.targets.kinds import unseen_labels
+from kickbert.targets.label_cells import labeled_rows
 from kickbert.text.columns import as_list, check_frame, pick, read_items
 from kickbert.text.tokenization import SEP
 from kickbert.training.learner import GradualLearner
@@ -157,7 +158,7 @@ def _set_labels(codes: np.ndarray, df: pd.DataFrame, source: Teacher, label_weig
         return weights
     check_frame(df, label_col=columns)
     values = pick(df, source.label_col)
-    known = values.notna().to_numpy().reshape(len(values), -1).all(1)
+    known = labeled_rows(values)
     bad, message = unseen_labels(source.target, values[known])
     if bad.any():
         warnings.warn(f"{message}; they are used without a label", stacklevel=4)

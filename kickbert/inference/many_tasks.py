@@ -18,6 +18,7 @@ from kickbert.models.artifact.reading import Artifact, read_artifact
 from kickbert.models.artifact.shared_encoder import encoder_differences
 from kickbert.targets.outputs import prediction_frame
 from kickbert.text.cleaning_steps import Step
+from kickbert.text.columns import check_columns
 from kickbert.utils.messages import Described
 
 Folders = str | Path | Sequence[str | Path] | Mapping[str, str | Path]
@@ -162,6 +163,7 @@ class TaskPredictors(Described):
         self, df: pd.DataFrame, min_confidence: float | None = None, batch_size: int = BATCH
     ) -> dict[str, pd.DataFrame]:
         """Predict the rows of df, by task; values as for `Predictor.predict_df`."""
+        check_columns(df, text_col=self.text_col)
         texts, empty = self.read(df)
         probs = self.split(self.probabilities_of(texts, batch_size))
         return {

@@ -24,7 +24,7 @@ from kickbert.models.artifact.reading import Artifact, read_artifact
 from kickbert.targets.base import Target
 from kickbert.targets.outputs import prediction_frame
 from kickbert.text.cleaning_steps import Step
-from kickbert.text.columns import as_list, read_items
+from kickbert.text.columns import as_list, check_columns, read_items
 from kickbert.utils.hashing import digest
 from kickbert.utils.messages import Described
 
@@ -175,6 +175,7 @@ class Predictor(Described):
         Returns:
             Columns `label`, `confidence`, `prob_<class>`, …, indexed like df; missing values for rows without text.
         """
+        check_columns(df, text_col=self.text_col)
         texts, empty = self.read(df)
         probs = self.probabilities_of(texts, batch_size)
         return prediction_frame(self.target, probs, self.decide(probs), df.index, empty, min_confidence)

@@ -12,7 +12,7 @@ from typing import Any
 
 from kickbert.inference.predictor import Predictor, reopen
 from kickbert.utils.extras import require
-from kickbert.utils.processes import cores
+from kickbert.utils.limits import cores
 
 RETRIES = 3  # per name, when a worker dies
 

@@ -8,7 +8,7 @@ import pandas as pd
 from kickbert.labeling.assessment import random_sample
 from kickbert.labeling.classes import DELIMITER, ClassList, add_classes, resolve
 from kickbert.labeling.database import LabelDatabase, RowChanges, content_key
-from kickbert.targets.label_cells import label_lists
+from kickbert.targets.label_cells import label_lists, labeled_rows
 from kickbert.text.columns import check_frame, read_texts
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.extras import require
@@ -54,7 +54,7 @@ def add_table(database: LabelDatabase, df: pd.DataFrame, label_col: str | None =
 
 
 def _add_known_labels(database: LabelDatabase, texts: list[tuple[str, ...]], values: pd.Series, name: str) -> None:
-    filled = values.dropna()
+    filled = values[labeled_rows(values)]
     if database.kind.is_multilabel:
         lists = [list(map(str, cell)) for cell in label_lists(filled, DELIMITER)]
         labels = pd.Series(lists, filled.index, dtype=object)

@@ -11,7 +11,7 @@ from kickbert.targets.base import Column, Target
 from kickbert.targets.bins import Bins, UnorderedBins
 from kickbert.targets.continuous import Continuous
 from kickbert.targets.kinds import target_class
-from kickbert.targets.label_cells import LISTS
+from kickbert.targets.label_cells import LISTS, check_not_written
 from kickbert.targets.labels import MANY, Labels, OrderedLabels
 from kickbert.targets.multi_labels import MultiLabels
 from kickbert.targets.options import Format, TargetOptions
@@ -144,6 +144,9 @@ def _check_names(target: Target, values: Column) -> None:
 def guess_kind(values: Column, bins: Any = None, delim: str | None = None) -> type[Target]:
     """Guess the kind of target from a column.
 
+    Raises:
+        ValueError: the column holds lists written as text.
+
     >>> guess_kind(pd.Series(["a", "b"])).task, guess_kind(pd.Series([["a"], []])).task
     ('single label', 'multi-label')
     """
@@ -151,6 +154,7 @@ def guess_kind(values: Column, bins: Any = None, delim: str | None = None) -> ty
         return MultiLabels
     if bins is not None:
         return Bins
+    check_not_written(values)
     if isinstance(values.dtype, pd.CategoricalDtype):
         return OrderedLabels if values.cat.ordered else Labels
     if any(isinstance(cell, LISTS) for cell in values):

@@ -1,5 +1,6 @@
 """Cells with several labels: lists of labels, multi-hot lists, strings with a delimiter, or one column per label."""
 
+import re
 from collections.abc import Hashable, Iterator
 from numbers import Number
 from typing import Any
@@ -7,10 +8,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kickbert.utils.messages import plural
+from kickbert.utils.messages import plural, shorten
 
 LISTS = (list, tuple, set, frozenset, np.ndarray)
+_WRITTEN = re.compile(r"\[.*\]|\{.*\}|\(.*\)", re.DOTALL)
 _BITS = {"0": 0, "1": 1}
+
+
+def labeled_rows(values: pd.Series | pd.DataFrame) -> np.ndarray:
+    """Find the rows with a label; with several columns, in each of them.
+
+    A blank string is a missing cell, as in a file. A row that has none of the labels holds an empty list, or only the
+    delimiter.
+
+    Args:
+        values: the label column or columns.
+    Returns:
+        bool, shape (n,).
+
+    >>> labeled_rows(pd.Series(["a", " ", None, [], "|"])).tolist()
+    [True, False, False, True, True]
+    """
+    if isinstance(values, pd.DataFrame):
+        return np.all([labeled_rows(values.iloc[:, i]) for i in range(values.shape[1])], axis=0)
+    labeled = values.notna().to_numpy(dtype=bool)
+    if pd.api.types.is_numeric_dtype(values):
+        return labeled
+    return labeled & ~np.array([isinstance(cell, str) and not cell.strip() for cell in values], dtype=bool)
 
 
 def label_lists(values: pd.Series, delim: str | None = None, width: int | None = None) -> list[list[Hashable]]:
@@ -104,6 +128,20 @@ def _cells(values: pd.Series, delim: str | None) -> Iterator[list[Hashable]]:
             yield _split(str(cell), delim, values.name)
 
 
+def check_not_written(values: pd.Series) -> None:
+    """Check that the cells are not lists written as text, as a CSV file keeps them: each would be a class.
+
+    Raises:
+        ValueError: every cell with a label is such a list.
+    """
+    cells = [cell.strip() for cell in values[labeled_rows(values)] if isinstance(cell, str)]
+    if cells and all(_WRITTEN.fullmatch(cell) for cell in cells):
+        raise ValueError(
+            f"column {values.name!r} holds lists written as text, such as {shorten(cells[0], 60)}. Read them: "
+            f"df[{values.name!r}].map(ast.literal_eval); if these are names of classes, give task='single label'"
+        )
+
+
 def _check_members(members: list[Any], row: Hashable, column: Hashable) -> None:
     """Check that a list holds labels.
 
@@ -114,10 +152,11 @@ def _check_members(members: list[Any], row: Hashable, column: Hashable) -> None:
         where = f"row {row!r} of column {column!r} holds {members}"
         if not isinstance(member, Hashable):
             raise ValueError(f"{where}; labels are strings, numbers or booleans, not {type(member).__name__}")
-        if member is None or member is pd.NA or member != member:
+        blank = isinstance(member, str) and not member.strip()
+        if blank or member is None or member is pd.NA or member != member:
             raise ValueError(
                 f"{where}, in which a label is missing; drop it: "
-                f"df[{column!r}].map(lambda labels: [x for x in labels if pd.notna(x)])"
+                f"df[{column!r}].map(lambda labels: [x for x in labels if pd.notna(x) and str(x).strip()])"
             )
         if isinstance(member, (float, np.floating)) and member % 1:
             raise ValueError(

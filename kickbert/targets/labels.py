@@ -185,9 +185,11 @@ def _classes(values: pd.Series, labels: Sequence[Any] | None) -> list[Any]:
     """
     lists = (cell for cell in values if isinstance(cell, LISTS))
     if (first := next(lists, None)) is not None:
+        one = all(isinstance(cell, LISTS) and len(cell) == 1 for cell in values)
+        hint = f"df[{values.name!r}].str[0] if each holds one label" if one else ".map(np.argmax) for one-hot lists"
         raise ValueError(
             f"column {values.name!r} holds lists, such as {first}, so a row has several labels; leave task out, or "
-            "give only the class: .map(np.argmax) for one-hot lists"
+            f"give only the class: {hint}"
         )
     categories = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else None
     classes = ordered_classes(values, values.unique().tolist(), labels, categories)

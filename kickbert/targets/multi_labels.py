@@ -1,5 +1,6 @@
 """Any number of classes per row."""
 
+import warnings
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -64,6 +65,12 @@ class MultiLabels(Labels):
             raise ValueError(
                 f"column {values.name!r} holds {len(present)} labels, {list(present)}; is label_delim={delim!r} the "
                 "delimiter between them?"
+            )
+        if delim is None and all(len(cell) == 1 for cell in values):
+            warnings.warn(
+                f"each list of column {values.name!r} holds one label. If a row never has more, train a classifier of "
+                f"one label: df[{values.name!r}].str[0]",
+                stacklevel=5,
             )
         return cls(tuple(ordered_classes(values, present, labels)), delim=delim)
 

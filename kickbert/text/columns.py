@@ -1,7 +1,7 @@
 """Find the columns of a DataFrame and read them as texts; rows that cannot be used are counted and named."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ def check_columns(df: pd.DataFrame, **columns: Sequence[str]) -> None:
         ValueError: a column is missing.
     """
     if not isinstance(df, pd.DataFrame):
-        raise TypeError(f"df must be a pandas DataFrame, not {type(df).__name__}; make one with pd.DataFrame(...)")
+        raise TypeError(f"df must be a pandas DataFrame, not {_type_name(df)}; {_to_frame(df)}")
     for argument, names in columns.items():
         for column in names:
             check_column(df, column, argument)
@@ -115,20 +115,55 @@ def read_items(items: Any, columns: Sequence[str], cleaner: Cleaner | None = Non
     """Read a DataFrame, or a list of strings, tuples (one text per column) or dicts, as `read_texts` does.
 
     Raises:
-        TypeError: a single string instead of a list.
+        TypeError: a single item instead of a list, or items without an order.
         ValueError: a column is missing, or an item has too many texts.
     """
-    if isinstance(items, (str, bytes)):
-        raise TypeError("texts must be a list or a DataFrame, not a single string; for one text give a list: [text]")
-    if not isinstance(items, pd.DataFrame):
-        items = list(items)
-        cells = np.empty((len(columns), len(items)), dtype=object)
-        for i, item in enumerate(items):
-            for column, cell in zip(cells, _cells(item, columns), strict=True):
-                column[i] = cell
-        return _read(list(cells), columns, cleaner)
-    check_columns(items, text_col=columns)
-    return read_texts(items, columns, cleaner)
+    if isinstance(items, pd.DataFrame):
+        check_columns(items, text_col=columns)
+        return read_texts(items, columns, cleaner)
+    _check_items(items, columns)
+    items = list(items)
+    cells = np.empty((len(columns), len(items)), dtype=object)
+    for i, item in enumerate(items):
+        for column, cell in zip(cells, _cells(item, columns), strict=True):
+            column[i] = cell
+    return _read(list(cells), columns, cleaner)
+
+
+def _check_items(items: Any, columns: Sequence[str]) -> None:
+    """Check that items are several, in an order: a dict or a row of a DataFrame is one item of several cells.
+
+    Raises:
+        TypeError: they are not.
+    """
+    is_row = isinstance(items, pd.Series) and not isinstance(items.index, pd.RangeIndex)
+    is_row = is_row and all(column in items.index for column in columns)
+    if is_row or isinstance(items, (str, bytes, tuple, Mapping)):
+        raise TypeError(
+            f"texts must be a list of texts or a DataFrame, not a single {_type_name(items)}; for one text give a "
+            "list of it: [text]"
+        )
+    if hasattr(items, "to_pandas") or isinstance(items, (set, frozenset)) or not isinstance(items, Iterable):
+        raise TypeError(f"texts must be a list of texts or a DataFrame, not {_type_name(items)}; {_to_frame(items)}")
+
+
+def _type_name(value: Any) -> str:
+    """The full name of a value's type, without "builtins".
+
+    >>> _type_name([]), _type_name(np.array([]))
+    ('list', 'numpy.ndarray')
+    """
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _to_frame(table: Any) -> str:
+    """How to make a DataFrame or a list of something else."""
+    if isinstance(table, (set, frozenset)):
+        return "a set has no order; convert it with sorted()"
+    return (
+        "convert it with its method to_pandas()" if hasattr(table, "to_pandas") else "make one with pd.DataFrame(...)"
+    )
 
 
 def _cells(item: Any, columns: Sequence[str]) -> list[Any]:
@@ -138,7 +173,10 @@ def _cells(item: Any, columns: Sequence[str]) -> list[Any]:
         if absent:
             raise ValueError(f"the item has no {absent[0]!r}; this model reads {list(columns)}")
         return [item[c] for c in columns]
-    cells = [item] if isinstance(item, (str, bytes)) or not isinstance(item, Sequence) else list(item)
+    if isinstance(item, (set, frozenset, pd.DataFrame)):
+        raise TypeError(f"an item must be a text, a tuple or dict of texts, or a row, not {_type_name(item)}")
+    several = isinstance(item, (Sequence, np.ndarray)) and not isinstance(item, (str, bytes))
+    cells = list(item) if several else [item]
     if len(cells) > len(columns):
         raise ValueError(f"the item has {len(cells)} texts; this model reads {len(columns)}: {list(columns)}")
     return cells + [""] * (len(columns) - len(cells))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-SEP = "\x1e"  # ASCII's record separator, which no spreadsheet cell contains
+SEP = "\x1e"  # ASCII's record separator; in a text it is white space
 PAD = -1  # marks positions after the end of a row, so that masks do not depend on the tokenizer's padding token
 LONG = ("truncate", "tail", "head+tail", "windows")
 LONGEST = 512  # the default `max_length` if a model allows more: the cost of attention grows with the square
@@ -29,8 +29,6 @@ def join_columns(*columns: Iterable[str]) -> list[str]:
     >>> join_columns(["a lamp"], ["it glows"])
     ['a lamp\\x1eit glows']
     """
-    if len(columns) == 1:
-        return list(columns[0])  # a stray separator in a single text still ends up as a separator, which is harmless
     return [SEP.join(cell.replace(SEP, " ") for cell in row) for row in zip(*columns, strict=True)]
 
 
@@ -204,7 +202,8 @@ class TokenEncoder:
         if cut:
             kept = longest_first(lengths, max(limit, 0))
             chunks = [truncate_ids(p, k, self.long) for p, k in zip(chunks, kept, strict=True)]
-        return self.start + self._body(chunks) + self.end, cut
+        body = self._body(chunks)[: self.text_length]  # with more columns than tokens, not even the separators fit
+        return self.start + body + self.end, cut
 
     def _body(self, chunks: list[list[int]]) -> list[int]:
         ids: list[int] = []

@@ -33,7 +33,7 @@ from kickbert.training.learner import GradualLearner
 from kickbert.training.losses import loss_for
 from kickbert.training.metrics import metrics_for
 from kickbert.training.optimizers import optimizer_by_name
-from kickbert.utils.devices import choose_precision, describe_device, usable_device
+from kickbert.utils.devices import choose_precision, describe_device, limit_threads, usable_device
 from kickbert.utils.hub import choose_model
 from kickbert.utils.progress import say
 
@@ -230,6 +230,7 @@ def text_learner(
         set_seed(seed)  # new weights of the head, and the random numbers of fastai's own fit methods
     model = _model_of(dls, model)
     hub: dict[str, Any] = {"revision": revision or "main", "trust_remote_code": trust_remote_code}
+    limit_threads()
     device = default_device() if device is None else usable_device(device)
     dls.device = device
     target = dls.target

@@ -20,7 +20,7 @@ from kickbert.models.artifact.saving import save_artifact
 from kickbert.models.protocol import Labeled
 from kickbert.targets.base import Target
 from kickbert.targets.outputs import prediction_frame
-from kickbert.text.columns import without_text
+from kickbert.text.columns import check_columns, without_text
 from kickbert.training.distributed import on_first
 from kickbert.training.event_loop import LeanLearner
 from kickbert.utils.hashing import digest
@@ -217,6 +217,7 @@ class PredictingLearner(Described, LeanLearner):
             target's unit; for several labels a list `labels` and the probabilities; for regression `value`. The label
             of ordered classes is their median, which may not be the most likely class. A row without text gets none.
         """
+        check_columns(df, text_col=self.text_col)
         dl = self.text_dls.test_dl(df)
         probs = self.get_preds(dl=dl)[0].numpy()
         empty = without_text([row.text for row in dl.dataset.tls[0].items])

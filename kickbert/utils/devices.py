@@ -5,6 +5,8 @@ torch is imported only by the functions that need it.
 
 from typing import TYPE_CHECKING
 
+from kickbert.utils.limits import cores
+
 if TYPE_CHECKING:
     import torch
 
@@ -18,6 +20,14 @@ def best_device() -> "torch.device":
     if torch.cuda.is_available():
         return torch.device("cuda", torch.cuda.current_device())
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def limit_threads() -> None:
+    """Let torch use no more threads than the container has cores: torch counts those of the host."""
+    import torch
+
+    if torch.get_num_threads() > cores():
+        torch.set_num_threads(cores())
 
 
 def usable_device(device: "str | torch.device") -> "torch.device":

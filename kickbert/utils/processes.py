@@ -1,19 +1,8 @@
-"""The cores available to a process, and the processes that torchrun started to train together."""
+"""The processes that torchrun started to train together."""
 
-import math
 import os
-from pathlib import Path
 
-
-def cores() -> int:
-    """Count the cores that this process may use: its CPU affinity, limited by the container's quota (cgroup v2)."""
-    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS or Windows
-    available = len(affinity(0)) if affinity else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        return max(1, min(available, math.ceil(int(quota) / int(period))))
-    except (OSError, ValueError):  # no such file, or no limit ("max")
-        return available
+from kickbert.utils.limits import cores
 
 
 def world_size(local: bool = False) -> int:

@@ -39,11 +39,13 @@ def test_rows_with_a_text_and_a_label(df, read):
 
 
 @pytest.mark.filterwarnings("ignore:.*without a text")
-def test_with_several_labels_a_missing_cell_means_no_label(df, read):
-    rows = read(df, TargetOptions(label_delim="|"))
-    assert rows.column.kind is MultiLabels and rows.df.index.tolist() == ["a", "d", "e", "f"]
+def test_with_several_labels_a_missing_cell_is_no_label_either(df, read):
+    with pytest.warns(UserWarning, match="without a label"):
+        rows = read(df, TargetOptions(label_delim="|"))
+    assert rows.column.kind is MultiLabels and rows.df.index.tolist() == ["a", "d", "f"]
     columns = df.assign(x=[1, 0, np.nan, 1, 0, 1], y=0)
-    assert read(columns, TargetOptions(["x", "y"])).mask.sum() == 4
+    with pytest.warns(UserWarning, match="without a label"):
+        assert read(columns, TargetOptions(["x", "y"])).mask.sum() == 4
 
 
 def test_all_columns_are_checked_together(df, read):

@@ -119,7 +119,7 @@ def test_a_split_without_validation_rows_warns(valid):
     ("valid", "message"),
     [
         ("splt", "valid='splt' is not a column of df.*Did you mean 'split'"),
-        ("part", r"contains \['dev'\]; allowed are 'train', 'valid', 'test'"),
+        ("part", r"contains \['holdout'\]; allowed are 'train', 'valid', 'test'"),
         ([99], "1 label that df.index does not have, such as 99"),
         ([10, 11, 12, 13], "leaves no training rows: 4 of 4 are validation rows"),
         (-0.1, "cannot hold out a fraction of -0.1"),
@@ -127,6 +127,6 @@ def test_a_split_without_validation_rows_warns(valid):
     ],
 )
 def test_invalid_valid(valid, message):
-    df = rows_of(split=["train"] * 4, part=["dev"] * 4)
+    df = rows_of(split=["train"] * 4, part=["holdout"] * 4)
     with pytest.raises(ValueError, match=message):
         valid_rows(df, valid, np.zeros(4), 0)

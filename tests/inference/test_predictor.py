@@ -89,7 +89,7 @@ def test_unusual_inputs(model, served):
     assert len(model.predict(odd)) == len(odd)
     with pytest.warns(UserWarning, match="3 cells of .* not of type str"):
         model.predict([1, 2.5, b"bytes"])
-    with pytest.raises(TypeError, match="must be a list or a DataFrame"):
+    with pytest.raises(TypeError, match="must be a list of texts or a DataFrame, not a single str"):
         model.predict_proba("a text")
     with pytest.raises(ValueError, match="batch_size=0"):
         model.predict(["a"], batch_size=0)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kickbert.utils.extras import require
-from kickbert.utils.processes import cores
+from kickbert.utils.limits import cores
 
 
 class OnnxBackend:

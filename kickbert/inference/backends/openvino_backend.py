@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kickbert.utils.extras import require
-from kickbert.utils.processes import cores
+from kickbert.utils.limits import cores
 
 GRAPH = "model.xml"
 CONSTANTS = "model.bin"

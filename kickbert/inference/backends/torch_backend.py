@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from kickbert.models.classifier import ProbabilityModel
-from kickbert.utils.devices import best_device
+from kickbert.utils.devices import best_device, limit_threads
 
 if TYPE_CHECKING:
     from kickbert.models.joint_model import JointModel
@@ -24,6 +24,7 @@ class TorchBackend:
     padding_budget = 128
 
     def __init__(self, model: "ProbabilityModel | JointModel", name: str = "torch"):
+        limit_threads()
         self.name = name
         self.device = best_device()
         self.model = model.to(self.device)
