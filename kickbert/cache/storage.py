@@ -38,7 +38,7 @@ class Cache:
     def __init__(self, memory: int | None = None, disk: int | None = None, folder: str | Path | None = None):
         self.memory = memory
         self.disk = disk
-        self.folder = Path(folder) if folder is not None else None
+        self.folder = Path(folder).expanduser() if folder is not None else None
         if self.folder is not None and world_size() > 1:  # each process stores other rows under the same keys
             self.folder /= f"{rank()}of{world_size()}"
         self.by_key: dict[str, Store] = {}  # least recently used first

@@ -216,7 +216,7 @@ class TextDataLoaders(Described, DataLoaders):
             cleaner=rows.cleaner,
             model=model,
             in_order=rows.column.options.labels is not None,
-            path=path,
+            path=Path(path).expanduser(),
             device=default_device(),
         )
 

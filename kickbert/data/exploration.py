@@ -70,7 +70,7 @@ class Exploration:
         Returns:
             The file.
         """
-        return write(Path(file), self.summary, self.tables, self.lengths)
+        return write(Path(file).expanduser(), self.summary, self.tables, self.lengths)
 
 
 def explore(

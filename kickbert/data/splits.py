@@ -109,7 +109,7 @@ def split(
         parts = read_parts(df, "split")
         counts = ", ".join(f"{(parts == part).sum():,} {part}" for part in (TRAIN, VALID, TEST))
         warnings.warn(
-            f"df has a column 'split', which is used ({counts}). To split anew, drop it: df.drop(columns='split')",
+            f"df has a column 'split', which is used ({counts}). To split again, drop it: df.drop(columns='split')",
             stacklevel=2,
         )
         return df.assign(split=parts)

@@ -104,7 +104,7 @@ class Evaluation:
         }
         text = json.dumps({"rows": self.rows, "summary": self.summary, "notes": self.notes, **content}, indent=1)
         if file is not None:
-            with replacing(Path(file)) as part:
+            with replacing(Path(file).expanduser()) as part:
                 part.write_text(text, encoding="utf-8")
         return text
 

@@ -146,7 +146,7 @@ def cross_validate(
     """
     train = fit_function(fit)  # before rows are read, so that an unknown preset costs no time
     assignment = assign_folds(df, recipe, folds, repeats, group_col, valid, seed)
-    subfolder = None if folder is None else Path(folder) / experiment_key(assignment, seed, name, fit=fit)
+    subfolder = None if folder is None else Path(folder).expanduser() / experiment_key(assignment, seed, name, fit=fit)
     options = assignment.recipe | {"seed": seed, "cache": cache or Cache()}
     results = []
     for number in bar(range(folds * repeats), "folds"):

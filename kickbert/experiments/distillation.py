@@ -82,13 +82,14 @@ def distill(
         set_seed(seed)
     source = read_teacher(teacher, model, as_list(text_col), label_col)
     encoder = None if layers is None else source.encoder.first_layers(layers)  # fails before the teacher predicts
-    target, rows = source.target, _rows(source, texts, label_weight, Path(path) / "models")
+    path = Path(path).expanduser()
+    target, rows = source.target, _rows(source, texts, label_weight, path / "models")
     loaders = soft_loaders(source.tokenizer, target, *rows, valid=valid, bs=bs, seed=seed)
     dls = TextDataLoaders(
         *loaders, text_col=source.text_col, label_col=source.label_col, target=target, cleaner=source.cleaner,
         path=path, device=default_device(),
     )  # fmt: skip
-    options = {"seed": seed, "cache": cache, "opt_func": optimizer_by_name(optimizer), "cbs": cbs, "path": Path(path)}
+    options = {"seed": seed, "cache": cache, "opt_func": optimizer_by_name(optimizer), "cbs": cbs, "path": path}
 
     def learner(encoder: Encoder) -> GradualLearner:
         classifier = TextClassifier(encoder, source.head, choose_precision(precision, dls.device)).to(dls.device)

@@ -69,7 +69,7 @@ def report(
             *_explanations(learn, evaluation),
         ]
     sections += [*_training(learn, ladder), *_model(learn, evaluation, seconds)]
-    file = Path(file)
+    file = Path(file).expanduser()
     with replacing(file) as part:
         part.write_text(page(title, _lead(learn, evaluation.rows, source), sections), encoding="utf-8")
     return file

@@ -197,9 +197,9 @@ def _home(
         with TemporaryDirectory(prefix="kickbert-") as scratch:
             yield Path(scratch), None
         return
-    home = Path(folder) / experiment_key(assignment, seed, name, space=dict(space))
+    home = Path(folder).expanduser() / experiment_key(assignment, seed, name, space=dict(space))
     home.mkdir(parents=True, exist_ok=True)
-    file = Path(folder) / "search.db"
+    file = Path(folder).expanduser() / "search.db"
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import DatabaseError
 

@@ -84,8 +84,8 @@ def predict_file(
     Raises:
         ValueError: the format is unknown, the file has no rows, or a column does not exist.
     """
-    source = Path(source)
-    out = Path(out)
+    source = Path(source).expanduser()
+    out = Path(out).expanduser()
     table_kind(out, WRITABLE)
     texts = text_names(model, text_col)
     table = TableFile(source, encoding, sep)

@@ -4,9 +4,10 @@ texts → cleaned texts → token ids, longest first → batches → backend →
 """
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,7 @@ class Predictor(Described):
         self.artifact, self.backend = artifact, backend
         self.outputs = len(artifact.target.names) if outputs is None else outputs
         self.token_encoder, self.cleaner = artifact.token_encoder, artifact.cleaner
+        self._pools: dict[int, ThreadPoolExecutor] = {}
 
     def facts(self) -> dict[str, str]:
         """Facts for `repr`: task, columns, encoder, folder, scores, and next steps."""
@@ -249,9 +251,13 @@ class Predictor(Described):
             pass
         return out
 
-    @cached_property
+    @property
     def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.backend.workers, thread_name_prefix="kickbert")
+        """The threads of this process: those of its parent did not survive a fork."""
+        process = os.getpid()
+        if process not in self._pools:
+            self._pools[process] = ThreadPoolExecutor(self.backend.workers, thread_name_prefix="kickbert")
+        return self._pools[process]
 
     def _padded(self, rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Pad token ids; returns ids and attention mask, int64, both of shape (rows, longest row)."""

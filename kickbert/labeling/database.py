@@ -136,11 +136,13 @@ class LabelDatabase(SqliteFile):
     def __init__(
         self, file: str | Path, text_col: Sequence[str] | None = None, task: str | None = None, wait: float = WAIT
     ):
-        if text_col is None and not Path(file).exists():
+        if text_col is None and not Path(file).expanduser().exists():
             raise ValueError(f"File not found: {file}. Create it: kickbert label rows.csv --out {file}")
         if task not in (None, *TASKS):
             raise ValueError(f"task={task!r} cannot be labeled; choose one of {TASKS}")
-        super().__init__(Path(file), SCHEMA, {"text_col": list(text_col or []), "task": task or Labels.task}, wait)
+        super().__init__(
+            Path(file).expanduser(), SCHEMA, {"text_col": list(text_col or []), "task": task or Labels.task}, wait
+        )
         self.text_col: list[str] = self.setting("text_col")
         self.task: str = self.setting("task")
         self.kind = target_class(self.task)

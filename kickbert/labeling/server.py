@@ -60,7 +60,7 @@ def label_rows(
         ValueError: A column is missing, the database does not match, or the port is in use.
         ImportError: The extra `kickbert[label]` is not installed.
     """
-    out = Path(out)
+    out = Path(out).expanduser()
     artifact = Path(artifact or out.parent / "models" / out.stem)
     with open_socket(host, port) as listening:
         if rows is not None and not out.exists():  # no database for a table that cannot be labeled

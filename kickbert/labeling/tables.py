@@ -133,7 +133,7 @@ def export_labels(file: str | Path, out: str | Path, history: bool = False) -> P
         history: As for `read`.
     """
     df = read(file, history)
-    out = Path(out)
+    out = Path(out).expanduser()
     with replacing(out) as part:
         write_labels(df, part, out.suffix)
     return out

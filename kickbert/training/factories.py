@@ -289,7 +289,7 @@ def _say_unused_head(model: str | Path, encoder: Encoder) -> None:
     config = encoder.body.config
     if unused := unused_head(config):
         advice = "head='checkpoint' keeps it" if keeps_head(config) else "a new one is trained"
-        if (Path(model) / INFO).exists():
+        if (Path(model).expanduser() / INFO).exists():
             advice = "kickbert.learner_from_artifact continues with it"
         say(f"the head of {str(model)!r} is not used ({unused}); {advice}")
 
@@ -302,7 +302,7 @@ def _check_checkpoint_head(head: str, model: str | Path, pooling: str | None, la
     """
     if head != "checkpoint":
         raise ValueError(f"head={head!r} is not 'checkpoint'; leave it out for a new head")
-    if (Path(model) / INFO).exists():
+    if (Path(model).expanduser() / INFO).exists():
         raise ValueError(f"model={str(model)!r} is an artifact; kickbert.learner_from_artifact continues with its head")
     if pooling not in (None, "cls") or layers != 1:
         raise ValueError("head='checkpoint' pools by 'cls' and has its own layers; leave out pooling and head_layers")
@@ -358,5 +358,5 @@ def learner_from_artifact(
         cache=cache,
         metrics=metrics_for(target),
         cbs=cbs,
-        path=Path(path),
+        path=Path(path).expanduser(),
     )

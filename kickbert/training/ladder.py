@@ -1,7 +1,8 @@
 """The ladder of `fit_gradual`: one phase after another, each with its rows, frozen groups, rates and checkpoint."""
 
 import time
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,10 +11,13 @@ import torch
 from fastai.callback.core import Callback
 from fastai.callback.tracker import EarlyStoppingCallback
 from fastai.torch_core import no_random
+from safetensors import SafetensorError
+from torch import Tensor
 
 from kickbert.data.bucketing import BucketDL
 from kickbert.models.head import Head
 from kickbert.training.checkpoint import (
+    RunKey,
     moments,
     resumed,
     run_key,
@@ -88,10 +92,11 @@ def run_phases(learn: "GradualLearner", plan: Plan, cbs: Any, resume: bool, name
         ValueError: the checkpoint belongs to another run.
     """
     file = Path(learn.path) / learn.model_dir / "gradual.safetensors"
+    save = _Checkpoints(file)
     key = run_key(learn, plan.parts, plan.freeze_to, cbs, resume, name)
     learn.ladder = ladder = resumed(learn, file, key, plan.total) if resume else []
     if not ladder:  # a run that is killed in its first phase restarts from this checkpoint
-        save_phase(file, trained_weights(learn, plan.freeze_to), key, ladder)
+        save(trained_weights(learn, plan.freeze_to), key, ladder)
         if learn.opt is not None:
             learn.opt.clear_state()
     resumed_phases = len(ladder)
@@ -102,8 +107,34 @@ def run_phases(learn: "GradualLearner", plan: Plan, cbs: Any, resume: bool, name
         with _phase_of(learn, plan, phase, number):
             ladder.append(plan.run(learn, phase, number, cbs))
         trained = trained_weights(learn, plan.freeze_to)  # a phase may have added a side network
-        save_phase(file, trained | moments(learn, trained), key, ladder)
+        save(trained | moments(learn, trained), key, ladder)
     return ladder
+
+
+class _Checkpoints:
+    """Writes the checkpoints of a run until one cannot be written: that costs the way to resume, not the run.
+
+    Args:
+        file: the checkpoint.
+    """
+
+    def __init__(self, file: Path):
+        self.file = file
+        self.writable = True
+
+    def __call__(self, parameters: Mapping[str, Tensor], key: RunKey, ladder: list[dict]) -> None:
+        if not self.writable:
+            return
+        try:
+            save_phase(self.file, parameters, key, ladder)
+        except (OSError, SafetensorError) as err:
+            self.writable = False
+            reason = getattr(err, "strerror", None) or err
+            warnings.warn(
+                f"checkpoints cannot be written to {self.file.parent} ({reason}): training continues, but cannot be "
+                "resumed. Give a folder that can be written: learner_from_df(…, path=…)",
+                stacklevel=4,
+            )
 
 
 @contextmanager

@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = attach(
         "html_page": [],
         "hub": [],
         "lazy": [],
+        "limits": [],
         "messages": [],
         "plotting": [],
         "processes": [],

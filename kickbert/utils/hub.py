@@ -89,7 +89,7 @@ def resolve(model: str | Path, needs: Sequence[str] = ("config.json",)) -> str:
     """
     if str(model) == "minilm":
         return str(minilm_folder())
-    folder = Path(model)
+    folder = Path(model).expanduser()
     if folder.is_dir():
         if not any((folder / name).exists() for name in needs):
             files = sorted(p.name for p in folder.iterdir())[:8]

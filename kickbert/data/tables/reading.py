@@ -22,6 +22,7 @@ import pandas as pd
 
 from kickbert.data.tables.cells import cell_kind, column_names, column_type, parse_column
 from kickbert.data.tables.formats import detect_encoding, detect_separator, open_file, table_kind, usual_separator
+from kickbert.data.tables.quoting import csv_reader, fit_of, hides_rows
 from kickbert.utils.extras import require
 from kickbert.utils.messages import listed
 
@@ -48,10 +49,11 @@ class TableFile:
     """
 
     def __init__(self, source: str | Path, encoding: str | None = None, sep: str | None = None):
-        self.source = Path(source)
+        self.source = Path(source).expanduser()
         self.encoding = encoding
         self.sep = "\t" if sep in ("tab", "\\t") else sep
         self.errors = "strict"
+        self.escaped = False
         self.notes: list[str] = []
         self.skipped: list[str] = []
         self.rows: int | None = None
@@ -94,8 +96,22 @@ class TableFile:
                 self.sep = detect_separator(list(islice(file, 50)), usual)
             if self.sep != usual:
                 unusual.append(f"separator {self.sep!r} (change it with sep= or --sep)")
+        if self.kind == "csv" and self._escapes_quotes():
+            self.escaped = True
+            unusual.append("quotes that are escaped with a backslash")
         if unusual:
             self.notes.append(f"{self.source.name}: detected {' and '.join(unusual)}")
+
+    def _escapes_quotes(self) -> bool:
+        """Whether more rows of a CSV file can be read if a backslash escapes a quote."""
+        with self._text() as file:
+            if not any('\\"' in line for line in file):
+                return False
+        fits = []
+        for escaped in (False, True):
+            with self._text() as file:
+                fits.append(fit_of(file, self.sep or ",", escaped))
+        return fits[1] > fits[0]
 
     def _text(self) -> IO:
         # Excel and others start UTF-8 with a byte order mark, which would become part of the first column's name.
@@ -128,7 +144,7 @@ class TableFile:
     def _csv_rows(self, file: IO) -> Iterator[list[str]]:
         """The header, then the rows with the same number of cells."""
         csv.field_size_limit(MAX_CELL)
-        reader = csv.reader(file, delimiter=self.sep or ",", strict=True)
+        reader: Any = csv_reader(file, self.sep or ",", self.escaped)
         header = next((cells for cells in reader if cells), None)
         if header is None:
             raise ValueError("it is empty")
@@ -150,6 +166,11 @@ class TableFile:
                 lines = _span(line, reader.line_num)
                 self.skipped.append(f"{lines} has {len(cells)} cells where the header has {width}")
             elif cells:
+                if hides_rows(cells, self.sep or ","):
+                    self.notes.append(
+                        f"{_span(line, reader.line_num)} of {self.source.name} were read as one row, because a quote "
+                        "opens in the first and closes in the last. If they are several rows, fix the quotes"
+                    )
                 short += [line] if len(cells) < named else []
                 yield cells[:width] + [""] * (width - len(cells))
         if short:

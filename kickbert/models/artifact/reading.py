@@ -125,7 +125,7 @@ def read_artifact(folder: str | Path, functions: Iterable[Step] = ()) -> Artifac
     Raises:
         ArtifactError: not an artifact, a newer format, or incomplete or changed files.
     """
-    folder = version_folder(Path(folder))
+    folder = version_folder(Path(folder).expanduser())
     files = read_manifest(folder)
     missing = [name for name in (INFO, TOKENIZER) if name not in files]
     if missing:
@@ -138,5 +138,5 @@ def read_artifact(folder: str | Path, functions: Iterable[Step] = ()) -> Artifac
     if kind is not None:
         check_shape(metadata["target"], kind.json_fields, folder / INFO, "target")
     artifact = Artifact(folder, metadata, files, tuple(functions))
-    _ = artifact.target, artifact.cleaner  # fail now, not at the first prediction
+    _ = artifact.target  # fail now, not at the first prediction
     return artifact

@@ -20,7 +20,7 @@ LATEST = "latest"
 
 def versions(home: str | Path) -> list[str]:
     """List the versions of a model, oldest first."""
-    names = [p.name for p in Path(home).iterdir() if re.fullmatch(r"v\d+", p.name) and p.is_dir()]
+    names = [p.name for p in Path(home).expanduser().iterdir() if re.fullmatch(r"v\d+", p.name) and p.is_dir()]
     return sorted(names, key=lambda name: int(name[1:]))
 
 
@@ -50,7 +50,7 @@ def set_latest(home: str | Path, version: str) -> None:
     Raises:
         ArtifactError: the version does not exist.
     """
-    home = Path(home)
+    home = Path(home).expanduser()
     if version not in versions(home):
         raise ArtifactError(f"version={version!r} does not exist in {home}. Versions: {versions(home)}")
     with replacing(home / LATEST) as part:
@@ -68,7 +68,7 @@ def write_artifact(home: str | Path, fill: Callable[[Path], None]) -> Path:
     Raises:
         ArtifactError: it could not be written, for example because the disk is full; nothing is changed.
     """
-    home = Path(home)
+    home = Path(home).expanduser()
     try:
         with fresh_folder(home) as part:
             fill(part)

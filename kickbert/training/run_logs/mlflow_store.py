@@ -25,7 +25,7 @@ def open_store(store: str | Path | None = None) -> Any:
 
     store = store or os.environ.get("MLFLOW_TRACKING_URI") or STORE
     if "://" not in str(store):
-        folder = Path(store).resolve()
+        folder = Path(store).expanduser().resolve()
         folder.mkdir(parents=True, exist_ok=True)
         store = f"sqlite:///{folder / 'mlflow.db'}"
     mlflow.set_tracking_uri(str(store))
