@@ -222,7 +222,7 @@ class TextDataLoaders(Described, DataLoaders):
 
     def facts(self) -> dict[str, str]:
         """Task, columns, rows, batches and next step, for `repr`."""
-        read, predicted = (" + ".join(as_list(names)) for names in (self.text_col, self.label_col))
+        read, predicted = (" + ".join(map(str, as_list(names))) for names in (self.text_col, self.label_col))
         size = f"{self.bs} rows in training, {self.valid.bs} in validation; at most {self.tokenizer.max_length} tokens"
         return {
             "task": self.target.describe(),
@@ -260,14 +260,15 @@ class TextDataLoaders(Described, DataLoaders):
             with_labels: whether a DataFrame holds the target too; training must have seen every label.
             rm_type_tfms, process: fastai's, not needed here.
         """
-        if len(test_items) and isinstance(test_items[0] if isinstance(test_items, Sequence) else None, Row):
+        if isinstance(test_items, Sequence) and test_items and isinstance(test_items[0], Row):
             rows, codes = list(test_items), None
             # fastai's Interpretation requests these rows again and expects them in its own order, in one batch.
             kwargs |= {"bs": len(rows), "get_idxs": lambda: list(range(len(rows)))}
         else:
             codes = self._codes(test_items) if with_labels else None
-            shown = [None] * len(test_items) if codes is None else map(self.target.shown, codes)
-            rows = [Row(*pair) for pair in zip(self.read(test_items)[0], shown, strict=True)]
+            texts, _ = self.read(test_items)
+            shown = [None] * len(texts) if codes is None else map(self.target.shown, codes)
+            rows = [Row(*pair) for pair in zip(texts, shown, strict=True)]
         ids, _ = self.tokenizer.pack([row.text for row in rows])
         return self._loader(rows, ids, codes, with_labels, **kwargs)
 

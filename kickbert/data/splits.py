@@ -154,8 +154,8 @@ def valid_rows(
     """Select the training rows and the validation rows.
 
     Args:
-        valid: a fraction (stratified); 0 or None for no validation rows; a column as for `read_parts`; or the index
-            labels of the validation rows.
+        valid: a fraction (stratified); 0 or None for no validation rows; a column as for `read_parts`; the index
+            labels of the validation rows; or a mask of them.
         strata: stratum of each row, shape (n,).
     Returns:
         Two masks, bool, shape (n,). Test rows are in neither.
@@ -172,6 +172,14 @@ def valid_rows(
     elif isinstance(valid, str):
         parts = read_parts(df, valid)
         train, held = parts == TRAIN, parts == VALID
+    elif len(valid) == len(df) and (mask := np.asarray(valid)).dtype.kind in "bi" and set(mask.tolist()) <= {0, 1}:
+        if mask.dtype.kind != "b":
+            raise ValueError(
+                "valid has a 0 or 1 per row, so it looks like a mask; give booleans, valid=mask.astype(bool), or "
+                "labels of the index: valid=df.index[mask == 1]"
+            )
+        held = mask
+        train = ~held
     else:
         unknown = [v for v in valid if v not in df.index]
         if unknown:
@@ -230,11 +238,12 @@ def fold_assignments(
         ValueError: a number is out of range, or there are fewer rows or groups than folds.
     """
     units = len(strata) if groups is None else len(np.unique(groups))
-    if not 2 <= folds <= units or repeats < 1 or not 0 < valid < 1:
+    if not isinstance(valid, float) or not 0 < valid < 1:
         raise ValueError(
-            f"folds={folds} must be from 2 to {units} (rows or groups), repeats={repeats} at least 1, and "
-            f"valid={valid} between 0 and 1"
+            f"valid={valid!r} must be a share of the rows outside the held-out fold, between 0 and 1, such as 0.1"
         )
+    if not 2 <= folds <= units or repeats < 1:
+        raise ValueError(f"folds={folds} must be from 2 to {units} (rows or groups), and repeats={repeats} at least 1")
     return [
         _fold_part(strata, groups, test, valid, seed + repeat)
         for repeat in range(repeats)

@@ -255,8 +255,7 @@ def train_fold(assignment: FoldAssignment, number: int, recipe: dict, fit: Calla
     with redirect_stdout(StringIO()):  # hide the line that each epoch prints
         rows = assignment.read(recipe)
         options = {name: value for name, value in recipe.items() if name not in READING + TARGET or name in MODEL}
-        if isinstance(weights := options.get("class_weights"), Mapping):
-            options["class_weights"] = _weights_in(weights, assignment, part == TRAIN)
+        options = with_known_weights(options, assignment, part == TRAIN)
         learn = learner_from_rows(rows, part == TRAIN, part == VALID, **options)
         fit(learn)
         dl = learn.dls.rows_dl(rows, np.flatnonzero(part == TEST))
@@ -265,14 +264,21 @@ def train_fold(assignment: FoldAssignment, number: int, recipe: dict, fit: Calla
     return {"probs": probs, "y_pred": y_pred, "seconds": np.array(time.perf_counter() - start)}
 
 
-def _weights_in(weights: Mapping[Any, float], assignment: FoldAssignment, train: np.ndarray) -> dict[Any, float]:
-    """Omit the weights of classes that no training row of a fold has; names of no class at all are kept."""
-    codes, target = assignment.y_true[train], assignment.target
-    if not isinstance(target, Labels):
-        return dict(weights)
+def with_known_weights(options: dict, assignment: FoldAssignment, train: np.ndarray) -> dict:
+    """Omit the class weights of classes that no training row has; names of no class at all are kept.
+
+    Args:
+        options: arguments of `learner_from_df`.
+        assignment: the rows.
+        train: mask of the training rows, bool, shape (n,).
+    """
+    weights, target = options.get("class_weights"), assignment.target
+    if not isinstance(weights, Mapping) or not isinstance(target, Labels):
+        return options
+    codes = assignment.y_true[train]
     counts = codes.sum(0) if target.is_multilabel else np.bincount(codes, minlength=len(target.classes))
     absent = {label for label, count in zip(target.classes, counts, strict=True) if not count}
-    return {label: weight for label, weight in weights.items() if label not in absent}
+    return options | {"class_weights": {label: weight for label, weight in weights.items() if label not in absent}}
 
 
 def _fold_line(assignment: FoldAssignment, number: int, result: dict[str, np.ndarray]) -> str:

@@ -12,7 +12,7 @@ from kickbert.cache.storage import Cache
 from kickbert.data.splits import TEST, TRAIN
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.scores import all_scores
-from kickbert.experiments.cross_validation import PART, assign_folds
+from kickbert.experiments.cross_validation import PART, assign_folds, with_known_weights
 from kickbert.training.factories import learner_from_df
 from kickbert.training.fitting import fit_default, fit_function
 from kickbert.utils.progress import bar
@@ -48,6 +48,8 @@ def by_size(
         ValueError: a size is below 2 or above the number of training rows.
     """
     train = fit_function(fit)
+    if "valid" in recipe:
+        raise ValueError("by_size has no argument valid: it takes a tenth of the rows to validate on; omit it")
     assignment = assign_folds(df, recipe, folds, repeats, None, 0.1, seed)
     parts = assignment.parts[::folds]
     largest = min(int((part == TRAIN).sum()) for part in parts)
@@ -58,7 +60,8 @@ def by_size(
         part = subsample(parts[repeat], size, seed + repeat)
         with redirect_stdout(StringIO()):
             used = part != LEFT_OUT
-            learn = learner_from_df(assignment.rows[used].assign(**{PART: part[used]}), **options)
+            own = with_known_weights(options, assignment, part == TRAIN)
+            learn = learner_from_df(assignment.rows[used].assign(**{PART: part[used]}), **own)
             train(learn)
             predictions = Predictions.from_model(learn, assignment.rows[part == TEST])
         rows.append({"rows": size, "repeat": repeat} | all_scores(predictions)(np.ones(len(predictions))))

@@ -141,7 +141,7 @@ class TaskPredictors(Described):
         """Facts for `repr`: the shared encoder, and the target of each task."""
         encoder = self._joint.metadata["encoder"]
         return {
-            "columns": " + ".join(self.text_col),
+            "columns": " + ".join(map(str, self.text_col)),
             "encoder": f"{encoder_name(encoder)} of {encoder['width']}, one pass for all tasks; {self.backend.name}",
             **{name: model.target.describe() for name, model in self.tasks.items()},
             "next": "predict(texts), predict_df(df), predict_proba(texts); tasks[name] is a Predictor",

@@ -88,12 +88,12 @@ class Predictor(Described):
 
     def facts(self) -> dict[str, str]:
         """Facts for `repr`: task, columns, encoder, folder, scores, and next steps."""
-        info, columns = self.artifact.metadata, " + ".join(self.text_col)
+        info, columns = self.artifact.metadata, " + ".join(map(str, self.text_col))
         encoder = info["encoder"]
         known = [f"{name} {value:.4f}" for name, value in info["metrics"].items() if value is not None]
         return {
             "task": self.target.describe(),
-            "columns": f"{columns} → {' + '.join(as_list(self.label_col))}",
+            "columns": f"{columns} → {' + '.join(map(str, as_list(self.label_col)))}",
             "encoder": f"{encoder_name(encoder)} of {encoder['width']}; {self.backend.name}",
             "folder": str(self.artifact.folder),
             "scores": f"{'  '.join(known[:4])}, on {info['evaluated on']}" if known else "not evaluated when saved",

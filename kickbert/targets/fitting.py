@@ -1,6 +1,8 @@
 """Fit a target to a column."""
 
-from collections.abc import Sequence
+import unicodedata
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,8 @@ from kickbert.targets.label_cells import LISTS, check_not_written
 from kickbert.targets.labels import MANY, Labels, OrderedLabels
 from kickbert.targets.multi_labels import MultiLabels
 from kickbert.targets.options import Format, TargetOptions
+
+MARKERS = (-1, -100)  # numbers that tools write where a label is missing
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,12 @@ def read_target(values: Column, options: TargetOptions, kind: type[Target] | Non
     """
     kind = kind or column_kind(values, options)
     labels = options.labels
-    if isinstance(labels, str):
-        raise ValueError(f"labels={labels!r} is one string; give a list of the classes")
+    if isinstance(labels, str | Mapping):
+        what = "one string" if isinstance(labels, str) else "a dict"
+        raise ValueError(
+            f"labels={labels!r} is {what}; give a list of the classes, in order. To rename them, change the column: "
+            "df[label_col].map({0: 'no', 1: 'yes'})"
+        )
     if labels is not None and isinstance(values, pd.DataFrame):
         raise ValueError(f"labels={list(labels)} name classes, but several columns have names; leave labels out")
     if labels is not None and kind.is_number:
@@ -139,6 +147,21 @@ def _check_names(target: Target, values: Column) -> None:
                 ".astype(str), or rename one"
             )
         by_name[name] = label
+    _warn_of_similar(target.names, values)
+
+
+def _warn_of_similar(names: Sequence[str], values: Column) -> None:
+    """Warn about classes that differ only in blanks, case or Unicode form: they are kept apart."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(" ".join(unicodedata.normalize("NFKC", name).casefold().split()), []).append(name)
+    similar = [group for group in groups.values() if len(group) > 1]
+    if similar and isinstance(values, pd.Series):
+        warnings.warn(
+            f"classes {' and '.join(map(repr, similar[0]))} of column {values.name!r} differ only in blanks, case or "
+            f"Unicode form. If they are the same, merge them: df[{values.name!r}].str.strip().str.lower()",
+            stacklevel=6,
+        )
 
 
 def guess_kind(values: Column, bins: Any = None, delim: str | None = None) -> type[Target]:
@@ -160,6 +183,12 @@ def guess_kind(values: Column, bins: Any = None, delim: str | None = None) -> ty
     if any(isinstance(cell, LISTS) for cell in values):
         return MultiLabels
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if numeric and values.min() in MARKERS and (values == 0).any() and values.nunique() <= MANY:
+        warnings.warn(
+            f"column {values.name!r} has {values.min():g} beside numbers from 0. If it marks rows without a label, "
+            f"drop them: df[df[{values.name!r}] >= 0]",
+            stacklevel=5,
+        )
     if numeric and values.nunique() > MANY and (pd.api.types.is_float_dtype(values) or not values.is_unique):
         return Continuous
     return Labels

@@ -12,6 +12,7 @@ from kickbert.targets.base import Column, Target, Thresholds, probability_column
 from kickbert.targets.label_cells import LISTS
 from kickbert.targets.options import TargetOptions
 
+STORED = (str, bool, int, float, np.generic)  # types of labels that JSON holds
 MANY = 100  # maximum distinct numbers that are treated as classes
 Array = TypeVar("Array")
 
@@ -219,6 +220,13 @@ def ordered_classes(
         ValueError: a label is not one of the caller's.
     """
     present = set(present)
+    odd = next((label for label in present if not isinstance(label, STORED)), None)
+    if odd is not None:
+        raise ValueError(
+            f"column {values.name!r} holds labels of type {type(odd).__name__}, such as {odd!r}, which a saved model "
+            f"cannot hold. Make them text: df[{values.name!r}].astype(str); for ranges of a number, give the number "
+            "and bins="
+        )
     if labels is None and known is not None:
         return [c for c in known if c in present]
     if labels is None:

@@ -1,5 +1,6 @@
 """Find the columns of a DataFrame and read them as texts; rows that cannot be used are counted and named."""
 
+import unicodedata
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,6 +11,9 @@ import pandas as pd
 from kickbert.text.cleaning import Cleaner
 from kickbert.text.tokenization import join_columns
 from kickbert.utils.messages import nearest, plural
+
+SEVERAL = (list, tuple, np.ndarray, pd.Index, pd.Series)  # anything else is the name of one column
+INVISIBLE = ("Cc", "Cf", "Zs", "Zl", "Zp")  # Unicode categories: control and format characters, and spaces
 
 
 def check_column(df: pd.DataFrame, column: str, argument: str) -> None:
@@ -57,12 +61,12 @@ def as_list(column: str | Sequence[str]) -> list[str]:
     >>> as_list("text")
     ['text']
     """
-    return [column] if isinstance(column, str) else list(column)
+    return list(column) if isinstance(column, SEVERAL) else [column]  # type: ignore[list-item]
 
 
 def pick(df: pd.DataFrame, column: str | Sequence[str]) -> pd.Series | pd.DataFrame:
     """Select one column as a Series, or several as a DataFrame."""
-    return df[column if isinstance(column, str) else list(column)]
+    return df[list(column) if isinstance(column, SEVERAL) else column]
 
 
 def read_texts(
@@ -85,7 +89,7 @@ def read_texts(
 
 
 def without_text(texts: Sequence[str]) -> np.ndarray:
-    """Find rows that have only white space in all columns after cleaning; they are not predicted.
+    """Find rows that have only white space or invisible characters in all columns; they are not predicted.
 
     Returns:
         bool, shape (n,).
@@ -93,7 +97,11 @@ def without_text(texts: Sequence[str]) -> np.ndarray:
     >>> without_text(["a lamp", " ", join_columns(["", "x"], ["\\n", ""])[0]])
     array([False,  True,  True])
     """
-    return np.array([not text.strip() for text in texts], dtype=bool)  # the separator is white space too
+    return np.array([_is_blank(text) for text in texts], dtype=bool)  # the separator is a control character
+
+
+def _is_blank(text: str) -> bool:
+    return all(unicodedata.category(character) in INVISIBLE for character in text)
 
 
 def _read(cells: list[np.ndarray], columns: Sequence[str], cleaner: Cleaner | None) -> tuple[list[str], np.ndarray]:
@@ -185,7 +193,7 @@ def _cells(item: Any, columns: Sequence[str]) -> list[Any]:
 def _cleaned(texts: list[list[str]], cleaner: Cleaner) -> list[list[str]]:
     cleaned = [cleaner.apply(column) for column in texts]
     before, after = (
-        np.array(["".join(row).strip() == "" for row in zip(*t, strict=True)], dtype=bool) for t in (texts, cleaned)
+        np.array([all(map(_is_blank, row)) for row in zip(*t, strict=True)], dtype=bool) for t in (texts, cleaned)
     )
     emptied = (after & ~before).sum()
     if emptied:

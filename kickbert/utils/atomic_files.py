@@ -4,10 +4,11 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+TRIES = 20  # of a rename
 STALE = 24 * 3600  # seconds after which an unfinished file counts as abandoned by a killed process
 
 
@@ -33,9 +34,22 @@ def replacing(file: Path) -> Iterator[Path]:
     part = _new_part(file.parent)
     try:
         yield part
-        os.replace(part, file)
+        patiently(os.replace, part, file)
     finally:
         part.unlink(missing_ok=True)
+
+
+def patiently(move: Callable[[Path, Path], None], source: Path, target: Path) -> None:
+    """Rename a file or folder; on Windows, a scanner may hold it for a moment.
+
+    Raises:
+        OSError: it is still held after two seconds, or for another reason.
+    """
+    for _ in range(TRIES):
+        with suppress(PermissionError):
+            return move(source, target)
+        time.sleep(2 / TRIES)
+    return move(source, target)
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Predictors import little, keep the order of rows, and accept any text."""
 
+import multiprocessing
+import os
 import pickle
 import shutil
 import subprocess
@@ -10,8 +12,10 @@ import pandas as pd
 import pytest
 
 import kickbert
+from kickbert.inference.backends.onnx_backend import OnnxBackend
 from kickbert.inference.batch_prediction import predict_file
-from kickbert.inference.predictor import reopen
+from kickbert.inference.predictor import Predictor, reopen
+from kickbert.models.artifact.reading import read_artifact
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +138,17 @@ def test_the_fingerprint_depends_on_model_and_backend(served):
     one, again, other = (kickbert.load(served / name, backend="torch") for name in ("one", "one", "two"))
     assert one.fingerprint == again.fingerprint != other.fingerprint
     assert kickbert.load(served / "one", backend="torch-bf16").fingerprint != one.fingerprint
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+def test_a_predictor_that_was_used_before_a_fork(graph, saved):
+    model = Predictor(read_artifact(saved), OnnxBackend(graph[0], "onnx", 2))
+    texts = [f"film {i}" for i in range(200)]
+    model.predict_proba(texts)
+    child = multiprocessing.get_context("fork").Process(target=model.predict_proba, args=(texts,))
+    child.start()
+    child.join(60)
+    code = child.exitcode  # None while it hangs
+    child.kill()
+    assert code == 0

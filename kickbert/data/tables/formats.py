@@ -71,6 +71,8 @@ def detect_encoding(path: Path) -> tuple[str, list[int]]:
         for mark, name in MARKS.items():
             if start.startswith(mark):
                 return name, []
+        if wide := _utf16(start + file.read(SAMPLE)):
+            return wide, []
         file.seek(0)
         non_ascii = 0
         damaged: list[int] = []
@@ -91,6 +93,18 @@ def detect_encoding(path: Path) -> tuple[str, list[int]]:
     if b"\0" in sample:
         raise ValueError("it is a binary file; its extension may be wrong")
     return _legacy_encoding(bytes(sample)), []
+
+
+def _utf16(sample: bytes) -> str | None:
+    """Tell whether bytes without a mark are UTF-16, in which every second byte of Western text and separators is 0.
+
+    >>> _utf16("text,label".encode("utf-16-le")), _utf16(b"text,label")
+    ('utf-16-le', None)
+    """
+    for name, zeros in (("utf-16-le", sample[1::2]), ("utf-16-be", sample[::2])):
+        if zeros.count(0) > len(zeros) // 5 and not sample[: len(sample) // 2 * 2].decode(name, "replace").count("\0"):
+            return name
+    return None
 
 
 def _legacy_encoding(sample: bytes) -> str:

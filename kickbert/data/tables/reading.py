@@ -152,6 +152,7 @@ class TableFile:
         width = len(header)
         named = max(i for i, name in enumerate(header, 1) if name or i == 1)
         short: list[int] = []
+        repeated: list[int] = []
         while True:
             line = reader.line_num + 1
             try:
@@ -165,6 +166,8 @@ class TableFile:
             if any(cells[width:]):
                 lines = _span(line, reader.line_num)
                 self.skipped.append(f"{lines} has {len(cells)} cells where the header has {width}")
+            elif cells == header and width > 1:
+                repeated.append(line)
             elif cells:
                 if hides_rows(cells, self.sep or ","):
                     self.notes.append(
@@ -173,6 +176,8 @@ class TableFile:
                     )
                 short += [line] if len(cells) < named else []
                 yield cells[:width] + [""] * (width - len(cells))
+        if repeated:
+            self.notes.append(f"Skipped {_named(repeated)} of {self.source.name}: the header again")
         if short:
             self.notes.append(
                 f"{_named(short)} of {self.source.name}: fewer cells than the header; the rest is missing"

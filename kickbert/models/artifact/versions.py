@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kickbert.models.artifact.json_checks import ArtifactError
 from kickbert.models.artifact.manifest import MANIFEST, file_entry, write_manifest
-from kickbert.utils.atomic_files import fresh_folder, replacing
+from kickbert.utils.atomic_files import fresh_folder, patiently, replacing
 from kickbert.utils.hub import UnavailableModel, snapshot
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _claim_version(part: Path, home: Path) -> Path:
     while True:
         folder = home / f"v{max((int(name[1:]) for name in versions(home)), default=0) + 1}"
         try:
-            os.rename(part, folder)
+            patiently(os.rename, part, folder)
             return folder
         except OSError:
             if not folder.exists():  # otherwise another process took the number
