@@ -26,7 +26,7 @@ from kickbert.models.artifact.reading import read_artifact
 
 RUNS = RECORDS / "many_tasks.jsonl"
 MODELS = Path(os.environ.get("KICKBERT_MODELS", Path(tempfile.gettempdir()) / "kickbert-models")) / "many_tasks"
-TASKS, TRAINING, TEXTS, ROUNDS = 10, 100, 1_000, 3
+TASKS, PER_CATEGORY, TEXTS, ROUNDS = 10, 5, 1_000, 3
 
 
 def rows(seed: int) -> pd.DataFrame:
@@ -38,7 +38,7 @@ def rows(seed: int) -> pd.DataFrame:
 def saved(seed: int) -> dict[str, Path]:
     """A folder per task; models are made and exported unless the scratch folder has them."""
     df = rows(seed)
-    few, folders = df.head(TRAINING), {}
+    few, folders = df.groupby("label").head(PER_CATEGORY), {}
     for category in df["label"].value_counts().index[:TASKS]:
         home = MODELS / f"{seed}-{category.lower().replace(' ', '_')}"
         folders[home.name] = home
@@ -55,7 +55,8 @@ def saved(seed: int) -> dict[str, Path]:
 
 def texts(folder: Path, seed: int) -> list[str]:
     """Other texts of 25 to 30 tokens."""
-    pool = rows(seed)["text"].iloc[TRAINING:].drop_duplicates()
+    df = rows(seed)
+    pool = df.drop(df.groupby("label").head(PER_CATEGORY).index)["text"].drop_duplicates()
     tokens = read_artifact(folder).token_encoder.count(pool.tolist())
     return pool[(tokens >= 25) & (tokens <= 30)].head(TEXTS).tolist()
 

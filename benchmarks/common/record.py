@@ -46,7 +46,7 @@ def measure(file: Path, parts: Parts, chosen: Sequence[str], seeds: int) -> None
 def table(file: Path, part: str) -> str:
     """Means and standard deviations over seeds, in Markdown."""
     df = pd.DataFrame([row for row in runs(file) if row["part"] == part]).drop(columns="part")
-    by = [c for c in ("name", "rows") if c in df]
+    by = [c for c in ("name", "rows", "backend") if c in df]
     shown = [c for c in df.columns if c not in (*by, "seed")]
     lines = ["| " + " | ".join([*by, "seeds", *shown]) + " |", "|---" * (len(by) + 1 + len(shown)) + "|"]
     for name, group in df.groupby(by, sort=False) if by else [((), df)]:
