@@ -22,6 +22,7 @@ parser.add_argument("--model", default="minilm", help="hub id, folder, or minilm
 args = parser.parse_args()
 
 df = pd.read_csv(args.csv)
+df[args.labels] = df[args.labels].fillna(args.delim)  # an empty cell: none of the labels
 df = df.sample(min(args.rows or len(df), len(df)), random_state=42, ignore_index=True)
 columns = {"label_col": args.labels, "label_delim": args.delim}
 df = kickbert.split(df, **columns)  # stratified by every label

@@ -37,7 +37,7 @@ def label(
     from kickbert.labeling.session import Settings
     from kickbert.labeling.tables import read
 
-    df = None if rows.suffix == ".db" else read_rows(rows)
+    df = None if rows.suffix == ".db" else read_rows(rows, text_col=text or ["text"])
     if df is None:
         out = rows
     classes = [name for name in labels.split(",") if name.strip()]

@@ -14,7 +14,7 @@ from kickbert.data.transforms import TextTokenizer
 from kickbert.targets.base import Target
 from kickbert.targets.fitting import TargetColumn, column_kind, read_target
 from kickbert.targets.kinds import unseen_labels
-from kickbert.targets.label_cells import labeled_rows
+from kickbert.targets.label_cells import labeled_rows, no_labels
 from kickbert.targets.options import TargetOptions
 from kickbert.text.cleaning import Cleaner
 from kickbert.text.columns import as_list, check_frame, pick, read_texts
@@ -76,14 +76,20 @@ class TextRows:
             skipped = f"Skipped {plural(int(empty.sum()), 'row')} without a text"
             warnings.warn(f"{skipped}: {row_names(empty, df.index)}", stacklevel=4)
         labeled = labeled_rows(values)
+        kind = column_kind(values[labeled], target)
         mask = ~empty & labeled
         if not labeled.all():
-            skipped = f"Skipped {plural(int((~labeled).sum()), 'row')} without a label"
-            warnings.warn(f"{skipped}: {row_names(~labeled, df.index)}", stacklevel=4)
+            skipped = f"Skipped {plural(int((~labeled).sum()), 'row')} without a label: {row_names(~labeled, df.index)}"
+            hint = (
+                f". If none of the labels applies to them, {no_labels(values, target.delim)}"
+                if kind.is_multilabel
+                else ""
+            )
+            warnings.warn(skipped + hint, stacklevel=4)
         if not mask.any():
             raise ValueError(f"no row of df has both a text in {as_list(text_col)} and a {target.label_col!r}")
         texts = [text for text, usable in zip(texts, mask, strict=True) if usable]
-        column = read_target(values[mask], target, column_kind(values[labeled], target))
+        column = read_target(values[mask], target, kind)
         return cls(df[mask], texts, column, mask, tokenizer, as_list(text_col), cleaner)
 
     @cached_property

@@ -3,6 +3,7 @@
 df, recipe → folds → one learner per fold, all sharing a cache → out-of-fold predictions → scores by fold
 """
 
+import gc
 import time
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
@@ -261,6 +262,8 @@ def train_fold(assignment: FoldAssignment, number: int, recipe: dict, fit: Calla
         dl = learn.dls.rows_dl(rows, np.flatnonzero(part == TEST))
         probs, _, y_pred = learn.get_preds(dl=dl, with_decoded=True)
     probs, y_pred = aligned(learn.dls.target, assignment.target, probs.double().numpy(), y_pred.numpy())
+    del learn, dl
+    gc.collect()  # a learner and its callbacks refer to one another
     return {"probs": probs, "y_pred": y_pred, "seconds": np.array(time.perf_counter() - start)}
 
 

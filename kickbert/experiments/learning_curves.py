@@ -1,5 +1,6 @@
 """Learning curves: scores by the number of training rows, to estimate the benefit of more rows."""
 
+import gc
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from io import StringIO
@@ -64,6 +65,8 @@ def by_size(
             learn = learner_from_df(assignment.rows[used].assign(**{PART: part[used]}), **own)
             train(learn)
             predictions = Predictions.from_model(learn, assignment.rows[part == TEST])
+            del learn
+            gc.collect()  # a learner and its callbacks refer to one another
         rows.append({"rows": size, "repeat": repeat} | all_scores(predictions)(np.ones(len(predictions))))
     return pd.DataFrame(rows)
 

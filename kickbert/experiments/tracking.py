@@ -3,6 +3,7 @@
 learner → parameters, ladder, scores, figures, artifact → a run → a registered model with an alias → `kickbert serve`
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -84,9 +85,12 @@ def _log_model(mlflow: Any, folder: Path, columns: Sequence[str], name: str) -> 
 
 
 def _parameters(metadata: dict[str, Any], more: dict[str, Any] | None) -> dict[str, Any]:
-    """Combine the metadata of the artifact, without section names, with additional parameters."""
-    own = {mlflow_name(name.rpartition(": ")[2]): value for name, value in flat_metadata(metadata).items()}
-    return own | (more or {})
+    """Combine the metadata of the artifact with additional parameters; sections are named where names repeat."""
+    flat = flat_metadata(metadata)
+    short = {name: name.rpartition(": ")[2] for name in flat}
+    counts = Counter(short.values())
+    own = {short[name] if counts[short[name]] == 1 else name: value for name, value in flat.items()}
+    return {mlflow_name(name): value for name, value in (own | (more or {})).items()}
 
 
 def _number(value: Any) -> bool:

@@ -20,6 +20,7 @@ from kickbert.utils.messages import nearest, shorten
 from kickbert.utils.progress import bar
 
 CHUNK = 10_000  # rows in memory at a time
+SEPARATOR = "|"  # between the labels of a cell
 MAX_LISTED = 20  # rows listed in a report
 MAX_FAILED = 1_000  # rows per chunk; with more, the model is at fault and not the rows
 
@@ -87,6 +88,8 @@ def predict_file(
     source = Path(source).expanduser()
     out = Path(out).expanduser()
     table_kind(out, WRITABLE)
+    if source.exists() and out.exists() and out.samefile(source):
+        raise ValueError(f"{out} is the file to predict, and would be overwritten. Give another name for the output")
     texts = text_names(model, text_col)
     table = TableFile(source, encoding, sep)
     done = PredictedFile(out, skipped=table.skipped, notes=table.notes)
@@ -99,9 +102,16 @@ def predict_file(
             predictions = _counted(done, *_predicted(model, cells, min_confidence, skip_errors))
             write(_side_by_side(df if keep is None else df[list(keep)], predictions, done))
             progress.update(len(df))
+    if model.target.is_multilabel and (odd := next(filter(_unreadable, model.target.names), None)) is not None:
+        done.notes.append(f"label {odd!r} cannot be told apart in a list separated by '|'; read the probabilities")
     if model.target.is_ordered:
         done.notes.append("the label is the median of the ordered classes, which may not be the most likely one")
     return done
+
+
+def _unreadable(name: str) -> bool:
+    """Whether a label would be read differently from a cell of several labels with `SEPARATOR` between them."""
+    return SEPARATOR in name or name.strip() != name or not name
 
 
 def text_names(model: TextModel, text_col: Sequence[str] | None) -> dict[str, str]:
@@ -183,7 +193,7 @@ def flat_predictions(model: TextModel, df: pd.DataFrame, min_confidence: float |
         warnings.filterwarnings("ignore", message=".*have no text")
         predictions = model.predict_df(df, min_confidence=min_confidence)
     if model.target.is_multilabel:
-        labels = [None if row is None else "|".join(map(str, row)) for row in predictions["labels"]]
+        labels = [None if row is None else SEPARATOR.join(map(str, row)) for row in predictions["labels"]]
         predictions["labels"] = pd.Series(labels, index=predictions.index, dtype=object)
     return predictions
 

@@ -152,6 +152,7 @@ def write_labels(df: pd.DataFrame, file: Path, ending: str) -> None:
         df.to_parquet(file, index=False)
         return
     for name in ("label", "suggestion"):
-        joined = [DELIMITER.join(cell) if isinstance(cell, list) else cell for cell in df[name]]
+        # An empty cell would be a missing label, not the absence of all labels.
+        joined = [DELIMITER.join(cell) or DELIMITER if isinstance(cell, list) else cell for cell in df[name]]
         df = df.assign(**{name: joined})
     df.to_csv(file, index=False)

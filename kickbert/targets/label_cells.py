@@ -37,6 +37,15 @@ def labeled_rows(values: pd.Series | pd.DataFrame) -> np.ndarray:
     return labeled & ~np.array([isinstance(cell, str) and not cell.strip() for cell in values], dtype=bool)
 
 
+def no_labels(values: pd.Series | pd.DataFrame, delim: str | None) -> str:
+    """How to write that a row has none of the labels, as the end of a sentence."""
+    if isinstance(values, pd.DataFrame):
+        return f"fill them with zeros: df[{list(values.columns)}].fillna(0)"
+    if delim is not None:
+        return f"fill them with the delimiter: df[{values.name!r}].fillna({delim!r})"
+    return "give them an empty list"
+
+
 def label_lists(values: pd.Series, delim: str | None = None, width: int | None = None) -> list[list[Hashable]]:
     """List the labels of each row; a row may have none, and a cell may be missing.
 

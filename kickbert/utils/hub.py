@@ -99,7 +99,7 @@ def resolve(model: str | Path, needs: Sequence[str] = ("config.json",)) -> str:
             )
     elif isinstance(model, Path) or str(model).startswith((".", "/", "~")):
         raise ValueError(f"Folder not found: model={str(model)!r}. Give an existing folder, a Hub id, or 'minilm'")
-    return str(model)
+    return str(folder) if folder.is_dir() else str(model)
 
 
 def load(loader: Callable[..., Any], model: str | Path, needs: Sequence[str] = ("config.json",), **kwargs: Any) -> Any:

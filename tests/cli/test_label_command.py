@@ -45,6 +45,15 @@ def test_options_are_passed_on(kickbert, monkeypatch, tmp_path):
     assert calls[1][0] is None and calls[1][1] == tmp_path / "old.db"  # continues with the texts in the database
 
 
+def test_the_page_labels_the_text_that_training_reads(kickbert, monkeypatch, tmp_path):
+    calls = []
+    monkeypatch.setattr(server, "label_rows", lambda rows, out, **options: calls.append(rows))
+    (tmp_path / "rows.csv").write_text("text\n1.50\n2.00\n10\n")
+    code, _, err = kickbert("label", tmp_path / "rows.csv", "--labels", "a,b")
+    assert code == 0, err
+    assert calls[0]["text"].tolist() == ["1.50", "2.00", "10"]
+
+
 def test_errors_are_one_line(kickbert, monkeypatch, tmp_path):
     monkeypatch.setattr(server, "open_socket", lambda host, port: nullcontext())
     monkeypatch.setattr(server, "_models", lambda model: (None, None))

@@ -1,10 +1,12 @@
 """Learning curves: all sizes are tested on the same rows, and smaller training subsets are within larger ones."""
 
+import weakref
+
 import numpy as np
 import pytest
 
 from kickbert.data.splits import TEST, TRAIN
-from kickbert.experiments import by_size
+from kickbert.experiments import by_size, cross_validate
 from kickbert.experiments.learning_curves import LEFT_OUT, subsample
 
 
@@ -34,3 +36,16 @@ def test_smaller_subsets_are_contained_in_larger_ones():
     assert ((few == TRAIN) <= (many == TRAIN)).all()
     assert (few[40:] == TEST).all() and (few[:40] != TRAIN).sum() == (few == LEFT_OUT).sum()
     assert not (subsample(part, 5, seed=1) == few).all()
+
+
+def test_a_learner_of_an_earlier_round_is_gone(reviews, recipe):
+    models, alive = [], []
+
+    def fit(learn):
+        alive.append(sum(model() is not None for model in models))
+        models.append(weakref.ref(learn.model))
+        learn.fit_gradual(learn.phases("balanced")[:1])
+
+    by_size(reviews, [10, 20, 40], repeats=1, **recipe | {"fit": fit})
+    cross_validate(reviews, folds=2, **recipe | {"fit": fit})
+    assert alive == [0] * 5

@@ -55,6 +55,9 @@ def test_a_new_version_gets_the_alias(run, make, reviews, tmp_path):
 def test_parameters_combine_metadata_and_additional_ones():
     metadata = {"task": "single label", "encoder": {"layers": 2}, "head": {}, "tokens": {}, "data": {}, "versions": {}}
     assert tracking._parameters(metadata, {"seed": 1}) == {"task": "single label", "layers": 2, "seed": 1}
+    both = tracking._parameters(metadata | {"head": {"layers": 1}}, {"rate (head)": 0.1})
+    assert sorted(value for name, value in both.items() if "layers" in name) == [1, 2]
+    assert both[tracking.mlflow_name("rate (head)")] == 0.1
 
 
 def test_the_store_is_a_folder_or_set_by_the_environment(tmp_path, monkeypatch):

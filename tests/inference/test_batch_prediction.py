@@ -91,6 +91,24 @@ def test_output_columns_are_unique():
     assert output_columns(["value"], ["value"]) == ([], {"value": "predicted_value"})
 
 
+def test_the_file_to_predict_is_not_overwritten(model, tmp_path):
+    file = tmp_path / "in.csv"
+    file.write_text("text\na film\n")
+    (tmp_path / "link.csv").symlink_to(file)
+    for out in ("in.csv", "link.csv"):
+        with pytest.raises(ValueError, match=r"is the file to predict, and would be overwritten\. Give another name"):
+            predict_file(model, file, tmp_path / out)
+    assert file.read_text() == "text\na film\n"
+
+
+@pytest.mark.parametrize("name", ["a|b", "a "])
+def test_a_label_that_a_cell_of_several_cannot_hold_is_noted(make, reviews, tmp_path, name):
+    learn = make(reviews.assign(label=[[name], [name, "c"]] * 60))
+    (tmp_path / "in.csv").write_text("text\na film\n")
+    done = predict_file(learn, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert f"label {name!r} cannot be told apart in a list separated by '|'; read the probabilities" in done.notes
+
+
 def test_integer_classes_stay_integers(tiny, reviews, tmp_path):
     learn = kickbert.learner_from_df(reviews.assign(label=reviews["label"].eq("good").astype(int)), model=tiny)
     lines = [{"text": None}, {"text": "a film"}, {"late": 1, "text": "a story"}]

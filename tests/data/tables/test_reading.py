@@ -52,6 +52,26 @@ def test_ragged_rows_are_skipped_and_named(table):
         rows_of(table("a.csv", "text\nHello, world\n"))
 
 
+@pytest.mark.parametrize("sep", [",", "\t"])
+def test_a_header_that_comes_again_is_no_row(tmp_path, sep):
+    part = "".join(f"{sep.join(cells)}\n" for cells in [("text", "label"), ("a lamp", "1"), ("a chair", "0")])
+    (tmp_path / "all.csv").write_text(part * 3)
+    with pytest.warns(UserWarning, match="Skipped lines 4 and 7 of all.csv: the header again"):
+        df = read_rows(tmp_path / "all.csv")
+    assert len(df) == 6 and df["label"].dtype == "int64" and set(df["label"]) == {0, 1}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("word", ["lamp", "lámpara", "лампа"])
+def test_utf16_without_a_mark(tmp_path, encoding, word):
+    content = "text,label\n" + "".join(f"a {word} {i},{i % 2}\n" for i in range(40))
+    (tmp_path / "t.csv").write_bytes(content.encode(encoding))
+    (tmp_path / "t.txt").write_bytes(content.encode(encoding))
+    with pytest.warns(UserWarning, match="utf-16"):
+        assert read_rows(tmp_path / "t.csv")["text"][0] == f"a {word} 0"
+        assert len(read_rows(tmp_path / "t.txt")) == 41
+
+
 def test_only_an_empty_cell_is_missing(table):
     opened = table("a.csv", "text,label\nNone,NA\nnull,n/a\nnan,\n,x\n")
     as_chunks = rows_of(opened, 1)
