@@ -42,7 +42,7 @@ def no_labels(values: pd.Series | pd.DataFrame, delim: str | None) -> str:
     if isinstance(values, pd.DataFrame):
         return f"fill them with zeros: df[{list(values.columns)}].fillna(0)"
     if delim is not None:
-        return f"fill them with the delimiter: df[{values.name!r}].fillna({delim!r})"
+        return f"write only the delimiter, {delim!r}, into their cells"
     return "give them an empty list"
 
 

@@ -119,7 +119,7 @@ def test_a_split_without_validation_rows_warns(valid):
     ("valid", "message"),
     [
         ("splt", "valid='splt' is not a column of df.*Did you mean 'split'"),
-        ("part", r"contains \['holdout'\]; allowed are 'train', 'valid', 'test'"),
+        ("part", r"contains \['holdout'\]; allowed are train, training, valid"),
         ([99], "1 label that df.index does not have, such as 99"),
         ([10, 11, 12, 13], "leaves no training rows: 4 of 4 are validation rows"),
         (-0.1, "cannot hold out a fraction of -0.1"),

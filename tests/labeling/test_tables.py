@@ -65,7 +65,7 @@ def test_a_scale_is_read_in_order_and_several_labels_as_lists(make_database, tmp
     assert read(scale.file)["label"].cat.categories.tolist() == ["low", "high"]
     assert read(several.file)["label"].tolist() == [["x", "y"], []]
     export_labels(several.file, tmp_path / "several.csv")
-    assert pd.read_csv(tmp_path / "several.csv")["label"].fillna("").tolist() == ["x|y", ""]
+    assert pd.read_csv(tmp_path / "several.csv")["label"].tolist() == ["x|y", "|"]
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def several(reviews) -> pd.DataFrame:
 
 
 def test_several_labels_as_lists_strings_and_columns(make, several):
-    as_text = several.assign(label=several["label"].map("|".join))
+    as_text = several.assign(label=several["label"].map(lambda names: "|".join(names) or "|"))
     as_columns = several.assign(**{n: [int(n in labels) for labels in several["label"]] for n in ("good", "story")})
     multi_hot = several.assign(label=[[int("good" in row), int("story" in row)] for row in several["label"]])
     ways = [(several, {}), (as_text, {"label_delim": "|"}), (as_columns, {"label_col": ["good", "story"]})]

@@ -26,6 +26,7 @@ MARKS = {
 WESTERN = "cp1252"
 CODECS = [WESTERN, "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r", "gb18030", "big5", "shift_jis"]
 CODECS += ["euc_jp", "euc_kr"]
+PROBE = 1_000  # characters that must be printable in UTF-16
 SAMPLE = 2**18  # bytes of non-ASCII lines from which an encoding is detected
 
 
@@ -102,7 +103,8 @@ def _utf16(sample: bytes) -> str | None:
     ('utf-16-le', None)
     """
     for name, zeros in (("utf-16-le", sample[1::2]), ("utf-16-be", sample[::2])):
-        if zeros.count(0) > len(zeros) // 5 and not sample[: len(sample) // 2 * 2].decode(name, "replace").count("\0"):
+        text = sample[: len(sample) // 2 * 2].decode(name, "replace")
+        if zeros.count(0) > len(zeros) // 5 and all(c.isprintable() or c in "\t\r\n" for c in text[:PROBE]):
             return name
     return None
 

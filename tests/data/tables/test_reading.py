@@ -56,7 +56,7 @@ def test_ragged_rows_are_skipped_and_named(table):
 def test_a_header_that_comes_again_is_no_row(tmp_path, sep):
     part = "".join(f"{sep.join(cells)}\n" for cells in [("text", "label"), ("a lamp", "1"), ("a chair", "0")])
     (tmp_path / "all.csv").write_text(part * 3)
-    with pytest.warns(UserWarning, match="Skipped lines 4 and 7 of all.csv: the header again"):
+    with pytest.warns(UserWarning, match="Skipped lines 4, 7 of all.csv: the header again"):
         df = read_rows(tmp_path / "all.csv")
     assert len(df) == 6 and df["label"].dtype == "int64" and set(df["label"]) == {0, 1}
 

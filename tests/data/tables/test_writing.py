@@ -62,6 +62,7 @@ def test_lists_and_dates(tmp_path):
 
 def test_parquet_keeps_the_types_of_its_source(tmp_path):
     pa = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow.parquet")
     schema = pa.schema(
         {"d": pa.decimal128(9, 3), "l": pa.list_(pa.string()), "c": pa.dictionary(pa.int8(), pa.string())}
     )
