@@ -7,18 +7,16 @@ network, exported to int8. Side networks have random weights, because speed does
 25 to 30 tokens; both methods in turn, three rounds. CPU time varies less than time on a machine with other load.
 """
 
-import argparse
 import os
 import tempfile
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from common.record import RECORDS, Parts, measure
+from common.record import RECORDS, Parts, run_parts
 from common.sets import load
 
 import kickbert
@@ -96,15 +94,5 @@ def speed(seed: int, backend: str) -> dict:
 PARTS: Parts = {"int8": [({"backend": "onnx-int8"}, speed)], "torch": [({"backend": "torch"}, speed)]}
 
 
-def main() -> None:
-    """Make the runs asked for and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
-    parser.add_argument("--seeds", type=int, default=1)
-    args = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    measure(RUNS, PARTS, args.parts, args.seeds)
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(__doc__, RUNS, PARTS, seeds=1)

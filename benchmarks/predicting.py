@@ -13,20 +13,18 @@ per second that this rate would allow.
 *start*: seconds from the start of Python to the first prediction of an exported model, and to the predictor's import.
 """
 
-import argparse
 import os
 import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from common.record import RECORDS, Parts, measure
+from common.record import RECORDS, Parts, run_parts
 from common.sets import FOLDER, load
 
 import kickbert
@@ -177,15 +175,5 @@ PARTS: Parts = {
 }
 
 
-def main() -> None:
-    """Make the runs asked for and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
-    parser.add_argument("--seeds", type=int, default=3)
-    args = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    measure(RUNS, PARTS, args.parts, args.seeds)
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(__doc__, RUNS, PARTS, seeds=3)

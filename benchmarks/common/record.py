@@ -1,9 +1,11 @@
 """Recorded runs, one JSON line each: a benchmark continues where it stopped, and its tables can be printed again."""
 
+import argparse
 import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -41,6 +43,23 @@ def measure(file: Path, parts: Parts, chosen: Sequence[str], seeds: int) -> None
             for how, work in parts[part]:
                 once(file, lambda: work(seed=seed, **how), part=part, seed=seed, **how)  # noqa: B023 - called at once
         print(f"\n{part}\n\n{table(file, part)}")
+
+
+def run_parts(description: str, file: Path, parts: Parts, seeds: int) -> None:
+    """Make the runs that the command line asks for and print their tables.
+
+    Args:
+        description: what the benchmark measures; the first line is shown as help.
+        file: recorded runs.
+        parts: parts of the benchmark.
+        seeds: default number of seeds.
+    """
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--parts", nargs="+", default=list(parts), choices=list(parts))
+    parser.add_argument("--seeds", type=int, default=seeds)
+    args = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    measure(file, parts, args.parts, args.seeds)
 
 
 def table(file: Path, part: str) -> str:

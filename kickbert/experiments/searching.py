@@ -197,9 +197,10 @@ def _home(
         with TemporaryDirectory(prefix="kickbert-") as scratch:
             yield Path(scratch), None
         return
-    home = Path(folder).expanduser() / experiment_key(assignment, seed, name, space=dict(space))
+    folder = Path(folder).expanduser()
+    home = folder / experiment_key(assignment, seed, name, space=dict(space))
     home.mkdir(parents=True, exist_ok=True)
-    file = Path(folder).expanduser() / "search.db"
+    file = folder / "search.db"
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import DatabaseError
 

@@ -15,12 +15,12 @@ from kickbert.data.tables.formats import WRITABLE, table_kind
 from kickbert.data.tables.reading import TableFile
 from kickbert.data.tables.writing import table_writer
 from kickbert.models.protocol import TextModel
+from kickbert.targets.label_cells import DELIMITER
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.messages import nearest, shorten
 from kickbert.utils.progress import bar
 
 CHUNK = 10_000  # rows in memory at a time
-SEPARATOR = "|"  # between the labels of a cell
 MAX_LISTED = 20  # rows listed in a report
 MAX_FAILED = 1_000  # rows per chunk; with more, the model is at fault and not the rows
 
@@ -103,15 +103,17 @@ def predict_file(
             write(_side_by_side(df if keep is None else df[list(keep)], predictions, done))
             progress.update(len(df))
     if model.target.is_multilabel and (odd := next(filter(_unreadable, model.target.names), None)) is not None:
-        done.notes.append(f"label {odd!r} cannot be told apart in a list separated by '|'; read the probabilities")
+        done.notes.append(
+            f"label {odd!r} cannot be told apart in a list separated by {DELIMITER!r}; read the probabilities"
+        )
     if model.target.is_ordered:
         done.notes.append("the label is the median of the ordered classes, which may not be the most likely one")
     return done
 
 
 def _unreadable(name: str) -> bool:
-    """Whether a label would be read differently from a cell of several labels with `SEPARATOR` between them."""
-    return SEPARATOR in name or name.strip() != name or not name
+    """Whether a label would be read differently from a cell of several labels with `DELIMITER` between them."""
+    return DELIMITER in name or name.strip() != name or not name
 
 
 def text_names(model: TextModel, text_col: Sequence[str] | None) -> dict[str, str]:
@@ -193,7 +195,7 @@ def flat_predictions(model: TextModel, df: pd.DataFrame, min_confidence: float |
         warnings.filterwarnings("ignore", message=".*have no text")
         predictions = model.predict_df(df, min_confidence=min_confidence)
     if model.target.is_multilabel:
-        labels = [None if row is None else SEPARATOR.join(map(str, row)) for row in predictions["labels"]]
+        labels = [None if row is None else DELIMITER.join(map(str, row)) for row in predictions["labels"]]
         predictions["labels"] = pd.Series(labels, index=predictions.index, dtype=object)
     return predictions
 

@@ -92,7 +92,8 @@ def predict_folder(
     source = Path(source).expanduser().resolve()
     names, notes = _list_files(source)
     _check_columns(source, names, text_names(model, text_col), keep)
-    job = FolderJob(source, Path(out).expanduser().resolve(), model.fingerprint, text_col, keep, min_confidence)
+    out = Path(out).expanduser()
+    job = FolderJob(source, out.resolve(), model.fingerprint, text_col, keep, min_confidence)
     manifest = _open_manifest(job, names)
     finished = {name for name, entry in manifest.items() if entry["key"] == job.key(name)}
     if changed := [name for name in manifest if name not in finished]:
@@ -105,7 +106,7 @@ def predict_folder(
         with open(job.out / MANIFEST, "a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
     (job.out / SUCCESS).touch()
-    return _summary(Path(out).expanduser(), [manifest[name] for name in names], len(finished), notes)
+    return _summary(out, [manifest[name] for name in names], len(finished), notes)
 
 
 @dataclass(frozen=True)

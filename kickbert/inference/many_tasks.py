@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kickbert.inference.backends.backend import Backend
+from kickbert.inference.backends.backend import Backend, BackendOf
 from kickbert.inference.backends.choice import joint_choice, open_joint_backend
 from kickbert.inference.predictor import BATCH, Predictor
 from kickbert.models.artifact.metadata import encoder_name
@@ -78,7 +78,7 @@ def shares_pass(first: Artifact, other: Artifact, backend: str = "auto") -> bool
     return names[0] is not None and names[0] == names[1] and not encoder_differences(first, other)
 
 
-class Columns:
+class Columns(BackendOf):
     """The backend of one task: its columns of a joint backend's probabilities.
 
     Args:
@@ -87,11 +87,8 @@ class Columns:
     """
 
     def __init__(self, backend: Backend, columns: slice):
-        self.backend = backend
+        super().__init__(backend)
         self.columns = columns
-        self.name = backend.name
-        self.workers = backend.workers
-        self.padding_budget = backend.padding_budget
 
     def __call__(self, ids: np.ndarray, mask: np.ndarray, document_weights: np.ndarray | None) -> np.ndarray:
         return self.backend(ids, mask, document_weights)[:, self.columns]

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from kickbert.labeling.database import Label, LabelDatabase
+from kickbert.targets.label_cells import DELIMITER
 from kickbert.utils.messages import shorten
 
-DELIMITER = "|"  # between several labels in a CSV cell
 MAX_LENGTH = 100  # characters in a name
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from kickbert.labeling.assessment import random_sample
-from kickbert.labeling.classes import DELIMITER, ClassList, add_classes, resolve
+from kickbert.labeling.classes import ClassList, add_classes, resolve
 from kickbert.labeling.database import LabelDatabase, RowChanges, content_key
-from kickbert.targets.label_cells import label_lists, labeled_rows
+from kickbert.targets.label_cells import DELIMITER, label_lists, labeled_rows
 from kickbert.text.columns import check_frame, read_texts
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.extras import require

@@ -13,7 +13,7 @@ import numpy as np
 from starlette.concurrency import run_in_threadpool
 
 from kickbert.data.batching import length_batches
-from kickbert.inference.backends.backend import Backend
+from kickbert.inference.backends.backend import Backend, BackendOf
 from kickbert.inference.batch_prediction import PredictedFile, predict_file
 from kickbert.inference.many_tasks import Folders, TaskPredictors, load_many, read_tasks, shares_pass
 from kickbert.inference.predictor import BATCH, Predictor
@@ -39,7 +39,7 @@ class Stopping(Exception):
     """The service is shutting down, and the work would take too long."""
 
 
-class LimitedBackend:
+class LimitedBackend(BackendOf):
     """A backend for a single job: few rows per call, few calls at a time, until `check` raises.
 
     Args:
@@ -49,12 +49,9 @@ class LimitedBackend:
     """
 
     def __init__(self, backend: Backend, slots: threading.Semaphore, check: Callable[[], None]):
-        self.backend = backend
+        super().__init__(backend)
         self.slots = slots
         self.check = check
-        self.name = backend.name
-        self.workers = backend.workers
-        self.padding_budget = backend.padding_budget
 
     def __call__(self, ids: np.ndarray, mask: np.ndarray, document_weights: np.ndarray | None) -> np.ndarray:
         rows = len(ids) if document_weights is not None else max(1, AREA // ids.shape[1] ** 2)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from kickbert.utils.messages import plural, shorten
 
+DELIMITER = "|"  # between several labels in a cell of a file that kickbert writes
 LISTS = (list, tuple, set, frozenset, np.ndarray)
 _WRITTEN = re.compile(r"\[.*\]|\{.*\}|\(.*\)", re.DOTALL)
 _BITS = {"0": 0, "1": 1}

@@ -103,8 +103,8 @@ def _utf16(sample: bytes) -> str | None:
     ('utf-16-le', None)
     """
     for name, zeros in (("utf-16-le", sample[1::2]), ("utf-16-be", sample[::2])):
-        text = sample[: len(sample) // 2 * 2].decode(name, "replace")
-        if zeros.count(0) > len(zeros) // 5 and all(c.isprintable() or c in "\t\r\n" for c in text[:PROBE]):
+        text = sample[: min(2 * PROBE, len(sample) // 2 * 2)].decode(name, "replace")
+        if zeros.count(0) > len(zeros) // 5 and all(c.isprintable() or c in "\t\r\n" for c in text):
             return name
     return None
 

@@ -28,3 +28,17 @@ class Backend(Protocol):
                 without windows.
         """
         ...
+
+
+class BackendOf:
+    """A backend that passes its calls on to another one; subclasses define the call.
+
+    Args:
+        backend: the other backend.
+    """
+
+    def __init__(self, backend: Backend):
+        self.backend = backend
+        self.name = backend.name
+        self.workers = backend.workers
+        self.padding_budget = backend.padding_budget
