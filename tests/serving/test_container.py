@@ -49,19 +49,25 @@ def test_the_image_serves_without_torch(served, tmp_path):
 
     rows = pd.DataFrame({"text": ["a bright, warm film", "a dull, cold film"], "label": ["good", "bad"]})
     kickbert.export(served / "one", rows, force=True)
+    pair = [shutil.copytree(served / "one", tmp_path / name) for name in "ab"]
+    together = "import kickbert, sys; print(*kickbert.load_many(sys.argv[1:]).predict(['a warm film']))"
+    done = subprocess.run([python, "-c", together, *pair], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout == "a b\n", done.stderr
     steps = dict(instructions())
     command = [part.replace("/model", str(served / "one")) for part in json.loads(steps["CMD"])]
     command[0] = str(tmp_path / "venv" / "bin" / "kickbert")
     command[command.index("0.0.0.0")] = "127.0.0.1"
     command[command.index("8000")] = str(port)
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
+    printed = tmp_path / "printed.txt"
+    with printed.open("w") as file:
+        server = subprocess.Popen(command, stdout=file, stderr=file, cwd=tmp_path)
     try:
         check = steps["HEALTHCHECK"].split(" CMD ", 1)[1].replace("8000", str(port))
         code = [str(python), *shlex.split(check)[1:]]
         for _ in range(150):
             if subprocess.run(code, capture_output=True).returncode == 0:
                 break
-            assert server.poll() is None
+            assert server.poll() is None, printed.read_text()
             time.sleep(0.2)
         else:
             raise AssertionError("the service never becomes healthy")
