@@ -17,5 +17,8 @@ FORMAT_HELP = "onnx, onnx-int8, openvino-int8, onnx-fp16 or torch-export; repeat
 Backend = Annotated[
     str, typer.Option(help="openvino-int8, onnx-int8, torch-bf16, onnx or torch; auto: the fastest available")
 ]
+Functions = Annotated[
+    str | None, typer.Option(help="module or .py file with your own cleaning functions that the model was trained with")
+]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 All = Annotated[bool, typer.Option("--all", help="print every score, not just the main ones")]

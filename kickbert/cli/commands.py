@@ -12,7 +12,8 @@ import typer
 
 from kickbert import __version__
 from kickbert.cli import prediction, training
-from kickbert.cli.arguments import Backend, Json
+from kickbert.cli.arguments import Backend, Functions, Json
+from kickbert.cli.functions import own_functions
 from kickbert.cli.label_command import label
 from kickbert.cli.output import print_result, prints_to_stderr, run, table
 
@@ -73,6 +74,7 @@ def serve(
     example: Annotated[list[str] | None, typer.Option(help="example text on the page; repeat for several")] = None,
     store: Annotated[str | None, typer.Option(help="MLflow tracking store: folder or server URL")] = None,
     backend: Backend = "auto",
+    functions: Functions = None,
     json: Json = False,
 ) -> None:
     """Serve one or more models over HTTP, with a web page at /."""
@@ -98,6 +100,7 @@ def serve(
         timeout=timeout,
         file_timeout=file_timeout,
         examples=tuple(example or ()),
+        functions=own_functions(functions),
     )
     if json:  # request logs go to standard error
         print_result({"model": ", ".join(map(str, folders)), "url": f"http://{host}:{port}"}, json, print)

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from kickbert.cli.arguments import FORMAT_HELP, KINDS, Backend, Encoding, Json, Model, Rows, Separator, Texts
+from kickbert.cli.arguments import FORMAT_HELP, KINDS, Backend, Encoding, Functions, Json, Model, Rows, Separator, Texts
+from kickbert.cli.functions import own_functions
 from kickbert.cli.output import print_result, prints_to_stderr, table
 from kickbert.cli.rows import read_columns
 from kickbert.utils.messages import plural
@@ -26,6 +27,7 @@ def predict(
     text: Texts = None,
     min_confidence: Annotated[float | None, typer.Option(help="leave the label empty below this confidence")] = None,
     backend: Backend = "auto",
+    functions: Functions = None,
     encoding: Encoding = None,
     sep: Separator = None,
     keep: Annotated[
@@ -48,7 +50,7 @@ def predict(
 
     _check_options(source.is_dir(), encoding, sep, engine, workers)
     with prints_to_stderr(json):
-        loaded = load(model, backend)
+        loaded = load(model, backend, functions=own_functions(functions))
         if source.is_dir():
             done: PredictedFolder | PredictedFile = predict_folder(
                 loaded,
@@ -122,6 +124,7 @@ def export(
     ] = None,
     limit: Annotated[float, typer.Option(help="maximum loss of the main score by int8, in percentage points")] = 0.5,
     force: Annotated[bool, typer.Option("--force", help="keep the int8 model even if it loses more")] = False,
+    functions: Functions = None,
     encoding: Encoding = None,
     sep: Separator = None,
     json: Json = False,
@@ -132,7 +135,9 @@ def export(
 
     with prints_to_stderr(json):
         df = read_columns(rows, encoding, sep, read_artifact(model).metadata["text_col"])
-        exports = kickbert.export(model, df, formats or ["onnx", "onnx-int8"], limit=limit, force=force)
+        exports = kickbert.export(
+            model, df, formats or ["onnx", "onnx-int8"], limit=limit, force=force, functions=own_functions(functions)
+        )
     title = "Exported models; scores in percentage points"
     print_result(exports, json, lambda console: console.print(table(exports, title)))
 
@@ -145,6 +150,7 @@ def bench(
     ] = None,
     seconds: Annotated[float, typer.Option(help="seconds per measurement")] = 3.0,
     backend: Backend = "auto",
+    functions: Functions = None,
     encoding: Encoding = None,
     sep: Separator = None,
     json: Json = False,
@@ -154,7 +160,7 @@ def bench(
     from kickbert.inference.predictor import load
 
     with prints_to_stderr(json):
-        loaded = load(model, backend)
+        loaded = load(model, backend, functions=own_functions(functions))
         texts = [f"a short text of a dozen words, as people write in review {i}" for i in range(1_000)]
         if rows:
             texts = loaded.read(read_columns(rows, encoding, sep, loaded.text_col))[0]

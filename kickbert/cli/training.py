@@ -1,14 +1,15 @@
 """Commands to explore rows, train a model and evaluate it: train, evaluate, report, explore."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from kickbert.cli.arguments import FORMAT_HELP, All, Backend, Encoding, Json, Model, Rows, Separator, Texts
+from kickbert.cli.arguments import FORMAT_HELP, All, Backend, Encoding, Functions, Json, Model, Rows, Separator, Texts
+from kickbert.cli.functions import cleaning_steps, own_functions
 from kickbert.cli.launching import launched
 from kickbert.cli.output import print_result, prints_to_stderr, table
 from kickbert.cli.rows import check_options, read_columns
@@ -40,7 +41,16 @@ def train(
             "cannot be reached)"
         ),
     ] = None,
-    cleaning: Annotated[str | None, typer.Option(help="auto removes HTML and broken Unicode (default: off)")] = None,
+    cleaning: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="auto removes HTML and broken Unicode; or the name of a cleaning step; repeat for several "
+            "(default: no cleaning)"
+        ),
+    ] = None,
+    functions: Annotated[
+        str | None, typer.Option(help="module or .py file with cleaning functions of your own for --cleaning")
+    ] = None,
     max_length: Annotated[
         int | None, typer.Option(help="maximum tokens per text (default: the model's, at most 512)")
     ] = None,
@@ -91,6 +101,8 @@ def train(
     from kickbert.training.fitting import fit_default
 
     check_formats(export_formats or [])  # before training, so that a typo costs no time
+    own = own_functions(functions)
+    steps = cleaning_steps(cleaning, own)
     with prints_to_stderr(json):
         df = _labeled(rows, encoding, sep, text)
         text_col = text or df.attrs.get("text_col", ["text"])
@@ -98,7 +110,7 @@ def train(
         df = kickbert.split(df, valid=valid, test=test, label_col=target, label_delim=label_delim, seed=seed)
         learn = kickbert.learner_from_df(
             df[df["split"] != "test"], text_col=text_col, label_col=target, model=model, bins=bins,
-            bin_format=unit, decimal=decimal, task=task, label_delim=label_delim, cleaning=cleaning,
+            bin_format=unit, decimal=decimal, task=task, label_delim=label_delim, cleaning=steps,
             max_length=max_length, long=long, valid="split", seed=seed, path=out, bs=batch_size, precision=precision,
             class_weights=class_weights, augment=_augmenter(augment), schedule=_schedule(epochs, lr),
         )  # fmt: skip
@@ -115,7 +127,7 @@ def train(
         evaluation = kickbert.evaluate(learn, held_out) if len(held_out) else None
         folder = save_artifact(learn, out, evaluation)
         _remove_checkpoint(learn)
-        exports = _exported(folder, df[df["split"] == "valid"], export_formats) if export_formats else None
+        exports = _exported(folder, df[df["split"] == "valid"], export_formats, own) if export_formats else None
     result = {"model": folder, "ladder": ladder, "exports": exports}
     print_result(
         result | {name: getattr(evaluation, name, None) for name in ("scores", "summary")}, json,
@@ -202,7 +214,7 @@ def _remove_checkpoint(learn: Any) -> None:
         folder.rmdir()
 
 
-def _exported(folder: Path, rows: Any, formats: list[str]) -> Any:
+def _exported(folder: Path, rows: Any, formats: list[str], functions: Sequence[Any]) -> Any:
     """Export a model to each format; warn about failures, because the model itself is saved."""
     import pandas as pd
 
@@ -212,7 +224,7 @@ def _exported(folder: Path, rows: Any, formats: list[str]) -> Any:
     tables = []
     for name in formats:
         try:
-            tables.append(kickbert.export(folder, rows, [name]))
+            tables.append(kickbert.export(folder, rows, [name], functions=functions))
         except ArtifactError as err:
             warnings.warn(f"{name} was not exported: {err}. To try again: kickbert export {folder} ROWS", stacklevel=2)
     return pd.concat(tables).drop_duplicates("format") if tables else None
@@ -220,13 +232,14 @@ def _exported(folder: Path, rows: Any, formats: list[str]) -> Any:
 
 def evaluate(
     model: Model, rows: Rows, text: Texts = None, target: Target = None, backend: Backend = "auto",
-    encoding: Encoding = None, sep: Separator = None, every_score: All = False, json: Json = False,
+    functions: Functions = None, encoding: Encoding = None, sep: Separator = None, every_score: All = False,
+    json: Json = False,
 ) -> None:  # fmt: skip
     """Evaluate a model on labeled rows."""
     import kickbert
 
     with prints_to_stderr(json):
-        loaded = kickbert.load(model, backend)
+        loaded = kickbert.load(model, backend, functions=own_functions(functions))
         evaluation = kickbert.evaluate(loaded, _rows_for(loaded, rows, text, target, encoding, sep))
     classes, scores = evaluation.classes, evaluation.to_frame()
 
@@ -246,6 +259,7 @@ def report(
     text: Texts = None,
     target: Target = None,
     backend: Backend = "auto",
+    functions: Functions = None,
     encoding: Encoding = None,
     sep: Separator = None,
     json: Json = False,
@@ -254,7 +268,7 @@ def report(
     import kickbert
 
     with prints_to_stderr(json):
-        loaded = kickbert.load(model, backend)
+        loaded = kickbert.load(model, backend, functions=own_functions(functions))
         df = _rows_for(loaded, rows, text, target, encoding, sep)
         page = kickbert.report(loaded, out, df, source=rows.name)
     print_result({"report": page}, json, lambda console: console.print(str(page), highlight=False, soft_wrap=True))

@@ -89,7 +89,7 @@ class Service:
         self.telemetry = telemetry
         self.jobs = 0
         self.ends = math.inf  # time.monotonic() at which all work must end
-        self.models = load_many(folders, settings.backend, threads=settings.threads)
+        self.models = load_many(folders, settings.backend, functions=settings.functions, threads=settings.threads)
         workers = self.models.backend.workers
         self.slots = threading.Semaphore(workers)
         self.batcher = Batcher(
@@ -121,7 +121,9 @@ class Service:
             ArtifactError: A version cannot be read, has other columns or labels, or another encoder.
         """
         try:
-            models = load_many(self.folders, self.settings.backend, threads=self.settings.threads)
+            models = load_many(
+                self.folders, self.settings.backend, functions=self.settings.functions, threads=self.settings.threads
+            )
         except ValueError as err:
             raise ArtifactError(f"{err}; or restart the service, which then runs an encoder for each") from err
         for name, running in self.models.tasks.items():
@@ -250,7 +252,7 @@ def open_services(settings: Settings, telemetry: Telemetry) -> dict[str, Service
         ValueError: Two models have the same name.
     """
     folders = [settings.folder] if isinstance(settings.folder, str | Path) else settings.folder
-    artifacts = read_tasks(folders)
+    artifacts = read_tasks(folders, settings.functions)
     folder_of = dict(zip(artifacts, folders, strict=True))
     first_name, first = next(iter(artifacts.items()))
     groups: list[list[str]] = []

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kickbert.inference.predictor import BATCH
+from kickbert.text.cleaning_steps import Step
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Settings:
         upload_timeout: seconds in which a request body must arrive.
         jobs: maximum number of explanations and files at the same time.
         examples: texts that the page offers to try.
+        functions: custom cleaning functions that the models were trained with.
     Raises:
         ValueError: The API key cannot be sent in a header, or metrics are private and there is no key.
     """
@@ -49,6 +51,7 @@ class Settings:
     upload_timeout: float = 60.0
     jobs: int = 4
     examples: tuple[str, ...] = ()
+    functions: tuple[Step, ...] = ()
 
     def __post_init__(self) -> None:
         key = self.api_key

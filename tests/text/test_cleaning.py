@@ -1,6 +1,7 @@
 """A sequence of cleaning steps: by name, on columns, as JSON."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,7 @@ def test_json_and_back():
         return text.upper()
 
     own = Cleaner(["remove_html", shout]).to_json()
-    with pytest.raises(ValueError, match="step='shout' is not a cleaning step"):
+    with pytest.raises(ValueError, match=r"your cleaning function 'shout'; pass functions=\[shout\]"):
         Cleaner.from_json(own)
     assert Cleaner.from_json(own, [shout])("<b>a") == "A"
 
@@ -37,6 +38,19 @@ def test_the_error_of_an_unknown_step_suggests_a_name():
         Cleaner(["remove_emojis"])
     with pytest.raises(ValueError, match=r"cleaning='auot' is not 'auto'; for a single step give a list"):
         Cleaner("auot")
+
+
+def test_a_function_that_a_saved_model_could_not_name_is_refused():
+    def remove_html(text):
+        return text
+
+    for step, message in (
+        (lambda text: text, "has no name to be saved by; define a function with def"),
+        (partial(str.replace, "a", "b"), "has no name to be saved by"),
+        (remove_html, "another cleaning step is named 'remove_html'; rename your function"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Cleaner([step])
 
 
 def test_cells_of_any_type_and_texts_that_cleaning_empties():
