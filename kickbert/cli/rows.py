@@ -25,13 +25,16 @@ def read_columns(
     return df
 
 
-def check_options(df: "pd.DataFrame", file: Path, text: Sequence[str], target: str | None) -> None:
-    """Check the columns that --text and --target name.
+def check_options(
+    df: "pd.DataFrame", file: Path, text: Sequence[str], target: str | None, **others: str | None
+) -> None:
+    """Check the columns that --text, --target, and other options name.
 
     Raises:
         ValueError: a column does not exist.
     """
-    options = [("--text", name) for name in text] + ([] if target is None else [("--target", target)])
+    options = [("--text", name) for name in text]
+    options += [(f"--{option}", name) for option, name in ({"target": target} | others).items() if name is not None]
     for option, name in options:
         if name not in df:
             columns = ", ".join(repr(str(column)) for column in df)

@@ -57,6 +57,13 @@ def train(
     long: Annotated[
         str, typer.Option(help="how to read longer texts: truncate, tail, head+tail or windows")
     ] = "truncate",
+    split: Annotated[
+        str | None,
+        typer.Option(help="column with the part of each row: train, valid or test (default: split, if there is one)"),
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="column of groups, such as customers; rows of a group stay in the same part")
+    ] = None,
     valid: Annotated[float, typer.Option(help="share of rows for validation")] = 0.15,
     test: Annotated[float, typer.Option(help="share of rows for testing")] = 0.15,
     calibrated: Annotated[
@@ -106,8 +113,13 @@ def train(
     with prints_to_stderr(json):
         df = _labeled(rows, encoding, sep, text)
         text_col = text or df.attrs.get("text_col", ["text"])
-        check_options(df, rows, text_col, target)
-        df = kickbert.split(df, valid=valid, test=test, label_col=target, label_delim=label_delim, seed=seed)
+        check_options(df, rows, text_col, target, split=split, group=group)
+        if split:
+            df["split"] = df[split]
+        df = kickbert.split(
+            df, valid=valid, test=test, label_col=target, label_delim=label_delim, seed=seed, text_col=text_col,
+            group_col=group,
+        )  # fmt: skip
         learn = kickbert.learner_from_df(
             df[df["split"] != "test"], text_col=text_col, label_col=target, model=model, bins=bins,
             bin_format=unit, decimal=decimal, task=task, label_delim=label_delim, cleaning=steps,

@@ -21,6 +21,7 @@ from transformers import AutoConfig
 
 from kickbert import __version__
 from kickbert.cache.storage import Cache
+from kickbert.data.row_groups import row_groups
 from kickbert.data.rows import TextRows
 from kickbert.data.splits import TEST, TRAIN, VALID, fold_assignments
 from kickbert.data.transforms import model_tokenizer
@@ -194,7 +195,7 @@ def assign_folds(
         recipe["bins"] = list(target.edges)
     options = replace(usable.column.options, task=target.task, bins=recipe.get("bins"))
     texts = replace(usable, column=replace(usable.column, options=options))
-    groups = None if group_col is None else usable.df[group_col].to_numpy()
+    groups = row_groups(usable.texts, None if group_col is None else usable.df[group_col])
     parts = fold_assignments(usable.column.strata, groups, folds, repeats, valid, seed)
     return FoldAssignment(usable.df, usable.mask, target, parts, recipe, codes, texts)
 

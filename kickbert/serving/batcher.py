@@ -112,6 +112,13 @@ class Batcher:
 
     async def _answer_batch(self, batch: list[Entry]) -> None:
         self.waiting -= sum(len(texts) for texts, _ in batch)
+        texts = [text for entry, rows in batch if not rows.done() for text in entry]
+        if texts:
+            self.on_batch(len(texts))
+            await self._answer(batch)
+
+    async def _answer(self, batch: list[Entry]) -> None:
+        """Answer requests together; if that fails, each alone, so that only the one that causes the error fails."""
         wanted = [(texts, rows) for texts, rows in batch if not rows.done()]  # a client may have disconnected
         texts = [text for entry, _ in wanted for text in entry]
         if not texts:
@@ -121,13 +128,14 @@ class Batcher:
             if all(rows.done() for _, rows in wanted):
                 raise Abandoned
 
-        self.on_batch(len(texts))
         try:
             answers = await asyncio.get_running_loop().run_in_executor(self._threads, self.answer, texts, check)
         except Exception as err:
-            for _, rows in wanted:
-                if not rows.done():
-                    rows.set_exception(err)
+            if len(wanted) > 1:
+                for request in wanted:
+                    await self._answer([request])
+            elif not wanted[0][1].done():
+                wanted[0][1].set_exception(err)
             return
         start = 0
         for entry, rows in wanted:

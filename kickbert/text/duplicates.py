@@ -19,15 +19,16 @@ HASHES = 64  # of a MinHash
 BLOCK = 256  # texts compared at once
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """Lowercase a text, and make white space single spaces: texts that are equal then are duplicates."""
     return " ".join(text.lower().split())
 
 
 def duplicates(df: pd.DataFrame, texts: Sequence[str]) -> pd.DataFrame:
     """List rows with the text of an earlier row, ignoring case and white space."""
-    folded = pd.Series([_folded(t) for t in texts])
-    first = folded.groupby(folded).transform(lambda same: same.index[0]).to_numpy()
-    again = np.flatnonzero((first != np.arange(len(texts))) & (folded != "").to_numpy()).tolist()
+    keys = pd.Series([folded(t) for t in texts])
+    first = keys.groupby(keys).transform(lambda same: same.index[0]).to_numpy()
+    again = np.flatnonzero((first != np.arange(len(texts))) & (keys != "").to_numpy()).tolist()
     shown = [shorten(texts[i], WIDTH) for i in again]
     return pd.DataFrame({"row": df.index[again], "same as row": df.index[first[again]], "text": shown})
 
@@ -37,7 +38,7 @@ def shingles(text: str) -> np.ndarray:
 
     Ignores case, white space, and everything after the first 5,000 characters.
     """
-    text = _folded(text[:READ])
+    text = folded(text[:READ])
     codes = np.frombuffer(text.ljust(SHINGLE, "\0").encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     hashes = np.zeros(len(codes) - SHINGLE + 1, dtype=np.uint64)
     for offset in range(SHINGLE):
@@ -147,8 +148,8 @@ def near_duplicates(texts: Sequence[str], similar: float = 0.8) -> list[list[int
     known = NearDuplicates(similar)
     rows: dict[str, int] = {}
     for row, text in enumerate(texts):
-        if folded := _folded(text):
-            rows.setdefault(folded, row)
+        if key := folded(text):
+            rows.setdefault(key, row)
     group = np.arange(len(rows))
     for i, text in enumerate(bar(list(rows), "looking for near duplicates")):
         for j in known.like(text, skip=partial(_connected, group, i)):
@@ -182,10 +183,8 @@ def leaks(texts: Sequence[str], held: np.ndarray, index: pd.Index, groups: list[
     """
     known: dict[str, int] = {}
     for i in np.flatnonzero(~held).tolist():
-        known.setdefault(_folded(texts[i]), i)
-    leaked = {
-        i: (known[_folded(texts[i])], "exact") for i in np.flatnonzero(held).tolist() if _folded(texts[i]) in known
-    }
+        known.setdefault(folded(texts[i]), i)
+    leaked = {i: (known[folded(texts[i])], "exact") for i in np.flatnonzero(held).tolist() if folded(texts[i]) in known}
     for group in groups:
         outside = [i for i in group if not held[i]]
         for i in group:

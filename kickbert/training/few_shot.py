@@ -164,7 +164,7 @@ class FewRows:
             counts = codes.sum(0) if codes.ndim == 2 else np.unique(codes, return_counts=True)[1]
             if counts.min() < MIN_CLASS_ROWS:
                 return recipes[-1]
-            parts = held_out_folds(codes, None, FOLDS, self.learn.seed or 0)
+            parts = held_out_folds(codes, np.arange(len(codes)), FOLDS, self.learn.seed or 0)
             folds, held_out = [(np.setdiff1d(self.train_rows, part), part) for part in parts], f"{FOLDS} folds"
         right = [np.concatenate([self._right(recipe, *fold) for fold in folds]) for recipe in recipes]
         self.accuracies = [float(rows.mean()) for rows in right]

@@ -118,7 +118,7 @@ def load(loader: Callable[..., Any], model: str | Path, needs: Sequence[str] = (
     is_folder = Path(name).is_dir()
     kwargs.setdefault("trust_remote_code", False)  # otherwise transformers asks in the terminal
     if not is_folder:
-        kwargs["local_files_only"] = offline()
+        kwargs["local_files_only"] = bool(offline())
     try:
         with quiet(bars=not is_folder):  # it reports every unused head weight, and none of them is needed
             return loader(name, **kwargs)
@@ -141,16 +141,21 @@ def load(loader: Callable[..., Any], model: str | Path, needs: Sequence[str] = (
         ) from None
 
 
-def offline() -> bool:
-    """Tell whether the Hub is out of reach or switched off; transformers would retry for 24 seconds per file."""
-    from huggingface_hub.constants import ENDPOINT
+def offline() -> str:
+    """Return why the Hub is out of reach, or ""; transformers would retry for 24 seconds per file.
+
+    Proxies and certificates are those that the Hub's client uses.
+    """
+    from huggingface_hub.constants import ENDPOINT, HF_HUB_OFFLINE
     from huggingface_hub.utils import get_session
 
+    if HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
     try:
         get_session().head(ENDPOINT, timeout=TIMEOUT)
-    except Exception:  # of httpx or httpx2, depending on the version of huggingface_hub
-        return True
-    return False
+    except Exception as err:  # of httpx or httpx2, depending on the version of huggingface_hub
+        return f"{ENDPOINT} cannot be reached: {_first_line(err)}"
+    return ""
 
 
 @contextmanager
@@ -193,7 +198,7 @@ def snapshot(repo: str, listing: str) -> Path:
     if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repo):
         raise UnavailableModel(f"Folder not found: {repo}. Give a folder written by kickbert train or save_artifact")
     try:
-        local = offline()
+        local = bool(offline())
         file = hf_hub_download(repo, listing, local_files_only=local)
         names = json.loads(Path(file).read_text(encoding="utf-8"))["files"]
         return Path(snapshot_download(repo, allow_patterns=[listing, *names], local_files_only=local))
@@ -241,7 +246,14 @@ def upload(folder: Path, repo: str, token: str | None, private: bool | None, mes
 
 def _reason(err: BaseException) -> str:
     """Explain why a file is not available: gated, not found, offline, or the first line of the error."""
-    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     cause: BaseException | None = err
     while cause is not None:
@@ -250,6 +262,16 @@ def _reason(err: BaseException) -> str:
         if isinstance(cause, RepositoryNotFoundError):
             return "the Hub has no such model, or it is private"
         if isinstance(cause, LocalEntryNotFoundError):
-            return "huggingface.co is not reachable, and the model is not in the local cache"
+            return f"it is not in the local cache, and {offline() or 'the Hub did not send it'}"
+        if isinstance(cause, RevisionNotFoundError):
+            return "the Hub's repository has no such revision"
+        if isinstance(cause, EntryNotFoundError):
+            return f"the Hub's repository lacks a file: {_first_line(cause)}"
+        if isinstance(cause, HfHubHTTPError):  # such as 429, too many requests
+            return f"the Hub refuses: {_first_line(cause)}"
         cause = cause.__cause__ or cause.__context__
+    return _first_line(err)
+
+
+def _first_line(err: BaseException) -> str:
     return shorten(f"{type(err).__name__}: {str(err).partition(chr(10))[0]}", 160)

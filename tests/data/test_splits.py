@@ -8,6 +8,11 @@ from kickbert import split
 from kickbert.data.splits import stratified_sample, valid_rows
 
 
+def texts(rows):
+    """Different texts."""
+    return [f"text {i}" for i in range(rows)]
+
+
 @given(st.lists(st.integers(2, 60), min_size=1, max_size=6), st.floats(0.05, 0.6), st.integers(0, 99))
 def test_the_same_fraction_of_each_stratum_is_chosen(sizes, share, seed):
     strata = np.repeat(np.arange(len(sizes)), sizes)
@@ -19,12 +24,15 @@ def test_the_same_fraction_of_each_stratum_is_chosen(sizes, share, seed):
 
 def test_a_class_with_one_row_stays_in_the_training_set():
     strata = np.array(["a"] * 20 + ["lonely"])
-    with pytest.warns(UserWarning, match=r"1 class with a single row stays in the training set: \['lonely'\]"):
+    with pytest.warns(
+        UserWarning,
+        match=r"1 class stays in the training set, .* a single row, text or group: \['lonely'\]",
+    ):
         assert not stratified_sample(strata, 0.5, 0)[-1]
 
 
 def test_split_is_70_15_15_stratified_and_seeded():
-    df = pd.DataFrame({"text": "x", "label": ["a"] * 700 + ["b"] * 300})
+    df = pd.DataFrame({"text": texts(1000), "label": ["a"] * 700 + ["b"] * 300})
     parts = split(df)
     assert parts["split"].value_counts().to_dict() == {"train": 700, "valid": 150, "test": 150}
     rates = parts.groupby("split")["label"].apply(lambda s: (s == "a").mean())
@@ -34,21 +42,22 @@ def test_split_is_70_15_15_stratified_and_seeded():
 
 
 def test_numbers_are_stratified_by_quantiles():
-    df = pd.DataFrame({"text": "x", "pledged": np.arange(2000.0)})
+    df = pd.DataFrame({"text": texts(2000), "pledged": np.arange(2000.0)})
     test = split(df, label_col="pledged").query("split == 'test'")["pledged"]
     assert np.allclose(np.histogram(test, bins=10, range=(0, 2000))[0], 30, atol=1)
 
 
 def test_numbers_stored_as_text_are_stratified_by_quantiles():
     numbers = np.arange(200) * 37
-    parts = split(pd.DataFrame({"text": "x", "pledged": [f"${n:,}" for n in numbers]}), label_col="pledged")["split"]
+    dollars = [f"${n:,}" for n in numbers]
+    parts = split(pd.DataFrame({"text": texts(200), "pledged": dollars}), label_col="pledged")["split"]
     assert parts.value_counts().to_dict() == {"train": 140, "valid": 30, "test": 30}
     assert np.allclose(np.histogram(numbers[parts == "test"], bins=10)[0], 3, atol=1)
 
 
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
 def test_rows_without_a_label_are_split_separately(missing):
-    df = pd.DataFrame({"text": "x", "label": pd.Series(["a", "b"] * 40 + [missing] * 20, dtype=object)})
+    df = pd.DataFrame({"text": texts(100), "label": pd.Series(["a", "b"] * 40 + [missing] * 20, dtype=object)})
     with pytest.warns(UserWarning, match="20 rows without 'label': split separately"):
         parts = split(df)["split"]
     for rows in (parts[:80], parts[80:]):
@@ -84,34 +93,34 @@ def test_invalid_fractions(df, kwargs, message):
 
 
 def rows_of(**columns):
-    return pd.DataFrame({"text": ["a"] * 4, **columns}, index=[10, 11, 12, 13])
+    return pd.DataFrame({"text": texts(4), **columns}, index=[10, 11, 12, 13])
 
 
 def test_valid_by_column_leaves_test_rows_out():
-    train, held = valid_rows(rows_of(split=["train", "valid", "test", "train"]), "split", np.zeros(4), 0)
+    train, held = valid_rows(rows_of(split=["train", "valid", "test", "train"]), "split", np.zeros(4), np.arange(4), 0)
     assert train.tolist() == [True, False, False, True] and held.tolist() == [False, True, False, False]
 
 
 def test_valid_by_booleans_and_by_index_labels():
-    assert valid_rows(rows_of(held=[True, False, False, True]), "held", np.zeros(4), 0)[1].tolist() == [
+    assert valid_rows(rows_of(held=[True, False, False, True]), "held", np.zeros(4), np.arange(4), 0)[1].tolist() == [
         True,
         False,
         False,
         True,
     ]
-    assert valid_rows(rows_of(), [11, 13], np.zeros(4), 0)[1].tolist() == [False, True, False, True]
+    assert valid_rows(rows_of(), [11, 13], np.zeros(4), np.arange(4), 0)[1].tolist() == [False, True, False, True]
 
 
 @pytest.mark.parametrize("valid", [0, None])
 def test_valid_may_be_empty(valid):
-    train, held = valid_rows(rows_of(), valid, np.zeros(4), 0)
+    train, held = valid_rows(rows_of(), valid, np.zeros(4), np.arange(4), 0)
     assert train.all() and not held.any()
 
 
 @pytest.mark.parametrize("valid", ["split", []])
 def test_a_split_without_validation_rows_warns(valid):
     with pytest.warns(UserWarning, match="selects no validation rows: training runs without validation"):
-        train, held = valid_rows(rows_of(split=["train"] * 4), valid, np.zeros(4), 0)
+        train, held = valid_rows(rows_of(split=["train"] * 4), valid, np.zeros(4), np.arange(4), 0)
     assert train.all() and not held.any()
 
 
@@ -129,4 +138,4 @@ def test_a_split_without_validation_rows_warns(valid):
 def test_invalid_valid(valid, message):
     df = rows_of(split=["train"] * 4, part=["holdout"] * 4)
     with pytest.raises(ValueError, match=message):
-        valid_rows(df, valid, np.zeros(4), 0)
+        valid_rows(df, valid, np.zeros(4), np.arange(4), 0)

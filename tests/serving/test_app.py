@@ -2,6 +2,7 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import kickbert
 from kickbert.models.artifact.json_checks import ArtifactError
 from kickbert.serving import Settings, create_app
 from kickbert.serving.schemas import PredictionResponse
+from kickbert.text.tokenization import SEP
 
 
 def test_predict_matches_the_predictor(client, served):
@@ -28,6 +30,17 @@ def test_predict_matches_the_predictor(client, served):
 def test_text_and_texts_are_equivalent(client):
     answers = [client.post("/predict", json={name: "a bright film"}).json() for name in ("text", "texts")]
     assert answers[0] == answers[1] and answers[0]["predictions"][0]["label"]
+
+
+def test_a_text_of_separators_does_not_disturb_other_requests(client, served):
+    model, innocent = kickbert.load(served / "one"), "a bright, warm film"
+    hostile = [SEP * 600, SEP * 4_000, f"{SEP} film {SEP}" * 300, "\x00" * 600, "[SEP]" * 600, "</s>" * 600]
+    with ThreadPoolExecutor(8) as pool:
+        texts = [text for other in hostile for text in (other, innocent, innocent)]
+        answers = list(pool.map(lambda text: client.post("/predict", json={"text": text}), texts))
+    assert [answer.status_code for answer in answers] == [200] * len(texts)
+    labels = [answer.json()["predictions"][0]["label"] for answer in answers]
+    assert {labels[i] for i, text in enumerate(texts) if text == innocent} == {model.predict(innocent)}
 
 
 def test_explain(client):

@@ -78,3 +78,26 @@ def test_an_error_of_the_model_reaches_the_caller():
         await batcher.stop()
 
     run(main)
+
+
+def test_a_request_that_fails_fails_alone():
+    gate = threading.Event()
+
+    def answer(texts, check):
+        gate.wait(5)
+        if "bad" in texts:
+            raise ValueError("bad text")
+        return list(texts)
+
+    async def main():
+        batcher = Batcher(answer, size=8)
+        batcher.start()
+        requests = [asyncio.create_task(batcher([text, "x"])) for text in ("a", "bad", "b", "c")]
+        await asyncio.sleep(0.05)
+        gate.set()
+        answers = await asyncio.gather(*requests, return_exceptions=True)
+        assert [answers[i] for i in (0, 2, 3)] == [["a", "x"], ["b", "x"], ["c", "x"]]
+        assert isinstance(answers[1], ValueError) and batcher.waiting == 0
+        await batcher.stop()
+
+    run(main)

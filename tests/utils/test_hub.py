@@ -27,7 +27,7 @@ def test_folders_without_a_model(tmp_path):
 
 
 def test_a_model_that_is_not_cached_is_not_available_offline():
-    with pytest.raises(ValueError, match=r"huggingface.co is not reachable.*Give a Hub id, a folder .* model='minilm'"):
+    with pytest.raises(ValueError, match=r"HF_HUB_OFFLINE is set.*Give a Hub id, a folder .* model='minilm'"):
         load_encoder("roberta-base-that-is-not-in-the-cache")
 
 
@@ -36,7 +36,10 @@ def test_a_model_that_is_not_cached_is_not_available_offline():
     [
         (errors.GatedRepoError("403", response=REQUEST), "access is restricted; request it on the model's page"),
         (errors.RepositoryNotFoundError("404", response=REQUEST), "the Hub has no such model, or it is private"),
-        (errors.LocalEntryNotFoundError("x"), "huggingface.co is not reachable, and the model is not in the local"),
+        (errors.LocalEntryNotFoundError("x"), "it is not in the local cache, and HF_HUB_OFFLINE is set"),
+        (errors.RevisionNotFoundError("404", response=REQUEST), "the Hub's repository has no such revision"),
+        (errors.RemoteEntryNotFoundError("404 no config.json", response=REQUEST), "the Hub's repository lacks a file"),
+        (errors.HfHubHTTPError("429 Too Many Requests", response=REQUEST), "the Hub refuses: HfHubHTTPError: 429 Too"),
         (OSError("disk\nfull"), "OSError: disk"),
     ],
 )
@@ -56,7 +59,9 @@ def test_offline_only_the_cache_is_read(monkeypatch):
         raise httpx.ConnectError("no route to host")
 
     calls = []
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.utils.get_session", lambda: SimpleNamespace(head=unreachable))
+    assert hub.offline() == "https://huggingface.co cannot be reached: ConnectError: no route to host"
     hub.load(lambda name, **options: calls.append(options), "no/model")
     assert calls == [{"local_files_only": True, "trust_remote_code": False}]
     answering = SimpleNamespace(head=lambda url, timeout: httpx.Response(404))  # such as a mirror without a front page

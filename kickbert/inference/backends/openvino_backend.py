@@ -1,5 +1,6 @@
 """OpenVINO, for `model.int8.openvino.zip`."""
 
+import os
 import threading
 import zipfile
 from pathlib import Path
@@ -27,26 +28,32 @@ class OpenVinoBackend:
 
     def __init__(self, path: Path, name: str, threads: int | None = None):
         require("openvino", extra="openvino")
-        import openvino
-
         self.name = name
         self.workers = threads or cores()
-        core = openvino.Core()
         with zipfile.ZipFile(path) as archive:
-            # A copy: a tensor made with a shape would read memory that is freed when this method returns.
-            constants = openvino.Tensor(np.frombuffer(archive.read(CONSTANTS), dtype=np.uint8))
-            graph = core.read_model(archive.read(GRAPH), constants)
+            self._graph = archive.read(GRAPH)
+            self._constants = np.frombuffer(archive.read(CONSTANTS), dtype=np.uint8)
+        self._models = {os.getpid(): self._compiled()}
+        self._thread = threading.local()
+
+    def _compiled(self) -> Any:
+        import openvino
+
+        core = openvino.Core()
+        graph = core.read_model(self._graph, openvino.Tensor(self._constants, shared_memory=True))
         options = {
             "INFERENCE_PRECISION_HINT": "f32",  # otherwise bf16 if the CPU has it
             "NUM_STREAMS": self.workers,
             "INFERENCE_NUM_THREADS": self.workers,
             "ENABLE_CPU_PINNING": False,
         }
-        self.model = core.compile_model(graph, "CPU", options)
-        self._thread = threading.local()
+        return core.compile_model(graph, "CPU", options)
 
     def __call__(self, ids: np.ndarray, mask: np.ndarray, document_weights: np.ndarray | None) -> np.ndarray:
-        request: Any = getattr(self._thread, "request", None) or self.model.create_infer_request()  # one per thread
-        self._thread.request = request
+        process = os.getpid()
+        if process not in self._models:  # a fork, in which the threads of the parent's model are gone
+            self._models[process] = self._compiled()
+        request = getattr(self._thread, str(process), None) or self._models[process].create_infer_request()
+        setattr(self._thread, str(process), request)  # one per thread
         inputs = [value for value in (ids, mask, document_weights) if value is not None]
         return np.array(request.infer(inputs, share_inputs=True)[0])  # a copy: the request reuses its own memory

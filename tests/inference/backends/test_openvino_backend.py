@@ -1,5 +1,7 @@
 """OpenVINO reads a graph from an archive and predicts what ONNX Runtime predicts, also in parallel."""
 
+import multiprocessing
+import os
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +13,7 @@ from kickbert.inference.backends.openvino_backend import CONSTANTS, GRAPH, OpenV
 
 
 @pytest.mark.system
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
 def test_a_graph_from_an_archive_predicts_in_parallel(graph, tmp_path):
     openvino = pytest.importorskip("openvino", reason="the extra kickbert[openvino] is not installed")
     model = openvino.Core().read_model(graph[0])
@@ -28,3 +31,11 @@ def test_a_graph_from_an_archive_predicts_in_parallel(graph, tmp_path):
         together = list(pool.map(lambda inputs: backend(*inputs), calls))
     reference = OnnxBackend(graph[0], "onnx", 2)
     np.testing.assert_allclose(together, [reference(*inputs) for inputs in calls], atol=1e-5)
+    if hasattr(os, "fork"):
+        path.unlink()  # as a reload of another version would
+        child = multiprocessing.get_context("fork").Process(target=backend, args=calls[0])
+        child.start()
+        child.join(60)
+        code = child.exitcode  # None while it hangs
+        child.kill()
+        assert code == 0
