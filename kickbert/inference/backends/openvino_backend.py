@@ -32,7 +32,8 @@ class OpenVinoBackend:
         self.workers = threads or cores()
         with zipfile.ZipFile(path) as archive:
             self._graph = archive.read(GRAPH)
-            self._constants = np.frombuffer(archive.read(CONSTANTS), dtype=np.uint8)
+            constants = bytearray(archive.read(CONSTANTS))  # OpenVINO shares only memory that is writable
+        self._constants = np.frombuffer(constants, dtype=np.uint8)
         self._models = {os.getpid(): self._compiled()}
         self._thread = threading.local()
 
