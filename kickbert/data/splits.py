@@ -11,7 +11,7 @@ from sklearn.model_selection import GroupKFold, GroupShuffleSplit, StratifiedGro
 from kickbert.targets.label_cells import labeled_rows
 from kickbert.targets.stratification import default_strata
 from kickbert.text.columns import as_list, check_column, check_frame, pick
-from kickbert.utils.messages import plural
+from kickbert.utils.messages import plural, row_names
 
 TRAIN, VALID, TEST = "train", "valid", "test"
 SPELLINGS = {
@@ -218,6 +218,31 @@ def read_parts(df: pd.DataFrame, column: str) -> np.ndarray:
             "something else, rename it"
         )
     return names.map(SPELLINGS).to_numpy(dtype=object)
+
+
+def group_numbers(values: pd.Series) -> np.ndarray:
+    """Number the groups of rows; a row without a group is a group of its own.
+
+    Args:
+        values: the group of each row, shape (n,).
+    Returns:
+        int64, shape (n,).
+    Warns:
+        Rows without a group: counted, and the first of them named.
+
+    >>> group_numbers(pd.Series(["b", "a", "b"])).tolist()
+    [1, 0, 1]
+    """
+    known = labeled_rows(values)
+    numbers, groups = pd.factorize(values.where(known), sort=True)
+    if not known.all():
+        warnings.warn(
+            f"{plural(int((~known).sum()), 'row')} without a group in {values.name!r}: each is a group of its own: "
+            f"{row_names(~known, values.index)}",
+            stacklevel=4,
+        )
+        numbers[~known] = np.arange(len(groups), len(groups) + (~known).sum())
+    return numbers
 
 
 def fold_assignments(
