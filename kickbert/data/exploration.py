@@ -22,6 +22,7 @@ from kickbert.data.profiling import (
     truncated,
 )
 from kickbert.data.splits import TEST
+from kickbert.data.tables.annotations import check_no_export
 from kickbert.data.transforms import TextTokenizer
 from kickbert.targets.fitting import guess_kind
 from kickbert.targets.label_cells import labeled_rows
@@ -106,6 +107,7 @@ def explore(
     """
     if not 0 <= suspicious_below <= 1:
         raise ValueError(f"suspicious_below={suspicious_below!r} must be from 0 to 1 (a fraction of a uniform guess)")
+    check_no_export(df)
     columns = find_text_columns(df, text_col, as_list(label_col) if label_col else ())
     check_frame(df, text_col=columns)
     label_col = _present(df, label_col, "label", "label_col")

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kickbert.data.packed import Packed
+from kickbert.data.tables.annotations import check_no_export
 from kickbert.data.transforms import TextTokenizer
 from kickbert.targets.base import Target
 from kickbert.targets.fitting import TargetColumn, column_kind, read_target
@@ -69,6 +70,7 @@ class TextRows:
             Rows without text or label: counted, and the first of them named.
         """
         cleaner = cleaning if isinstance(cleaning, Cleaner) or cleaning is None else Cleaner(cleaning)
+        check_no_export(df)
         others = {"label_col": target.label_col} | {name: column for name, column in columns.items() if column}
         named = {argument: as_list(names) for argument, names in others.items()}
         text_col = find_text_columns(df, text_col, [name for names in named.values() for name in names])

@@ -8,6 +8,7 @@ import pandas as pd
 from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit, StratifiedGroupKFold, StratifiedKFold
 
+from kickbert.data.tables.annotations import check_no_export
 from kickbert.targets.label_cells import labeled_rows
 from kickbert.targets.stratification import default_strata
 from kickbert.text.columns import as_list, check_column, check_frame, pick
@@ -102,6 +103,7 @@ def split(
     """
     if label_col is None and isinstance(df, pd.DataFrame) and "label" in df.columns:
         label_col = "label"
+    check_no_export(df)
     check_frame(df, label_col=as_list(label_col) if label_col else [])
     if valid < 0 or test < 0 or valid + test >= 1:
         raise ValueError(f"valid={valid} and test={test} leave no training rows; their sum must be below 1")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kickbert.data.tables.annotations import check_no_export
 from kickbert.models.protocol import is_model
 from kickbert.targets.base import Target
 from kickbert.targets.label_cells import labeled_rows
@@ -104,6 +105,7 @@ class Predictions:
         texts, empty = model.read(df)
         has_labels = all(c in df.columns for c in as_list(model.label_col))
         if has_labels:
+            check_no_export(df)
             check_columns(df, label_col=as_list(model.label_col))
         values = pick(df, model.label_col) if has_labels else None
         keep, notes = _usable(model.target, values, ~empty, df.index)
