@@ -9,7 +9,10 @@ KINDS = ".csv, .tsv, .jsonl, .txt (these also .gz), .parquet or .xlsx"
 Model = Annotated[Path, typer.Argument(help="model folder: models/k, or a version such as models/k/v3")]
 Rows = Annotated[Path, typer.Argument(help=f"table of rows: {KINDS}")]
 Texts = Annotated[
-    list[str] | None, typer.Option("--text", help="text column; repeat for several (default: text, or the model's)")
+    list[str] | None,
+    typer.Option(
+        "--text", help="text column; repeat for several (default: text, or the only column of texts; or the model's)"
+    ),
 ]
 Encoding = Annotated[str | None, typer.Option(help="encoding of the text file, such as cp1252 (default: detected)")]
 Separator = Annotated[str | None, typer.Option("--sep", help="column separator of the CSV file (default: detected)")]

@@ -12,7 +12,7 @@ from kickbert.cli.arguments import FORMAT_HELP, All, Backend, Encoding, Function
 from kickbert.cli.functions import cleaning_steps, own_functions
 from kickbert.cli.launching import launched
 from kickbert.cli.output import print_result, prints_to_stderr, table
-from kickbert.cli.rows import check_options, read_columns
+from kickbert.cli.rows import check_options
 from kickbert.utils.messages import plural
 from kickbert.utils.processes import rank
 
@@ -105,6 +105,7 @@ def train(
     import kickbert
     from kickbert.inference.exports.exporting import check_formats
     from kickbert.models.artifact.saving import save_artifact
+    from kickbert.text.text_columns import find_text_columns
     from kickbert.training.fitting import fit_default
 
     check_formats(export_formats or [])  # before training, so that a typo costs no time
@@ -112,7 +113,7 @@ def train(
     steps = cleaning_steps(cleaning, own)
     with prints_to_stderr(json):
         df = _labeled(rows, encoding, sep, text)
-        text_col = text or df.attrs.get("text_col", ["text"])
+        text_col = text or df.attrs.get("text_col") or find_text_columns(df, others=[target, split, group])
         check_options(df, rows, text_col, target, split=split, group=group)
         if split:
             df["split"] = df[split]
@@ -320,10 +321,13 @@ def explore(
 ) -> None:
     """Check rows before training (lengths, duplicates, suspicious labels) and write an HTML page."""
     import kickbert
+    from kickbert.data.tables.reading import read_rows
+    from kickbert.text.text_columns import find_text_columns
 
-    text_col = text or ["text"]
     with prints_to_stderr(json):
-        df = read_columns(rows, encoding, sep, text_col, target)
+        df = read_rows(rows, encoding, sep, text or ["text"])
+        text_col = text or find_text_columns(df, others=[target])
+        check_options(df, rows, text_col, target)
         exploration = kickbert.explore(df, text_col=text_col, label_col=target, label_delim=label_delim)
         page = exploration.to_html(out)
     result = {"page": page, "summary": exploration.summary}

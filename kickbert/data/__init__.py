@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = attach(
         "profiling": [],
         "exploration": ["Exploration", "explore"],
         "exploration_report": ["plot_classes"],
+        "tables.annotations": ["read_annotations"],
         "tables.reading": ["TableFile", "read_rows"],
     },
 )

@@ -22,11 +22,13 @@ from kickbert.data.profiling import (
     truncated,
 )
 from kickbert.data.splits import TEST
+from kickbert.data.tables.annotations import check_no_export
 from kickbert.data.transforms import TextTokenizer
 from kickbert.targets.fitting import guess_kind
 from kickbert.targets.label_cells import labeled_rows
-from kickbert.text.columns import as_list, check_column, check_frame, pick, read_texts
+from kickbert.text.columns import as_list, check_column, check_frame, check_not_in_texts, pick, read_texts
 from kickbert.text.duplicates import duplicates, leaks, near_duplicates, shown_groups
+from kickbert.text.text_columns import find_text_columns
 from kickbert.text.word_statistics import distinctive_words
 
 LENGTHS = (32, 64, 128, 256, 512)
@@ -105,9 +107,11 @@ def explore(
     """
     if not 0 <= suspicious_below <= 1:
         raise ValueError(f"suspicious_below={suspicious_below!r} must be from 0 to 1 (a fraction of a uniform guess)")
-    columns = as_list(text_col)
+    check_no_export(df)
+    columns = find_text_columns(df, text_col, as_list(label_col) if label_col else ())
     check_frame(df, text_col=columns)
     label_col = _present(df, label_col, "label", "label_col")
+    check_not_in_texts(columns, as_list(label_col) if label_col else [])
     split_col = _present(df, split_col or "split", "split", "split_col")
     texts, empty = read_texts(df, columns)
     tables = {"missing": missing(df)}

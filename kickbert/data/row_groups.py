@@ -8,9 +8,10 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from kickbert.targets.label_cells import labeled_rows
 from kickbert.text.columns import without_text
 from kickbert.text.duplicates import folded
-from kickbert.utils.messages import plural
+from kickbert.utils.messages import plural, row_names
 
 
 def row_groups(texts: Sequence[str], groups: pd.Series | None = None) -> np.ndarray:
@@ -20,9 +21,11 @@ def row_groups(texts: Sequence[str], groups: pd.Series | None = None) -> np.ndar
 
     Args:
         texts: the text of each row, length n.
-        groups: group of each row, length n; missing where there is none.
+        groups: group of each row, length n; missing or blank where there is none.
     Returns:
         The number of each row's group, in order of first appearance, int64, shape (n,).
+    Warns:
+        Rows without a group: counted, and the first of them named.
 
     >>> row_groups(["a lamp", "a  Lamp", "a boat", "", ""])
     array([0, 0, 1, 2, 3])
@@ -30,7 +33,14 @@ def row_groups(texts: Sequence[str], groups: pd.Series | None = None) -> np.ndar
     same_text = pd.Series([folded(text) for text in texts], dtype=object).mask(without_text(texts))
     if groups is None:
         return _numbered(same_text)
-    rows, columns = _numbered(same_text), _numbered(groups.reset_index(drop=True))
+    known = labeled_rows(groups)
+    if not known.all():
+        warnings.warn(
+            f"{plural(int((~known).sum()), 'row')} without a group in {groups.name!r}, each a group of its own: "
+            f"{row_names(~known, groups.index)}",
+            stacklevel=4,
+        )
+    rows, columns = _numbered(same_text), _numbered(groups.where(known).reset_index(drop=True))
     columns = columns + len(texts)  # nodes of a graph, in which each row links its text and its group
     links = coo_array((np.ones(len(texts)), (rows, columns)), shape=(2 * len(texts), 2 * len(texts)))
     return pd.factorize(connected_components(links, directed=False)[1][rows])[0]

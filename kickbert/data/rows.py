@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kickbert.data.packed import Packed
+from kickbert.data.tables.annotations import check_no_export
 from kickbert.data.transforms import TextTokenizer
 from kickbert.targets.base import Target
 from kickbert.targets.fitting import TargetColumn, column_kind, read_target
@@ -17,7 +18,8 @@ from kickbert.targets.kinds import unseen_labels
 from kickbert.targets.label_cells import labeled_rows, no_labels
 from kickbert.targets.options import TargetOptions
 from kickbert.text.cleaning import Cleaner
-from kickbert.text.columns import as_list, check_frame, pick, read_texts
+from kickbert.text.columns import as_list, check_frame, check_not_in_texts, pick, read_texts
+from kickbert.text.text_columns import find_text_columns
 from kickbert.utils.messages import plural, row_names
 
 
@@ -63,13 +65,17 @@ class TextRows:
             text_col, cleaning: as in `TextDataLoaders.from_df`.
             columns: other columns that must exist, by the name of their argument.
         Raises:
-            TypeError, ValueError: not a DataFrame, an unknown column, or no usable row.
+            TypeError, ValueError: not a DataFrame, an unknown column, a target among the texts, or no usable row.
         Warns:
             Rows without text or label: counted, and the first of them named.
         """
         cleaner = cleaning if isinstance(cleaning, Cleaner) or cleaning is None else Cleaner(cleaning)
-        named = {"text_col": text_col, "label_col": target.label_col} | columns
-        check_frame(df, **{argument: as_list(names) for argument, names in named.items() if names is not None})
+        check_no_export(df)
+        others = {"label_col": target.label_col} | {name: column for name, column in columns.items() if column}
+        named = {argument: as_list(names) for argument, names in others.items()}
+        text_col = find_text_columns(df, text_col, [name for names in named.values() for name in names])
+        check_frame(df, text_col=text_col, **named)
+        check_not_in_texts(text_col, named["label_col"])
         texts, empty = read_texts(df, text_col, cleaner)
         values = pick(df, target.label_col)
         if empty.any():
@@ -87,10 +93,10 @@ class TextRows:
             )
             warnings.warn(skipped + hint, stacklevel=4)
         if not mask.any():
-            raise ValueError(f"no row of df has both a text in {as_list(text_col)} and a {target.label_col!r}")
+            raise ValueError(f"no row of df has both a text in {text_col} and a {target.label_col!r}")
         texts = [text for text, usable in zip(texts, mask, strict=True) if usable]
         column = read_target(values[mask], target, kind)
-        return cls(df[mask], texts, column, mask, tokenizer, as_list(text_col), cleaner)
+        return cls(df[mask], texts, column, mask, tokenizer, text_col, cleaner)
 
     @cached_property
     def _tokens(self) -> tuple[Packed, np.ndarray]:

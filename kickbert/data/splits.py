@@ -9,6 +9,7 @@ from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 
 from kickbert.data.row_groups import row_groups, warn_of_leaks
+from kickbert.data.tables.annotations import check_no_export
 from kickbert.targets.label_cells import labeled_rows
 from kickbert.targets.stratification import default_strata
 from kickbert.text.columns import as_list, check_column, check_frame, pick, read_texts
@@ -50,14 +51,13 @@ def stratified_sample(
     _, first, sizes = np.unique(groups, return_index=True, return_counts=True)
     room = max(1, round(len(strata) * fraction))
     if strata.ndim == 2:
-        chosen = _iterative(strata[first], fraction, seed)
-        chosen = chosen[sizes[chosen] <= room]
+        order = _iterative(strata[first], fraction, seed)
     else:
         mixed = pd.Series(strata).groupby(groups).nunique().to_numpy() > 1
         order = _ordered(strata[first], mixed, seed)
-        chosen = _filled(order, sizes, room)
-        if not len(chosen) and len(sizes) > 1:
-            chosen = order[np.argsort(sizes[order])[:1]]
+    chosen = _filled(order, sizes, room)
+    if not len(chosen) and len(sizes) > 1:
+        chosen = order[np.argsort(sizes[order])[:1]]
     return np.isin(groups, chosen)
 
 
@@ -149,6 +149,7 @@ def split(
         label_col = "label"
     if text_col is None and isinstance(df, pd.DataFrame) and "text" in df.columns:
         text_col = "text"
+    check_no_export(df)
     named = {"label_col": label_col, "text_col": text_col, "group_col": group_col}
     check_frame(df, **{argument: as_list(column) for argument, column in named.items() if column is not None})
     if valid < 0 or test < 0 or valid + test >= 1:

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kickbert.data.tables.annotations import check_no_export
 from kickbert.models.protocol import is_model
 from kickbert.targets.base import Target
 from kickbert.targets.label_cells import labeled_rows
 from kickbert.targets.labels import Labels
 from kickbert.targets.multi_labels import MultiLabels
 from kickbert.targets.outputs import median_note
-from kickbert.text.columns import as_list, pick
+from kickbert.text.columns import as_list, check_columns, pick
 from kickbert.utils.messages import plural, row_names
 
 
@@ -103,6 +104,9 @@ class Predictions:
             return cls._of_validation(model)
         texts, empty = model.read(df)
         has_labels = all(c in df.columns for c in as_list(model.label_col))
+        if has_labels:
+            check_no_export(df)
+            check_columns(df, label_col=as_list(model.label_col))
         values = pick(df, model.label_col) if has_labels else None
         keep, notes = _usable(model.target, values, ~empty, df.index)
         df, texts = df[keep], [text for text, kept in zip(texts, keep, strict=True) if kept]

@@ -33,6 +33,7 @@ from kickbert.targets.directions import with_directions
 from kickbert.targets.labels import Labels
 from kickbert.targets.options import TargetOptions
 from kickbert.text.columns import as_list
+from kickbert.text.text_columns import DEFAULT
 from kickbert.training.checkpoint import first_states
 from kickbert.training.factories import learner_from_df, learner_from_rows
 from kickbert.training.fitting import fit_default, fit_function
@@ -130,7 +131,8 @@ def cross_validate(
         df: labeled rows; not modified.
         folds: number of folds, at least 2, stratified by the target.
         repeats: number of times to repeat the cross-validation with different folds.
-        group_col: column of groups (customers, authors). Rows of the same group stay in the same fold.
+        group_col: column of groups (customers, authors). Rows of the same group stay in the same fold. A row without
+            a group is a group of its own, and a warning counts such rows.
         valid: share of the training rows of each fold to use for validation.
         fit: function that trains a learner, or a preset of `fit_gradual`: with "fast", all folds share the encoder's
             states, and each takes seconds. By default `fit_few` with few labels per class, otherwise `fit_gradual`.
@@ -188,14 +190,17 @@ def assign_folds(
     if unknown := [name for name in recipe if name not in signature(learner_from_df).parameters]:
         raise TypeError(f"{unknown[0]!r} is not an argument of learner_from_df")
     recipe = recipe | {"model": choose_model(recipe.get("model"))}
-    usable = usable_rows(df, recipe, group_col=group_col).renumbered()
+    usable = usable_rows(df, recipe, group_col=group_col)
+    groups = row_groups(usable.texts, None if group_col is None else usable.df[group_col])
+    usable = usable.renumbered()
     target, codes = usable.column.fit()
     recipe = recipe | {"task": target.task}
+    if usable.text_col != as_list(recipe.get("text_col", DEFAULT)):
+        recipe["text_col"] = usable.text_col
     if isinstance(target, UnorderedBins):
         recipe["bins"] = list(target.edges)
     options = replace(usable.column.options, task=target.task, bins=recipe.get("bins"))
     texts = replace(usable, column=replace(usable.column, options=options))
-    groups = row_groups(usable.texts, None if group_col is None else usable.df[group_col])
     parts = fold_assignments(usable.column.strata, groups, folds, repeats, valid, seed)
     return FoldAssignment(usable.df, usable.mask, target, parts, recipe, codes, texts)
 

@@ -125,7 +125,7 @@ def search(
     assignment = assign_folds(df, recipe, round(1 / test), 1, group_col, valid, seed)
     recipe["model"] = assignment.recipe["model"]
     if space is None:
-        texts, _ = read_texts(assignment.rows, recipe.get("text_col", "text"), None)
+        texts, _ = read_texts(assignment.rows, assignment.texts.text_col, None)
         space = default_space(texts, assignment.y_true, assignment.target, recipe)
     check_space(space)
     with _home(folder, assignment, seed, name, space) as (home, storage):

@@ -20,6 +20,7 @@ from kickbert.labeling.database import LabelDatabase
 from kickbert.labeling.encoder_tuning import EncoderTuning
 from kickbert.labeling.session import LabelingSession, Settings
 from kickbert.labeling.tables import add_table, check_table
+from kickbert.text.text_columns import DEFAULT, find_text_columns
 from kickbert.utils.extras import require
 
 
@@ -44,7 +45,8 @@ def label_rows(
     Args:
         rows: DataFrame; None to continue with the rows in the database.
         out: File of the database; created if it does not exist.
-        text_col: Text columns; None for those of the database, or "text" in a new one.
+        text_col: Text columns; None for those of the database or, in a new one, "text" or the only column that looks
+            like text.
         classes: Class names; the page can add more.
         label_col: Column of labels that some rows already have.
         task: "single label", "multi-label", or "ordinal" with the classes from low to high; None for that of the
@@ -64,7 +66,7 @@ def label_rows(
     artifact = Path(artifact or out.parent / "models" / out.stem)
     with open_socket(host, port) as listening:
         if rows is not None and not out.exists():  # no database for a table that cannot be labeled
-            text_col = text_col or ["text"]
+            text_col = find_text_columns(rows, text_col or DEFAULT, [label_col])
             check_table(rows, text_col, label_col)
         embed, zero_shot = _models(model)
         database = LabelDatabase(out, text_col, task)

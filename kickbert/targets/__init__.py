@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = attach(
         "fitting": ["fit_target", "read_target"],
         "binning": ["bin_edges"],
         "label_cells": [],
+        "label_numbers": [],
         "stratification": [],
         "label_noise": ["label_confidence", "suspected_errors"],
         "directions": [],

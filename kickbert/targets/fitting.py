@@ -2,7 +2,7 @@
 
 import unicodedata
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,14 @@ from kickbert.targets.base import Column, Target
 from kickbert.targets.bins import Bins, UnorderedBins
 from kickbert.targets.continuous import Continuous
 from kickbert.targets.kinds import target_class
-from kickbert.targets.label_cells import LISTS, check_not_written
+from kickbert.targets.label_cells import LISTS, check_no_dicts, check_not_written
 from kickbert.targets.labels import MANY, Labels, OrderedLabels
 from kickbert.targets.multi_labels import MultiLabels
 from kickbert.targets.options import Format, TargetOptions
+from kickbert.utils.cells import SEVERAL
 
 MARKERS = (-1, -100)  # numbers that tools write where a label is missing
+NOTHING = ("nan", "<na>", "nat")  # what `str` makes of a missing cell
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,10 @@ def read_target(values: Column, options: TargetOptions, kind: type[Target] | Non
     """
     kind = kind or column_kind(values, options)
     labels = options.labels
-    if isinstance(labels, str | Mapping):
-        what = "one string" if isinstance(labels, str) else "a dict"
+    if labels is not None and not isinstance(labels, SEVERAL):
         raise ValueError(
-            f"labels={labels!r} is {what}; give a list of the classes, in order. To rename them, change the column: "
-            "df[label_col].map({0: 'no', 1: 'yes'})"
+            f"labels={labels!r} is a {type(labels).__name__}; give a list of the classes, in order. To rename them, "
+            "change the column: df[label_col].map({0: 'no', 1: 'yes'})"
         )
     if labels is not None and isinstance(values, pd.DataFrame):
         raise ValueError(f"labels={list(labels)} name classes, but several columns have names; leave labels out")
@@ -147,6 +148,13 @@ def _check_names(target: Target, values: Column) -> None:
                 ".astype(str), or rename one"
             )
         by_name[name] = label
+    nothing = next((name for name in target.names if name.lower() in NOTHING), None)
+    if nothing and isinstance(values, pd.Series):
+        warnings.warn(
+            f"column {values.name!r} has a class {nothing!r}, as astype(str) writes a missing cell. If these rows have "
+            f"no label, drop them: df[df[{values.name!r}] != {nothing!r}]",
+            stacklevel=5,
+        )
     _warn_of_similar(target.names, values)
 
 
@@ -168,11 +176,12 @@ def guess_kind(values: Column, bins: Any = None, delim: str | None = None) -> ty
     """Guess the kind of target from a column.
 
     Raises:
-        ValueError: the column holds lists written as text.
+        ValueError: the column holds dicts, or lists written as text.
 
     >>> guess_kind(pd.Series(["a", "b"])).task, guess_kind(pd.Series([["a"], []])).task
     ('single label', 'multi-label')
     """
+    check_no_dicts(values)
     if isinstance(values, pd.DataFrame) or delim is not None:
         return MultiLabels
     if bins is not None:

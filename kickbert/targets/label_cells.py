@@ -1,13 +1,17 @@
 """Cells with several labels: lists of labels, multi-hot lists, strings with a delimiter, or one column per label."""
 
+import ast
+import json
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import suppress
 from numbers import Number
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from kickbert.utils.cells import is_blank
 from kickbert.utils.messages import plural, shorten
 
 DELIMITER = "|"  # between several labels in a cell of a file that kickbert writes
@@ -19,8 +23,8 @@ _BITS = {"0": 0, "1": 1}
 def labeled_rows(values: pd.Series | pd.DataFrame) -> np.ndarray:
     """Find the rows with a label; with several columns, in each of them.
 
-    A blank string is a missing cell, as in a file. A row that has none of the labels holds an empty list, or only the
-    delimiter.
+    A blank string (`is_blank`) is a missing cell, as in a file. A row that has none of the labels holds an empty list,
+    or only the delimiter.
 
     Args:
         values: the label column or columns.
@@ -35,7 +39,7 @@ def labeled_rows(values: pd.Series | pd.DataFrame) -> np.ndarray:
     labeled = values.notna().to_numpy(dtype=bool)
     if pd.api.types.is_numeric_dtype(values):
         return labeled
-    return labeled & ~np.array([isinstance(cell, str) and not cell.strip() for cell in values], dtype=bool)
+    return labeled & ~np.array([isinstance(cell, str) and is_blank(cell) for cell in values], dtype=bool)
 
 
 def no_labels(values: pd.Series | pd.DataFrame, delim: str | None) -> str:
@@ -139,16 +143,45 @@ def _cells(values: pd.Series, delim: str | None) -> Iterator[list[Hashable]]:
 
 
 def check_not_written(values: pd.Series) -> None:
-    """Check that the cells are not lists written as text, as a CSV file keeps them: each would be a class.
+    """Check that no cells are lists or dicts written as text, as a CSV file keeps them: each would be a class.
 
     Raises:
-        ValueError: every cell with a label is such a list.
+        ValueError: a cell is a list or a dict written as text, or all look like one.
     """
-    cells = [cell.strip() for cell in values[labeled_rows(values)] if isinstance(cell, str)]
-    if cells and all(_WRITTEN.fullmatch(cell) for cell in cells):
+    cells = list(dict.fromkeys(cell.strip() for cell in values if isinstance(cell, str) and not is_blank(cell)))
+    bracketed = [cell for cell in cells if _WRITTEN.fullmatch(cell)]
+    several = bracketed if len(bracketed) == len(cells) else [cell for cell in bracketed if _is_written(cell)]
+    if several:
+        read = "ast.literal_eval"
+        if len(several) < len(cells):
+            read = "lambda cell: ast.literal_eval(cell) if cell[:1] in '[{(' else [cell]"
         raise ValueError(
-            f"column {values.name!r} holds lists written as text, such as {shorten(cells[0], 60)}. Read them: "
-            f"df[{values.name!r}].map(ast.literal_eval); if these are names of classes, give task='single label'"
+            f"column {values.name!r} holds lists written as text, such as {shorten(several[0], 60)}. Read them: "
+            f"df[{values.name!r}].map({read}); if these are names of classes, give task='single label'"
+        )
+
+
+def _is_written(cell: str) -> bool:
+    """Tell whether a text is a list, tuple, set or dict as Python or JSON writes it."""
+    for read in (json.loads, ast.literal_eval):
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            return isinstance(read(cell), (*LISTS, dict))
+    return False
+
+
+def check_no_dicts(values: pd.Series | pd.DataFrame) -> None:
+    """Check that no cell is a dict.
+
+    Raises:
+        ValueError: a cell is a dict.
+    """
+    if isinstance(values, pd.DataFrame):
+        return
+    cell = next((cell for cell in values if isinstance(cell, Mapping)), None)
+    if cell is not None:
+        raise ValueError(
+            f"column {values.name!r} holds dicts, such as {shorten(str(cell), 60)}. Give the label in them: "
+            f"df[{values.name!r}].map(lambda cell: cell[{next(iter(cell), 'label')!r}])"
         )
 
 
@@ -162,7 +195,7 @@ def _check_members(members: list[Any], row: Hashable, column: Hashable) -> None:
         where = f"row {row!r} of column {column!r} holds {members}"
         if not isinstance(member, Hashable):
             raise ValueError(f"{where}; labels are strings, numbers or booleans, not {type(member).__name__}")
-        blank = isinstance(member, str) and not member.strip()
+        blank = isinstance(member, str) and is_blank(member)
         if blank or member is None or member is pd.NA or member != member:
             raise ValueError(
                 f"{where}, in which a label is missing; drop it: "

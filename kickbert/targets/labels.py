@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from kickbert.targets.base import Column, Target, Thresholds, probability_columns, probability_records
-from kickbert.targets.label_cells import LISTS
+from kickbert.targets.label_cells import LISTS, check_no_dicts
+from kickbert.targets.label_numbers import LabelNumbers
 from kickbert.targets.options import TargetOptions
 
 STORED = (str, bool, int, float, np.generic)  # types of labels that JSON holds
@@ -78,8 +79,16 @@ class Labels(Target):
         return powers / powers.sum(axis=1, keepdims=True)
 
     def encode(self, values: Column) -> np.ndarray:
-        """Class numbers, int64, shape (n,); -1 for a value that is not a class."""
-        return pd.Index(self.classes, dtype=object).get_indexer(values.astype(object)).astype(np.int64)
+        """Class numbers, int64, shape (n,); -1 for a value that is not a class.
+
+        A label of another type counts as the class that is written like it: "1" as 1, "TRUE" as True.
+
+        Raises:
+            ValueError: the column holds lists or dicts.
+        """
+        _check_no_lists(values)
+        numbers = LabelNumbers(self.classes)
+        return np.array([numbers.find(label) for label in values.astype(object)], dtype=np.int64)
 
     def unknown(self, values: Column) -> tuple[np.ndarray, list[str]]:
         bad = self.encode(values) < 0
@@ -184,14 +193,7 @@ def _classes(values: pd.Series, labels: Sequence[Any] | None) -> list[Any]:
     Raises:
         ValueError: the column has lists, a single class, or a class per row.
     """
-    lists = (cell for cell in values if isinstance(cell, LISTS))
-    if (first := next(lists, None)) is not None:
-        one = all(isinstance(cell, LISTS) and len(cell) == 1 for cell in values)
-        hint = f"df[{values.name!r}].str[0] if each holds one label" if one else ".map(np.argmax) for one-hot lists"
-        raise ValueError(
-            f"column {values.name!r} holds lists, such as {first}, so a row has several labels; leave task out, or "
-            f"give only the class: {hint}"
-        )
+    _check_no_lists(values)
     categories = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else None
     classes = ordered_classes(values, values.unique().tolist(), labels, categories)
     if len(classes) < 2:
@@ -204,6 +206,23 @@ def _classes(values: pd.Series, labels: Sequence[Any] | None) -> list[Any]:
             "task='regression'; for one row per class, the classes: labels=[…]"
         )
     return classes
+
+
+def _check_no_lists(values: pd.Series) -> None:
+    """Check that no cell holds several labels.
+
+    Raises:
+        ValueError: a cell is a list or a dict.
+    """
+    check_no_dicts(values)
+    lists = (cell for cell in values if isinstance(cell, LISTS))
+    if (first := next(lists, None)) is not None:
+        one = all(isinstance(cell, LISTS) and len(cell) == 1 for cell in values)
+        hint = f"df[{values.name!r}].str[0] if each holds one label" if one else ".map(np.argmax) for one-hot lists"
+        raise ValueError(
+            f"column {values.name!r} holds lists, such as {first}, but the task has one label per row. Give only the "
+            f"label: {hint}; or train for several labels per row: leave task out"
+        )
 
 
 def ordered_classes(

@@ -10,8 +10,10 @@ import pandas as pd
 
 from kickbert.targets.base import Column, Thresholds, probability_columns, probability_records
 from kickbert.targets.label_cells import from_columns, label_lists, multi_hot_width, split_cells
+from kickbert.targets.label_numbers import LabelNumbers
 from kickbert.targets.labels import Labels, ordered_classes
 from kickbert.targets.options import TargetOptions
+from kickbert.utils.messages import plural
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,11 @@ class MultiLabels(Labels):
                 f"column {values.name!r} holds {len(present)} labels, {list(present)}; is label_delim={delim!r} the "
                 "delimiter between them?"
             )
-        if delim is None and all(len(cell) == 1 for cell in values):
+        if delim is None and all(len(cell) <= 1 for cell in values):
+            empty = sum(not len(cell) for cell in values)
+            held = f"one label or, in {plural(empty, 'row')}, none" if empty else "one label"
             warnings.warn(
-                f"each list of column {values.name!r} holds one label. If a row never has more, train a classifier of "
+                f"each list of column {values.name!r} holds {held}. If a row never has more, train a classifier of "
                 f"one label: df[{values.name!r}].str[0]",
                 stacklevel=5,
             )
@@ -90,23 +94,23 @@ class MultiLabels(Labels):
         """Zeros and ones, float32, shape (n, classes); labels that are not classes are ignored."""
         if self.columns:
             return from_columns(values[list(self.classes)])
-        positions, lists = self._lists(values)
+        numbers, lists = self._lists(values)
         codes = np.zeros((len(values), len(self.classes)), dtype=np.float32)
         for row, labels in enumerate(lists):
-            codes[row, [positions[label] for label in labels if label in positions]] = 1
+            codes[row, [number for label in labels if (number := numbers.find(label)) >= 0]] = 1
         return codes
 
-    def _lists(self, values: pd.Series) -> tuple[dict[Hashable, int], list[list[Hashable]]]:
-        """Return the position of each label by its name in cells, and the labels of each row."""
+    def _lists(self, values: pd.Series) -> tuple[LabelNumbers, list[list[Hashable]]]:
+        """Return the number of each label by its name in cells, and the labels of each row."""
         known = range(len(self.classes)) if self.multi_hot else self.classes
         width = len(self.classes) if self.multi_hot else 0
-        return {label: i for i, label in enumerate(known)}, label_lists(values, self.delim, width)
+        return LabelNumbers(known), label_lists(values, self.delim, width)
 
     def unknown(self, values: Column) -> tuple[np.ndarray, list[str]]:
         if self.columns:
             return np.zeros(len(values), dtype=bool), []
-        positions, lists = self._lists(values)
-        unseen = [set(labels) - positions.keys() for labels in lists]
+        numbers, lists = self._lists(values)
+        unseen = [{label for label in labels if numbers.find(label) < 0} for labels in lists]
         return np.array([bool(row) for row in unseen]), sorted({str(label) for row in unseen for label in row})
 
     def shown(self, code: Any) -> Any:

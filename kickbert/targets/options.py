@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kickbert.utils.cells import SEVERAL
+
 if TYPE_CHECKING:
     from kickbert.targets.base import Target
 
@@ -35,6 +37,10 @@ class TargetOptions:
     labels: Sequence[Any] | None = None
     decimal: str | None = None
     target: "Target | None" = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.label_col, SEVERAL) and len(self.label_col) == 1:
+            object.__setattr__(self, "label_col", next(iter(self.label_col)))  # a list of one column is that column
 
     @property
     def delim(self) -> str | None:

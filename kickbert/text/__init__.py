@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "columns": [],
+        "text_columns": [],
         "cleaning": ["Cleaner"],
         "cleaning_steps": [
             "convert_to_lowercase",

@@ -1,6 +1,5 @@
 """Find the columns of a DataFrame and read them as texts; rows that cannot be used are counted and named."""
 
-import unicodedata
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,20 +9,25 @@ import pandas as pd
 
 from kickbert.text.cleaning import Cleaner
 from kickbert.text.tokenization import join_columns
+from kickbert.utils.cells import ERRORS, SEVERAL, is_blank
 from kickbert.utils.messages import nearest, plural
-
-SEVERAL = (list, tuple, np.ndarray, pd.Index, pd.Series)  # anything else is the name of one column
-INVISIBLE = ("Cc", "Cf", "Zs", "Zl", "Zp")  # Unicode categories: control and format characters, and spaces
 
 
 def check_column(df: pd.DataFrame, column: str, argument: str) -> None:
     """Check that `column` is one of df.
 
     Raises:
-        ValueError: it is not; the message lists the columns and suggests the nearest name.
+        ValueError: it is not, and the message lists the columns and suggests the nearest name; or several columns have
+            this name.
     """
-    if column in df.columns:
+    count = list(df.columns).count(column)
+    if count == 1:
         return
+    if count:
+        raise ValueError(
+            f"{argument}={column!r} is the name of {count} columns of df; rename the others, or drop them: "
+            "df.loc[:, ~df.columns.duplicated()]"
+        )
     names = [str(c) for c in df.columns]
     raise ValueError(f"{argument}={column!r} is not a column of df; columns are {names}{nearest(column, names)}")
 
@@ -35,13 +39,20 @@ def check_columns(df: pd.DataFrame, **columns: Sequence[str]) -> None:
         columns: the column names by the argument that gives them: `check_columns(df, text_col=["name", "blurb"])`.
     Raises:
         TypeError: df is not a DataFrame.
-        ValueError: a column is missing.
+        ValueError: column names have several levels, or a column is missing or named twice.
     """
     if not isinstance(df, pd.DataFrame):
         raise TypeError(f"df must be a pandas DataFrame, not {_type_name(df)}; {_to_frame(df)}")
+    if any(isinstance(name, tuple) for name in df.columns):
+        raise ValueError(
+            f"column names of df are tuples, such as {df.columns[0]!r}. Give each column one name: "
+            "df.columns = ['_'.join(map(str, name)) for name in df.columns]"
+        )
     for argument, names in columns.items():
-        for column in names:
+        for i, column in enumerate(names):
             check_column(df, column, argument)
+            if column in list(names)[:i]:
+                raise ValueError(f"{argument}={list(names)} has {column!r} twice")
 
 
 def check_frame(df: pd.DataFrame, **columns: Sequence[str]) -> None:
@@ -55,6 +66,19 @@ def check_frame(df: pd.DataFrame, **columns: Sequence[str]) -> None:
         raise ValueError("df has no rows; give at least a few rows per class")
 
 
+def check_not_in_texts(text_col: Sequence[str], label_col: Sequence[str]) -> None:
+    """Check that a model does not read what it is to predict.
+
+    Raises:
+        ValueError: there are no text columns, or a target column is one of them.
+    """
+    both = [column for column in label_col if column in text_col]
+    if both:
+        raise ValueError(f"{both[0]!r} is in text_col and in label_col: the model would read what it predicts")
+    if not len(text_col):
+        raise ValueError("text_col=[] names no column; give at least one")
+
+
 def as_list(column: str | Sequence[str]) -> list[str]:
     """Convert one column name, or several, to a list.
 
@@ -66,7 +90,8 @@ def as_list(column: str | Sequence[str]) -> list[str]:
 
 def pick(df: pd.DataFrame, column: str | Sequence[str]) -> pd.Series | pd.DataFrame:
     """Select one column as a Series, or several as a DataFrame."""
-    return df[list(column) if isinstance(column, SEVERAL) else column]
+    names = as_list(column)
+    return df[names[0]] if len(names) == 1 else df[names]
 
 
 def read_texts(
@@ -89,7 +114,7 @@ def read_texts(
 
 
 def without_text(texts: Sequence[str]) -> np.ndarray:
-    """Find rows that have only white space or invisible characters in all columns; they are not predicted.
+    """Find rows in which all columns are blank, as `is_blank` defines it; they are not predicted.
 
     Returns:
         bool, shape (n,).
@@ -97,11 +122,7 @@ def without_text(texts: Sequence[str]) -> np.ndarray:
     >>> without_text(["a lamp", " ", join_columns(["", "x"], ["\\n", ""])[0]])
     array([False,  True,  True])
     """
-    return np.array([_is_blank(text) for text in texts], dtype=bool)  # the separator is a control character
-
-
-def _is_blank(text: str) -> bool:
-    return all(unicodedata.category(character) in INVISIBLE for character in text)
+    return np.array([is_blank(text) for text in texts], dtype=bool)  # the separator is a control character
 
 
 def _read(cells: list[np.ndarray], columns: Sequence[str], cleaner: Cleaner | None) -> tuple[list[str], np.ndarray]:
@@ -193,7 +214,7 @@ def _cells(item: Any, columns: Sequence[str]) -> list[Any]:
 def _cleaned(texts: list[list[str]], cleaner: Cleaner) -> list[list[str]]:
     cleaned = [cleaner.apply(column) for column in texts]
     before, after = (
-        np.array([all(map(_is_blank, row)) for row in zip(*t, strict=True)], dtype=bool) for t in (texts, cleaned)
+        np.array([all(map(is_blank, row)) for row in zip(*t, strict=True)], dtype=bool) for t in (texts, cleaned)
     )
     emptied = (after & ~before).sum()
     if emptied:
@@ -202,7 +223,7 @@ def _cleaned(texts: list[list[str]], cleaner: Cleaner) -> list[list[str]]:
 
 
 def _text(cell: object, missing: bool) -> str:
-    if missing:
+    if missing or (isinstance(cell, str) and cell.strip() in ERRORS):
         return ""
     text = cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell)
     # The tokenizer refuses a lone surrogate, which broken exports contain.

@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "atomic_files": [],
+        "cells": [],
         "devices": [],
         "extras": [],
         "hashing": [],

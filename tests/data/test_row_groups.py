@@ -14,10 +14,11 @@ from kickbert.data.splits import fold_assignments, stratified_sample
 def test_rows_are_linked_by_text_and_by_group():
     texts = ["a lamp", "a boat", "A  lamp ", "a tree", "", " "]
     assert row_groups(texts).tolist() == [0, 1, 0, 2, 3, 4]
-    groups = pd.Series(["x", "y", "y", None, None, "z"])
-    assert row_groups(texts, groups).tolist() == [0, 0, 0, 1, 2, 3]
+    groups = pd.Series(["x", "y", "y", None, " ", "z"], name="author")
+    with pytest.warns(UserWarning, match=r"2 rows without a group in 'author', each a group of its own: \[3, 4\]"):
+        assert row_groups(texts, groups).tolist() == [0, 0, 0, 1, 2, 3]
     assert row_groups([]).tolist() == row_groups([], pd.Series([], dtype=object)).tolist() == []
-    assert row_groups(["", "", ""], pd.Series([1, None, 1])).tolist() == [0, 1, 0]
+    assert row_groups(["", "", ""], pd.Series([1, 2, 1])).tolist() == [0, 1, 0]
 
 
 rows = st.lists(st.tuples(st.integers(0, 12), st.sampled_from("abc"), st.integers(0, 5)), min_size=4, max_size=80)

@@ -197,7 +197,116 @@ def test_a_dict_names_no_classes(make, reviews):
         make(reviews.assign(label=[1, 0] * 60), labels={0: "no", 1: "yes"})
 
 
+@pytest.mark.parametrize(
+    ("here", "there"),
+    [
+        ([1, 0], ["1", "0"]),
+        (["1", "0"], [1, 0]),
+        (["1", "0"], [1.0, np.nan]),
+        ([True, False], ["TRUE", "FALSE"]),
+        (["TRUE", "FALSE"], [True, False]),
+        ([[1], [0, 1]], [["1"], ["0", "1"]]),
+    ],
+)
+def test_labels_of_another_file_are_matched_by_how_they_are_written(make, reviews, here, there):
+    learn = make(reviews.assign(label=here * 60), **HEAD)
+    rows = reviews.assign(label=there * 60)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*not in the training data")
+        predictions = kickbert.evaluate(learn, rows, compare=False, rounds=10).predictions
+    known = rows["label"].notna().to_numpy()
+    expected = learn.target.encode(reviews.assign(label=here * 60)["label"][known])
+    np.testing.assert_array_equal(predictions.y_true, expected)
+
+
+def test_labels_of_another_kind_are_refused_in_a_sentence(make, reviews):
+    learn = make(reviews, **HEAD)
+    with pytest.raises(ValueError, match=r"holds lists, such as \['good'\], but the task has one label.*str\[0\]"):
+        kickbert.evaluate(learn, reviews.assign(label=[[label] for label in reviews["label"]]))
+    for call in (make, kickbert.split, lambda rows: kickbert.evaluate(learn, rows)):
+        with pytest.raises(ValueError, match=r"holds dicts.*map\(lambda cell: cell\['choices'\]\)"):
+            call(reviews.assign(label=[{"choices": ["good"]}, {"choices": ["bad"]}] * 60))
+
+
+@pytest.mark.parametrize("cell", ["['a', 'b']", '{"choices": ["a", "b"]}', '["a", "b"]'])
+def test_a_list_written_as_text_among_names(make, reviews, cell):
+    with pytest.raises(ValueError, match="lists written as text"):
+        make(reviews.assign(label=["a", "b", cell] * 40))
+
+
+def test_names_in_brackets_are_names(make, reviews):
+    assert make(reviews.assign(label=["(other)", "a", "[b"] * 40)).target.names == ["(other)", "[b", "a"]
+
+
+@pytest.mark.parametrize("error", ["#N/A", "#REF!"])
+def test_the_error_of_a_spreadsheet_is_a_missing_cell(make, reviews, error):
+    reviews.loc[:9, "label"] = error
+    reviews.loc[10:14, "text"] = error
+    said = messages(lambda: make(reviews))
+    assert "Skipped 10 rows without a label" in said and "Skipped 5 rows without a text" in said
+
+
+def test_a_class_nan_is_asked_about(make, reviews):
+    reviews.loc[:9, "label"] = np.nan
+    with pytest.warns(UserWarning, match="has a class 'nan', as astype\\(str\\) writes a missing cell"):
+        make(reviews.assign(label=reviews["label"].astype(object).map(str)))
+
+
 # Columns
+
+
+@pytest.mark.parametrize("kind", ["tuples", "levels"])
+def test_column_names_of_several_levels(make, reviews, kind):
+    names = [("a", "text"), ("a", "label")]
+    rows = reviews.set_axis(pd.MultiIndex.from_tuples(names) if kind == "levels" else pd.Index(names), axis=1)
+    learn = make(reviews, **HEAD)
+    for call in (make, kickbert.split, learn.predict_df, learn.predict_proba):
+        with pytest.raises(ValueError, match=r"column names of df are tuples.*df\.columns = "):
+            call(rows)
+    flat = rows.set_axis(["_".join(map(str, name)) for name in rows.columns], axis=1)
+    assert make(flat, text_col="a_text", label_col="a_label").target.names == ["bad", "good"]
+
+
+@pytest.mark.parametrize("column", ["text", "label"])
+def test_two_columns_of_the_same_name(make, reviews, column):
+    learn, rows = make(reviews, **HEAD), pd.concat([reviews, reviews[[column]]], axis=1)
+    calls = [make, kickbert.explore, lambda rows: kickbert.evaluate(learn, rows)]
+    calls += [learn.predict_df] if column == "text" else [kickbert.split]
+    for call in calls:
+        with pytest.raises(ValueError, match=f"{column}_col='{column}' is the name of 2 columns of df"):
+            call(rows)
+    assert make(rows.loc[:, ~rows.columns.duplicated()]).target.names == ["bad", "good"]
+
+
+def test_lists_of_one_column_and_other_containers(make, reviews):
+    for text_col in (["text"], pd.Index(["text"]), np.array(["text"])):
+        learn = make(reviews, text_col=text_col, label_col=["label"])
+        assert learn.text_col == ["text"] and learn.label_col == "label" and learn.target.names == ["bad", "good"]
+    assert kickbert.split(reviews, label_col=["label"]).equals(kickbert.split(reviews, label_col="label"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"text_col": ["text", "label"]}, "'label' is in text_col and in label_col"),
+        ({"text_col": ["text", "text"]}, "has 'text' twice"),
+        ({"text_col": []}, "names no column"),
+        ({"text_col": None}, "text_col=None is not a column"),
+        ({"label_col": None}, "label_col=None is not a column"),
+    ],
+)
+def test_columns_that_cannot_be_read(make, reviews, columns, message):
+    with pytest.raises(ValueError, match=message):
+        make(reviews, **columns)
+
+
+def test_the_only_column_of_texts(make, reviews, tiny, tmp_path, capsys):
+    rows = reviews.rename(columns={"text": "review"})
+    assert make(rows).text_col == ["review"] and "reading 'review'" in capsys.readouterr().out
+    result = kickbert.cross_validate(rows, folds=2, model=tiny, path=tmp_path, folder=tmp_path / "folds", **HEAD)
+    assert len(result.folds) == 2
+    with pytest.raises(ValueError, match="several look like text"):
+        kickbert.explore(rows.assign(title=rows["review"]))
 
 
 def test_columns_with_numbers_as_names(make, reviews):
@@ -252,6 +361,14 @@ def test_a_class_weight_of_a_class_that_a_fold_lacks(reviews, tiny, tmp_path, se
     assert len(kickbert.experiments.by_size(rows, [20, 40], repeats=1, **options)) == 2
     with pytest.raises(ValueError, match="unknown class 'odd'"):
         kickbert.cross_validate(rows, folds=3, **options | {"class_weights": {"odd": 5.0}})
+
+
+def test_a_row_without_a_group_is_a_group_of_its_own(reviews, tiny, tmp_path):
+    rows = reviews.assign(customer=["a", 7, None, " "] * 30)
+    options = {"model": tiny, "path": tmp_path, "group_col": "customer", **HEAD}
+    with pytest.warns(UserWarning, match="60 rows without a group in 'customer', each a group of its own: .2, 3, 6"):
+        folds = kickbert.cross_validate(rows, folds=2, **options)
+    assert folds.probs["label"].notna().all()
 
 
 def test_no_fold_of_groups_is_empty():

@@ -79,7 +79,7 @@ def test_labels_set_the_order_of_the_classes():
 @pytest.mark.parametrize(
     ("values", "how", "message"),
     [
-        (["a", "b"], {"labels": "ab"}, "labels='ab' is one string; give a list"),
+        (["a", "b"], {"labels": "ab"}, "labels='ab' is a str; give a list"),
         (["a", "b", "c"], {"labels": ["a", "b"]}, r"'y' holds 'c', which is not one of labels=\['a', 'b'\]"),
         ([["a"], ["c", "b"]], {"labels": ["a", "b"]}, r"'y' holds 'c', which is not one of labels"),
         ([[1, 0, 1], [0, 1, 0]], {"labels": ["a", "b"]}, r"are 2 names, and the lists of column 'y' have 3 positions"),

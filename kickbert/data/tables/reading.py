@@ -20,7 +20,9 @@ from xml.etree.ElementTree import ParseError
 
 import pandas as pd
 
+from kickbert.data.tables.annotations import read_annotations
 from kickbert.data.tables.cells import cell_kind, column_names, column_type, parse_column
+from kickbert.data.tables.class_labels import features_of, name_classes
 from kickbert.data.tables.formats import detect_encoding, detect_separator, open_file, table_kind, usual_separator
 from kickbert.data.tables.quoting import csv_reader, fit_of, hides_rows
 from kickbert.utils.extras import require
@@ -249,7 +251,7 @@ class TableFile:
 def read_rows(
     source: str | Path, encoding: str | None = None, sep: str | None = None, text_col: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Read a whole file as a DataFrame.
+    """Read a whole file as a DataFrame; the export of an annotation tool as `read_annotations` returns it.
 
     Args:
         source, encoding, sep: as in `TableFile`.
@@ -271,7 +273,8 @@ def read_rows(
             if name not in text_col:
                 df[name] = parse_column(df[name])
     full = [name for name in df.columns if isinstance(df[name].array, NULLABLE) and df[name].notna().all()]
-    return df.astype({name: df[name].dtype.numpy_dtype for name in full})
+    df = df.astype({name: df[name].dtype.numpy_dtype for name in full})
+    return read_annotations(name_classes(df, features_of(table.schema.metadata)) if table.schema is not None else df)
 
 
 def _text_frame(rows: list[list[str]], names: list[str]) -> pd.DataFrame:
