@@ -16,7 +16,7 @@ def file(make_database):
     ids = {row.texts: row.id for row in database.rows()}
     assert set(ids) == {("a", "x"), ("b", "y"), ("", "z")}
     database.lease(Lease(ids["b", "y"], "random", {"label": "bad", "confidence": 0.75}, True), "browser")
-    database.append(ids["b", "y"], "good", "anna", seconds=1.5, note="hm")
+    database.append(ids["b", "y"], "good", "anna", seconds=1.5, note="hm", shown=True)
     database.append(ids["", "z"], None, "anna")
     database.append(ids["a", "x"], "good", "anna")
     database.append(ids["a", "x"], "bad", "ben")
