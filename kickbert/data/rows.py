@@ -17,7 +17,7 @@ from kickbert.targets.kinds import unseen_labels
 from kickbert.targets.label_cells import labeled_rows, no_labels
 from kickbert.targets.options import TargetOptions
 from kickbert.text.cleaning import Cleaner
-from kickbert.text.columns import as_list, check_frame, pick, read_texts
+from kickbert.text.columns import as_list, check_frame, original_texts, pick, read_texts
 from kickbert.utils.messages import plural, row_names
 
 
@@ -114,8 +114,12 @@ class TextRows:
         if not target.is_multilabel:
             used = used[~unseen]
         ids, cut = self._tokens
+        originals = original_texts(self.df, self.text_col, self.texts, self.cleaner)
         numbers = (used[train[used]], used[held[used]])
-        training, validation = (Part([self.texts[i] for i in part], ids.take(part), codes[part]) for part in numbers)
+        training, validation = (
+            Part([self.texts[i] for i in part], ids.take(part), codes[part], [originals[i] for i in part])
+            for part in numbers
+        )
         return Split(self, target, training, validation, cut[numbers[0]])
 
     def part(self, numbers: np.ndarray) -> tuple[list[str], Packed]:
@@ -139,11 +143,12 @@ class TextRows:
 
 
 class Part(NamedTuple):
-    """The training or validation rows: texts, their token ids, and the codes of their targets."""
+    """The training or validation rows: texts, their token ids, the codes of their targets, the texts as they were."""
 
     texts: list[str]
     ids: Packed
     codes: np.ndarray
+    originals: list[str]  # before cleaning
 
 
 class Split(NamedTuple):
