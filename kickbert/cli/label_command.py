@@ -1,11 +1,12 @@
 """`kickbert label`: a web page for labeling texts."""
 
+import csv
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kickbert.cli.arguments import KINDS, Json, Texts
+from kickbert.cli.arguments import KINDS, Encoding, Json, Separator, Texts
 from kickbert.cli.output import print_result, prints_to_stderr
 
 
@@ -13,7 +14,9 @@ def label(
     rows: Annotated[Path, typer.Argument(help=f"table of texts: {KINDS}; or labels.db to continue")],
     out: Annotated[Path, typer.Option(help="file for the labels")] = Path("labels.db"),
     text: Texts = None,
-    labels: Annotated[str, typer.Option(help="class names, comma-separated; you can add more on the page")] = "",
+    labels: Annotated[
+        str, typer.Option(help="class names, comma-separated: 'sport,\"arts, crafts\"'; you can add more on the page")
+    ] = "",
     target: Annotated[str | None, typer.Option(help="column of labels that some rows already have")] = None,
     task: Annotated[
         str | None, typer.Option(help='"single label", "multi-label", or "ordinal" (classes from low to high)')
@@ -26,21 +29,30 @@ def label(
     who: Annotated[str | None, typer.Option(help="your name, saved with each label")] = None,
     host: Annotated[str, typer.Option(help="address to listen on; 0.0.0.0 for the whole network")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65_535, help="port to listen on")] = 8010,
+    encoding: Encoding = None,
+    sep: Separator = None,
     json: Json = False,
 ) -> None:
     """Open a labeling page in the browser; a model learns as you label."""
     from kickbert.utils.extras import require
 
     require("fastapi", extra="label")
+    from kickbert.cli.rows import check_options
     from kickbert.data.tables.reading import read_rows
     from kickbert.labeling.server import label_rows
     from kickbert.labeling.session import Settings
     from kickbert.labeling.tables import read
 
-    df = None if rows.suffix == ".db" else read_rows(rows, text_col=text or ["text"])
-    if df is None:
+    if rows.suffix == ".db" and (encoding or sep):
+        raise ValueError(f"{'--encoding' if encoding else '--sep'} is for text files, but {rows} is a label database")
+    df = None
+    if rows.suffix == ".db":
         out = rows
-    classes = [name for name in labels.split(",") if name.strip()]
+    else:
+        columns = _text_columns(text, out)
+        df = read_rows(rows, encoding, sep, [*columns, *filter(None, [target])])  # names stay as they are written, too
+        check_options(df, rows, columns, target)
+    classes = [name for name in next(csv.reader([labels], skipinitialspace=True), []) if name.strip()]
     with prints_to_stderr(json):
         label_rows(
             df,
@@ -59,3 +71,14 @@ def label(
         )
     if json:
         print_result({"labels": str(out), "labeled": len(read(out))}, json, print)
+
+
+def _text_columns(text: list[str] | None, out: Path) -> list[str]:
+    """Return the text columns: the given ones, those of an existing database, or "text"."""
+    from kickbert.labeling.database import LabelDatabase
+
+    if text or not out.expanduser().exists():
+        return text or ["text"]
+    database = LabelDatabase(out)
+    database.close()
+    return database.text_col

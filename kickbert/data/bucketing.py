@@ -10,13 +10,14 @@ import torch
 from fastai.data.core import TfmdDL
 from fastai.data.transforms import ToTensor
 from fastai.torch_core import TitledStr
+from fastcore.foundation import L
 from fasttransform import Pipeline, Transform
 from fasttransform.cast import explode_types
 from torch import Tensor
 from torch.nn.functional import pad
 
 from kickbert.data.batching import bucketed
-from kickbert.data.packed import Packed, by_document
+from kickbert.data.packed import Packed, by_document, document_key
 from kickbert.data.transforms import Tokens
 from kickbert.text.tokenization import PAD, SEP
 
@@ -203,15 +204,56 @@ class BucketDL(TfmdDL):
 
     def _decode_batch(self, b: tuple, max_n: int = 9, full: bool = True) -> Any:
         samples = super()._decode_batch(b[: len(self.rows)], max_n, full)  # for display
-        if self.varies or self.batch_ids is None or not torch.equal(b[0].as_subclass(Tensor).cpu(), self.batch_ids):
-            return samples  # the token ids differ from the text of any row
-        texts = map(self._own_text, self.batch_items)
-        return samples.zipwith(texts).map(lambda pair: (TitledStr(pair[1]), *pair[0][1:]))
+        texts = self._own_texts(b[0][: len(samples)])
+        pairs = [(s[0] if text is None else TitledStr(text), *s[1:]) for s, text in zip(samples, texts, strict=True)]
+        return L(pairs)
+
+    def _own_texts(self, tokens: Tensor) -> list[str | None]:
+        """Return the original texts of a batch: before cleaning, tokenization and truncation.
+
+        A row is None if no text or several texts of this dataset have its tokens: those of a variant, for example.
+        """
+        read, ids = self.batch_ids, tokens.as_subclass(Tensor).cpu()
+        if not self.varies and read is not None and len(ids) <= len(read) and torch.equal(ids, read[: len(ids)]):
+            return [self._own_text(i) for i in self.batch_items[: len(ids)]]
+        items: dict[tuple[bytes, ...], list[int]] = {}
+        for i, key in enumerate(self.rows[0].document_keys):
+            items.setdefault(key, []).append(i)
+        found = [{self._own_text(i) for i in items.get(document_key(row), [])} for row in ids]
+        return [texts.pop() if len(texts) == 1 else None for texts in found]
 
     def _own_text(self, i: int) -> str:
-        """Return the original text of a row: before tokenization and truncation."""
+        """Return the original text of a row."""
         texts = self.dataset.tls[0]
-        return Pipeline(texts.tfms.fs[:-1])(texts._get(int(i))).replace(SEP, " | ")
+        item = texts._get(int(i))
+        text = getattr(item, "original", None)  # of a `Row`, if cleaning changed it
+        return (Pipeline(texts.tfms.fs[:-1])(item) if text is None else text).replace(SEP, " | ")
+
+    def one_batch(self) -> tuple:
+        """fastai's `one_batch`.
+
+        Raises:
+            ValueError: there are no rows.
+        """
+        if not len(self.dataset):
+            raise ValueError(
+                "there are no rows here; export leaves them out of a learner, too. Make batches of a DataFrame with "
+                "dls.test_dl(df, with_labels=True)"
+            )
+        return super().one_batch()
+
+    def show_results(self, b: tuple, out: Any, max_n: int = 9, **kwargs: Any) -> Any:
+        """fastai's `show_results`.
+
+        Raises:
+            ValueError: the rows have no targets.
+        """
+        if len(self.rows) == 1:
+            raise ValueError(
+                "these rows have no targets to compare predictions with. Use test_dl(df, with_labels=True), or "
+                "learn.predict_df(df) for predictions alone"
+            )
+        return super().show_results(b, out, max_n, **kwargs)
 
     def seed(self, seed: int) -> None:
         """Reset the random order of the batches, so that it depends only on `seed`."""

@@ -29,7 +29,7 @@ from kickbert.targets.kinds import unseen_labels
 from kickbert.targets.options import Format, TargetOptions
 from kickbert.text.augmentation import Augmenter, augment_texts
 from kickbert.text.cleaning import Cleaner
-from kickbert.text.columns import as_list, check_frame, pick, read_items
+from kickbert.text.columns import as_list, check_frame, original_texts, pick, read_items
 from kickbert.text.tokenization import SEP
 from kickbert.utils.hub import choose_model
 from kickbert.utils.messages import Described
@@ -40,10 +40,11 @@ BATCH = 32
 
 
 class Row(NamedTuple):
-    """An item of the datasets: a text and, if known, its target in readable form."""
+    """An item of the datasets: a text and, if known, its target in readable form and the text before cleaning."""
 
     text: str
     target: Any = None
+    original: str | None = None  # for display; None if it is the text
 
 
 def _text_of(row: Row) -> str:
@@ -229,10 +230,13 @@ class TextDataLoaders(Described, DataLoaders):
         return {
             "task": self.target.describe(),
             "columns": f"{read} → {predicted}",
-            "rows": f"{len(self.train_ds):,} training, {len(self.valid_ds):,} validation",
+            "rows": self._counts() if len(self.train_ds) or len(self.valid_ds) else "none: loaded without its rows",
             "batches": size,
             "next": "show_batch()",
         }
+
+    def _counts(self) -> str:
+        return f"{len(self.train_ds):,} training, {len(self.valid_ds):,} validation"
 
     def new_empty(self) -> "TextDataLoaders":
         """A copy without rows, for an exported learner."""
@@ -270,7 +274,8 @@ class TextDataLoaders(Described, DataLoaders):
             codes = self._codes(test_items) if with_labels else None
             texts, _ = self.read(test_items)
             shown = [None] * len(texts) if codes is None else map(self.target.shown, codes)
-            rows = [Row(*pair) for pair in zip(texts, shown, strict=True)]
+            originals = original_texts(test_items, self.text_col, texts, self.cleaner)
+            rows = [Row(*row) for row in zip(texts, shown, originals, strict=True)]
         ids, _ = self.tokenizer.pack([row.text for row in rows])
         return self._loader(rows, ids, codes, with_labels, **kwargs)
 
@@ -306,7 +311,8 @@ def _with_variants(
     added = [text for texts in variants for text in texts]
     ids, cut = tokenizer.pack(added)
     codes = np.concatenate([part.codes, np.repeat(part.codes, list(map(len, variants)), axis=0)])
-    return Part([*part.texts, *added], part.ids + ids if added else part.ids, codes), cut
+    texts, originals = [*part.texts, *added], [*part.originals, *added]
+    return Part(texts, part.ids + ids if added else part.ids, codes, originals), cut
 
 
 def _varied(texts: list[str], augment: Augmenter, rng: np.random.Generator, tokenizer: TextTokenizer) -> Packed:
@@ -333,9 +339,9 @@ def bucket_loaders(
     """Make the training and validation batches of rows that are tokenized and encoded."""
     bs = bs or (SMALL_BATCH if len(train.texts) <= FEW_ROWS else BATCH)
     items = [
-        Row(text, target.shown(code))
+        Row(text, target.shown(code), original)
         for part in (train, valid)
-        for text, code in zip(part.texts, part.codes, strict=True)
+        for text, code, original in zip(part.texts, part.codes, part.originals, strict=True)
     ]
     size = len(train.texts)
     datasets = Datasets(
@@ -380,6 +386,6 @@ def soft_loaders(
         ids, cut = tokenizer.pack(chosen)
         if not parts:
             _warn_of_truncated(cut, tokenizer.max_length)
-        parts.append(Part(chosen, ids, codes[rows]))
+        parts.append(Part(chosen, ids, codes[rows], chosen))
     train, held = bucket_loaders(tokenizer, target, parts[0], parts[1], bs)
     return [train.new(further=tuple(torch.from_numpy(array[numbers[0]]) for array in further)), held]

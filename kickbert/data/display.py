@@ -29,7 +29,15 @@ def show_table(frame: pd.DataFrame) -> None:
 def _frame(samples: L, max_n: int, trunc_at: int, **columns: Any) -> pd.DataFrame:
     rows = samples[:max_n]
     first = {"text": [shorten(s[0], trunc_at) for s in rows]}
-    return pd.DataFrame({**first, **{name: [str(v) for v in values[:max_n]] for name, values in columns.items()}})
+    return pd.DataFrame({**first, **{name: [_shown(v) for v in values[:max_n]] for name, values in columns.items()}})
+
+
+def _shown(value: Any) -> str:
+    """
+    >>> _shown(148.49999828123026), _shown("a lamp")
+    ('148.5', 'a lamp')
+    """
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 @show_batch.dispatch

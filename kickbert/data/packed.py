@@ -73,7 +73,12 @@ class Packed:
     @cached_property
     def keys(self) -> list[bytes]:
         """A hash of the content of each sequence, 16 bytes."""
-        return [hashlib.blake2b(self.row(i).data, digest_size=16).digest() for i in range(len(self))]
+        return [_hash(self.row(i)) for i in range(len(self))]
+
+    @cached_property
+    def document_keys(self) -> list[tuple[bytes, ...]]:
+        """The keys of the sequences of each document."""
+        return [tuple(self.keys[i] for i in self.of_documents([d])) for d in range(len(self.sizes))]
 
     def row(self, i: int) -> np.ndarray:
         """One sequence, shape (length, ...)."""
@@ -89,6 +94,22 @@ class Packed:
         out = self.flat[(start[:, None] + position).masked_fill_(~valid, 0)]
         out[~valid] = fill
         return out
+
+
+def document_key(tokens: Tensor) -> tuple[bytes, ...]:
+    """Return the key of one document of a batch, as in `Packed.document_keys`.
+
+    Args:
+        tokens: shape (tokens,), or (windows, tokens) for a document in windows, padded with `PAD`.
+    """
+    windows = [
+        w[w != PAD].to("cpu", torch.int32).numpy() for w in tokens.as_subclass(Tensor).reshape(-1, tokens.shape[-1])
+    ]
+    return tuple(_hash(window) for window in windows if len(window))
+
+
+def _hash(tokens: np.ndarray) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(tokens).data, digest_size=16).digest()
 
 
 def by_document(windows: Tensor, counts: np.ndarray) -> Tensor:

@@ -18,7 +18,7 @@ from kickbert.targets.kinds import unseen_labels
 from kickbert.targets.label_cells import labeled_rows, no_labels
 from kickbert.targets.options import TargetOptions
 from kickbert.text.cleaning import Cleaner
-from kickbert.text.columns import as_list, check_frame, check_not_in_texts, pick, read_texts
+from kickbert.text.columns import as_list, check_frame, check_not_in_texts, original_texts, pick, read_texts
 from kickbert.text.text_columns import find_text_columns
 from kickbert.utils.messages import plural, row_names
 
@@ -120,8 +120,12 @@ class TextRows:
         if not target.is_multilabel:
             used = used[~unseen]
         ids, cut = self._tokens
+        originals = original_texts(self.df, self.text_col, self.texts, self.cleaner)
         numbers = (used[train[used]], used[held[used]])
-        training, validation = (Part([self.texts[i] for i in part], ids.take(part), codes[part]) for part in numbers)
+        training, validation = (
+            Part([self.texts[i] for i in part], ids.take(part), codes[part], [originals[i] for i in part])
+            for part in numbers
+        )
         return Split(self, target, training, validation, cut[numbers[0]])
 
     def part(self, numbers: np.ndarray) -> tuple[list[str], Packed]:
@@ -145,11 +149,12 @@ class TextRows:
 
 
 class Part(NamedTuple):
-    """The training or validation rows: texts, their token ids, and the codes of their targets."""
+    """The training or validation rows: texts, their token ids, the codes of their targets, the texts as they were."""
 
     texts: list[str]
     ids: Packed
     codes: np.ndarray
+    originals: list[str]  # before cleaning
 
 
 class Split(NamedTuple):

@@ -1,5 +1,6 @@
 """A fastai Transform from text to `Tokens`: wraps a Hugging Face fast tokenizer and a `TokenEncoder`."""
 
+import math
 from collections.abc import Iterable, Sequence
 from copy import copy
 from pathlib import Path
@@ -238,12 +239,15 @@ class Standardize(Transform):
     def __init__(self, target: Continuous):
         super().__init__()
         self.target = target
+        # Standardized numbers are float32: further digits would be noise, such as 3e-08 for 0.
+        self.decimals = 6 if target.log else 5 - math.floor(math.log10(target.std))
 
     def encodes(self, x):
         return target_tensor(self.target, self.target.standardize(np.array([x])))[0]
 
     def decodes(self, x):
-        return TitledFloat(self.target.inverse_transform(np.asarray(x, dtype=float)).reshape(-1)[0])
+        number = self.target.inverse_transform(np.asarray(x, dtype=float)).reshape(-1)[0]
+        return TitledFloat(round(float(number), self.decimals))
 
 
 def target_transforms(target: Target) -> list[Transform]:

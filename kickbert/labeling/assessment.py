@@ -14,7 +14,7 @@ from kickbert.targets.label_noise import label_confidence, suspected_errors
 LATEST = 100  # suggestions that agreement is computed on: earlier models were worse
 RANDOM = "random"  # strategy of texts drawn regardless of the model
 MIN_JUDGED = 10  # labels in the random sample from which accuracy is reported
-MIN_TO_STOP = 30  # labels in the random sample from which a stop is suggested
+MIN_TO_FORECAST = 30  # labels in the random sample from which a forecast and a stop are worth hearing
 # With 5% planted mistakes, about 40% of the labels below this probability are wrong.
 DOUBT = 0.05  # probability of a label below which it looks wrong
 MAX_DOUBTED = 0.05  # maximum share of labels listed as suspicious
@@ -41,7 +41,7 @@ class Assessment:
         accuracy: Cross-validated accuracy on these; None if they are too few.
         low: Lower bound of its 95% interval (Wilson).
         high: Upper bound of its 95% interval.
-        forecast: Expected accuracy after more labels.
+        forecast: Expected accuracy after more labels; None if the rows are too few to tell.
         suspicions: Labels that look wrong, the worst first.
         stop: Reason to stop, in a sentence; None if there is none.
     """
@@ -97,6 +97,7 @@ def assess(
     if len(judged) >= MIN_JUDGED:
         accuracy = float(right[judged].mean())
         low, high = wilson_interval(right[judged].sum(), len(judged))
+    if len(judged) >= MIN_TO_FORECAST:
         sizes, correct = correct_by_size(model, embeddings, codes, judged)
         correct[-1] = right[judged]  # so that the curve ends at the reported accuracy
         curve = forecast(sizes, correct) if len(sizes) > 1 else None
@@ -120,7 +121,7 @@ def assess(
         high=high,
         forecast=curve,
         suspicions=suspicions[: max(1, int(MAX_DOUBTED * len(labels)))],
-        stop=_reason_to_stop(predictions, curve) if len(judged) >= MIN_TO_STOP else None,
+        stop=_reason_to_stop(predictions, curve),
     )
 
 
@@ -148,15 +149,21 @@ def class_counts(labels: Iterable[Label], classes: Sequence[str]) -> dict[str, i
     return counts
 
 
-def suggestion_agreement(labels: Sequence[Label]) -> dict[str, tuple[int, int]]:
+def suggestion_agreement(history: Iterable[Label]) -> dict[str, tuple[int, int]]:
     """Count how often the latest suggestions equaled the label, where they were shown and where they were hidden.
 
-    A much higher share where they were shown means that suggestions bias the labels.
+    A much higher share where they were shown means that suggestions bias the labels. The first label of a row counts:
+    later ones may follow the list of labels that look wrong.
 
+    Args:
+        history: Every label not undone, the earliest first.
     Returns:
         For "shown" and "hidden": number of equal labels, number of labels.
     """
-    latest = [label for label in labels if label.suggestion][-LATEST:]
+    first: dict[int, Label] = {}
+    for label in history:
+        first.setdefault(label.row, label)
+    latest = [label for label in first.values() if label.suggestion][-LATEST:]
     agreement = {}
     for kind in ("shown", "hidden"):
         of_kind = [x for x in latest if x.shown == (kind == "shown")]

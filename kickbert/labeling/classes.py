@@ -10,6 +10,15 @@ from kickbert.utils.messages import shorten
 MAX_LENGTH = 100  # characters in a name
 
 
+def one_line(name: str) -> str:
+    """Put a name on one line: runs of white space count as one blank.
+
+    >>> one_line(" film\\n news ")
+    'film news'
+    """
+    return " ".join(name.split())
+
+
 @dataclass(frozen=True)
 class LabelClass:
     """A class."""
@@ -68,7 +77,7 @@ class ClassList:
             ValueError: The class does not exist, or the new name is not allowed.
         """
         self._check_exists(name)
-        new = new.strip()
+        new = one_line(new)
         if new in self.names():
             return self._merge(name, new)
         reused = new if self.current_names().get(new) == name else None  # a former name of the same class
@@ -121,7 +130,7 @@ class ClassList:
 
     def _check_new(self, name: str, renamed: str | None = None) -> str:
         """Check a new name and put it on one line; the renamed class may keep its own name in another spelling."""
-        name = " ".join(name.split())
+        name = one_line(name)
         if not name:
             raise ValueError("a class needs a name")
         if len(name) > MAX_LENGTH:
@@ -154,7 +163,7 @@ def add_classes(classes: ClassList, names: Iterable[str]) -> None:
     """Add the names that do not exist yet."""
     known = classes.current_names()
     for name in names:
-        if " ".join(name.split()) not in known:
+        if one_line(name) not in known:
             classes.add(name)
 
 

@@ -4,6 +4,7 @@ Labels are appended, never rewritten: the current label of a row is its last one
 """
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -194,20 +195,21 @@ class LabelDatabase(SqliteFile):
         *,
         seconds: float | None = None,
         note: str | None = None,
-        shown: bool | None = None,
+        shown: bool = False,
         request: str | None = None,
     ) -> int:
         """Add a label, which is on disk when this returns, and end the row's lease.
 
-        Strategy and suggestion come from the lease, or from the row's earlier label.
+        Strategy and suggestion come from the lease, or from the row's earlier label. A suggestion that was shown with
+        an earlier label of the row, undone or not, counts as shown.
 
         Args:
             row: Id of the row.
             label: Class name, or a list of names; None to skip the row.
             who: Name of the person.
             seconds: Time from the text on the screen to the key press.
-            note: The person's note.
-            shown: Whether the person saw the suggestion; None if the lease or the earlier label says so.
+            note: The person's note; "" for none, None to keep the note of the row's last label.
+            shown: Whether the page showed the suggestion.
             request: Unique name of this call, so that a repeated call adds nothing.
         Returns:
             Id of the label.
@@ -216,16 +218,13 @@ class LabelDatabase(SqliteFile):
             known = db.execute("SELECT id FROM labels WHERE request = ?", (request,)).fetchone()
             if known:
                 return known[0]
-            lease = "SELECT strategy, suggestion, shown FROM leases WHERE row = ?"
-            earlier = "SELECT strategy, suggestion, shown FROM labels WHERE row = ? AND undone = 0 ORDER BY id LIMIT 1"
-            source = db.execute(lease, (row,)).fetchone() or db.execute(earlier, (row,)).fetchone()
-            strategy, suggestion, visible = source or (None, None, False)
+            strategy, suggestion, seen, last_note = _known(db, row)
             added = db.execute(
                 "INSERT INTO labels(row, label, who, at, seconds, strategy, suggestion, shown, note, request) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     row, _json(label), who, _time(), seconds, strategy, suggestion,
-                    visible if shown is None else shown and suggestion is not None, note, request,
+                    suggestion is not None and (shown or seen), (last_note if note is None else note) or None, request,
                 ),
             )  # fmt: skip
             db.execute("DELETE FROM leases WHERE row = ?", (row,))
@@ -286,6 +285,23 @@ class LabelDatabase(SqliteFile):
             query = "SELECT row, strategy, suggestion, shown FROM leases WHERE who = ?"
             stored = db.execute(query, (browser,)).fetchall()
         return [Lease(row, strategy, _value(suggestion), bool(shown)) for row, strategy, suggestion, shown in stored]
+
+
+def _known(db: sqlite3.Connection, row: int) -> tuple[str | None, str | None, bool, str | None]:
+    """Return strategy and suggestion of a row, whether the suggestion was shown before, and the row's note."""
+    lease = db.execute("SELECT strategy, suggestion FROM leases WHERE row = ?", (row,)).fetchone()
+    labels = db.execute(
+        "SELECT strategy, suggestion, note FROM labels WHERE row = ? AND undone = 0 ORDER BY id", (row,)
+    )
+    earlier = labels.fetchall()
+    strategy, suggestion = lease or (earlier[0][:2] if earlier else (None, None))
+    seen = "SELECT EXISTS(SELECT 1 FROM labels WHERE row = ? AND suggestion = ? AND shown)"
+    return (
+        strategy,
+        suggestion,
+        bool(db.execute(seen, (row, suggestion)).fetchone()[0]),
+        earlier[-1][2] if earlier else None,
+    )
 
 
 def _time(later: float = 0.0) -> str:

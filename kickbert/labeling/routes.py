@@ -24,13 +24,13 @@ class Asker(BaseModel):
 
 
 class NewLabel(Asker):
-    """A label of a row; null skips the row. `shown` tells whether the page showed the suggestion."""
+    """A label of a row; null skips the row. `shown` says whether the page showed the suggestion; a null note stays."""
 
     row: int
     label: Name | Annotated[list[Name], Field(max_length=1_000)] | None
     seconds: Annotated[float, Field(ge=0)] | None = None
     note: Annotated[str, Field(max_length=2_000)] | None = None
-    shown: bool | None = None
+    shown: bool = False
     request: Name
 
 

@@ -119,7 +119,7 @@ class LabelingSession:
         *,
         seconds: float | None = None,
         note: str | None = None,
-        shown: bool | None = None,
+        shown: bool = False,
         request: str | None = None,
     ) -> int:
         """Store a label as `LabelDatabase.append` does, with the same arguments, and return its id.
@@ -167,6 +167,7 @@ class LabelingSession:
     def progress(self) -> dict[str, Any]:
         """Return everything the page shows beside the text, in JSON types."""
         labels = current_labels(self.database)
+        history = current_labels(self.database, history=True)
         classes = self.classes()
         fit = self.model.fit
         return {
@@ -180,8 +181,8 @@ class LabelingSession:
             "embedded": float(self.model.embedded.mean()),
             "classes": [asdict(c) for c in classes],
             "counts": class_counts(labels, [c.name for c in classes]),
-            "agreement": suggestion_agreement(labels),
-            "people": people_agreement(current_labels(self.database, history=True)),
+            "agreement": suggestion_agreement(history),
+            "people": people_agreement(history),
             "seconds": [label.seconds for label in labels[-20:] if label.seconds is not None],
             "assessment": self._assessment(labels),
             "tuning": self._tuning(),

@@ -153,8 +153,7 @@ def forecast(sizes: np.ndarray, correct: np.ndarray, more: int = MORE, seed: int
     then = top - factor * (sizes[-1] + more) ** -exponent
     expected = np.clip(accuracies[:, -1] + then - now, 0, 1)
     low, high = np.quantile(expected[1:], [0.025, 0.975])
-    current = correct[-1].mean()
-    current_low, current_high = wilson_interval(correct[-1].sum(), rows)
+    low, high = _as_wide_as_now(float(expected[0]), low, high, correct[-1])
     steps = np.arange(sizes[-1], MAX_GROWTH * sizes[-1], more)
     gains = factor[0] * (steps ** -exponent[0] - (steps + more) ** -exponent[0])
     return Forecast(
@@ -162,8 +161,24 @@ def forecast(sizes: np.ndarray, correct: np.ndarray, more: int = MORE, seed: int
         accuracies=accuracies[0].tolist(),
         more=more,
         accuracy=float(expected[0]),
-        low=float(max(0, min(low, expected[0] - (current - current_low)))),
-        high=float(min(1, max(high, expected[0] + (current_high - current)))),
+        low=low,
+        high=high,
         gain=float(gains[0]),
         enough=int(steps[np.argmax(gains < WORTH)] if (gains < WORTH).any() else steps[-1]),
     )
+
+
+def _as_wide_as_now(expected: float, low: float, high: float, correct: np.ndarray) -> tuple[float, float]:
+    """Widen an interval around an expected accuracy to at least that of the current one, on either side and in all.
+
+    Args:
+        expected: Expected accuracy.
+        low: Lower bound of its interval.
+        high: Upper bound of its interval.
+        correct: Current correct predictions, bool, shape (rows,).
+    """
+    now = correct.mean()
+    now_low, now_high = wilson_interval(correct.sum(), len(correct))
+    low, high = max(0.0, min(low, expected - (now - now_low))), min(1.0, max(high, expected + (now_high - now)))
+    width = now_high - now_low  # where the bounds of 0 and 1 cut one side, the other side makes up for it
+    return float(max(0.0, min(low, high - width))), float(min(1.0, max(high, low + width)))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from kickbert.labeling.assessment import random_sample
-from kickbert.labeling.classes import ClassList, add_classes, resolve
+from kickbert.labeling.classes import ClassList, add_classes, one_line, resolve
 from kickbert.labeling.database import LabelDatabase, RowChanges, content_key
 from kickbert.targets.label_cells import DELIMITER, label_lists, labeled_rows
 from kickbert.text.columns import check_frame, read_texts
@@ -56,10 +56,10 @@ def add_table(database: LabelDatabase, df: pd.DataFrame, label_col: str | None =
 def _add_known_labels(database: LabelDatabase, texts: list[tuple[str, ...]], values: pd.Series, name: str) -> None:
     filled = values[labeled_rows(values)]
     if database.kind.is_multilabel:
-        lists = [list(map(str, cell)) for cell in label_lists(filled, DELIMITER)]
+        lists = [[one_line(str(name)) for name in cell] for cell in label_lists(filled, DELIMITER)]
         labels = pd.Series(lists, filled.index, dtype=object)
     else:
-        labels = filled.astype(str).str.strip()
+        labels = filled.astype(str).map(one_line)
     add_classes(ClassList(database), sorted(set(labels.explode().dropna())))
     ids = {row.key: row.id for row in database.rows()}
     keys = {i: content_key(texts[i]) for i in labels.index}

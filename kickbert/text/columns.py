@@ -159,6 +159,21 @@ def read_items(items: Any, columns: Sequence[str], cleaner: Cleaner | None = Non
     return _read(list(cells), columns, cleaner)
 
 
+def original_texts(items: Any, columns: Sequence[str], texts: list[str], cleaner: Cleaner | None) -> list[str]:
+    """Return texts before cleaning, for display, without the warnings that reading them gave.
+
+    Args:
+        items, columns: as for `read_items`.
+        texts: their texts as they were read with `cleaner`.
+        cleaner: the cleaning; None if there was none.
+    """
+    if cleaner is None:
+        return texts
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return read_items(items, columns)[0]
+
+
 def _check_items(items: Any, columns: Sequence[str]) -> None:
     """Check that items are several, in an order: a dict or a row of a DataFrame is one item of several cells.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 from fastai.callback.core import Callback
+from fastai.callback.mixup import MixHandler
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import LRFinder
 from fastai.callback.training import GradientClip
@@ -48,6 +49,17 @@ MAX_NORM = 1.0  # of the gradient with several labels
 def layer_groups(model: TextClassifier) -> list[list[nn.Parameter]]:
     """List a model's groups of parameters from the embeddings to the head, as a fastai `splitter`."""
     return list(model.groups().values())
+
+
+def _check_mixing(cbs: Sequence[Any]) -> None:
+    """Refuse fastai's MixUp and CutMix, which average the inputs of two rows."""
+    for cb in cbs:
+        if isinstance(cb, MixHandler) or (isinstance(cb, type) and issubclass(cb, MixHandler)):
+            name = cb.__name__ if isinstance(cb, type) else type(cb).__name__
+            raise ValueError(
+                f"{name} mixes the inputs of two rows, but token ids have no mean. Augment the texts instead: "
+                "learner_from_df(df, augment=kickbert.text.EDA())"
+            )
 
 
 class GradualLearner(PredictingLearner):
@@ -124,7 +136,10 @@ class GradualLearner(PredictingLearner):
 
         Raises:
             TrainingDiverged: the loss was NaN or infinite; the model has the weights of the last good epoch.
+            ValueError: there are no training rows, or a callback mixes token ids.
         """
+        self.need_rows(0)
+        _check_mixing([*self.cbs, *L(kwargs.get("cbs"))])
         searches = any(cb is LRFinder or isinstance(cb, LRFinder) for cb in L(kwargs.get("cbs")))  # lr_find
         if not searches:
             self._begin(GRADUAL if self.phase_title else FIT)
@@ -158,7 +173,7 @@ class GradualLearner(PredictingLearner):
         record = dict(self.recorder.__dict__)  # predicting resets it
         if calibrate and (line := calibrate_by_default(self)):
             say(line)
-        if self.dls.target.is_multilabel and hasattr(self.loss_func, "thresh"):
+        if self.dls.target.is_multilabel and hasattr(self.loss_func, "thresh") and len(self.dls.valid_ds):
             self.tune_thresholds()
         self.recorder.__dict__.update(record)
 
@@ -169,7 +184,10 @@ class GradualLearner(PredictingLearner):
 
         Returns:
             The thresholds, indexed by label.
+        Raises:
+            ValueError: there are no validation rows.
         """
+        self.need_rows(1)
         with self.no_bar():
             probs, y_true = self.get_preds(ds_idx=1)
         self.loss_func.thresh = best_thresholds(probs.numpy(), y_true.numpy())
@@ -214,6 +232,7 @@ class GradualLearner(PredictingLearner):
             ValueError: the checkpoint belongs to another run, a phase freezes more groups than there are, or "auto"
                 has no validation rows to compare.
         """
+        self.need_rows(0)
         if phases is None and self.splitter is not layer_groups:
             raise ValueError("splitter= defines other groups. Pass phases for them: [Phase('head', 1, 1, 2e-3), …]")
         if phases is None and budget is None and few_labels(self):
@@ -270,9 +289,11 @@ class GradualLearner(PredictingLearner):
             rows, if there are any.
 
         Raises:
-            ValueError: regression, ordered classes, windows, or a head of two layers; `fit_gradual` trains those.
+            ValueError: no training rows; or regression, ordered classes, windows, or a head of two layers, which
+                `fit_gradual` trains.
             TrainingDiverged: the loss was NaN or infinite; the layers have their previous weights.
         """
+        self.need_rows(0)
         self._begin(FEW)
         with no_random(self.seed) if self.seed is not None else nullcontext():
             ladder = fit_few(self, recipe)

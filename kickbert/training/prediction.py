@@ -22,7 +22,7 @@ from kickbert.targets.base import Target
 from kickbert.targets.outputs import prediction_frame
 from kickbert.text.columns import check_columns, without_text
 from kickbert.training.distributed import on_first
-from kickbert.training.event_loop import LeanLearner
+from kickbert.training.needed_rows import RowsLearner
 from kickbert.utils.hashing import digest
 from kickbert.utils.messages import Described
 
@@ -30,7 +30,7 @@ FIT, GRADUAL, FEW = "fit", "fit_gradual", "fit_few"  # methods that train
 TRAINED = "kickbert.evaluate(learn, test), predict_df(df), save_artifact(folder)"
 
 
-class PredictingLearner(Described, LeanLearner):
+class PredictingLearner(Described, RowsLearner):
     """A fastai Learner that predicts texts as a `Predictor` does; `predict` and `get_preds` are fastai's.
 
     With the DataLoaders of a `DataBlock`, methods that need a DataFrame's columns raise a ValueError.
@@ -152,7 +152,15 @@ class PredictingLearner(Described, LeanLearner):
         act: Callable | None = None,
         **kwargs: Any,
     ) -> tuple:
-        """fastai's `get_preds`, with predictions of shape (0, classes) for no rows, where fastai returns None."""
+        """fastai's `get_preds`, with predictions of shape (0, classes) for no rows, where fastai returns None.
+
+        Raises:
+            ValueError: the rows of a learner that was loaded without them.
+        """
+        if not self.has_rows and (
+            dl is None or any(getattr(dl, "dataset", None) is own.dataset for own in self.dls.loaders)
+        ):
+            self.need_rows()
         rows = self.dls[ds_idx] if dl is None else dl
         if not isinstance(rows, BucketDL) or len(rows.dataset):
             return super().get_preds(ds_idx, dl, with_input, with_decoded, with_loss, act, **kwargs)

@@ -13,7 +13,8 @@ from fastcore.foundation import L
 class EpochRecorder(Recorder):
     """fastai's `Recorder` with a value for each name in every row: NaN if an epoch did not compute it.
 
-    fastai omits skipped, canceled and disabled values, so that later ones appear under the wrong names.
+    fastai omits skipped, canceled and disabled values, so that later ones appear under the wrong names. Epochs are
+    counted from 1 in every table, line and file.
 
     Attributes:
         names: names of losses and metrics.
@@ -78,7 +79,7 @@ class EpochRecorder(Recorder):
         row = []
         for names, values in zip(self._halves(), self.halves, strict=True):
             row += values or [None] * len(names)
-        self.log = L([self.epoch, *row])
+        self.log = L([self.epoch + 1, *row])  # counted from 1, as by the progress bar and in the ladder
         super().after_epoch()
         self.values[-1] = L(np.nan if value is None else value for value in row)
         self.computed.append({n: value for n, value in zip(self.names, row, strict=True) if value is not None})
@@ -99,13 +100,13 @@ class EpochRecorder(Recorder):
 def epoch_line(names: list[str], values: list, title: str = "") -> str:
     """Format one line of a training log.
 
-    >>> epoch_line(["epoch", "train_loss", "accuracy", "time"], [0, 1.25, 0.5, "00:03"], "1/2 head")
+    >>> epoch_line(["epoch", "train_loss", "accuracy", "time"], [1, 1.25, 0.5, "00:03"], "1/2 head")
     '1/2 head  epoch 1  train_loss 1.2500  accuracy 0.5000  00:03'
     """
     fields = [title] if title else []
     for name, value in zip(names, values, strict=False):
         if name == "epoch":
-            fields.append(f"epoch {value + 1}")
+            fields.append(f"epoch {value}")
         elif name == "time":
             fields.append(str(value))
         elif value is not None:

@@ -22,6 +22,6 @@ def label_next(session: LabelingSession, count: int, who: str = "anna") -> list[
     for _ in range(count):
         settle(session.model)
         item = session.next("b", 1)[0]
-        session.label(item["row"], topic_of(item["texts"][0]), who)
+        session.label(item["row"], topic_of(item["texts"][0]), who, shown=item["suggestion"] is not None)
         items.append(item)
     return items

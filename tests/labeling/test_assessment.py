@@ -82,8 +82,10 @@ def test_few_labels_are_not_judged_and_a_stop_is_suggested_when_nothing_changes(
     labels = [label(i, names[code]) for i, code in enumerate(y)]
     few = assess(model, x, y, labels, names, set(range(5)))
     assert (few.judged, few.accuracy, few.forecast, few.stop) == (5, None, None, None)
-    some = assess(model, x[:60], y[:60], labels[:60], names, set(range(20)), predictions=[y, y, y])
-    assert some.accuracy is not None and some.stop is None  # 20 texts are too few to stop
+    some = assess(model, x[:60], y[:60], labels[:60], names, set(range(29)), predictions=[y, y, y])
+    assert some.accuracy is not None and some.low < some.accuracy <= some.high
+    assert (some.forecast, some.stop) == (None, None)  # 29 texts are too few
+    some = assess(model, x[:60], y[:60], labels[:60], names, set(range(30)))
     assert some.forecast.accuracies[-1] == some.accuracy  # the curve ends at the reported accuracy
     all_of_them = assess(model, x, y, labels, names, set(range(200)), predictions=[y, y, y])
     assert all_of_them.stop == "The last three models agree on nearly all texts."
@@ -102,6 +104,12 @@ def test_agreement_with_suggestions(shown):
     kind = "shown" if shown else "hidden"
     labels = [label(0, "a", suggestion="a", shown=shown), label(1, "b", suggestion="a", shown=shown), label(2, "a")]
     assert suggestion_agreement(labels)[kind] == (1, 2)
+
+
+def test_agreement_counts_the_first_label_of_a_row():
+    first = label(0, "b", suggestion="a")
+    reviewed = replace(first, id=9, label="a")  # changed in the list of labels that look wrong
+    assert suggestion_agreement([first, reviewed]) == {"shown": (0, 0), "hidden": (0, 1)}
 
 
 def test_agreement_of_people():

@@ -85,7 +85,7 @@ def test_two_browsers_get_different_texts_and_a_lease_expires(database):
     suggestion = {"label": "seat", "confidence": 0.75}
     assert database.lease(Lease(1, "entropy", suggestion, True), "one") and not database.lease(Lease(1), "two")
     assert database.leased("one") == [Lease(1, "entropy", suggestion, True)] and database.leased("two") == []
-    database.append(1, "seat", "anna")
+    database.append(1, "seat", "anna", shown=True)
     (label,) = database.labels()
     assert (label.strategy, label.suggestion, label.shown) == ("entropy", suggestion, True)
     assert database.leased("one") == [] and not database.lease(Lease(1), "two")  # labeled
@@ -102,6 +102,33 @@ def test_shown_is_what_the_page_showed(database, suggestion, shown, stored):
     database.lease(Lease(1, "entropy", suggestion and {"label": "seat", "confidence": 0.75}, True), "one")
     database.append(1, "seat", "anna", shown=shown)
     assert database.labels()[0].shown is stored
+
+
+def test_a_suggestion_that_nobody_says_was_shown_was_not(database):
+    lease = Lease(1, "entropy", {"label": "seat", "confidence": 0.75}, True)
+    database.lease(lease, "one")
+    database.append(1, "seat", "anna")
+    assert not database.labels()[0].shown
+    database.undo("anna")
+    database.lease(lease, "one")
+    database.append(1, "light", "anna", shown=True)
+    database.append(1, "seat", "anna")  # without looking at it again
+    assert [label.shown for label in database.labels(history=True)] == [True, True]
+    database.undo("anna")
+    database.undo("anna")
+    database.lease(lease, "one")
+    database.append(1, "seat", "anna")  # the person has seen the suggestion before the undo
+    assert database.labels()[0].shown
+
+
+def test_a_note_stays_with_the_row_until_it_is_removed(database):
+    database.append(1, "seat", "anna", note="unsure")
+    database.append(1, "light", "ben")
+    assert database.labels()[0].note == "unsure"
+    database.append(1, "light", "ben", note="")
+    assert database.labels()[0].note is None
+    database.append(1, "seat", "anna")
+    assert [label.note for label in database.labels(history=True)] == ["unsure", "unsure", None, None]
 
 
 def test_labels_of_a_table_do_not_replace_others(database):

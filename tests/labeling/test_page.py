@@ -180,16 +180,16 @@ def test_every_action_has_a_key(page, serve):
     first = page.row
     page.type("n")
     page.type("not sure", ENTER)
-    assert page.driver.switch_to.active_element.get_attribute("id") == "text"
-    assert page.text("#note").endswith("note saved")
+    assert page.text("#noted") == "Note: not sure"
     page.press("1")
-    assert page.text("#note").endswith("note")
+    assert page.text("#noted") == ""
     second = page.row
     page.press("s")
     page.press("u")
-    assert page.row == second and page.text("#was").startswith("You skipped this text")
+    assert page.row == second and page.text("#was").startswith("You skipped this text, which is undone.")
     page.press("b")
-    assert page.row == first and page.text("#was").startswith("Labeled x")
+    assert page.row == first and page.text("#was").startswith("Labeled x. Press a key to change that")
+    assert page.text("#noted") == "Note: not sure"
     page.press("2")  # changed in place, and on to where it was
     page.type("+")
     page.type("third class", ENTER)
@@ -203,8 +203,59 @@ def test_every_action_has_a_key(page, serve):
     df = labels_frame(session.database)
     assert dict(zip(df["label"], df["note"].isna(), strict=True)) == {"y": False, "third class": True}
     assert df["note"][0] == "not sure" and session.database.count_labeled() == 2 and not page.errors()
-    assert not [b for b in page.find("button, input") if b.is_displayed() and not b.accessible_name]
+    page.until(lambda: not [b for b in page.find("button, input") if b.is_displayed() and not b.accessible_name])
     assert page.find("#classes button")[0].get_attribute("aria-keyshortcuts") == "1"
+
+
+def test_notes_are_kept_by_a_click_and_changed_on_a_labeled_text(page, serve):
+    url, session = serve(30, ["x", "y"])
+    page.open(url)
+    first = page.row
+    page.type("n")
+    page.type("typed, no Enter")
+    page.find("#classes button")[0].click()
+    page.until(lambda: page.row != first)
+    page.press("b")
+    page.type("n")
+    page.type(" and more")
+    page.type(ESCAPE)  # leaves the field as it was
+    assert page.text("#noted") == "Note: typed, no Enter"
+    page.type("n")
+    page.type("!", ENTER)
+    page.until(lambda: session.database.labels()[0].note == "typed, no Enter!")  # at once: the text is labeled
+    page.press(ESCAPE)
+    page.press("b")
+    assert page.row == first and page.text("#noted") == "Note: typed, no Enter!"
+    page.press("2")
+    df = labels_frame(session.database)
+    assert df[["label", "note"]].values.tolist() == [["y", "typed, no Enter!"]] and not page.errors()
+
+
+def test_after_every_control_keys_label_again(page, serve):
+    url, session = serve(30, ["x, y", "z"], "multi-label")
+    page.open(url)
+    focused = lambda: page.driver.switch_to.active_element.get_attribute("id")  # noqa: E731
+    page.type("1")
+    page.press(ENTER)
+    for selector in ("#undo", "#back", "#skip", "#hints", "#hints", "aside a", "#train"):
+        page.find(selector)[0].click()
+        page.until(lambda: focused() == "text")
+    for selector, keys in [("#note", (ESCAPE,)), ("#note", ("a", ENTER)), ("#new", (ESCAPE,)), ("#new", ("w", ENTER)),
+                           ("#bars .small", (ESCAPE,)), ("#bars .small", (BACKSPACE, "v", ENTER)),
+                           ("#help", (ESCAPE,)), ("#help", (ENTER,)), ("#who", (ENTER,))]:  # fmt: skip
+        page.find(selector)[0].click()
+        page.until(lambda: focused() != "text")
+        page.type(*keys)
+        page.until(lambda: focused() == "text")
+    assert not page.find("#bars form")
+    page.until(lambda: [c.name for c in session.classes()] == ["x, v", "z", "w"])
+    page.until(lambda: [b.text for b in page.find("#classes .name")] == ["x, v", "z", "w"])
+    labeled = session.database.count_labeled()
+    page.type("1", "2")
+    page.press(ENTER)  # on to the next text, not the control that was used last
+    assert session.database.count_labeled() == labeled + 1
+    page.press("b")
+    assert page.text("#was").startswith("Labeled x, v · z.") and not page.errors()
 
 
 def test_several_labels_are_toggled_and_enter_continues(page, serve):

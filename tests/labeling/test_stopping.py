@@ -62,6 +62,15 @@ def test_a_flat_curve_has_no_gain_and_is_no_more_certain_than_now(right):
     assert expected.low <= low + 1e-9 and expected.high >= high - 1e-9
 
 
+@pytest.mark.parametrize("right", range(25, 31))
+def test_a_forecast_is_never_more_certain_than_what_is_known_now(right):
+    now = np.arange(30) < right
+    expected = forecast(SIZES, np.stack([np.arange(30) < right * share // 4 for share in (1, 2, 3)] + [now]))
+    low, high = wilson_interval(right, 30)
+    assert 0 <= expected.low <= expected.accuracy <= expected.high <= 1
+    assert expected.high - expected.low >= high - low - 1e-9
+
+
 def test_more_labels_are_judged_on_the_same_rows():
     df = topics(160, seed=3)
     x, y = normalize(embed(df["text"].tolist())), label_codes(df["label"].tolist(), list(WORDS), "single label")

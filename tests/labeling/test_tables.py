@@ -3,9 +3,12 @@
 import pandas as pd
 import pytest
 
+from kickbert.data.tables.reading import read_rows
 from kickbert.labeling import export_labels, read
+from kickbert.labeling.classes import ClassList
 from kickbert.labeling.database import LabelDatabase, Lease
 from kickbert.labeling.tables import add_table
+from kickbert.targets.label_cells import label_lists
 
 
 @pytest.fixture
@@ -16,7 +19,7 @@ def file(make_database):
     ids = {row.texts: row.id for row in database.rows()}
     assert set(ids) == {("a", "x"), ("b", "y"), ("", "z")}
     database.lease(Lease(ids["b", "y"], "random", {"label": "bad", "confidence": 0.75}, True), "browser")
-    database.append(ids["b", "y"], "good", "anna", seconds=1.5, note="hm")
+    database.append(ids["b", "y"], "good", "anna", seconds=1.5, note="hm", shown=True)
     database.append(ids["", "z"], None, "anna")
     database.append(ids["a", "x"], "good", "anna")
     database.append(ids["a", "x"], "bad", "ben")
@@ -101,3 +104,37 @@ def test_texts_are_stored_unchanged(make_database):
     for row in database.rows():
         database.append(row.id, "x", "anna")
     assert sorted(read(database.file)["text"]) == sorted([*odd[:4], "lone ?"])
+
+
+TEXTS = ["10.50", "007", "NA", "null", "", " spaced  out ", "line\nbreak", 'a "quote"', "a,b", "1e5", "a|b", "None"]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+@pytest.mark.parametrize(
+    ("task", "names", "delim"), [("single label", ["01", "arts, crafts", "NA"], None),
+                                 ("multi-label", ["01", "arts, crafts", "NA"], "|")],
+)  # fmt: skip
+def test_training_reads_the_labeled_texts_and_labels_from_an_export(
+    make_database, tmp_path, task, names, delim, ending
+):
+    if ending == ".parquet":
+        pytest.importorskip("pyarrow", reason="the extra kickbert[export] is not installed")
+    pd.DataFrame({"text": TEXTS}).to_csv(tmp_path / "rows.csv", index=False)
+    database = make_database(read_rows(tmp_path / "rows.csv", text_col=["text"]), names, task=task)
+    for i, row in enumerate(database.rows()):
+        several = [name for j, name in enumerate(names) if i >> j & 1]
+        database.append(row.id, several if delim else names[i % 3], "anna")
+    df = read(database.file)
+    assert sorted(df["text"]) == sorted(filter(None, TEXTS))
+    back = read_rows(export_labels(database.file, tmp_path / f"out{ending}"), text_col=["text"])
+    assert back["text"].tolist() == df["text"].tolist()
+    cells = label_lists(back["label"], delim) if delim else back["label"].tolist()
+    assert [list(cell) for cell in cells] == [list(cell) for cell in df["label"]]
+
+
+def test_names_of_a_table_are_on_one_line(make_database):
+    database = make_database(pd.DataFrame({"text": ["a", "b"]}), classes=["film news"])
+    add_table(database, pd.DataFrame({"text": ["a", "b"], "label": ["film  news", "arts,\ncrafts"]}), "label")
+    assert sorted(read(database.file)["label"]) == ["arts, crafts", "film news"]
+    assert ClassList(database).names() == ["film news", "arts, crafts"]
+    assert ClassList(database).rename("film news", "arts,  crafts") == "arts, crafts"  # merged

@@ -52,7 +52,7 @@ def test_csv_logger_writes_the_table(learn):
     logger = CSVLogger()
     learn.fit(2, 1e-3, cbs=logger)
     table = pd.read_csv(learn.path / "history.csv")
-    assert table.columns.tolist() == list(learn.recorder.metric_names) and table["epoch"].tolist() == [0, 1]
+    assert table.columns.tolist() == list(learn.recorder.metric_names) and table["epoch"].tolist() == [1, 2]
     assert table["valid_loss"].tolist() == pytest.approx([row[1] for row in learn.recorder.values])
 
 

@@ -23,7 +23,7 @@ kickbert.learner_from_df(df, model=%r, path=%r, bs=8, schedule={"epochs": (1, 2)
 
 
 def test_a_line_names_phase_epoch_and_numbers():
-    line = epoch_line(["epoch", "train_loss", "accuracy", "time"], [1, 0.5, None, "00:01"], "2/3 last layer")
+    line = epoch_line(["epoch", "train_loss", "accuracy", "time"], [2, 0.5, None, "00:01"], "2/3 last layer")
     assert line == "2/3 last layer  epoch 2  train_loss 0.5000  00:01"
 
 
