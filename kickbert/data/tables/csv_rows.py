@@ -42,7 +42,7 @@ class CsvRows:
         width = len(self.header)
         named = max(i for i, name in enumerate(self.header, 1) if name or i == 1)
         for first, cells in self._records():
-            if any(cells[width:]):
+            if any(cells[width:]) or (width == 1 < len(cells)):  # a comma at the end may belong to the only cell
                 self._skip(
                     first, self._lines.number, self._lines.first, f"{len(cells)} cells where the header has {width}"
                 )

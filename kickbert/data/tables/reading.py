@@ -76,6 +76,7 @@ class TableFile:
         self.errors = "strict"
         self.escaped = False
         self.above = 0
+        self._newline = ""
         self.notes: list[str] = []
         self.skipped: list[str] = []
         self.skipped_lines = 0
@@ -137,6 +138,8 @@ class TableFile:
         unusual = []
         with self._text() as file:
             sample = [line.replace("\0", "") for line in islice(file, SAMPLE)]
+        if any(line.endswith("\n") for line in sample):  # a carriage return alone is no line end then
+            self._newline = "\n"
         given, usual = self.sep, usual_separator(self.name)
         if self.kind == "txt":
             self.sep = given or delimiter_of_text(sample)
@@ -180,7 +183,7 @@ class TableFile:
     def _text(self) -> IO:
         # Excel and others start UTF-8 with a byte order mark, which would become part of the first column's name.
         encoding = "utf-8-sig" if codecs.lookup(self.encoding or "utf-8").name == "utf-8" else self.encoding
-        return open_file(self.source, "rt", encoding=encoding, errors=self.errors, newline="")
+        return open_file(self.source, "rt", encoding=encoding, errors=self.errors, newline=self._newline)
 
     @contextmanager
     def _text_lines(self) -> Iterator[TextLines]:
