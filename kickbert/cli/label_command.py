@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kickbert.cli.arguments import KINDS, Json, Texts
+from kickbert.cli.arguments import KINDS, Encoding, Json, Separator, Texts
 from kickbert.cli.output import print_result, prints_to_stderr
 
 
@@ -26,6 +26,8 @@ def label(
     who: Annotated[str | None, typer.Option(help="your name, saved with each label")] = None,
     host: Annotated[str, typer.Option(help="address to listen on; 0.0.0.0 for the whole network")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65_535, help="port to listen on")] = 8010,
+    encoding: Encoding = None,
+    sep: Separator = None,
     json: Json = False,
 ) -> None:
     """Open a labeling page in the browser; a model learns as you label."""
@@ -37,7 +39,7 @@ def label(
     from kickbert.labeling.session import Settings
     from kickbert.labeling.tables import read
 
-    df = None if rows.suffix == ".db" else read_rows(rows, text_col=text or ["text"])
+    df = None if rows.suffix == ".db" else read_rows(rows, encoding, sep, text or ["text"])
     if df is None:
         out = rows
     classes = [name for name in labels.split(",") if name.strip()]

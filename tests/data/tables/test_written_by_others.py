@@ -64,10 +64,12 @@ def by_polars(file, df, sep, choose):
 def test_any_frame_in_any_dialect(tmp_path_factory, write):
     file = tmp_path_factory.mktemp("rows") / "rows.csv"
 
-    @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(rows=FRAMES, sep=SEPARATORS, columns=st.sampled_from([["text", "label"], ["text"]]), data=st.data())
     def check(rows, sep, columns, data):
         rows = [row[: len(columns)] for row in rows]
+        if len(columns) == 1:  # before Python 3.13, csv writes "\r" at the end of a line without quotes, as in "\r\n"
+            rows = [((text and text.rstrip("\r")) or None,) for (text,) in rows]
         escaped = write(file, pd.DataFrame(rows, columns=columns, dtype=object), sep, data.draw)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
