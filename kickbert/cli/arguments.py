@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-KINDS = ".csv, .tsv, .jsonl, .txt (these also .gz), .parquet or .xlsx"
+from kickbert.data.tables.formats import READABLE
+
+KINDS = READABLE
 Model = Annotated[Path, typer.Argument(help="model folder: models/k, or a version such as models/k/v3")]
 Rows = Annotated[Path, typer.Argument(help=f"table of rows: {KINDS}")]
 Texts = Annotated[

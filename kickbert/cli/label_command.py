@@ -42,6 +42,7 @@ def label(
     from kickbert.labeling.server import label_rows
     from kickbert.labeling.session import Settings
     from kickbert.labeling.tables import read
+    from kickbert.text.text_columns import find_text_columns
 
     if rows.suffix == ".db" and (encoding or sep):
         raise ValueError(f"{'--encoding' if encoding else '--sep'} is for text files, but {rows} is a label database")
@@ -51,7 +52,8 @@ def label(
     else:
         columns = _text_columns(text, out)
         df = read_rows(rows, encoding, sep, [*columns, *filter(None, [target])])  # names stay as they are written, too
-        check_options(df, rows, columns, target)
+        text = find_text_columns(df, columns, others=[target])
+        check_options(df, rows, text, target)
     classes = [name for name in next(csv.reader([labels], skipinitialspace=True), []) if name.strip()]
     with prints_to_stderr(json):
         label_rows(

@@ -9,7 +9,7 @@ from kickbert.cli.arguments import FORMAT_HELP, KINDS, Backend, Encoding, Functi
 from kickbert.cli.functions import own_functions
 from kickbert.cli.output import print_result, prints_to_stderr, table
 from kickbert.cli.rows import read_columns
-from kickbert.utils.messages import plural
+from kickbert.utils.messages import listed, plural
 
 
 def predict(
@@ -108,12 +108,15 @@ def _print_done(console: Any, done: dict[str, Any]) -> None:
         share = done["without_label"] / done["rows"]
         console.print(f"{plural(done['without_label'], 'row')} ({share:.1%}) without a label: confidence too low")
     if done["failed"]:
-        listed = [entry if isinstance(entry, str) else f"row {entry[0]}: {entry[1]}" for entry in done["first_failed"]]
-        console.print(f"{plural(done['failed'], 'row')} raised errors, without a prediction: {'; '.join(listed)}")
+        errors = [entry if isinstance(entry, str) else f"row {entry[0]}: {entry[1]}" for entry in done["first_failed"]]
+        console.print(f"{plural(done['failed'], 'row')} raised errors, without a prediction: {'; '.join(errors)}")
     if done.get("skipped"):
-        console.print(f"{plural(len(done['skipped']), 'line')} could not be read: {'; '.join(done['skipped'][:20])}")
+        console.print(
+            f"{plural(done['skipped_lines'], 'line')} could not be read: {listed(done['skipped'], 20, '; ')}",
+            markup=False,
+        )
     for note in done["notes"]:
-        console.print(note)
+        console.print(note, markup=False)
 
 
 def export(

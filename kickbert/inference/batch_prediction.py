@@ -38,7 +38,8 @@ class PredictedFile:
             of several labels reaches its threshold.
         failed: number of rows that raised an error and have no prediction.
         first_failed: the first of them, each with its error.
-        skipped: lines that could not be read, each with the reason.
+        skipped: rows that could not be read, each with its lines and the reason.
+        skipped_lines: number of their lines.
         notes: detected encoding or separator, and other notes for the user; one sentence each.
     """
 
@@ -50,6 +51,7 @@ class PredictedFile:
     failed: int = 0
     first_failed: list[tuple[int, str]] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    skipped_lines: int = 0
     notes: list[str] = field(default_factory=list)
 
 
@@ -71,8 +73,8 @@ def predict_file(
     Args:
         model: a predictor or a learner.
         source: a table in a format that `TableFile` reads.
-        out: output file: .csv, .tsv, .jsonl (also .gz), .parquet or .xlsx. It has the columns of the source and the
-            predictions. A prediction is called `predicted_<name>` if its name is taken; columns that an
+        out: output file: .csv, .tsv, .jsonl (also compressed, as .gz), .parquet or .xlsx. It has the columns of the
+            source and the predictions. A prediction is called `predicted_<name>` if its name is taken; columns that an
             earlier run wrote are replaced.
         text_col: names of the text columns in the file, in the model's order; None for the model's own names.
         keep: columns to copy to the output; None for all.
@@ -102,6 +104,7 @@ def predict_file(
             predictions = _counted(done, *_predicted(model, cells, min_confidence, skip_errors))
             write(_side_by_side(df if keep is None else df[list(keep)], predictions, done))
             progress.update(len(df))
+    done.skipped_lines = table.skipped_lines
     if model.target.is_multilabel and (odd := next(filter(_unreadable, model.target.names), None)) is not None:
         done.notes.append(
             f"label {odd!r} cannot be told apart in a list separated by {DELIMITER!r}; read the probabilities"
@@ -192,7 +195,7 @@ def flat_predictions(model: TextModel, df: pd.DataFrame, min_confidence: float |
         min_confidence: confidence below which a row gets no label.
     """
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*have no text")
+        warnings.filterwarnings("ignore", message=".*without text")
         predictions = model.predict_df(df, min_confidence=min_confidence)
     if model.target.is_multilabel:
         labels = [None if row is None else DELIMITER.join(map(str, row)) for row in predictions["labels"]]

@@ -147,7 +147,7 @@ async def predict_file(request: Request, services: Services, name: Chosen) -> Re
     headers = {
         "X-Rows": str(report.rows),
         "X-Without-Text": str(report.without_text),
-        "X-Skipped": str(len(report.skipped)),
+        "X-Skipped": str(report.skipped_lines),
         "X-Notes": json.dumps([shorten(note, DETAIL) for note in report.notes]),
     }
     return Response(content, media_type="text/csv", headers=headers)

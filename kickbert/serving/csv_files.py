@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from kickbert.data.tables.formats import detect_separator
+from kickbert.data.tables.headers import detect_separator
 
 MAX_COLUMNS = 1_000
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a spreadsheet computes cells that start with one of these

@@ -43,14 +43,14 @@ def row_names(rows: "np.ndarray", index: "pd.Index") -> str:
     return f"{labels[:5]}" + (f" and {len(labels) - 5:,} more" if len(labels) > 5 else "")
 
 
-def listed(names: Sequence[Any], most: int) -> str:
+def listed(names: Sequence[Any], most: int, sep: str = ", ") -> str:
     """List the first names, and how many more there are.
 
     >>> listed(["a", "b", "c", "d"], 3)
     'a, b, c and 1 more'
     """
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(map(str, names[:most])) + more
+    return sep.join(map(str, names[:most])) + more
 
 
 def shorten(text: str, width: int) -> str:

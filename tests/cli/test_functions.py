@@ -1,4 +1,4 @@
-"""Cleaning functions of one's own on the command line."""
+"""Cleaning functions of your own on the command line."""
 
 import json
 import sys

@@ -18,7 +18,7 @@ def test_predict(kickbert, rows, served, tmp_path):
     done = kickbert("predict", tmp_path / "in.csv", tmp_path / "out.csv", *options)
     printed = " ".join(done.stdout.split())
     assert "2 rows → " in printed and "1 row without text, without a prediction: [1]" in printed
-    assert "line 4 has 5 cells where the header has 3" in printed and "in.csv: detected encoding 'cp1252'" in printed
+    assert "line 4: 5 cells where the header has 3" in printed and "in.csv: detected encoding 'cp1252'" in printed
     assert "schöner Film" in (tmp_path / "out.csv").read_text(encoding="utf-8")
 
 

@@ -1,6 +1,5 @@
 """Write tables in chunks: CSV, JSON Lines, Parquet, Excel. Text is UTF-8; numbers are not rounded."""
 
-import gzip
 import json
 import math
 import re
@@ -13,6 +12,7 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 
+from kickbert.data.tables.compression import open_file
 from kickbert.data.tables.formats import WRITABLE, table_kind, usual_separator
 from kickbert.utils.extras import require
 
@@ -36,9 +36,9 @@ def table_writer(part: Path, out: Path, schema: Iterable[Any] = ()) -> Iterator[
     elif kind == "parquet":
         yield from _parquet_writer(part, schema)
     else:
-        opener: Callable[..., Any] = gzip.open if out.suffix.lower() == ".gz" else open
-        with opener(part, "wt", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            yield _lines_writer(file) if kind == "jsonl" else _csv_writer(file, usual_separator(out))
+        options = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
+        with open_file(part, "wt", like=out, **options) as file:
+            yield _lines_writer(file) if kind == "json" else _csv_writer(file, usual_separator(out))
 
 
 def _csv_writer(file: IO[str], sep: str) -> Callable[[pd.DataFrame], None]:
