@@ -3,24 +3,26 @@
 import re
 from collections import Counter
 from collections.abc import Hashable, Sequence
+from decimal import Decimal
 
-import numpy as np
-
-_WHOLE = re.compile(r"([+-]?[0-9]+)\.0+")
+# Not 007; up to 17 digits, as a float has.
+_NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]{0,16})(?:\.[0-9]{0,17})?|\.[0-9]{1,17})(?:[eE][+-]?[0-9]{1,3})?")
 _BOOLEANS = ("true", "false")
 
 
 def written(label: Hashable) -> str:
-    """Write a label as text. The ways to write a whole number or a boolean have the same result.
+    """Write a label as text. All ways to write a number, or a boolean, have the same result.
 
     >>> [written(label) for label in (1, 1.0, "1", "1.0", "01")], written(True), written("TRUE")
     (['1', '1', '1', '1', '01'], 'true', 'true')
     """
-    text = str(int(label)) if isinstance(label, (float, np.floating)) and label % 1 == 0 else str(label)
+    text = str(label)
     if text.lower() in _BOOLEANS:
         return text.lower()
-    whole = _WHOLE.fullmatch(text)
-    return whole[1] if whole else text
+    if not _NUMBER.fullmatch(text):
+        return text
+    number = Decimal(text).normalize()
+    return str(number) if number else "0"
 
 
 class LabelNumbers:

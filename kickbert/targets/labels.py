@@ -14,6 +14,8 @@ from kickbert.targets.label_numbers import LabelNumbers
 from kickbert.targets.options import TargetOptions
 
 STORED = (str, bool, int, float, np.generic)  # types of labels that JSON holds
+BOOLEANS = (bool, np.bool_)
+NUMBERS = (*BOOLEANS, int, float, np.number)
 MANY = 100  # maximum distinct numbers that are treated as classes
 Array = TypeVar("Array")
 
@@ -191,9 +193,14 @@ def _classes(values: pd.Series, labels: Sequence[Any] | None) -> list[Any]:
     """List the classes of a column.
 
     Raises:
-        ValueError: the column has lists, a single class, or a class per row.
+        ValueError: the column has lists, booleans beside numbers, a single class, or a class per row.
     """
     _check_no_lists(values)
+    if values.dtype == object and len({isinstance(cell, BOOLEANS) for cell in values if isinstance(cell, NUMBERS)}) > 1:
+        raise ValueError(
+            f"column {values.name!r} holds booleans beside numbers, and True equals 1; make them one type, as with "
+            ".astype(str)"
+        )
     categories = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else None
     classes = ordered_classes(values, values.unique().tolist(), labels, categories)
     if len(classes) < 2:

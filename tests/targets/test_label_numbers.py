@@ -14,6 +14,9 @@ from kickbert.targets.label_numbers import LabelNumbers
         ([True, False], ["TRUE", "false"]),
         (["TRUE", "FALSE"], [np.True_, "False"]),
         ([1, 0], [True, False]),
+        (["0.50", "1e3"], [0.5, 1000]),
+        ([0.1, -0.0], ["0.10", "-0"]),
+        ([10**20, 10**16], [str(10**20), str(10**16)]),
     ],
 )
 def test_the_same_label_written_differently(classes, labels):

@@ -34,3 +34,8 @@ def test_unknown_labels_are_detected():
     assert target.encode(later).tolist() == [0, -1, 1]
     bad, names = target.unknown(later)
     assert bad.tolist() == [False, True, False] and names == ["new"]
+
+
+def test_booleans_beside_numbers_would_be_one_class():
+    with pytest.raises(ValueError, match="column 'y' holds booleans beside numbers, and True equals 1"):
+        fit_target(pd.Series([1, True, 0, "a"] * 3, name="y", dtype=object))
