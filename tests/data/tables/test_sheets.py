@@ -112,3 +112,25 @@ def test_open_document(tmp_path):
     assert back.astype(object).where(back.notna(), None).to_dict("list") == df.astype(object).where(
         df.notna(), None
     ).to_dict("list")
+
+
+def test_an_old_excel_file(tmp_path):
+    pytest.importorskip("python_calamine", reason="the extra kickbert[excel] is not installed")
+    xlwt = pytest.importorskip("xlwt", reason="xlwt, which writes the file, is not installed")
+    book = xlwt.Workbook()
+    book.add_sheet("lists").visibility = 1
+    sheet = book.add_sheet("survey")
+    for i, row in enumerate(TABLE):
+        for k, cell in enumerate(row):
+            if (i, k) not in ((2, 1), (3, 1)):
+                sheet.write(i, k, cell)
+    sheet.write_merge(2, 3, 1, 1, "fair")
+    sheet.write(4, 1, 7)
+    sheet.write(5, 1, xlwt.Formula("1/0"))
+    book.save(str(tmp_path / "a.xls"))
+    rows, notes = read(tmp_path / "a.xls")
+    assert rows[2:] == [["a bore", "fair"], ["a delight", "fair"], [None, 7]]
+    assert notes == [
+        "a.xls: only the sheet 'survey' was read, and not 'lists' (hidden)",
+        "a.xls: 1 merged cell got the value of the first, such as 'fair'",
+    ]
