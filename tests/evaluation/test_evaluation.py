@@ -96,7 +96,7 @@ def test_rows_that_cannot_be_evaluated_are_named_and_escaped(trained, reviews):
 def test_no_labels_a_single_row_and_one_class(trained, reviews):
     alone = evaluate(trained, reviews[["text"]])
     assert not len(alone.to_frame()) and len(alone.predictions.to_frame()) == len(reviews)
-    assert alone.predictions.to_frame().columns[:2].tolist() == ["label", "confidence"]
+    assert alone.predictions.to_frame().columns[:2].tolist() == ["predicted_label", "confidence"]
     one = evaluate(trained, reviews.head(1), rounds=5)
     assert one["accuracy"] in (0, 1) and np.isnan(one["ROC-AUC"])
     same = evaluate(trained, reviews[reviews["label"] == "good"], rounds=5)
