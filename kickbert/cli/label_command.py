@@ -7,6 +7,8 @@ import typer
 
 from kickbert.cli.arguments import KINDS, Json, Texts
 from kickbert.cli.output import print_result, prints_to_stderr
+from kickbert.cli.rows import check_options
+from kickbert.cli.tasks import task_name
 
 
 def label(
@@ -14,9 +16,14 @@ def label(
     out: Annotated[Path, typer.Option(help="file for the labels")] = Path("labels.db"),
     text: Texts = None,
     labels: Annotated[str, typer.Option(help="class names, comma-separated; you can add more on the page")] = "",
-    target: Annotated[str | None, typer.Option(help="column of labels that some rows already have")] = None,
+    label_col: Annotated[
+        str | None, typer.Option("--label", "--target", help="column of labels that some rows already have")
+    ] = None,
     task: Annotated[
-        str | None, typer.Option(help='"single label", "multi-label", or "ordinal" (classes from low to high)')
+        str | None,
+        typer.Option(
+            parser=task_name, metavar="TASK", help="single-label, multi-label, or ordinal (classes from low to high)"
+        ),
     ] = None,
     model: Annotated[str, typer.Option(help="sentence encoder: hub id, folder, or minilm (no network)")] = "minilm",
     strategy: Annotated[
@@ -40,6 +47,8 @@ def label(
     df = None if rows.suffix == ".db" else read_rows(rows, text_col=text or ["text"])
     if df is None:
         out = rows
+    else:
+        check_options(list(df), rows, text or ["text"], label_col)
     classes = [name for name in labels.split(",") if name.strip()]
     with prints_to_stderr(json):
         label_rows(
@@ -47,7 +56,7 @@ def label(
             out,
             text_col=text,
             classes=classes,
-            label_col=target,
+            label_col=label_col,
             task=task,
             model=model,
             settings=Settings(strategy),

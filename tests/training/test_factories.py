@@ -57,7 +57,7 @@ def test_a_number(make, amounts, capsys):
     )
     learn.show_results(max_n=2)
     assert learn.predict("a bright, warm film")[0] == pytest.approx(
-        learn.predict_df(pd.DataFrame({"text": ["a bright, warm film"]}))["value"][0], rel=1e-4
+        learn.predict_df(pd.DataFrame({"text": ["a bright, warm film"]}))["predicted_label"][0], rel=1e-4
     )
 
 
