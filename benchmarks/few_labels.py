@@ -76,7 +76,7 @@ def kickbert_run(train: pd.DataFrame, test: pd.DataFrame, seed: int, recipe: Few
         )
         learn.fit_few(recipe)
         seconds = time.perf_counter() - start
-        return learn.predict_df(test)["label"].to_numpy(), seconds
+        return learn.predict_df(test)["predicted_label"].to_numpy(), seconds
 
 
 def setfit_run(train: pd.DataFrame, test: pd.DataFrame, seed: int, max_steps: int = -1) -> tuple[np.ndarray, float]:
@@ -130,7 +130,7 @@ def zero_shot_run(train: pd.DataFrame, test: pd.DataFrame, seed: int) -> tuple[n
     start = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
         frame = kickbert.zero_shot(test["text"], {name: NAMES.get(name, name.lower()) for name in names}, "minilm")
-    return frame["label"].to_numpy(), time.perf_counter() - start
+    return frame["predicted_label"].to_numpy(), time.perf_counter() - start
 
 
 def logistic_run(train: pd.DataFrame, test: pd.DataFrame, seed: int) -> tuple[np.ndarray, float]:
@@ -173,7 +173,7 @@ def compare_ladder(sets: list[str], shots: list[int], seeds: int) -> None:
                 with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as path:
                     learn = kickbert.learner_from_df(train, model="minilm", valid=0, seed=seed, path=path)
                     learn.fit_gradual(kickbert.gradual_unfreezing(len(learn.groups)))
-                    ladder = learn.predict_df(valid)["label"].to_numpy(), 0.0
+                    ladder = learn.predict_df(valid)["predicted_label"].to_numpy(), 0.0
                 both.append([judged(run, valid)["accuracy"] for run in (few, ladder)])
             means = " | ".join(f"{100 * mean:.1f}" for mean in np.mean(both, axis=0))
             print(f"| {name}, {count} per class | {means} |", flush=True)

@@ -76,7 +76,7 @@ def linear(name: str, train: pd.DataFrame, valid: pd.DataFrame, columns: list[st
 def tuned(learn: Any, method: str) -> Callable:
     """Train a learner and return a function from rows to classes."""
     LEARNERS[method](learn)
-    return lambda df: learn.predict_df(df)["label"].to_numpy()
+    return lambda df: learn.predict_df(df)["predicted_label"].to_numpy()
 
 
 def run(name: str, rows: int, method: str, seed: int) -> dict:

@@ -51,7 +51,7 @@ def folds(seed: int) -> dict:
             own = {"valid": 0.1, "seed": seed, "cache": Cache()}  # the default one would be shared
             learn = kickbert.learner_from_df(df.iloc[train], text_col=columns, **own, **MODEL)
             learn.fit_gradual()
-            right.append((learn.predict_df(df.iloc[test])["label"] == df["label"].iloc[test]).mean())
+            right.append((learn.predict_df(df.iloc[test])["predicted_label"] == df["label"].iloc[test]).mean())
         return np.mean(right)
 
     ways, result = {"together": together, "apart": apart}, {}

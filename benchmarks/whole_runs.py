@@ -75,7 +75,7 @@ def fit_kickbert(run: Run, train: pd.DataFrame, valid: pd.DataFrame, columns: li
             precision=run.precision,
         )
         learn.fit_gradual(KICKBERT[run.method])
-    return lambda rows: float((learn.predict_df(rows)["label"].to_numpy() == rows["label"].to_numpy()).mean())
+    return lambda rows: float((learn.predict_df(rows)["predicted_label"].to_numpy() == rows["label"].to_numpy()).mean())
 
 
 def fit_peer(run: Run, train: pd.DataFrame, valid: pd.DataFrame, columns: list[str]) -> Callable:

@@ -34,7 +34,7 @@ print("\n" + ladder.round(4).to_string(index=False), "\n")
 test = df[df["split"] == "test"]
 predicted = learn.predict_df(test)
 print(f"On {len(test):,} test rows not used in training:")
-print(classification_report(test[args.label].astype(str), predicted["label"].astype(str), zero_division=0))
+print(classification_report(test[args.label].astype(str), predicted["predicted_label"].astype(str), zero_division=0))
 confident = predicted.nlargest(3, "confidence").join(test[args.text])
 print("The three most confident predictions:")
 for row in confident.itertuples():

@@ -31,12 +31,13 @@ def main() -> None:
     test = df.drop(few.index).head(args.test)
 
     zero_shot = kickbert.zero_shot(test["text"], CLASSES, args.model)
-    print(f"On {len(test):,} test rows without labels: accuracy {(zero_shot['label'] == test['label']).mean():.3f}")
+    right = zero_shot["predicted_label"] == test["label"]
+    print(f"On {len(test):,} test rows without labels: accuracy {right.mean():.3f}")
 
     # valid=0 trains on every row: the recipe is fixed, so it needs no validation rows.
     learn = kickbert.learner_from_df(few, model=args.model, valid=0)
     print(learn.fit_few().to_string(index=False, na_rep="", float_format="{:.4g}".format))
-    predicted = learn.predict_df(test)["label"]
+    predicted = learn.predict_df(test)["predicted_label"]
     print(f"On {len(test):,} test rows with {len(few)} labels: accuracy {(predicted == test['label']).mean():.3f}")
 
 

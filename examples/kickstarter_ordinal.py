@@ -41,8 +41,8 @@ for task, options in tasks.items():
         buckets = learn.dls.target
         print(f"\nThe first three predictions:\n{predicted.head(3).round(3).to_string()}\n")
     truth = buckets.encode(test[args.target])
-    value = predicted["value"] if task == "regression" else predicted["expected"]
-    codes = buckets.encode(value) if task == "regression" else buckets.encode_names(predicted["label"])
+    value = predicted["predicted_label"] if task == "regression" else predicted["expected"]
+    codes = buckets.encode(value) if task == "regression" else buckets.encode_names(predicted["predicted_label"])
     distance = np.abs(codes - truth)
     rows.append(
         {

@@ -37,7 +37,7 @@ for name, options in ways.items():
     print(f"\n{name}")
     learn = kickbert.learner_from_df(df, **columns, max_length=args.max_length, bs=16, **options)
     learn.fit_gradual()
-    accuracy[name] = (learn.predict_df(test)["label"] == test[args.label]).mean()
+    accuracy[name] = (learn.predict_df(test)["predicted_label"] == test[args.label]).mean()
 print(f"\nAccuracy on {len(test):,} test rows not used in training:")
 for name, share in accuracy.items():
     print(f"  {name:15} {share:.3f}")

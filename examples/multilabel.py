@@ -36,8 +36,8 @@ print(learn.tune_thresholds().round(2).to_string())
 test = df[df["split"] == "test"]
 predicted = learn.predict_df(test)
 target = learn.dls.target
-truth, decided = target.encode(test[args.labels]), target.encode(predicted["labels"])
+truth, decided = target.encode(test[args.labels]), target.encode(predicted["predicted_label"])
 print(f"\nOn {len(test):,} test rows not used in training:")
 print(classification_report(truth, decided, target_names=target.names, zero_division=0, digits=3))
-for text, labels in zip(test[args.text].head(3), predicted["labels"], strict=False):
+for text, labels in zip(test[args.text].head(3), predicted["predicted_label"], strict=False):
     print(f"{', '.join(labels) or 'nothing'}: {text[:90]}")

@@ -40,9 +40,9 @@ def main() -> None:
     labeled = rows.join(predictions).compute(scheduler="processes", num_workers=2)
 
     alone = model.predict_df(test)
-    same = (labeled["label"] == alone["label"]).mean()
+    same = (labeled["predicted_label"] == alone["predicted_label"]).mean()
     gap = (labeled["confidence"] - alone["confidence"]).abs().max()
-    right = (labeled["label"] == labeled["category"]).mean()
+    right = (labeled["predicted_label"] == labeled["category"]).mean()
     print(f"On {len(labeled):,} test rows: accuracy {right:.3f}")
     print(f"the same label as without Dask: {same:.3f}; confidence differs by at most {gap:.1e}")
 

@@ -44,8 +44,8 @@ labeled = rows.mapInPandas(lambda frames: map(predict, frames), schema).toPandas
 spark.stop()
 
 alone = model.predict_df(test.set_index("id"))
-same = (labeled["label"] == alone["label"]).mean()
+same = (labeled["predicted_label"] == alone["predicted_label"]).mean()
 gap = (labeled["confidence"] - alone["confidence"]).abs().max()
-right = (labeled["label"] == labeled["category"]).mean()
+right = (labeled["predicted_label"] == labeled["category"]).mean()
 print(f"On {len(labeled):,} test rows: accuracy {right:.3f}")
 print(f"the same label as without Spark: {same:.3f}; confidence differs by at most {gap:.1e}")

@@ -42,5 +42,5 @@ print(pd.DataFrame(interpretation.confusion_matrix(), classes, classes).to_strin
 print("\nThe worst mistakes:")
 interpretation.plot_top_losses(5)
 test = df[df["split"] == "test"]
-right = learn.predict_df(test)["label"] == test[args.label]
+right = learn.predict_df(test)["predicted_label"] == test[args.label]
 print(f"\nAccuracy on {len(test):,} test rows not used in training: {right.mean():.3f}")

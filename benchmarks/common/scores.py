@@ -23,11 +23,13 @@ def scores(learn: Any, test: pd.DataFrame, train: pd.DataFrame) -> dict[str, flo
     truth = test[learn.dls.label_col]
     if target.is_multilabel:
         codes, probs = target.encode(truth), predicted.filter(like="prob_").to_numpy()
-        return _tuned_and_half(codes, target.encode(predicted["labels"]), probs)
+        return _tuned_and_half(codes, target.encode(predicted["predicted_label"]), probs)
     if target.is_number:
         buckets = fit_target(train[learn.dls.label_col], bins=4)
-        return _ordered(buckets, buckets.encode(predicted["value"]), predicted["value"], truth, train)
-    codes, decided = target.encode(truth), pd.Index(target.classes).get_indexer(predicted["label"])
+        return _ordered(
+            buckets, buckets.encode(predicted["predicted_label"]), predicted["predicted_label"], truth, train
+        )
+    codes, decided = target.encode(truth), pd.Index(target.classes).get_indexer(predicted["predicted_label"])
     if "expected" in predicted:
         return _ordered(target, decided, predicted["expected"], truth, train)
     return {"accuracy": accuracy_score(codes, decided), "macro_f1": f1_score(codes, decided, average="macro")}

@@ -14,6 +14,8 @@ __getattr__, __dir__, __all__ = attach(
         "prediction": [],
         "label_command": [],
         "output": [],
+        "output_files": [],
+        "tasks": [],
         "rows": [],
         "doctor": [],
     },

@@ -16,6 +16,7 @@ from kickbert.cli.arguments import Backend, Functions, Json
 from kickbert.cli.functions import own_functions
 from kickbert.cli.label_command import label
 from kickbert.cli.output import print_result, prints_to_stderr, run, table
+from kickbert.utils.processes import rank
 
 app = typer.Typer(
     help="Train, evaluate and serve text classifiers from tables of text.",
@@ -79,8 +80,10 @@ def serve(
 ) -> None:
     """Serve one or more models over HTTP, with a web page at /."""
     from kickbert.utils.extras import require
+    from kickbert.utils.sockets import open_socket
 
     require("fastapi", extra="serve")
+    open_socket(host, port).close()  # a port in use is reported before any model is loaded
     from kickbert.serving.server import serve as run_service
     from kickbert.serving.settings import Settings
 
@@ -143,4 +146,4 @@ def doctor(
 def main() -> None:
     """Run the command line."""
     command = partial(typer.main.get_command(app), prog_name="kickbert")  # also when started as a module
-    sys.exit(run(command, "--debug" in sys.argv))
+    sys.exit(run(command, "--debug" in sys.argv, "--json" in sys.argv and not rank()))

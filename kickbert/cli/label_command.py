@@ -8,6 +8,8 @@ import typer
 
 from kickbert.cli.arguments import KINDS, Encoding, Json, Separator, Texts
 from kickbert.cli.output import print_result, prints_to_stderr
+from kickbert.cli.rows import check_options
+from kickbert.cli.tasks import task_name
 
 
 def label(
@@ -17,9 +19,14 @@ def label(
     labels: Annotated[
         str, typer.Option(help="class names, comma-separated: 'sport,\"arts, crafts\"'; you can add more on the page")
     ] = "",
-    target: Annotated[str | None, typer.Option(help="column of labels that some rows already have")] = None,
+    label_col: Annotated[
+        str | None, typer.Option("--label", "--target", help="column of labels that some rows already have")
+    ] = None,
     task: Annotated[
-        str | None, typer.Option(help='"single label", "multi-label", or "ordinal" (classes from low to high)')
+        str | None,
+        typer.Option(
+            parser=task_name, metavar="TASK", help="single-label, multi-label, or ordinal (classes from low to high)"
+        ),
     ] = None,
     model: Annotated[str, typer.Option(help="sentence encoder: hub id, folder, or minilm (no network)")] = "minilm",
     strategy: Annotated[
@@ -37,7 +44,6 @@ def label(
     from kickbert.utils.extras import require
 
     require("fastapi", extra="label")
-    from kickbert.cli.rows import check_options
     from kickbert.data.tables.reading import read_rows
     from kickbert.labeling.server import label_rows
     from kickbert.labeling.session import Settings
@@ -51,9 +57,9 @@ def label(
         out = rows
     else:
         columns = _text_columns(text, out)
-        df = read_rows(rows, encoding, sep, [*columns, *filter(None, [target])])  # names stay as they are written, too
-        text = find_text_columns(df, columns, others=[target])
-        check_options(df, rows, text, target)
+        df = read_rows(rows, encoding, sep, [*columns, *filter(None, [label_col])])  # names stay as they are written
+        text = find_text_columns(df, columns, others=[label_col])
+        check_options(list(df), rows, text, label=label_col)
     classes = [name for name in next(csv.reader([labels], skipinitialspace=True), []) if name.strip()]
     with prints_to_stderr(json):
         label_rows(
@@ -61,7 +67,7 @@ def label(
             out,
             text_col=text,
             classes=classes,
-            label_col=target,
+            label_col=label_col,
             task=task,
             model=model,
             settings=Settings(strategy),

@@ -8,7 +8,8 @@ import typer
 from kickbert.cli.arguments import FORMAT_HELP, KINDS, Backend, Encoding, Functions, Json, Model, Rows, Separator, Texts
 from kickbert.cli.functions import own_functions
 from kickbert.cli.output import print_result, prints_to_stderr, table
-from kickbert.cli.rows import read_columns
+from kickbert.cli.output_files import check_output
+from kickbert.cli.rows import check_model_columns
 from kickbert.utils.messages import listed, plural
 
 
@@ -39,16 +40,20 @@ def predict(
     workers: Annotated[
         int | None, typer.Option(min=1, help="for --engine ray: number of workers (default: one per core)")
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the output file if it exists")] = False,
     json: Json = False,
 ) -> None:
     """Predict every row of a file of any size or a folder of Parquet files. Folder runs resume where they stopped."""
     from dataclasses import asdict
 
+    _check_options(source.is_dir(), encoding, sep, engine, workers)
+    if not source.is_dir():
+        check_model_columns(model, source, encoding, sep, text, keep or ())
+        check_output(out, source, overwrite)
     from kickbert.inference.batch_prediction import PredictedFile, predict_file
     from kickbert.inference.folders import PredictedFolder, predict_folder
     from kickbert.inference.predictor import load
 
-    _check_options(source.is_dir(), encoding, sep, engine, workers)
     with prints_to_stderr(json):
         loaded = load(model, backend, functions=own_functions(functions))
         if source.is_dir():
@@ -133,11 +138,13 @@ def export(
     json: Json = False,
 ) -> None:
     """Export a model to ONNX and int8, and check each against PyTorch on labeled rows (such as validation rows)."""
+    check_model_columns(model, rows, encoding, sep, None)
     import kickbert
+    from kickbert.data.tables.reading import read_rows
     from kickbert.models.artifact.reading import read_artifact
 
     with prints_to_stderr(json):
-        df = read_columns(rows, encoding, sep, read_artifact(model).metadata["text_col"])
+        df = read_rows(rows, encoding, sep, read_artifact(model).metadata["text_col"])
         exports = kickbert.export(
             model, df, formats or ["onnx", "onnx-int8"], limit=limit, force=force, functions=own_functions(functions)
         )
@@ -159,6 +166,9 @@ def bench(
     json: Json = False,
 ) -> None:
     """Benchmark throughput and latency by batch size."""
+    if rows:
+        check_model_columns(model, rows, encoding, sep, None)
+    from kickbert.data.tables.reading import read_rows
     from kickbert.inference.benchmarking import SIZES, benchmark
     from kickbert.inference.predictor import load
 
@@ -166,7 +176,7 @@ def bench(
         loaded = load(model, backend, functions=own_functions(functions))
         texts = [f"a short text of a dozen words, as people write in review {i}" for i in range(1_000)]
         if rows:
-            texts = loaded.read(read_columns(rows, encoding, sep, loaded.text_col))[0]
+            texts = loaded.read(read_rows(rows, encoding, sep, loaded.text_col))[0]
         timings = benchmark(loaded, texts, batch_size or SIZES, seconds)
     title = f"Backend {loaded.backend.name}, {plural(loaded.backend.workers, 'worker')}"
     print_result(timings, json, lambda console: console.print(table(timings, title)))

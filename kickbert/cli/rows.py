@@ -1,41 +1,69 @@
-"""Rows of a file, with its columns checked in terms of the options that name them."""
+"""Rows of a file, with its columns checked in terms of the options that name them, before a model is loaded."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kickbert.utils.messages import nearest
+from kickbert.utils.messages import nearest, plural
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def read_columns(
-    file: Path, encoding: str | None, sep: str | None, text: Sequence[str], target: str | None = None
-) -> "pd.DataFrame":
-    """Read a file, and check that it has the text columns and the target column.
+    file: Path, encoding: str | None, sep: str | None, text: Sequence[str] | None, **others: str | None
+) -> "tuple[pd.DataFrame, list[str]]":
+    """Read a file, and check that it has the columns that options name.
 
+    Args:
+        file, encoding, sep: as for `read_rows`.
+        text: the text columns; None to find them.
+        others: columns of other options, by the option's name.
+    Returns:
+        The rows, and their text columns.
     Raises:
-        ValueError: a column does not exist.
+        ValueError: a column does not exist, or several columns look like text.
     """
     from kickbert.data.tables.reading import read_rows
+    from kickbert.text.text_columns import find_text_columns
 
-    df = read_rows(file, encoding, sep, text)
-    check_options(df, file, text, target)
-    return df
+    df = read_rows(file, encoding, sep, text or ["text"])
+    columns = list(text or find_text_columns(df, others=list(others.values())))
+    check_options(list(df), file, columns, **others)
+    return df, columns
 
 
-def check_options(
-    df: "pd.DataFrame", file: Path, text: Sequence[str], target: str | None, **others: str | None
-) -> None:
-    """Check the columns that --text, --target, and other options name.
+def check_options(columns: Sequence[str], file: Path, text: Sequence[str], **others: str | None) -> None:
+    """Check the columns that --text, --label, and other options name, also those that they name by default.
 
     Raises:
         ValueError: a column does not exist.
     """
     options = [("--text", name) for name in text]
-    options += [(f"--{option}", name) for option, name in ({"target": target} | others).items() if name is not None]
+    options += [(f"--{option}", name) for option, name in others.items() if name is not None]
     for option, name in options:
-        if name not in df:
-            columns = ", ".join(repr(str(column)) for column in df)
-            raise ValueError(f"{file.name} has no column {name!r} ({option}). Columns: {columns}{nearest(name, df)}")
+        if name not in columns:
+            known = ", ".join(repr(str(column)) for column in columns)
+            hint = nearest(name, map(str, columns))
+            raise ValueError(f"{file.name} has no column {name!r} ({option}). Columns: {known}{hint}")
+
+
+def check_model_columns(
+    model: Path, file: Path, encoding: str | None, sep: str | None, text: Sequence[str] | None, keep: Sequence[str] = ()
+) -> None:
+    """Check that a file has the text columns that a model reads and the columns to keep; reads a row at most.
+
+    Raises:
+        ValueError: a column does not exist, or --text names another number of columns than the model reads.
+    """
+    from kickbert.data.tables.reading import TableFile
+    from kickbert.models.artifact.reading import read_artifact
+
+    names = read_artifact(model).metadata["text_col"]
+    if text and len(text) != len(names):
+        raise ValueError(f"--text names {list(text)}, but the model has {plural(len(names), 'text column')}: {names}")
+    columns = list(next(TableFile(file, encoding, sep).chunks(1)))
+    check_options(columns, file, text or names)
+    for name in keep:
+        if name not in columns:
+            raise ValueError(f"{file.name} has no column {name!r} (--keep){nearest(name, map(str, columns))}")

@@ -11,12 +11,16 @@ import typer
 from kickbert.cli.arguments import FORMAT_HELP, All, Backend, Encoding, Functions, Json, Model, Rows, Separator, Texts
 from kickbert.cli.functions import cleaning_steps, own_functions
 from kickbert.cli.launching import launched
-from kickbert.cli.output import print_result, prints_to_stderr, table
-from kickbert.cli.rows import check_options
+from kickbert.cli.output import print_result, prints_to_stderr, table, warned
+from kickbert.cli.output_files import check_page
+from kickbert.cli.rows import check_model_columns, check_options, read_columns
+from kickbert.cli.tasks import Task
 from kickbert.utils.messages import plural
 from kickbert.utils.processes import rank
 
-Target = Annotated[str | None, typer.Option(help="label column (default: the one used in training)")]
+SHOWN_CLASSES = 50
+LABEL = ("--label", "--target")
+Label = Annotated[str | None, typer.Option(*LABEL, help="label column (default: the one used in training)")]
 Delimiter = Annotated[
     str | None, typer.Option(help='delimiter between the labels of a cell, such as "|" (multi-label)')
 ]
@@ -24,15 +28,16 @@ Delimiter = Annotated[
 
 def train(
     rows: Rows,
-    out: Annotated[Path, typer.Option(help="folder for the model; each run saves a new version")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="folder for the model; each run saves a new version (default: models/ and the file's name)"),
+    ] = None,
     text: Texts = None,
-    target: Annotated[str, typer.Option(help="target column")] = "label",
-    bins: Annotated[int | None, typer.Option(help="number of quantile bins for a numeric target")] = None,
+    label: Annotated[str, typer.Option(*LABEL, help="label column")] = "label",
+    bins: Annotated[int | None, typer.Option(help="number of quantile bins for a numeric label")] = None,
     unit: Annotated[str | None, typer.Option(help='unit in bin names, such as "$"')] = None,
     decimal: Annotated[str | None, typer.Option(help='decimal mark of numbers stored as text: "." or ","')] = None,
-    task: Annotated[
-        str | None, typer.Option(help='"single label", "multi-label", "ordinal" or "regression" (default: detected)')
-    ] = None,
+    task: Task = None,
     label_delim: Delimiter = None,
     model: Annotated[
         str | None,
@@ -102,27 +107,26 @@ def train(
     """Train a classifier, evaluate it on held-out test rows, and save it."""
     if launched(processes):
         return
+    with prints_to_stderr(json):
+        df, text_col = _labeled(rows, encoding, sep, text, label=label, split=split, group=group)
+        out = _model_folder(rows, out)
+    if split:
+        df["split"] = df[split]
     import kickbert
     from kickbert.inference.exports.exporting import check_formats
     from kickbert.models.artifact.saving import save_artifact
-    from kickbert.text.text_columns import find_text_columns
     from kickbert.training.fitting import fit_default
 
     check_formats(export_formats or [])  # before training, so that a typo costs no time
     own = own_functions(functions)
     steps = cleaning_steps(cleaning, own)
     with prints_to_stderr(json):
-        df = _labeled(rows, encoding, sep, text)
-        text_col = text or df.attrs.get("text_col") or find_text_columns(df, others=[target, split, group])
-        check_options(df, rows, text_col, target, split=split, group=group)
-        if split:
-            df["split"] = df[split]
         df = kickbert.split(
-            df, valid=valid, test=test, label_col=target, label_delim=label_delim, seed=seed, text_col=text_col,
+            df, valid=valid, test=test, label_col=label, label_delim=label_delim, seed=seed, text_col=text_col,
             group_col=group,
         )  # fmt: skip
         learn = kickbert.learner_from_df(
-            df[df["split"] != "test"], text_col=text_col, label_col=target, model=model, bins=bins,
+            df[df["split"] != "test"], text_col=text_col, label_col=label, model=model, bins=bins,
             bin_format=unit, decimal=decimal, task=task, label_delim=label_delim, cleaning=steps,
             max_length=max_length, long=long, valid="split", seed=seed, path=out, bs=batch_size, precision=precision,
             class_weights=class_weights, augment=_augmenter(augment), schedule=_schedule(epochs, lr),
@@ -148,14 +152,31 @@ def train(
     )  # fmt: skip
 
 
-def _labeled(rows: Path, encoding: str | None, sep: str | None, text: list[str] | None) -> Any:
-    """Read the rows of a file or of the labeling page's database."""
-    import kickbert
-    from kickbert.data.tables.reading import read_rows
+def _labeled(
+    rows: Path, encoding: str | None, sep: str | None, text: list[str] | None, **others: str | None
+) -> tuple[Any, list[str]]:
+    """Read the rows of a file or of the labeling page's database, as `read_columns` does."""
+    if rows.suffix != ".db":
+        return read_columns(rows, encoding, sep, text, **others)
+    from kickbert.labeling.tables import read
 
-    if rows.suffix == ".db":
-        return kickbert.labeling.read(rows)
-    return read_rows(rows, encoding, sep, text or ["text"])
+    df = read(rows)
+    columns = text or df.attrs["text_col"]
+    check_options(list(df), rows, columns, **others)
+    return df, columns
+
+
+def _model_folder(rows: Path, out: Path | None) -> Path:
+    """Choose the folder of the model, and say where it is if that is not what the caller asked for."""
+    folder = (out or Path("models") / rows.name.split(".")[0]).expanduser()
+    if folder.is_file():
+        raise ValueError(f"--out {folder} is a file, but must be a folder for the model")
+    versions = [version.name for version in folder.glob("v*") if version.is_dir()]
+    if versions:
+        print(f"{folder} has {plural(len(versions), 'version')}; this run adds another and changes none")
+    elif out is None:
+        print(f"the model will be saved in {folder}; choose another folder with --out")
+    return folder
 
 
 def _print_training(console: Any, result: dict[str, Any], evaluation: Any, out: Path, every_score: bool) -> None:
@@ -171,15 +192,15 @@ def _print_training(console: Any, result: dict[str, Any], evaluation: Any, out: 
 
 def _print_scores(console: Any, evaluation: Any, rows: str, every_score: bool) -> None:
     """Print an evaluation as sentences and a table."""
-    from kickbert.evaluation.conclusions import few_rows
     from kickbert.targets.directions import with_directions
 
     for sentence in evaluation.summary:
-        console.print(sentence, highlight=False)
+        fact, _, advice = sentence.partition(" Train longer: ")
+        console.print(fact if advice and warned(advice) else sentence, highlight=False)
     title = f"On {evaluation.rows:,} {rows}; low, high: 95% interval"
     console.print(table(with_directions(evaluation.to_frame() if every_score else evaluation.shown()), title))
     for note in evaluation.notes:
-        if note != few_rows(evaluation.rows):  # a warning says so
+        if not warned(note):
             console.print(note, highlight=False)
 
 
@@ -244,22 +265,24 @@ def _exported(folder: Path, rows: Any, formats: list[str], functions: Sequence[A
 
 
 def evaluate(
-    model: Model, rows: Rows, text: Texts = None, target: Target = None, backend: Backend = "auto",
+    model: Model, rows: Rows, text: Texts = None, label: Label = None, backend: Backend = "auto",
     functions: Functions = None, encoding: Encoding = None, sep: Separator = None, every_score: All = False,
     json: Json = False,
 ) -> None:  # fmt: skip
     """Evaluate a model on labeled rows."""
-    import kickbert
-
     with prints_to_stderr(json):
-        loaded = kickbert.load(model, backend, functions=own_functions(functions))
-        evaluation = kickbert.evaluate(loaded, _rows_for(loaded, rows, text, target, encoding, sep))
-    classes, scores = evaluation.classes, evaluation.to_frame()
+        df = _rows_for(model, rows, text, label, encoding, sep)
+        import kickbert
+
+        evaluation = kickbert.evaluate(kickbert.load(model, backend, functions=own_functions(functions)), df)
+    classes, scores = evaluation.worst_classes(), evaluation.to_frame()
 
     def as_text(console: Any) -> None:
         _print_scores(console, evaluation, "rows", every_score)
         if classes is not None:
-            console.print(table(classes.head(50), "Per-class scores"))
+            console.print(table(classes.head(SHOWN_CLASSES), "Per-class scores, lowest F1 first"))
+            if len(classes) > SHOWN_CLASSES:
+                console.print(plural(len(classes) - SHOWN_CLASSES, "more class", "more classes"))
 
     result = {"rows": evaluation.rows, "summary": evaluation.summary, "notes": evaluation.notes, "scores": scores}
     print_result(result if classes is None else result | {"classes": classes}, json, as_text)
@@ -270,7 +293,7 @@ def report(
     rows: Rows,
     out: Annotated[Path, typer.Option(help="HTML file")] = Path("report.html"),
     text: Texts = None,
-    target: Target = None,
+    label: Label = None,
     backend: Backend = "auto",
     functions: Functions = None,
     encoding: Encoding = None,
@@ -278,17 +301,28 @@ def report(
     json: Json = False,
 ) -> None:
     """Evaluate a model on labeled rows and write an HTML report."""
-    import kickbert
-
+    check_page(out)
     with prints_to_stderr(json):
+        df = _rows_for(model, rows, text, label, encoding, sep)
+        import kickbert
+        from kickbert.evaluation.findings import findings
+
         loaded = kickbert.load(model, backend, functions=own_functions(functions))
-        df = _rows_for(loaded, rows, text, target, encoding, sep)
-        page = kickbert.report(loaded, out, df, source=rows.name)
-    print_result({"report": page}, json, lambda console: console.print(str(page), highlight=False, soft_wrap=True))
+        evaluation = kickbert.evaluate(loaded, df)
+        page = kickbert.report(loaded, out, evaluation=evaluation, source=rows.name)
+    found = [*evaluation.summary[:1], *findings(evaluation)]
+    print_result({"report": page, "findings": found}, json, lambda console: _print_page(console, page, found))
+
+
+def _print_page(console: Any, page: Path, found: list[str]) -> None:
+    """Print the findings, one a line, and the file of the page."""
+    for sentence in found:
+        console.print(f"- {sentence}", highlight=False, soft_wrap=True)
+    console.print(f"page: {page}", highlight=False, soft_wrap=True)
 
 
 def _rows_for(
-    loaded: Any, file: Path, text: list[str] | None, target: str | None, encoding: str | None, sep: str | None
+    model: Path, file: Path, text: list[str] | None, label: str | None, encoding: str | None, sep: str | None
 ) -> Any:
     """Read the rows of a file and rename its columns to the names used in training.
 
@@ -296,23 +330,25 @@ def _rows_for(
         ValueError: the number of text columns differs from the model's, or a column does not exist.
     """
     from kickbert.data.tables.reading import read_rows
+    from kickbert.models.artifact.reading import read_artifact
 
-    if text and len(text) != len(loaded.text_col):
-        raise ValueError(
-            f"--text names {text}, but the model has {plural(len(loaded.text_col), 'text column')}: {loaded.text_col}"
-        )
-    if target and not isinstance(loaded.label_col, str):
-        raise ValueError(f"--target names one column, but the model was trained on several: {loaded.label_col}")
-    df = read_rows(file, encoding, sep, text or loaded.text_col)
-    names = dict(zip(text or [], loaded.text_col, strict=False)) | ({target: loaded.label_col} if target else {})
-    check_options(df, file, text or [], target)
+    check_model_columns(model, file, encoding, sep, text)
+    trained = read_artifact(model).metadata
+    text_col, label_col = trained["text_col"], trained["label_col"]
+    if label and not isinstance(label_col, str):
+        raise ValueError(f"--label names one column, but the model was trained on several: {label_col}")
+    df = read_rows(file, encoding, sep, text or text_col)
+    check_options(list(df), file, [], label=label)
+    names = dict(zip(text or [], text_col, strict=False)) | ({label: label_col} if label else {})
     return df.drop(columns=[c for c in names.values() if c in df and c not in names]).rename(columns=names)
 
 
 def explore(
     rows: Rows,
     text: Texts = None,
-    target: Annotated[str | None, typer.Option(help="label column")] = "label",
+    label: Annotated[
+        str | None, typer.Option(*LABEL, help="label column (default: label, if there is one)", show_default=False)
+    ] = None,
     out: Annotated[Path, typer.Option(help="HTML file")] = Path("texts.html"),
     label_delim: Delimiter = None,
     encoding: Encoding = None,
@@ -320,15 +356,13 @@ def explore(
     json: Json = False,
 ) -> None:
     """Check rows before training (lengths, duplicates, suspicious labels) and write an HTML page."""
-    import kickbert
-    from kickbert.data.tables.reading import read_rows
-    from kickbert.text.text_columns import find_text_columns
-
+    check_page(out)
     with prints_to_stderr(json):
-        df = read_rows(rows, encoding, sep, text or ["text"])
-        text_col = text or find_text_columns(df, others=[target])
-        check_options(df, rows, text_col, target)
-        exploration = kickbert.explore(df, text_col=text_col, label_col=target, label_delim=label_delim)
-        page = exploration.to_html(out)
-    result = {"page": page, "summary": exploration.summary}
-    print_result(result, json, lambda console: console.print(str(page), highlight=False, soft_wrap=True))
+        df, text_col = read_columns(rows, encoding, sep, text, label=label)
+        import kickbert
+
+        label_col = label or ("label" if "label" in df else None)
+        exploration = kickbert.explore(df, text_col=text_col, label_col=label_col, label_delim=label_delim)
+        page = exploration.to_html(out, source=rows.name)
+    result = {"page": page, "summary": exploration.summary, "findings": exploration.findings}
+    print_result(result, json, lambda console: _print_page(console, page, exploration.findings))

@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = attach(
         "display": [],
         "profiling": [],
         "exploration": ["Exploration", "explore"],
+        "findings": [],
         "exploration_report": ["plot_classes"],
         "tables.annotations": ["read_annotations"],
         "tables.reading": ["TableFile", "read_rows"],

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from kickbert.data.exploration_report import figures, write
+from kickbert.data.findings import findings, uneven
 from kickbert.data.profiling import (
     DOUBT,
     class_counts,
@@ -64,15 +65,21 @@ class Exploration:
         """Draw matplotlib figures of the classes, lengths and languages, by table name."""
         return figures(self.tables, self.lengths)
 
-    def to_html(self, file: str | Path) -> Path:
+    @property
+    def findings(self) -> list[str]:
+        """The three most useful sentences, what needs action first."""
+        return findings(self.summary, self.tables)
+
+    def to_html(self, file: str | Path, *, source: str | None = None) -> Path:
         """Write all tables and figures to one self-contained HTML page.
 
         Args:
             file: the HTML file.
+            source: name of the table for the top of the page, such as a file name.
         Returns:
             The file.
         """
-        return write(Path(file).expanduser(), self.summary, self.tables, self.lengths)
+        return write(Path(file).expanduser(), self.summary, self.tables, self.lengths, source)
 
 
 def explore(
@@ -176,8 +183,8 @@ def _summary(df: pd.DataFrame, empty: np.ndarray, tables: dict[str, pd.DataFrame
         rows.append(("languages", len(tables["languages"]), ", ".join(tables["languages"]["language"].head(3))))
     if "classes" in tables:
         counts = tables["classes"]["rows"]
-        uneven = counts.max() > 5 * counts.min()
-        rows.append(("classes", len(counts), 'uneven: class_weights="balanced"' if uneven else ""))
+        advice = "uneven: balanced class weights may help if rare classes matter"
+        rows.append(("classes", len(counts), advice if uneven(counts) else ""))
     if "suspicious labels" in tables:
         rows.append(("suspicious labels", len(tables["suspicious labels"]), "read them"))
     rows = [(statistic, value, recommendation if value else "") for statistic, value, recommendation in rows]

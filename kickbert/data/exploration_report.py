@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kickbert.data.findings import findings
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.html_page import Section, page
 from kickbert.utils.messages import plural
@@ -26,7 +27,10 @@ HEADINGS = {
         "Train-test leakage",
         "Test rows with a text from the training set. Their scores will look too good.",
     ),
-    "languages": ("Languages", "Detected languages of all texts, or of a sample if there are many rows."),
+    "languages": (
+        "Languages",
+        "Detected languages of the texts that are long enough to tell; of a sample if there are many rows.",
+    ),
     "suspicious labels": (
         "Suspicious labels",
         "Rows whose label looks very unlikely to two linear models trained on the other rows. Most of these labels "
@@ -98,21 +102,29 @@ def _plot_lengths(lengths: np.ndarray, truncated: pd.DataFrame) -> Figure:
     return figure_of(ax)
 
 
-def write(file: Path, summary: pd.DataFrame, tables: dict[str, pd.DataFrame], lengths: np.ndarray) -> Path:
+def write(
+    file: Path,
+    summary: pd.DataFrame,
+    tables: dict[str, pd.DataFrame],
+    lengths: np.ndarray,
+    source: str | None = None,
+) -> Path:
     """Write an exploration as one HTML page.
 
     Args:
         file: the HTML file.
         summary, tables, lengths: as in `Exploration`.
+        source: name of the table.
     Returns:
         The file.
     """
     drawn = figures(tables, lengths)
-    sections = [Section("Summary", table=summary)]
+    sections = [Section("Summary", " ".join(findings(summary, tables)), summary)]
     for name, (heading, text) in HEADINGS.items():
         if name in tables:
             sections.append(Section(heading, text, tables[name], drawn.get(name)))
     rows = int(summary.loc[summary["statistic"] == "rows", "value"].iloc[0])
+    lead = f"{source}, {plural(rows, 'row')}" if source else plural(rows, "row")
     with replacing(file) as part:
-        part.write_text(page("Data exploration", plural(rows, "row"), sections), encoding="utf-8")
+        part.write_text(page("Data exploration", lead, sections), encoding="utf-8")
     return file

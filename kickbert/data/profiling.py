@@ -16,6 +16,7 @@ from kickbert.text.word_statistics import detect_languages, tfidf_vectorizer
 from kickbert.utils.messages import shorten
 
 FOLDS = 5
+RARE = 0.02  # share of rows; languages below it are mostly wrong detections
 # With 5% wrong labels in ag_news, huffpost and sst2 (5,000 rows), 73%, 82% and 92% of the flagged labels are wrong.
 DOUBT = 0.1
 
@@ -53,10 +54,19 @@ def languages(texts: Sequence[str]) -> pd.DataFrame:
     """Count texts by detected language.
 
     Returns:
-        language (ISO 639-1), rows, share; the most frequent first. Texts without letters are omitted.
+        language (ISO 639-1), rows, share (of these rows); the most frequent first, then "other" for languages of less
+        than 2% of the rows. Texts too short to tell are omitted; if they are most of the texts, there are no rows.
     """
     counts = Counter(language for language in detect_languages(texts) if language)
-    return _counted("language", counts, counts.total())
+    total = counts.total()
+    if 2 * total < len(texts):
+        return _counted("language", Counter(), 0)
+    rare = [language for language, rows in counts.items() if rows < RARE * total]
+    table = _counted("language", Counter({k: n for k, n in counts.items() if k not in rare}), total)
+    other = sum(counts[language] for language in rare)
+    if not other:
+        return table
+    return pd.concat([table, pd.DataFrame({"language": ["other"], "rows": [other], "share": [other / total]})])
 
 
 def label_names(values: pd.Series | pd.DataFrame, kind: type[Target], delim: str | None) -> list[list[str]]:

@@ -10,6 +10,8 @@ from kickbert.evaluation.significance import holm
 from kickbert.text.word_statistics import detect_languages
 
 MIN_ROWS = 30  # rows inside and outside of a slice
+UNKNOWN = "too short to tell"
+LEVEL = 0.05
 MAX_VALUES = 30  # values of a column; with more, numbers are cut into quintiles and other columns are skipped
 
 
@@ -29,7 +31,7 @@ def slices(predictions: Predictions, columns: Sequence[str] | None = None, langu
     if predictions.texts:
         parts["words"] = _ranges(pd.Series([len(text.split()) for text in predictions.texts]))
     if languages and predictions.texts:
-        parts["language"] = detect_languages(predictions.texts)
+        parts["language"] = [language or UNKNOWN for language in detect_languages(predictions.texts)]
     for column in _slice_columns(df, columns):
         parts[str(column)] = _slice_values(df[column])
     correct = ~predictions.wrong
@@ -43,6 +45,20 @@ def slices(predictions: Predictions, columns: Sequence[str] | None = None, langu
     out = pd.DataFrame(rows, columns=["slice", "rows", "accuracy", "others", "p"])
     out["p"] = holm(out["p"].tolist())
     return out.sort_values(["accuracy", "slice"], ignore_index=True)
+
+
+def weak_slices(predictions: Predictions, skipped: Sequence[str] = ()) -> pd.DataFrame:
+    """Select the slices that are less accurate than the other rows by more than chance (p < 0.05).
+
+    Args:
+        predictions: predictions with true labels.
+        skipped: columns of df that are no property of the texts, such as the labels.
+    Returns:
+        As `slices`, with those rows only.
+    """
+    df = pd.DataFrame() if predictions.df is None else predictions.df
+    table = slices(predictions, [column for column in _slice_columns(df, None) if column not in skipped])
+    return table[(table["p"] < LEVEL) & (table["accuracy"] < table["others"])].reset_index(drop=True)
 
 
 def _inside_and_outside(correct: np.ndarray, inside: np.ndarray) -> tuple[int, float, float, float]:
@@ -68,7 +84,15 @@ def _slice_values(values: pd.Series) -> np.ndarray:
 
 def _ranges(values: pd.Series) -> np.ndarray:
     """Name the quintile of each number."""
-    quintiles = pd.qcut(values.astype(float), 5, duplicates="drop", precision=0)
+    numbers = values.astype(float)
+    edges = np.unique(np.nanquantile(numbers, np.linspace(0, 1, 6)))
+    places = np.searchsorted(edges[1:-1], numbers)  # an edge belongs to the range below it
+    spans = numbers.groupby(places).agg(["min", "max"])  # numbers that occur, so that ranges do not overlap
+    names = {place: _range_name(low, high) for place, low, high in spans.itertuples()}
     return np.array(
-        [f"{max(q.left, values.min()):g} to {q.right:g}" if pd.notna(q) else "missing" for q in quintiles], dtype=object
+        [names[p] if known else "missing" for p, known in zip(places, numbers.notna(), strict=True)], dtype=object
     )
+
+
+def _range_name(low: float, high: float) -> str:
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"

@@ -81,6 +81,13 @@ class Evaluation:
         names = [name for name in self.predictions.target.shown_scores if name in set(self.scores["score"])]
         return self.scores.set_index("score").loc[names].reset_index()
 
+    def worst_classes(self) -> pd.DataFrame | None:
+        """Scores by class, the lowest F1 first; classes without rows come last. None for a number."""
+        if self.classes is None:
+            return None
+        order = self.classes["F1"].where(self.classes["rows"] > 0)
+        return self.classes.loc[order.sort_values(kind="stable", na_position="last").index]
+
     def _rounded(self) -> list[pd.DataFrame]:
         """The scores shown and those of groups, with three decimals."""
         tables = [self.shown(), *([] if self.groups is None else [self.groups])]

@@ -14,20 +14,23 @@ import pandas as pd
 import torch
 
 from kickbert.evaluation import error_analysis, plots
-from kickbert.evaluation.data_slices import slices
+from kickbert.evaluation.data_slices import weak_slices
 from kickbert.evaluation.evaluation import Evaluation, evaluate
+from kickbert.evaluation.findings import findings
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.selective_prediction import coverage
 from kickbert.experiments.plots import plot_ladder, plot_learning_curves
 from kickbert.inference.benchmarking import benchmark
 from kickbert.models.artifact.metadata import encoder_name, flat_metadata
 from kickbert.targets.directions import with_directions
+from kickbert.text.columns import as_list
 from kickbert.text.tokenization import SEP
 from kickbert.training.learner import GradualLearner
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.html_page import Section, cell, page
 from kickbert.utils.messages import plural
 
+SPLIT = "split"  # the column of training and test rows
 EXPLAINED = 3  # mistakes explained word by word
 INTERVALS = "low and high are the 95% interval: Wilson's for accuracy, otherwise by bootstrap."
 
@@ -37,6 +40,7 @@ def report(
     file: str | Path = "report.html",
     df: pd.DataFrame | None = None,
     *,
+    evaluation: Evaluation | None = None,
     ladder: pd.DataFrame | None = None,
     title: str | None = None,
     source: str | None = None,
@@ -48,6 +52,7 @@ def report(
         learn: a learner or a predictor.
         file: the HTML file to write.
         df: labeled rows that were not used for any choice; None for the validation rows.
+        evaluation: what `evaluate` returned for these rows, so that they are not evaluated again.
         ladder: table returned by `fit_gradual`.
         title: title of the page; by default "Evaluation report: <label column>".
         source: name of the rows for the top of the page, such as a file name.
@@ -57,7 +62,7 @@ def report(
     Raises:
         ValueError: neither validation rows nor df, or no row that can be evaluated.
     """
-    evaluation = evaluate(learn, df)
+    evaluation = evaluation or evaluate(learn, df)
     label = learn.label_col
     title = title or f"Evaluation report: {label if isinstance(label, str) else 'labels'}"
     calibrated = learn.metadata["temperature"] != 1
@@ -65,7 +70,7 @@ def report(
     if evaluation.predictions.y_true is not None:
         sections += [
             *_plots(evaluation, calibrated),
-            *_errors(evaluation.predictions),
+            *_errors(evaluation.predictions, as_list(learn.label_col)),
             *_explanations(learn, evaluation),
         ]
     sections += [*_training(learn, ladder), *_model(learn, evaluation, seconds)]
@@ -97,7 +102,7 @@ def _summary(evaluation: Evaluation) -> Iterator[Section]:
         yield Section("Summary", "The rows have no labels, so there are predictions and confidences but no scores.")
         yield Section("Predictions", table=predictions.to_frame().head(20))
         return
-    sentences = [*evaluation.summary, f"In the table, {INTERVALS}"]
+    sentences = list(dict.fromkeys([*evaluation.summary, *findings(evaluation), f"In the table, {INTERVALS}"]))
     yield Section("Summary", " ".join(sentences), with_directions(evaluation.shown()), headline=_headline(evaluation))
     for note in evaluation.notes:
         yield Section("Note", f"{note[0].upper()}{note[1:]}.")
@@ -114,9 +119,10 @@ def _plots(evaluation: Evaluation, calibrated: bool) -> Iterator[Section]:
             "Precision and recall by class",
             "Precision: of the rows predicted as a class, the share that truly belong to it. Recall: of the rows of a "
             "class, the share predicted as it.",
-            evaluation.classes,
+            evaluation.worst_classes(),
             plots.plot_precision_recall(predictions),
             max_rows=50,
+            noun=("class", "classes"),
         )
         yield Section(
             "ROC curves",
@@ -150,7 +156,7 @@ def _probability_plots(predictions: Predictions, calibrated: bool) -> Iterator[S
     )
 
 
-def _errors(predictions: Predictions) -> Iterator[Section]:
+def _errors(predictions: Predictions, label_col: list[str]) -> Iterator[Section]:
     """Error analysis, if there are mistakes."""
     if predictions.target.is_number or not predictions.texts:
         return
@@ -163,10 +169,6 @@ def _errors(predictions: Predictions) -> Iterator[Section]:
             "The largest cells off the diagonal of the confusion matrix.",
             error_analysis.confused_pairs(predictions),
         ),
-        "Weak slices": (
-            "A small p means that the accuracy of this part of the rows differs from the rest by more than chance.",
-            slices(predictions),
-        ),
         "Misleading words": (
             "Words that are more frequent in the mistakes of a predicted class than in its correct predictions.",
             error_analysis.misleading_words(predictions),
@@ -175,6 +177,9 @@ def _errors(predictions: Predictions) -> Iterator[Section]:
     for heading, (text, table) in tables.items():
         if len(table):
             yield Section(heading, text, table, max_rows=20)
+    weak = weak_slices(predictions, [*label_col, SPLIT])
+    text = "Parts of the rows with a lower accuracy than the rest, by more than chance (p < 0.05)."
+    yield Section("Weak slices", f"{text}{'' if len(weak) else ' None found.'}", weak if len(weak) else None)
 
 
 def _explanations(learn: Any, evaluation: Evaluation) -> Iterator[Section]:
@@ -219,7 +224,7 @@ def _model(learn: Any, evaluation: Evaluation, seconds: float) -> Iterator[Secti
             "Latency and throughput", "Measured with this model on this machine; ms is the time of one call.", table
         )
     metadata = flat_metadata(learn.metadata) | {
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads"
+        "machine": f"{platform.machine()}, {plural(torch.get_num_threads(), 'thread')}"
         + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "")
     }
     table = pd.DataFrame({"property": list(metadata), "value": list(map(str, metadata.values()))})

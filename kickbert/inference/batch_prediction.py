@@ -15,6 +15,7 @@ from kickbert.data.tables.formats import WRITABLE, table_kind
 from kickbert.data.tables.reading import TableFile
 from kickbert.data.tables.writing import table_writer
 from kickbert.models.protocol import TextModel
+from kickbert.targets.base import PREDICTED
 from kickbert.targets.label_cells import DELIMITER
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.messages import nearest, shorten
@@ -74,8 +75,8 @@ def predict_file(
         model: a predictor or a learner.
         source: a table in a format that `TableFile` reads.
         out: output file: .csv, .tsv, .jsonl (also compressed, as .gz), .parquet or .xlsx. It has the columns of the
-            source and the predictions. A prediction is called `predicted_<name>` if its name is taken; columns that an
-            earlier run wrote are replaced.
+            source and the predictions. The predicted label is always `predicted_label`; another column is called
+            `predicted_<name>` if its name is taken. Columns that an earlier run of the model wrote are replaced.
         text_col: names of the text columns in the file, in the model's order; None for the model's own names.
         keep: columns to copy to the output; None for all.
         min_confidence: confidence below which a row gets no label.
@@ -85,7 +86,8 @@ def predict_file(
     Returns:
         Number of rows, and of rows without a prediction and lines that could not be read.
     Raises:
-        ValueError: the format is unknown, the file has no rows, or a column does not exist.
+        ValueError: the format is unknown, the file has no rows, a column does not exist, or there is another column
+            `predicted_label`.
     """
     source = Path(source).expanduser()
     out = Path(out).expanduser()
@@ -198,8 +200,8 @@ def flat_predictions(model: TextModel, df: pd.DataFrame, min_confidence: float |
         warnings.filterwarnings("ignore", message=".*without text")
         predictions = model.predict_df(df, min_confidence=min_confidence)
     if model.target.is_multilabel:
-        labels = [None if row is None else DELIMITER.join(map(str, row)) for row in predictions["labels"]]
-        predictions["labels"] = pd.Series(labels, index=predictions.index, dtype=object)
+        labels = [None if row is None else DELIMITER.join(map(str, row)) for row in predictions[PREDICTED]]
+        predictions[PREDICTED] = pd.Series(labels, index=predictions.index, dtype=object)
     return predictions
 
 
@@ -219,7 +221,7 @@ def _counted(done: PredictedFile, predictions: pd.DataFrame, failing: dict[int, 
 def count_without_label(predictions: pd.DataFrame) -> int:
     """Count rows that have a prediction and no label.
 
-    >>> count_without_label(pd.DataFrame({"label": ["a", None, None], "confidence": [0.9, 0.4, None]}))
+    >>> count_without_label(pd.DataFrame({"predicted_label": ["a", None, None], "confidence": [0.9, 0.4, None]}))
     1
     """
     decision = predictions.iloc[:, 0]
@@ -237,25 +239,29 @@ def _side_by_side(df: pd.DataFrame, predictions: pd.DataFrame, done: PredictedFi
 def output_columns(columns: list[str], predicted: list[str]) -> tuple[list[str], dict[str, str]]:
     """Find the columns that an earlier run of the same model wrote, and an unused name for each prediction.
 
-    An earlier run wrote all probabilities, and its decision as `predicted_<name>` or `<name>`.
+    The predicted label is always `predicted_label`; another name that is taken gets the prefix `predicted_`.
 
     Args:
         columns: columns of the file.
-        predicted: columns of the predictions, the decision first.
+        predicted: columns of the predictions, `predicted_label` first.
+    Raises:
+        ValueError: the file has a column `predicted_label` that this model did not write.
 
-    >>> output_columns(["text", "label"], ["label", "prob_a"])
-    ([], {'label': 'predicted_label', 'prob_a': 'prob_a'})
-    >>> output_columns(["text", "label", "predicted_label", "prob_a"], ["label", "prob_a"])
-    (['predicted_label', 'prob_a'], {'label': 'predicted_label', 'prob_a': 'prob_a'})
+    >>> output_columns(["text", "confidence"], ["predicted_label", "confidence"])[1]["confidence"]
+    'predicted_confidence'
+    >>> output_columns(["text", "predicted_label", "prob_a"], ["predicted_label", "prob_a"])[0]
+    ['predicted_label', 'prob_a']
     """
-    decision, *others = predicted
-    earlier: list[str] = []
-    if others and set(others) <= set(columns):
-        earlier = [name for name in (f"predicted_{decision}", decision) if name in columns][:1] + others
+    earlier = predicted if len(predicted) > 1 and set(predicted) <= set(columns) else []
     taken = set(columns) - set(earlier)
+    if PREDICTED in taken:
+        raise ValueError(
+            f"the file has a column {PREDICTED!r}, the name of the predictions, from something other than this model; "
+            "rename it, or leave it out: keep= (--keep) names the columns to copy"
+        )
     renamed: dict[str, str] = {}
     for name in predicted:
         free = chain([name, f"predicted_{name}"], (f"predicted_{name}_{i}" for i in count(2)))
         renamed[name] = next(other for other in free if other not in taken)
         taken.add(renamed[name])
-    return earlier, renamed
+    return list(earlier), renamed

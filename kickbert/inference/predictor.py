@@ -175,7 +175,8 @@ class Predictor(Described):
         """Predict the rows of df, as `learn.predict_df` does.
 
         Returns:
-            Columns `label`, `confidence`, `prob_<class>`, …, indexed like df; missing values for rows without text.
+            Columns `predicted_label`, `confidence`, `prob_<class>`, …, indexed like df; missing values for rows
+            without text.
         """
         check_columns(df, text_col=self.text_col)
         texts, empty = self.read(df)

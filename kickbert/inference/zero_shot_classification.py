@@ -43,8 +43,8 @@ def zero_shot(
         prefix: put before every text and description, for encoders trained with one ("query: " for e5).
         cache: where embeddings are stored; `embed` and the labeling page share it.
     Returns:
-        label, confidence, and a column `prob_<label>` per class, indexed like `texts` if it has an index. Rows
-        without text have missing values.
+        predicted_label, confidence, and a column `prob_<label>` per class, indexed like `texts` if it has an index.
+        Rows without text have missing values.
     Raises:
         ValueError: fewer than two classes, repeated names, an empty description, or a template without "{}".
     """

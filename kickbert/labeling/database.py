@@ -139,7 +139,7 @@ class LabelDatabase(SqliteFile):
     ):
         if text_col is None and not Path(file).expanduser().exists():
             raise ValueError(f"File not found: {file}. Create it: kickbert label rows.csv --out {file}")
-        if task not in (None, *TASKS):
+        if task is not None and (task := target_class(task).task) not in TASKS:
             raise ValueError(f"task={task!r} cannot be labeled; choose one of {TASKS}")
         super().__init__(
             Path(file).expanduser(), SCHEMA, {"text_col": list(text_col or []), "task": task or Labels.task}, wait

@@ -1,11 +1,9 @@
 """`kickbert label`: a table and a database → the labeling page on a local port."""
 
-import os
 import signal
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from errno import EADDRINUSE
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +20,7 @@ from kickbert.labeling.session import LabelingSession, Settings
 from kickbert.labeling.tables import add_table, check_table
 from kickbert.text.text_columns import DEFAULT, find_text_columns
 from kickbert.utils.extras import require
+from kickbert.utils.sockets import open_socket
 
 
 def label_rows(
@@ -112,22 +111,3 @@ def _models(model: str) -> tuple[Embed, ZeroShot]:
         return zero_shot(texts, labels={name: text or name for name, text in classes.items()}, model=model)
 
     return lambda texts: embed(texts, model), from_names
-
-
-def open_socket(host: str, port: int) -> socket.socket:
-    """Open a listening socket.
-
-    Raises:
-        ValueError: The port is in use or out of range, or the host is not one of this machine's.
-    """
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    if os.name == "posix":  # on Windows it would let two programs share the port
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen()
-    except OSError as err:
-        listening.close()
-        reason = "is in use by another program" if err.errno == EADDRINUSE else f"cannot be used: {err.strerror}"
-        raise ValueError(f"port {port} of {host} {reason}; choose another one, such as --port {port + 1}") from err
-    return listening

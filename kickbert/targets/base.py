@@ -13,6 +13,7 @@ from kickbert.targets.options import TargetOptions
 Column: TypeAlias = pd.Series | pd.DataFrame
 Thresholds: TypeAlias = float | np.ndarray
 T = TypeVar("T")
+PREDICTED = "predicted_label"  # the first column of `Target.frame`, for every kind
 
 
 class Target(ABC):
@@ -93,7 +94,7 @@ class Target(ABC):
 
     @abstractmethod
     def frame(self, probs: np.ndarray, codes: np.ndarray, index: pd.Index) -> pd.DataFrame:
-        """Convert predictions to a DataFrame.
+        """Convert predictions to a DataFrame: `predicted_label`, then the columns of the kind.
 
         Args:
             probs: what `activate` returns, shape (n, outputs).
@@ -103,7 +104,7 @@ class Target(ABC):
 
     @abstractmethod
     def records(self, probs: np.ndarray, codes: np.ndarray) -> list[dict[str, Any]]:
-        """Convert predictions to JSON types: a dict per row, with the columns of `frame` as fields."""
+        """Convert predictions to JSON types: a dict per row, with `label`, `labels` or `value` first."""
 
     @abstractmethod
     def constant(self, codes: np.ndarray) -> np.ndarray:

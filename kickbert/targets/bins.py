@@ -71,7 +71,7 @@ class UnorderedBins(Labels):
         return super().encode(names)
 
     def frame(self, probs: np.ndarray, codes: np.ndarray, index: pd.Index) -> pd.DataFrame:
-        """Predictions: label, confidence, expected value in the unit of the column, and a probability per bucket."""
+        """Predictions as for `Labels`, and the expected value in the unit of the column."""
         out = super().frame(probs, codes, index)
         out.insert(2, "expected", probs @ np.array(self.centers))
         return out

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 
-from kickbert.targets.base import Column, Target, Thresholds
+from kickbert.targets.base import PREDICTED, Column, Target, Thresholds
 from kickbert.targets.binning import quantiles, read_number_column, read_numbers
 from kickbert.targets.options import TargetOptions
 
@@ -87,8 +87,8 @@ class Continuous(Target):
         return probs
 
     def frame(self, probs: np.ndarray, codes: np.ndarray, index: pd.Index) -> pd.DataFrame:
-        """Predictions: the value, in the unit of the column."""
-        return pd.DataFrame({"value": self.inverse_transform(probs.reshape(-1).astype(float))}, index=index)
+        """Predictions: the number, in the unit of the column."""
+        return pd.DataFrame({PREDICTED: self.inverse_transform(probs.reshape(-1).astype(float))}, index=index)
 
     def records(self, probs: np.ndarray, codes: np.ndarray) -> list[dict[str, Any]]:
         return [{"value": float(v)} for v in self.inverse_transform(probs.reshape(-1).astype(float))]

@@ -6,24 +6,28 @@ from kickbert.targets.base import Column, Target
 from kickbert.targets.continuous import Continuous
 from kickbert.targets.labels import Labels, OrderedLabels
 from kickbert.targets.multi_labels import MultiLabels
-from kickbert.utils.messages import plural, row_names
+from kickbert.utils.messages import nearest, plural, row_names
 
 TASKS: dict[str, type[Target]] = {kind.task: kind for kind in (Labels, MultiLabels, OrderedLabels, Continuous)}
 
 
 def target_class(task: str) -> type[Target]:
-    """Return the kind of target of a task.
+    """Return the kind of target of a task; blanks, hyphens and underscores in its name are the same.
 
     Raises:
         ValueError: unknown task.
 
-    >>> target_class("ordinal").is_ordered
-    True
+    >>> target_class("single-label").task, target_class("Multi label").task
+    ('single label', 'multi-label')
     """
-    kinds = {kind.task: kind for kind in Target.kinds.values()} | TASKS
-    if task not in kinds:
-        raise ValueError(f"task={task!r} is not one of {list(TASKS)}")
-    return kinds[task]
+    kinds = {_spelled(kind.task): kind for kind in (*Target.kinds.values(), *TASKS.values())}
+    if _spelled(task) not in kinds:
+        raise ValueError(f"task={task!r} is not one of {list(TASKS)}{nearest(task, TASKS)}")
+    return kinds[_spelled(task)]
+
+
+def _spelled(task: str) -> str:
+    return str(task).lower().replace("-", " ").replace("_", " ").strip()
 
 
 def unseen_labels(target: Target, values: Column) -> tuple[np.ndarray, str]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 import pandas as pd
 
-from kickbert.targets.base import Column, Target, Thresholds, probability_columns, probability_records
+from kickbert.targets.base import PREDICTED, Column, Target, Thresholds, probability_columns, probability_records
 from kickbert.targets.label_cells import LISTS, check_no_dicts
 from kickbert.targets.label_numbers import LabelNumbers
 from kickbert.targets.options import TargetOptions
@@ -109,9 +109,9 @@ class Labels(Target):
         return probs.argmax(1)
 
     def frame(self, probs: np.ndarray, codes: np.ndarray, index: pd.Index) -> pd.DataFrame:
-        """Predictions: label, confidence, and a probability for each class."""
+        """Predictions: predicted_label, confidence, and a probability for each class."""
         labels = pd.Series(self.decode(range(len(self.classes))))  # its type does not depend on the rows
-        out = labels.take(codes).set_axis(index).to_frame("label")
+        out = labels.take(codes).set_axis(index).to_frame(PREDICTED)
         out["confidence"] = probs[np.arange(len(probs)), codes]
         return pd.concat([out, probability_columns(probs, self.names, index)], axis=1)
 

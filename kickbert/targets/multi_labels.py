@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 
-from kickbert.targets.base import Column, Thresholds, probability_columns, probability_records
+from kickbert.targets.base import PREDICTED, Column, Thresholds, probability_columns, probability_records
 from kickbert.targets.label_cells import from_columns, label_lists, multi_hot_width, split_cells
 from kickbert.targets.label_numbers import LabelNumbers
 from kickbert.targets.labels import Labels, ordered_classes
@@ -124,7 +124,7 @@ class MultiLabels(Labels):
     def frame(self, probs: np.ndarray, codes: np.ndarray, index: pd.Index) -> pd.DataFrame:
         """Predictions: the list of labels over their thresholds, and a probability for each class."""
         labels = pd.Series([self.decode(np.flatnonzero(row)) for row in codes], index=index, dtype=object)
-        return pd.concat([labels.rename("labels"), probability_columns(probs, self.names, index)], axis=1)
+        return pd.concat([labels.rename(PREDICTED), probability_columns(probs, self.names, index)], axis=1)
 
     def records(self, probs: np.ndarray, codes: np.ndarray) -> list[dict[str, Any]]:
         labels = [self.decode(np.flatnonzero(row)) for row in codes]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kickbert.targets.base import Target
+from kickbert.targets.base import PREDICTED, Target
 from kickbert.utils.messages import plural, row_names
 
 
@@ -37,7 +37,7 @@ def prediction_frame(
     if min_confidence is not None:
         if "confidence" not in out:
             raise ValueError(f"min_confidence={min_confidence} needs one label per row; the task is {target.task}")
-        out["label"] = out["label"].where(out["confidence"] >= min_confidence, None)
+        out[PREDICTED] = out[PREDICTED].where(out["confidence"] >= min_confidence, None)
     return out
 
 
@@ -58,7 +58,7 @@ def median_note(target: Target, probs: np.ndarray, decided: np.ndarray) -> str:
 def prediction_records(
     target: Target, probs: np.ndarray, decided: np.ndarray, empty: np.ndarray, min_confidence: float | None = None
 ) -> list[dict[str, Any]]:
-    """Convert predictions to JSON types: a dict per row, with the columns of `Target.frame` as fields.
+    """Convert predictions to JSON types: a dict per row, as `Target.records` makes them.
 
     Args:
         probs, decided, empty, min_confidence: as for `prediction_frame`; a row without text has None in each field.

@@ -11,16 +11,23 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from kickbert.utils.extras import require
 from kickbert.utils.progress import bar
 
+# Detection is right for 20% of the tweets of up to 20 characters in eight languages, for 60% to 80% of those of up to
+# 50, and for 83% to 90% of the longer ones.
+MIN_CHARACTERS = 50
+MISTAKEN = "pcm"  # a tenth of English headlines is detected as Nigerian Pidgin
 FEW = 100  # with fewer rows, words that occur in a single row count too
 WORD = re.compile(r"[^\W\d_]{2,}(?:['’][^\W\d_]+)?")
 
 
 def detect_languages(texts: Sequence[str]) -> list[str]:
-    """Detect the language of each text with py3langid: its ISO 639-1 code; empty for a text without letters."""
+    """Detect the language of each text with py3langid: its ISO 639-1 code; empty for a text too short to tell."""
     require("py3langid", extra="report")
-    from py3langid import classify
+    from py3langid import rank
 
-    return [classify(text)[0] if text.strip() else "" for text in bar(texts, "detecting languages")]
+    def detect(text: str) -> str:
+        return next(language for language, _ in rank(text) if language != MISTAKEN)
+
+    return [detect(text) if len(text.strip()) >= MIN_CHARACTERS else "" for text in bar(texts, "detecting languages")]
 
 
 def distinctive_words(texts: Sequence[str], names: list[list[str]], top: int = 8) -> pd.DataFrame:
@@ -36,6 +43,8 @@ def distinctive_words(texts: Sequence[str], names: list[list[str]], top: int = 8
     documents = [Counter({w.lower(): 1 for w in WORD.findall(text)}) for text in texts]
     whole = sum_counts(documents)
     vocabulary = [w for w, n in whole.items() if n > 4]
+    if len(vocabulary) < 2:  # log-odds compare a word with the others
+        vocabulary = []
     total = np.array([whole[w] for w in vocabulary], dtype=float)
     rows = []
     for name in sorted({n for row in names for n in row}):

@@ -221,9 +221,9 @@ class PredictingLearner(Described, RowsLearner):
                 all rows.
 
         Returns:
-            Indexed like df: `label`, `confidence`, and `prob_<class>` for each class; for bins also `expected`, in the
-            target's unit; for several labels a list `labels` and the probabilities; for regression `value`. The label
-            of ordered classes is their median, which may not be the most likely class. A row without text gets none.
+            Indexed like df: `predicted_label`, `confidence`, and `prob_<class>` for each class; for bins also
+            `expected`, in the target's unit. `predicted_label` is a list for several labels, a number for regression,
+            and for ordered classes their median, which may not be the most likely class. A row without text has none.
         """
         check_columns(df, text_col=self.text_col)
         dl = self.text_dls.test_dl(df)

@@ -6,6 +6,7 @@ torch is imported only by the functions that need it.
 from typing import TYPE_CHECKING
 
 from kickbert.utils.limits import cores
+from kickbert.utils.messages import plural
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +59,7 @@ def describe_device(device: "torch.device", precision: str) -> str:
 
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)} ({device}), {precision}"
-    names = {"cpu": f"CPU, {torch.get_num_threads()} threads", "mps": "Apple GPU (mps)"}
+    names = {"cpu": f"CPU, {plural(torch.get_num_threads(), 'thread')}", "mps": "Apple GPU (mps)"}
     return f"{names.get(device.type, device)}, {precision}"
 
 

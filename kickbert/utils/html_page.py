@@ -32,6 +32,13 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 figure { margin: .8rem 0; } figure img { width: 100%; height: auto; }
 @media (prefers-color-scheme: dark) { figure img { filter: invert(1) hue-rotate(180deg); mix-blend-mode: screen; } }
 .headline { font-size: 2.6rem; font-weight: 700; line-height: 1.2; color: var(--ink); margin: .6rem 0; }
+@media (max-width: 40rem) {
+  table { font-size: .75rem; width: 100%; }
+  th, td { padding-right: .25rem; overflow-wrap: anywhere; }
+  th { white-space: normal; overflow-wrap: normal; hyphens: auto; }
+  td:last-child:not(.number) { min-width: 6rem; }
+  td.number { overflow-wrap: normal; }
+}
 @media print { body { max-width: none; padding: 0; } h2 { break-after: avoid; } table, figure { break-inside: avoid; } }
 """
 
@@ -50,6 +57,7 @@ class Section:
         max_rows: maximum number of table rows to show.
         markup: HTML whose text is already escaped.
         headline: the most important number, shown first in large type.
+        noun: what a row of the table is, singular and plural.
     """
 
     title: str
@@ -59,6 +67,7 @@ class Section:
     max_rows: int = 30
     markup: str = ""
     headline: str = ""
+    noun: tuple[str, str] = ("row", "rows")
 
 
 def page(title: str, lead: str, sections: Sequence[Section]) -> str:
@@ -87,13 +96,13 @@ def _section(section: Section) -> str:
     if section.figure is not None:
         parts.append(f'<figure><img alt="{html.escape(section.title)}" src="{_data_url(section.figure)}"></figure>')
     if section.table is not None:
-        parts.append(_table(section.table, section.max_rows))
+        parts.append(_table(section.table, section.max_rows, section.noun))
     if section.markup:
         parts.append(section.markup)
     return "\n".join([*parts, "</section>"])
 
 
-def _table(frame: pd.DataFrame, max_rows: int) -> str:
+def _table(frame: pd.DataFrame, max_rows: int, noun: tuple[str, str]) -> str:
     kind = {c: ' class="number"' if pd.api.types.is_numeric_dtype(frame[c]) else "" for c in frame.columns}
     head = "".join(f"<th{kind[c]}>{html.escape(str(c))}</th>" for c in frame.columns)
     rows = [
@@ -102,7 +111,8 @@ def _table(frame: pd.DataFrame, max_rows: int) -> str:
         + "</tr>"
         for row in frame.head(max_rows).itertuples(index=False, name=None)
     ]
-    more = f"<p>{plural(len(frame) - max_rows, 'more row')}</p>" if len(frame) > max_rows else ""
+    one, several = (f"more {name}" for name in noun)
+    more = f"<p>{plural(len(frame) - max_rows, one, several)}</p>" if len(frame) > max_rows else ""
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>{more}'
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from typer.exceptions import Abort
 
-from kickbert.cli.output import FAILED, INSIDE, STOPPED, print_result, prints_to_stderr, run, table
+from kickbert.cli.output import FAILED, INSIDE, STOPPED, print_result, prints_to_stderr, run, table, warned
 
 
 def test_names_are_not_markup(capsys, monkeypatch):
@@ -68,6 +68,26 @@ def test_an_eof_error_is_not_reported_as_stopped(capsys):
         raise Abort from EOFError("Ran out of input")  # as typer does
 
     assert run(command, debug=False) == FAILED and capsys.readouterr().err == "error: Ran out of input\n"
+
+
+@pytest.mark.parametrize(("error", "code"), [(ValueError("two\nlines"), FAILED), (KeyboardInterrupt(), STOPPED)])
+def test_errors_as_json(capsys, error, code):
+    def command(standalone_mode):
+        raise error
+
+    assert run(command, debug=False, as_json=True) == code
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {"error": "two lines" if code == FAILED else "stopped"} and not printed.err
+
+
+def test_a_warning_appears_once(capsys):
+    def command(standalone_mode):
+        for number in (1, 1, 2):
+            warnings.warn_explicit(f"note {number}", UserWarning, "file.py", number, registry={})
+        assert warned("Note 1.".lower()) and not warned("note 3")
+
+    assert run(command, debug=False) == 0 and capsys.readouterr().err == "warning: note 1\nwarning: note 2\n"
+    assert run(lambda standalone_mode: int(warned("note 1")), debug=False) == 0  # a command starts without any
 
 
 def test_a_warning_is_one_line(capsys):

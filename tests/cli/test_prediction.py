@@ -12,6 +12,12 @@ def test_predict(kickbert, rows, served, tmp_path):
     done = kickbert("predict", rows, tmp_path / "out.csv", *options, "--json")
     assert json.loads(done.stdout)["rows"] == 120, done.stderr
     assert (tmp_path / "out.csv").read_text().startswith("text,label,predicted_label,confidence")
+    done = kickbert("predict", rows, tmp_path / "out.csv", *options)
+    assert done.returncode == 1 and "out.csv exists. Pass --overwrite to replace it" in done.stderr
+    options.append("--overwrite")
+    done = kickbert("predict", rows, rows, *options)
+    assert done.returncode == 1 and "rows.csv is the input and would be overwritten" in done.stderr
+    assert rows.read_text().startswith("text,label\n")
     done = kickbert("predict", rows, tmp_path / "out.csv", *options, "--min-confidence", 1.1)
     assert "120 rows (100.0%) without a label: confidence too low" in done.stdout
     (tmp_path / "in.csv").write_bytes("id;text;\n1;schöner Film;\n2;;\n3;a;b;c;\n".encode("latin-1"))
@@ -31,7 +37,7 @@ def test_predict_a_folder(kickbert, rows, served, tmp_path):
     done = kickbert("predict", tmp_path / "in", tmp_path / "out", *options, "--keep", "text")
     assert done.returncode == 0 and "122 rows → " in done.stdout and "without a label" not in done.stdout, done.stderr
     assert "1 row without text, without a prediction: ['b.parquet row 1']" in done.stdout
-    assert pd.read_parquet(tmp_path / "out").columns.tolist()[:2] == ["text", "label"]
+    assert pd.read_parquet(tmp_path / "out").columns.tolist()[:2] == ["text", "predicted_label"]
     done = kickbert("predict", tmp_path / "in", tmp_path / "out", *options, "--keep", "text", "--json")
     assert json.loads(done.stdout)["resumed"] == 2, done.stderr
 

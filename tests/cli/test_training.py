@@ -27,8 +27,46 @@ def test_train_evaluate_report_explore(kickbert, rows, tiny, tmp_path):
     assert "weighted-recall" in kickbert("evaluate", tmp_path / "k", rows, "--all").stdout
     done = kickbert("report", tmp_path / "k", rows, "--out", tmp_path / "r.html")
     assert done.returncode == 0 and "Summary" in (tmp_path / "r.html").read_text(), done.stderr
+    assert done.stdout.startswith("- Accuracy ") and done.stdout.count("\n- ") == 3, done.stdout
     done = kickbert("explore", rows, "--out", tmp_path / "e.html")
-    assert done.returncode == 0 and (tmp_path / "e.html").exists(), done.stderr
+    assert done.returncode == 0 and "rows.csv, 120 rows" in (tmp_path / "e.html").read_text(), done.stderr
+    assert [line[:2] for line in done.stdout.splitlines()[-4:]] == ["- ", "- ", "- ", "pa"], done.stdout
+
+
+def test_the_default_folder_is_named_after_the_file(kickbert, rows, tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = kickbert("train", rows, "--model", tiny, "--epochs", 1)
+    assert first.returncode == 0 and Path("models/rows/v1/kickbert.json").exists(), first.stderr
+    assert "the model will be saved in models/rows; choose another folder with --out" in first.stdout
+    before = Path("models/rows/v1/kickbert.json").read_bytes()
+    second = kickbert("train", rows, "--model", tiny, "--epochs", 1)
+    assert (
+        "models/rows has 1 version; this run adds another" in second.stdout and "saved: models/rows/v2" in second.stdout
+    )
+    assert Path("models/rows/v1/kickbert.json").read_bytes() == before
+    warnings = [line for line in first.stderr.splitlines() if line.startswith("warning: ")]
+    assert warnings and len(warnings) == len(set(warnings))
+    printed = " ".join((first.stdout + first.stderr).split())
+    assert printed.count("too few for a reliable score") == 1 and printed.count("Train longer: ") <= 1
+
+
+def test_a_page_replaces_only_pages(kickbert, rows, served):
+    for command in (["explore", rows], ["report", served / "one", rows]):
+        done = kickbert(*command, "--out", rows)
+        assert done.returncode == 1 and "rows.csv must end in .html" in done.stderr
+    assert rows.read_text().startswith("text,label\n")
+
+
+@pytest.mark.parametrize("spelling", ["single-label", "single label", "Single_Label"])
+def test_a_task_may_have_hyphens(kickbert, rows, tiny, tmp_path, spelling):
+    done = kickbert("train", rows, "--out", tmp_path / "k", "--model", tiny, "--task", spelling, "--dry-run", "--json")
+    assert done.returncode == 0, done.stdout
+
+
+def test_an_unknown_task_lists_those_that_exist(kickbert, rows):
+    done = kickbert("train", rows, "--task", "singel-label")
+    assert done.returncode == 2 and "['single label', 'multi-label', 'ordinal', 'regression']" in done.stderr
+    assert "Did you mean 'single label'?" in done.stderr
 
 
 def test_options_are_checked_before_training(kickbert, rows, tiny, tmp_path, monkeypatch):
@@ -89,14 +127,15 @@ def test_dry_run_trains_nothing(kickbert, rows, tiny, tmp_path):
 def test_other_column_names(kickbert, served, rows, tmp_path):
     df = pd.read_csv(rows)
     df.rename(columns={"text": "body", "label": "kind"}).assign(text="something else").to_csv(tmp_path / "o.csv")
-    names = ["--text", "body", "--target", "kind"]
+    names = ["--text", "body", "--label", "kind"]
     scores = []
     for file, options in ((rows, []), (tmp_path / "o.csv", names)):
         done = kickbert("evaluate", served / "one", file, *options, "--backend", "torch", "--json")
         scores.append(json.loads(done.stdout)["scores"])
     assert scores[0] == scores[1]
     done = kickbert("report", served / "one", tmp_path / "o.csv", *names, "--out", tmp_path / "r.html", "--json")
-    assert json.loads(done.stdout) == {"report": str(tmp_path / "r.html")}
+    printed = json.loads(done.stdout)
+    assert printed["report"] == str(tmp_path / "r.html") and len(printed["findings"]) == 4
     done = kickbert("evaluate", served / "one", rows, "--text", "bodi")
     assert done.returncode == 1 and "rows.csv has no column 'bodi' (--text)" in done.stderr
     done = kickbert("evaluate", served / "one", rows, "--text", "text", "--text", "label")

@@ -27,11 +27,11 @@ def test_one_prediction_per_document(make, letters):
     learn = make(letters, **WINDOWS)
     learn.fit_gradual()
     predicted = learn.predict_df(letters)
-    assert len(predicted) == len(letters) and predicted["label"].isin(["good", "bad"]).all()
+    assert len(predicted) == len(letters) and predicted["predicted_label"].isin(["good", "bad"]).all()
     alone = pd.concat([learn.predict_df(letters.iloc[[i]]) for i in (0, 1, 7)])
     together = predicted.loc[alone.index]
     assert np.allclose(alone.filter(like="prob_"), together.filter(like="prob_"), atol=1e-5)
-    assert learn.predict(letters["text"][1])[0] == predicted["label"][1]
+    assert learn.predict(letters["text"][1])[0] == predicted["predicted_label"][1]
 
 
 @pytest.mark.parametrize("freeze_to", [0, 2, 3])
@@ -58,7 +58,7 @@ def test_multi_label_targets_of_long_documents(make, letters):
     df = letters.assign(label=[["good", "long"] if "loved" in t and len(t) > 60 else ["bad"] for t in letters["text"]])
     learn = make(df, **WINDOWS)
     learn.fit_gradual()
-    assert set(map(len, learn.predict_df(df)["labels"])) <= {0, 1, 2, 3}
+    assert set(map(len, learn.predict_df(df)["predicted_label"])) <= {0, 1, 2, 3}
 
 
 def test_show_batch(make, letters, capsys):

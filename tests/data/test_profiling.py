@@ -27,6 +27,9 @@ def test_languages_are_detected():
     table = languages(texts)
     assert dict(zip(table["language"], table["rows"], strict=True)) == {"de": 2, "fr": 1}
     assert table["share"].sum() == pytest.approx(1)
+    many = languages(texts[:1] * 99 + texts[2:3])
+    assert many.to_dict("list") == {"language": ["de", "other"], "rows": [99, 1], "share": [0.99, 0.01]}
+    assert languages(["short", "kurz", texts[0]]).empty  # most are too short to tell
 
 
 def test_labels_of_a_row_as_text():

@@ -30,7 +30,10 @@ def test_it_is_fitted_applied_and_kept(overconfident, reviews, tmp_path):
     assert fit.temperature > 1.5 and fit.log_loss_after < fit.log_loss_before and fit.ece_after < fit.ece_before
     assert f"{fit.temperature:.3f}: the model was overconfident" in repr(fit) and "predict_df" in repr(fit)
     after = overconfident.predict_df(reviews)
-    assert after["label"].equals(before["label"]) and after["confidence"].mean() < before["confidence"].mean()
+    assert (
+        after["predicted_label"].equals(before["predicted_label"])
+        and after["confidence"].mean() < before["confidence"].mean()
+    )
     logits = np.log(before.filter(like="prob_").to_numpy(dtype=float).clip(1e-12)) / fit.temperature
     probs = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     assert np.allclose(after.filter(like="prob_"), probs, atol=1e-3)
@@ -57,7 +60,7 @@ def test_answers_only_where_it_is_sure(overconfident, reviews):
     sure = overconfident.predict_df(reviews)["confidence"].median()
     out = overconfident.predict_df(reviews, min_confidence=sure)
     silent = out["confidence"] < sure
-    assert out["label"].isna().equals(silent) and 0.3 < silent.mean() < 0.7
+    assert out["predicted_label"].isna().equals(silent) and 0.3 < silent.mean() < 0.7
 
 
 PHASES = [kickbert.Phase("all", 0, 4, 4e-3)]
@@ -84,7 +87,7 @@ def test_fit_gradual_calibrates_and_keeps_the_labels(make, many, tmp_path, capsy
     )
     assert temperature != 1 and calibrate(plain).temperature == pytest.approx(temperature, rel=1e-3)
     plain.loss_func.temperature = 1.0
-    assert learn.predict_df(many)["label"].equals(plain.predict_df(many)["label"])
+    assert learn.predict_df(many)["predicted_label"].equals(plain.predict_df(many)["predicted_label"])
     assert f"calibrated  temperature {temperature:.3f}" in repr(learn)
 
     saved = kickbert.load(learn.save_artifact(tmp_path / "k"), backend="torch")

@@ -1,9 +1,12 @@
 """Slices of rows by column, length and language, on predictions with known mistakes."""
 
+from itertools import pairwise
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from kickbert.evaluation.data_slices import slices
+from kickbert.evaluation.data_slices import _ranges, slices, weak_slices
 from kickbert.evaluation.predictions import Predictions
 
 
@@ -22,3 +25,18 @@ def test_slices_with_few_rows_are_left_out():
     y_true = np.zeros(100, dtype=int)
     predictions = Predictions.from_probabilities(y_true, np.tile([0.8, 0.2], (100, 1)))
     assert slices(predictions).empty
+
+
+def test_only_slices_below_the_rest_are_weak(mistakes):
+    assert weak_slices(mistakes)["slice"].tolist() == ["plan: free"]
+    assert weak_slices(mistakes, ["plan"]).empty
+    assert (slices(mistakes)["p"] < 0.05).sum() > 1  # "plan: paid" is better than the rest
+
+
+def test_ranges_do_not_overlap():
+    values = pd.Series([*range(10), *[10.5] * 5, *range(20, 40), np.nan])
+    names = pd.Series(_ranges(values))
+    bounds = [(float(n.split(" to ")[0]), float(n.split(" to ")[-1])) for n in names.unique() if n != "missing"]
+    bounds.sort()
+    assert all(high < low for (_, high), (low, _) in pairwise(bounds)) and names.iloc[-1] == "missing"
+    assert set(_ranges(pd.Series([3] * 40))) == {"3"}

@@ -1,6 +1,7 @@
 """Evaluation of every kind of target, with baselines and with rows that cannot be evaluated."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,11 +97,18 @@ def test_rows_that_cannot_be_evaluated_are_named_and_escaped(trained, reviews):
 def test_no_labels_a_single_row_and_one_class(trained, reviews):
     alone = evaluate(trained, reviews[["text"]])
     assert not len(alone.to_frame()) and len(alone.predictions.to_frame()) == len(reviews)
-    assert alone.predictions.to_frame().columns[:2].tolist() == ["label", "confidence"]
+    assert alone.predictions.to_frame().columns[:2].tolist() == ["predicted_label", "confidence"]
     one = evaluate(trained, reviews.head(1), rounds=5)
     assert one["accuracy"] in (0, 1) and np.isnan(one["ROC-AUC"])
     same = evaluate(trained, reviews[reviews["label"] == "good"], rounds=5)
     assert same["accuracy"] == same["micro-recall"]
+
+
+def test_the_worst_class_comes_first(mistakes):
+    evaluation = evaluate(mistakes, rounds=5)
+    assert evaluation.worst_classes()["F1"].is_monotonic_increasing and len(evaluation.worst_classes()) == 3
+    absent = replace(evaluation, classes=evaluation.classes.assign(rows=[0, 1, 1]))
+    assert absent.worst_classes().index[-1] == 0
 
 
 def test_a_learner_without_rows(trained, reviews, tmp_path):

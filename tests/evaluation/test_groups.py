@@ -29,7 +29,7 @@ def test_by_a_column(trained, reviews, tmp_path):
     assert groups["rows"].tolist() == [60, 60, 30, 30, 30, 30]
     assert set(groups["score"]) == {"accuracy", "macro-F1"}
     assert (groups["low"] <= groups["model"] + 1e-9).all() and (groups["model"] <= groups["high"] + 1e-9).all()
-    predicted = trained.predict_df(df)["label"]
+    predicted = trained.predict_df(df)["predicted_label"]
     french = df["country"] == "fr"
     row = groups.set_index(["country", "score"]).loc[("fr", "accuracy")]
     assert row["model"] == pytest.approx(skm.accuracy_score(df["label"][french], predicted[french]))

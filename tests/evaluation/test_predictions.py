@@ -18,14 +18,14 @@ def test_labels_by_name_and_by_number():
         assert predictions.y_true.tolist() == [0, 1, 1] and predictions.y_pred.tolist() == [0, 1, 0]
         assert predictions.wrong.tolist() == [False, False, True]
         assert predictions.confidence.tolist() == [0.9, 0.6, 0.7]
-    assert by_name.to_frame()["label"].tolist() == ["no", "yes", "no"]
+    assert by_name.to_frame()["predicted_label"].tolist() == ["no", "yes", "no"]
 
 
 def test_several_labels_are_wrong_if_one_of_them_is():
     predictions = Predictions.from_probabilities([[1, 0], [1, 1]], [[0.9, 0.2], [0.8, 0.3]], ["a", "b"])
     assert predictions.wrong.tolist() == [False, True]
     assert predictions.confidence.tolist() == pytest.approx([0.8, 0.7])  # of the least certain label
-    assert predictions.to_frame()["labels"].tolist() == [["a"], ["a"]]
+    assert predictions.to_frame()["predicted_label"].tolist() == [["a"], ["a"]]
 
 
 def test_numbers_are_in_their_own_unit():
@@ -63,7 +63,7 @@ def test_rows_that_cannot_be_evaluated_are_left_out(make, reviews):
 def test_rows_without_labels_have_only_predictions(make, reviews):
     predictions = Predictions.from_model(make(reviews), reviews[["text"]])
     assert predictions.y_true is None and predictions.probs.shape == (120, 2)
-    assert predictions.to_frame().columns[:2].tolist() == ["label", "confidence"]
+    assert predictions.to_frame().columns[:2].tolist() == ["predicted_label", "confidence"]
 
 
 def test_validation_rows_and_a_learner_without_any(make, reviews, tmp_path):

@@ -42,7 +42,7 @@ def test_predictions_are_in_the_order_of_df(reviews, recipe, capsys):
     assert len(result.predictions) == len(df) - 1 and len(result.folds) == 3
     shuffled = df.sample(frac=1, random_state=1)
     assert cross_validate(shuffled, **recipe).probs.index.equals(shuffled.index)
-    right = (result.probs["label"] == df["label"]).drop(5)
+    right = (result.probs["predicted_label"] == df["label"]).drop(5)
     assert right.mean() == pytest.approx(result.predictions.wrong.mean() * -1 + 1)
     summary = result.summary().set_index("score")
     assert summary.columns.tolist() == ["mean", "std"] and summary.loc["accuracy", "mean"] == pytest.approx(

@@ -129,7 +129,10 @@ def test_the_student_is_an_ordinary_learner(teacher, reviews, distil, tmp_path, 
     assert "target" in (student.dls.show_batch(max_n=2) or capsys.readouterr().out)
     student.show_results(max_n=2)
     assert isinstance(student.get_preds(ds_idx=0)[1], torch.Tensor)  # the codes alone
-    assert student.predict_df(reviews)["label"].tolist() == teacher.predict_df(reviews)["label"].tolist()
+    assert (
+        student.predict_df(reviews)["predicted_label"].tolist()
+        == teacher.predict_df(reviews)["predicted_label"].tolist()
+    )
     student.fit_one_cycle(1)
     kickbert.calibrate(student)
     student.export(tmp_path / "student.pkl")
@@ -244,7 +247,7 @@ def test_probabilities_of_anything_teach(tiny, reviews, distil):
     probs = np.stack([reviews["label"] == "bad", reviews["label"] == "good"], 1) * 0.8 + 0.1
     longer = [Phase("everything", 0, 8, 4e-3)]
     student = distil(pd.DataFrame(probs, columns=["bad", "good"]), reviews, model=tiny, layers=2, phases=longer)
-    assert (student.predict_df(reviews)["label"] == reviews["label"]).mean() > 0.9
+    assert (student.predict_df(reviews)["predicted_label"] == reviews["label"]).mean() > 0.9
     numbered = distil(probs, reviews["text"], model=tiny, phases=[])
     assert numbered.target.classes == (0, 1)
     several = pd.DataFrame({"a": [1, 0] * 60, "b": [1, 1] * 60}).to_numpy(dtype=np.float32)
@@ -277,7 +280,7 @@ def test_labels_where_there_are_some(teacher, reviews, distil, tiny):
     assert (codes == decided)[hard == 0].all() and (codes != decided)[hard > 0].all()
     longer, wrong = [Phase("everything", 0, 8, 4e-3)], reviews.assign(label=reviews["label"].map(flipped))
     labels_alone = distil(teacher, wrong, label_weight=1.0, layers=2, model=tiny, phases=longer)
-    assert (labels_alone.predict_df(reviews)["label"] != reviews["label"]).mean() > 0.9
+    assert (labels_alone.predict_df(reviews)["predicted_label"] != reviews["label"]).mean() > 0.9
     with pytest.raises(ValueError, match=r"label_weight=0.5 needs labels, but column 'label' has none"):
         distil(teacher, reviews.assign(label=None), label_weight=0.5)
     with pytest.raises(ValueError, match="label_col='label' is not a column"):

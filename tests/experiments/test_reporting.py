@@ -2,15 +2,18 @@
 
 import re
 import subprocess
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
-from helpers.browsers import BROWSER, FLAGS
+from helpers.browsers import BROWSER, FLAGS, chromium, needs_driver, show_at
 from matplotlib import pyplot as plt
 
-from kickbert import evaluate, load, report
+from kickbert import evaluate, explore, load, report
 from kickbert.experiments import reporting
+from kickbert.utils import html_page
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +86,53 @@ def test_every_task(make, reviews, tmp_path, kind):
     learn.fit_one_cycle(1, 4e-3)
     page = report(learn, tmp_path / "r.html", df[["text"]] if kind == "no labels" else df, seconds=0).read_text()
     assert ("The rows have no labels" in page) == (kind == "no labels")
+
+
+def test_the_page_of_an_evaluation(make, reviews, tmp_path):
+    learn = make(reviews)
+    evaluation = evaluate(learn, reviews, rounds=5)
+    page = report(learn, tmp_path / "r.html", evaluation=evaluation, seconds=0).read_text()
+    worst = evaluation.classes.sort_values("F1")["class"].tolist()
+    table = page[page.index("Precision and recall by class") :]
+    assert table.index(f"<td>{worst[0]}</td>") < table.index(f"<td>{worst[1]}</td>")
+    assert "Weak slices" in sections(page) and "None found." in page
+
+
+@pytest.mark.filterwarnings("error:.*(divide|invalid)", "error::RuntimeWarning")
+def test_77_classes_cause_no_warning():
+    rng = np.random.default_rng(0)
+    y_true = np.repeat(np.arange(77), 3)
+    probs = rng.dirichlet(np.ones(77), len(y_true))
+    evaluation = evaluate(y_true, probs, rounds=5)
+    texts = [f"help with card {c}" for c in y_true]
+    predictions = replace(evaluation.predictions, texts=texts, df=pd.DataFrame({"text": texts, "label": y_true}))
+    parts = [*reporting._summary(evaluation), *reporting._plots(evaluation, False)]
+    page = html_page.page("77 classes", "", [*parts, *reporting._errors(predictions, ["label"])])
+    assert "27 more classes" in page and not plt.get_fignums()
+
+
+@needs_driver
+@pytest.mark.system
+def test_nothing_is_cut_off_on_a_phone_and_figures_are_dark_in_the_dark(make, tiny, reviews, tmp_path):
+    rows = reviews.assign(label=reviews["label"] + " service that was bought in the shop")
+    learn = make(rows)
+    file = report(learn, tmp_path / "r.html", rows, seconds=0.05)
+    explored = explore(rows, model=tiny).to_html(tmp_path / "e.html")
+    driver = chromium(tmp_path / "profile")
+    try:
+        for page in (file, explored):
+            show_at(driver, 390, 900)
+            driver.get(page.as_uri())
+            wide = "e => e.scrollWidth > e.clientWidth + 1"
+            cut = driver.execute_script(f"return [...document.querySelectorAll('.wide, body')].filter({wide}).length")
+            assert cut == 0, page
+            dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+            driver.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
+            style = driver.execute_script("return getComputedStyle(document.querySelector('figure img')).filter")
+            assert "invert(1)" in style
+            driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    finally:
+        driver.quit()
 
 
 @pytest.mark.system

@@ -35,7 +35,10 @@ def test_files_of_every_kind_keep_their_order(model, tmp_path, kind):
     out = read_rows(done.out)
     assert out["id"].astype(str).str.zfill(3).tolist() == rows["id"].tolist()
     expected = model.predict_df(rows.dropna())
-    assert out["label"].dropna().tolist() == expected["label"].tolist() and out["label"].isna().sum() == 2
+    assert (
+        out["predicted_label"].dropna().tolist() == expected["predicted_label"].tolist()
+        and out["predicted_label"].isna().sum() == 2
+    )
     np.testing.assert_allclose(out["prob_good"].dropna(), expected["prob_good"], atol=1e-5)
 
 
@@ -58,9 +61,8 @@ def test_predicting_twice_replaces_the_first_predictions(model, tmp_path, labele
     once = predict_file(model, tmp_path / "in.csv", tmp_path / "once.csv")
     twice = predict_file(model, once.out, tmp_path / "twice.csv")
     assert twice.out.read_text() == once.out.read_text() and not once.notes
-    decision = "predicted_label" if labeled else "label"
     assert twice.notes == [
-        f"columns of an earlier prediction were replaced: {decision}, confidence, prob_bad, prob_good"
+        "columns of an earlier prediction were replaced: predicted_label, confidence, prob_bad, prob_good"
     ]
 
 
@@ -69,7 +71,7 @@ def test_rows_that_raise_errors_are_skipped_on_request(predictor, tmp_path):
     done = predict_file(predictor, tmp_path / "in.csv", tmp_path / "out.csv", skip_errors=True)
     assert (done.rows, done.failed, done.without_text) == (4, 1, 1)
     assert done.first_failed == [(1, "ValueError: it broke")] and done.first_without_text == [2]
-    assert read_rows(done.out)["label"].isna().tolist() == [False, True, True, False]
+    assert read_rows(done.out)["predicted_label"].isna().tolist() == [False, True, True, False]
     with pytest.raises(ValueError, match="it broke"):
         predict_file(predictor, tmp_path / "in.csv", tmp_path / "out.csv")
 
@@ -84,11 +86,26 @@ def test_failing_rows_are_found_by_halving(predictor, monkeypatch):
 
 
 def test_output_columns_are_unique():
-    assert output_columns(["label", "confidence", "predicted_label"], ["label", "confidence", "prob_a"]) == (
+    predicted = ["predicted_label", "confidence", "prob_a"]
+    assert output_columns(["label", "confidence", "predicted_confidence"], predicted) == (
         [],
-        {"label": "predicted_label_2", "confidence": "predicted_confidence", "prob_a": "prob_a"},
+        {"predicted_label": "predicted_label", "confidence": "predicted_confidence_2", "prob_a": "prob_a"},
     )
-    assert output_columns(["value"], ["value"]) == ([], {"value": "predicted_value"})
+
+
+@pytest.mark.parametrize("predicted", [["predicted_label"], ["predicted_label", "confidence", "prob_a"]])
+def test_a_column_predicted_label_of_something_else_is_refused(predicted):
+    with pytest.raises(ValueError, match=r"column 'predicted_label'.*rename it, or leave it out"):
+        output_columns(["text", "predicted_label", "confidence"], predicted)
+
+
+def test_a_column_predicted_label_that_is_left_out(model, tmp_path):
+    (tmp_path / "in.csv").write_text("text,predicted_label\na film,spam\n")
+    with pytest.raises(ValueError, match="has a column 'predicted_label'"):
+        predict_file(model, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+    predict_file(model, tmp_path / "in.csv", tmp_path / "out.csv", keep=["text"])
+    assert read_rows(tmp_path / "out.csv")["predicted_label"][0] in ("good", "bad")
 
 
 def test_the_file_to_predict_is_not_overwritten(model, tmp_path):
@@ -116,7 +133,7 @@ def test_integer_classes_stay_integers(tiny, reviews, tmp_path):
     for name in ("out.csv", "out.parquet"):
         done = predict_file(learn, tmp_path / "in.jsonl", tmp_path / name, chunk_rows=1)
         out = read_rows(done.out)
-        assert out["label"].dtype == "Int64" and set(out["label"][1:]) <= {0, 1}, name
+        assert out["predicted_label"].dtype == "Int64" and set(out["predicted_label"][1:]) <= {0, 1}, name
         assert out["late"].notna().tolist() == [False, False, True] and done.first_without_text == [0]
 
 
@@ -136,6 +153,7 @@ def test_column_types_do_not_depend_on_the_rows(make, reviews, tmp_path, task):
         pq.write_table(pa.table({"text": pa.array(texts, pa.string())}), tmp_path / "in.parquet")
         done = predict_file(learn, tmp_path / "in.parquet", tmp_path / "out.parquet")
         predicted = pq.read_table(done.out)
+        assert predicted.column_names[1] == "predicted_label"
         schemas.append(predicted.schema.remove_metadata())
         assert predicted.column(1).null_count == texts.count(None)
     assert schemas[0] == schemas[1] == schemas[2]

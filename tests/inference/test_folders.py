@@ -21,8 +21,8 @@ def test_every_row_is_predicted_in_its_file(predictor, table, tmp_path):
     assert done.first_without_text == ["a.parquet row 3", "a.parquet row 4"] and not done.notes
     out = pd.read_parquet(done.out).sort_values("id", ignore_index=True)
     assert out["id"].tolist() == list(range(100)) and out["year"].notna().sum() == 30  # subfolders are kept
-    texts = out.dropna(subset="label")
-    assert len(texts) == 98 and texts["label"].tolist() == predictor.predict(texts["text"])
+    texts = out.dropna(subset="predicted_label")
+    assert len(texts) == 98 and texts["predicted_label"].tolist() == predictor.predict(texts["text"])
     names = {path.name for path in (tmp_path / "out").rglob("*")}
     assert names == {"a.parquet", "year=2024", "b.parquet", MANIFEST, "_SUCCESS"}
 
@@ -66,8 +66,8 @@ def test_rows_that_raise_are_reported(predictor, table, tmp_path):
     assert (done.failed, done.without_text) == (2, 3)
     assert done.first_failed == [f"c.parquet row {row}: ValueError: it broke" for row in (20, 22)]
     out = pd.read_parquet(tmp_path / "out" / "c.parquet")
-    assert out["label"].isna().to_numpy().nonzero()[0].tolist() == [20, 21, 22]
-    assert out["label"][:20].tolist() == predictor.predict(texts[:20])
+    assert out["predicted_label"].isna().to_numpy().nonzero()[0].tolist() == [20, 21, 22]
+    assert out["predicted_label"][:20].tolist() == predictor.predict(texts[:20])
 
 
 def test_a_file_that_cannot_be_read_keeps_the_finished_ones(predictor, table, tmp_path):
@@ -96,7 +96,8 @@ def test_kept_columns_and_their_types(predictor, tmp_path):
     assert out.select(list(columns)).equals(pa.table(columns))
     assert out.column_names[5:] == ["predicted_label", "confidence", "prob_bad", "prob_good"]
     done = predict_folder(predictor, tmp_path / "in", tmp_path / "out", keep=["big"], text_col=["text"])
-    assert pq.read_table(done.out / "a.parquet").column_names == ["big", "label", "confidence", "prob_bad", "prob_good"]
+    columns = pq.read_table(done.out / "a.parquet").column_names
+    assert columns == ["big", "predicted_label", "confidence", "prob_bad", "prob_good"]
     np.testing.assert_allclose(pd.read_parquet(done.out)["prob_bad"], out["prob_bad"].to_pandas())
 
 

@@ -11,8 +11,12 @@ TEXTS = ["the team won the match", "shares fell on the stock market", "the goalk
 def test_the_columns_are_those_of_predict_df(tiny, capsys):
     texts = pd.Series(["good film", None, "bad film"], index=[7, 8, 9])
     frame = zero_shot(texts, ["good", "bad"], tiny)
-    assert list(frame.columns) == ["label", "confidence", "prob_good", "prob_bad"] and list(frame.index) == [7, 8, 9]
-    assert frame.loc[8].isna().all() and set(frame["label"].dropna()) <= {"good", "bad"}
+    assert list(frame.columns) == ["predicted_label", "confidence", "prob_good", "prob_bad"] and list(frame.index) == [
+        7,
+        8,
+        9,
+    ]
+    assert frame.loc[8].isna().all() and set(frame["predicted_label"].dropna()) <= {"good", "bad"}
     np.testing.assert_allclose(frame.loc[[7, 9], ["prob_good", "prob_bad"]].astype(float).sum(1), 1, atol=1e-6)
     assert capsys.readouterr().out.startswith("zero-shot baseline: median cosine margin")
 
@@ -61,4 +65,4 @@ def test_one_string_is_not_read_letter_by_letter(tiny, make, reviews):
 @pytest.mark.system
 def test_a_real_encoder_separates_sport_and_business(minilm):
     frame = zero_shot(TEXTS, {"sport": "sport, matches, teams", "business": "business, markets, money"})
-    assert frame["label"].tolist() == ["sport", "business", "sport"]
+    assert frame["predicted_label"].tolist() == ["sport", "business", "sport"]

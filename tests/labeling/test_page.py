@@ -19,9 +19,9 @@ from kickbert.labeling.app import create_app
 from kickbert.labeling.background import PATIENCE
 from kickbert.labeling.child_process import ChildProcess
 from kickbert.labeling.encoder_tuning import EncoderTuning, Tuned
-from kickbert.labeling.server import open_socket
 from kickbert.labeling.session import LabelingSession, Settings
 from kickbert.labeling.tables import labels_frame, read
+from kickbert.utils.sockets import open_socket
 
 pytestmark = [needs_driver, pytest.mark.system]
 ENTER, ESCAPE, LEFT, RIGHT, BACKSPACE = "\ue007", "\ue00c", "\ue012", "\ue014", "\ue003"

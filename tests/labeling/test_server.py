@@ -11,8 +11,9 @@ from helpers.serving import free_port
 from helpers.topics import embed, topics
 
 from kickbert.labeling import server
-from kickbert.labeling.server import label_rows, open_socket
+from kickbert.labeling.server import label_rows
 from kickbert.labeling.tables import read
+from kickbert.utils.sockets import open_socket
 
 
 @pytest.fixture

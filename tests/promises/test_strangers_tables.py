@@ -109,7 +109,10 @@ def test_more_columns_than_tokens(make, reviews):
 def test_a_text_that_nobody_can_see_is_missing(make, reviews, text):
     with pytest.warns(UserWarning, match="Skipped 1 row without a text"):
         learn = make(pd.concat([reviews, pd.DataFrame({"text": [text], "label": ["good"]})], ignore_index=True))
-    assert learn.predict_df(pd.DataFrame({"text": ["a film", text]}))["label"].isna().tolist() == [False, True]
+    assert learn.predict_df(pd.DataFrame({"text": ["a film", text]}))["predicted_label"].isna().tolist() == [
+        False,
+        True,
+    ]
 
 
 # Labels
@@ -312,7 +315,7 @@ def test_the_only_column_of_texts(make, reviews, tiny, tmp_path, capsys):
 def test_columns_with_numbers_as_names(make, reviews):
     rows = reviews.set_axis([0, 1], axis=1).assign(**{"2": 0}).rename(columns={"2": 2})
     learn = make(rows, text_col=0, label_col=1)
-    assert learn.predict_df(rows)["label"].notna().all() and "1" in repr(learn)
+    assert learn.predict_df(rows)["predicted_label"].notna().all() and "1" in repr(learn)
     assert make(rows.assign(**{"3": [1, 0] * 60}), text_col=[0], label_col=["3", 2]).target.task == "multi-label"
 
 

@@ -15,7 +15,7 @@ def test_it_gives_our_labels_and_confidences(classify, trained):
     import pandas as pd
 
     expected = trained.predict_df(pd.DataFrame({"text": TEXTS}))
-    assert [row["label"] for row in classify(TEXTS)] == expected["label"].tolist()
+    assert [row["label"] for row in classify(TEXTS)] == expected["predicted_label"].tolist()
     assert [row["score"] for row in classify(TEXTS)] == pytest.approx(expected["confidence"].tolist(), abs=1e-5)
 
 

@@ -12,7 +12,7 @@ from kickbert.evaluation.baselines import majority
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.scores import all_scores, main_score
 from kickbert.experiments.comparison import row_losses
-from kickbert.targets.base import Target, from_dict
+from kickbert.targets.base import PREDICTED, Target, from_dict
 from kickbert.targets.binning import quantiles
 from kickbert.targets.fitting import fit_target, read_target
 from kickbert.targets.options import TargetOptions
@@ -70,7 +70,7 @@ class Count(Target):
         return int(code)
 
     def frame(self, probs, codes, index):
-        return pd.DataFrame({"count": codes, "rate": probs.reshape(-1)}, index=index)
+        return pd.DataFrame({PREDICTED: codes, "rate": probs.reshape(-1)}, index=index)
 
     def records(self, probs, codes):
         return [{"count": int(code)} for code in codes]
@@ -92,7 +92,7 @@ def test_a_new_kind_of_target_needs_one_class():
     y_pred = target.decide(probs)
     empty = np.array([False, False, False, True])
     frame = prediction_frame(target, probs, y_pred, values.index, np.zeros(4, dtype=bool))
-    assert frame["count"].tolist() == [0, 3, 1, 3]
+    assert frame["predicted_label"].tolist() == [0, 3, 1, 3]
     assert prediction_records(target, probs, y_pred, empty) == [
         {"count": 0},
         {"count": 3},

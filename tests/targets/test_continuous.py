@@ -13,5 +13,5 @@ def test_numbers_are_standardized_and_money_on_a_logarithmic_scale():
     money = pd.Series(np.exp(np.random.default_rng(0).normal(5, 2, 500)), name="usd")
     target = fit_target(money)
     assert target.log and target.describe() == "regression: 'usd' on a logarithmic scale"
-    back = target.frame(target.encode(money)[:, None], target.encode(money), money.index)["value"]
+    back = target.frame(target.encode(money)[:, None], target.encode(money), money.index)["predicted_label"]
     assert np.allclose(back, money, rtol=1e-3)

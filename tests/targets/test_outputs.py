@@ -26,9 +26,11 @@ def test_frame_and_records_are_equal_and_missing_without_text(kind):
     with pytest.warns(UserWarning, match=r"1 row without text, without a prediction: \[8\]"):
         frame = prediction_frame(target, probs, decided, pd.Index([7, 8, 9]), empty)
     records = prediction_records(target, probs, decided, empty)
+    assert frame.columns[0] == "predicted_label"
     assert frame.isna().all(axis=1).tolist() == [False, True, False]
     assert [all(value is None for value in record.values()) for record in records] == [False, True, False]
     for record, (_, row) in zip(records, frame.iterrows(), strict=True):
+        record["predicted_label"] = record.pop(next(iter(record)))
         flat = {f"prob_{name}": p for name, p in (record.pop("probabilities", None) or {}).items()} | record
         for name, value in flat.items():
             same = row[name] == pytest.approx(value) if isinstance(value, float) else row[name] == value
@@ -40,7 +42,7 @@ def test_no_label_below_the_minimum_confidence():
     target = fit_target(pd.Series(["a", "b"] * 2))
     probs, none = np.array([[0.45, 0.55], [0.1, 0.9]]), np.zeros(2, dtype=bool)
     frame = prediction_frame(target, probs, probs.argmax(1), pd.RangeIndex(2), none, min_confidence=0.8)
-    assert frame["label"].isna().tolist() == [True, False] and frame["confidence"].tolist() == [0.55, 0.9]
+    assert frame["predicted_label"].isna().tolist() == [True, False] and frame["confidence"].tolist() == [0.55, 0.9]
     records = prediction_records(target, probs, probs.argmax(1), none, min_confidence=0.8)
     assert [record["label"] for record in records] == [None, "b"] and records[0]["confidence"] == 0.55
     several = fit_target(pd.Series([["a"], ["b"]]))

@@ -19,12 +19,17 @@ def test_a_word_counts_once_per_text_and_must_be_in_five():
     assert once["words"].str.contains("rare").sum() == 0
 
 
-def test_languages_of_texts_with_letters():
+@pytest.mark.filterwarnings("error")
+def test_a_single_frequent_word_is_not_distinctive():
+    assert distinctive_words(["soup"] * 20, [["good"], ["bad"]] * 10)["words"].tolist() == ["", ""]
+
+
+def test_languages_of_texts_that_are_long_enough():
     pytest.importorskip("py3langid", reason="the extra kickbert[report] is not installed")
     texts = [
         "Das ist ein langer deutscher Satz über das Wetter.",
-        "  ",
-        "Une phrase en français sur la pluie et le vent.",
+        "Guten Tag",
+        "Une phrase en français sur la pluie et le vent d'hiver.",
     ]
     assert detect_languages(texts) == ["de", "", "fr"]
 

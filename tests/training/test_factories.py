@@ -36,7 +36,7 @@ def test_buckets_are_ordered_and_have_an_expected_value(make, amounts, capsys):
     ladder = learn.fit_gradual(PHASES)
     assert ladder["quadratic kappa"].iloc[-1] > 0.8
     out = learn.predict_df(amounts)
-    assert out.columns[:3].tolist() == ["label", "confidence", "expected"]
+    assert out.columns[:3].tolist() == ["predicted_label", "confidence", "expected"]
     good = out["expected"][amounts["label"] == "good"].median()
     assert good > 5 * out["expected"][amounts["label"] == "bad"].median()
     assert np.allclose(out.filter(like="prob_").sum(axis=1), 1, atol=1e-5)
@@ -50,11 +50,14 @@ def test_a_number(make, amounts, capsys):
     ladder = learn.fit_gradual(PHASES)
     assert ladder["R2"].iloc[-1] > 0 and ladder["mean absolute error"].iloc[-1] < amounts["amount"].std()
     out = learn.predict_df(amounts)
-    assert out.columns.tolist() == ["value"] and out.index.equals(amounts.index)
-    assert out["value"][amounts["label"] == "good"].median() > 5 * out["value"][amounts["label"] == "bad"].median()
+    assert out.columns.tolist() == ["predicted_label"] and out.index.equals(amounts.index)
+    assert (
+        out["predicted_label"][amounts["label"] == "good"].median()
+        > 5 * out["predicted_label"][amounts["label"] == "bad"].median()
+    )
     learn.show_results(max_n=2)
     assert learn.predict("a bright, warm film")[0] == pytest.approx(
-        learn.predict_df(pd.DataFrame({"text": ["a bright, warm film"]}))["value"][0], rel=1e-4
+        learn.predict_df(pd.DataFrame({"text": ["a bright, warm film"]}))["predicted_label"][0], rel=1e-4
     )
 
 
@@ -92,13 +95,13 @@ def test_several_labels_are_learned_and_their_thresholds_tuned(make, several, tm
     assert thresholds.shape == (2,) and learn.tune_thresholds().index.tolist() == ["good", "story"]
     out = learn.predict_df(several)
     probs = out.filter(like="prob_").to_numpy()
-    assert out["labels"].tolist() == [
+    assert out["predicted_label"].tolist() == [
         [n for n, yes in zip(["good", "story"], row, strict=True) if yes] for row in probs >= thresholds
     ]
     learn.show_results(max_n=3)
     learn.export(tmp_path / "learn.pkl")
     again = load_learner(tmp_path / "learn.pkl")
-    assert again.predict_df(several)["labels"].tolist() == out["labels"].tolist()
+    assert again.predict_df(several)["predicted_label"].tolist() == out["predicted_label"].tolist()
     assert learn.predict("I loved this story")[0] is not None
 
 

@@ -13,11 +13,16 @@ def test_predict_df_is_indexed_like_df(make, reviews):
     learn.fit_gradual()
     shuffled = reviews.sample(frac=1, random_state=0)
     out = learn.predict_df(shuffled)
-    assert out.index.equals(shuffled.index) and out.columns.tolist() == ["label", "confidence", "prob_bad", "prob_good"]
+    assert out.index.equals(shuffled.index) and out.columns.tolist() == [
+        "predicted_label",
+        "confidence",
+        "prob_bad",
+        "prob_good",
+    ]
     assert np.allclose(out[["prob_bad", "prob_good"]].sum(axis=1), 1, atol=1e-5)
     assert (out["confidence"] == out[["prob_bad", "prob_good"]].max(axis=1)).all()
     one_by_one = [learn.predict(text) for text in shuffled["text"][:20]]
-    assert [p[0] for p in one_by_one] == out["label"][:20].tolist()
+    assert [p[0] for p in one_by_one] == out["predicted_label"][:20].tolist()
     assert np.allclose([p[2].tolist() for p in one_by_one], out.iloc[:20, 2:].to_numpy(float), atol=1e-5)
 
 
@@ -28,7 +33,7 @@ def test_predict_df_keeps_every_row(make, reviews):
         out = learn.predict_df(df)
     messages = [str(w.message) for w in caught]
     assert "1 row without text, without a prediction: [5]" in messages
-    assert out.index.tolist() == [5, 5, 6, 7] and out["label"].isna().tolist() == [False, True, False, False]
+    assert out.index.tolist() == [5, 5, 6, 7] and out["predicted_label"].isna().tolist() == [False, True, False, False]
     with pytest.raises(ValueError, match="text_col='text' is not a column of df; columns are"):
         learn.predict_df(pd.DataFrame({"txt": ["a"]}))
 
@@ -67,7 +72,7 @@ def test_the_median_is_named_where_another_class_is_likelier(make, reviews):
 
 def test_labels_keep_their_type(make, reviews):
     learn = make(reviews.assign(label=(reviews["label"] == "good").astype(int)))
-    assert set(learn.predict_df(reviews)["label"]) <= {0, 1}
+    assert set(learn.predict_df(reviews)["predicted_label"]) <= {0, 1}
 
 
 def test_bins_have_ranges_and_kappa(make, reviews):
@@ -75,7 +80,7 @@ def test_bins_have_ranges_and_kappa(make, reviews):
     learn = make(df, label_col="pledged", bins=4, bin_format="$")
     ladder = learn.fit_gradual()
     assert "quadratic kappa" in ladder.columns
-    assert learn.predict_df(df)["label"].str.startswith(("$", "under $")).all()
+    assert learn.predict_df(df)["predicted_label"].str.startswith(("$", "under $")).all()
 
 
 def test_a_learner_is_a_model_as_a_predictor_is(make, reviews):
@@ -92,7 +97,7 @@ def test_probabilities_and_decisions_are_those_of_predict_df(make, reviews):
     probs, frame = learn.predict_proba(reviews), learn.predict_df(reviews)
     assert probs.dtype == np.float32 and probs.shape == (len(reviews), 2)
     assert np.allclose(probs, frame[["prob_bad", "prob_good"]])
-    assert learn.target.decode(learn.decide(probs)) == frame["label"].tolist()
+    assert learn.target.decode(learn.decide(probs)) == frame["predicted_label"].tolist()
     assert np.allclose(learn.predict_proba(reviews["text"].tolist()), probs)
 
 
@@ -115,7 +120,7 @@ def test_training_rows_are_predicted_once_each_however_they_are_drawn(make, revi
 
 def test_an_uncertain_row_gets_no_label(make, reviews):
     frame = make(reviews).predict_df(reviews, min_confidence=0.999)
-    assert frame["label"].isna().all() and frame["confidence"].notna().all()
+    assert frame["predicted_label"].isna().all() and frame["confidence"].notna().all()
 
 
 def test_an_explanation_is_of_the_words(make, reviews):
@@ -126,10 +131,10 @@ def test_an_explanation_is_of_the_words(make, reviews):
 @pytest.mark.parametrize(
     ("how", "columns"),
     [
-        ({}, ["label", "confidence", "prob_bad", "prob_good"]),
-        ({"label_delim": " "}, ["labels", "prob_bad", "prob_good"]),
-        ({"long": "windows"}, ["label", "confidence", "prob_bad", "prob_good"]),
-        ({"label_col": "amount", "task": "regression"}, ["value"]),
+        ({}, ["predicted_label", "confidence", "prob_bad", "prob_good"]),
+        ({"label_delim": " "}, ["predicted_label", "prob_bad", "prob_good"]),
+        ({"long": "windows"}, ["predicted_label", "confidence", "prob_bad", "prob_good"]),
+        ({"label_col": "amount", "task": "regression"}, ["predicted_label"]),
     ],
 )
 def test_no_rows_have_no_predictions(make, reviews, how, columns):

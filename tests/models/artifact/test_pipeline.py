@@ -46,5 +46,5 @@ def test_a_portable_model_loads_in_a_plain_pipeline(reviews, minilm, tmp_path):
     assert cards == [False, True]
     results = pipeline("text-classification", str(folder))(texts)
     expected = learn.predict_df(pd.DataFrame({"text": texts}))
-    assert [row["label"] for row in results] == expected["label"].tolist()
+    assert [row["label"] for row in results] == expected["predicted_label"].tolist()
     assert [row["score"] for row in results] == pytest.approx(expected["confidence"].tolist(), abs=1e-4)
