@@ -27,7 +27,7 @@ df = pd.read_csv(args.csv)
 df = df.sample(min(args.rows or len(df), len(df)), random_state=42).reset_index(drop=True)
 df = kickbert.split(df, label_col=args.label)
 learn = kickbert.learner_from_df(df, text_col=args.text, label_col=args.label, valid="split", model=args.model)
-learn.dls.show_batch(max_n=4)
+learn.show_batch(max_n=4)
 ladder = learn.fit_gradual()
 print("\n" + ladder.round(4).to_string(index=False), "\n")
 

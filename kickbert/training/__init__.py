@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = attach(
         "distributed": [],
         "prediction": [],
         "event_loop": [],
+        "needed_rows": [],
         "factories": ["learner_from_artifact", "learner_from_df", "text_learner"],
         "fitting": ["fit_default"],
         "few_shot": ["FewShot", "RECIPES"],

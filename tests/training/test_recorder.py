@@ -134,4 +134,5 @@ def test_a_callback_that_needs_validation_raises_an_error(make, reviews):
     with pytest.raises(ValueError, match="monitor='valid_loss' needs validation rows, and the learner has none"):
         learn.fit(1, cbs=SaveModelCallback())
     learn.fit(2, 1e-3, cbs=SaveModelCallback(monitor="train_loss"))
-    assert learn.validate() == [None] * 3
+    with pytest.raises(ValueError, match="there are no validation rows"):
+        learn.validate()
