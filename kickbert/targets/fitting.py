@@ -20,7 +20,7 @@ from kickbert.targets.options import Format, TargetOptions
 from kickbert.utils.cells import SEVERAL
 
 MARKERS = (-1, -100)  # numbers that tools write where a label is missing
-NOTHING = ("nan", "<na>", "nat")  # what `str` makes of a missing cell
+NOTHING = ("nan", "<na>", "nat", "na")  # what `str` of Python and `write.csv` of R make of a missing cell
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _check_names(target: Target, values: Column) -> None:
     nothing = next((name for name in target.names if name.lower() in NOTHING), None)
     if nothing and isinstance(values, pd.Series):
         warnings.warn(
-            f"column {values.name!r} has a class {nothing!r}, as astype(str) writes a missing cell. If these rows have "
+            f"column {values.name!r} has a class {nothing!r}, as a missing cell is written by astype(str) or by R. If these rows have "
             f"no label, drop them: df[df[{values.name!r}] != {nothing!r}]",
             stacklevel=5,
         )

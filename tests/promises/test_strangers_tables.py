@@ -249,10 +249,11 @@ def test_the_error_of_a_spreadsheet_is_a_missing_cell(make, reviews, error):
     assert "Skipped 10 rows without a label" in said and "Skipped 5 rows without a text" in said
 
 
-def test_a_class_nan_is_asked_about(make, reviews):
-    reviews.loc[:9, "label"] = np.nan
-    with pytest.warns(UserWarning, match="has a class 'nan', as astype\\(str\\) writes a missing cell"):
-        make(reviews.assign(label=reviews["label"].astype(object).map(str)))
+@pytest.mark.parametrize("name", ["nan", "NA"])  # by Python and by R
+def test_a_class_nan_is_asked_about(make, reviews, name):
+    reviews.loc[:9, "label"] = name
+    with pytest.warns(UserWarning, match=f"has a class '{name}', as a missing cell is written by"):
+        make(reviews)
 
 
 # Columns
