@@ -151,8 +151,8 @@ def _check_names(target: Target, values: Column) -> None:
     nothing = next((name for name in target.names if name.lower() in NOTHING), None)
     if nothing and isinstance(values, pd.Series):
         warnings.warn(
-            f"column {values.name!r} has a class {nothing!r}, as a missing cell is written by astype(str) or by R. If these "
-            f"rows have no label, drop them: df[df[{values.name!r}] != {nothing!r}]",
+            f"column {values.name!r} has a class {nothing!r}, as a missing cell is written by astype(str) or by R. If "
+            f"these rows have no label, drop them: df[df[{values.name!r}] != {nothing!r}]",
             stacklevel=5,
         )
     _warn_of_similar(target.names, values)
