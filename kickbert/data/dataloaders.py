@@ -133,7 +133,8 @@ class TextDataLoaders(Described, DataLoaders):
             df: the rows; never changed.
             text_col: the text column, or several, which are joined with the tokenizer's separator. If df has no column
                 "text", the default is the only column that looks like text.
-            label_col: the target; several columns of zeros and ones are one label each.
+            label_col: the target; several columns of zeros and ones are one label each. A list of one column is that
+                column.
             model: the model that provides the tokenizer: hub id, folder written by `save_pretrained`, or "minilm",
                 which needs no network. None for roberta-base, or for minilm if roberta-base is not in the cache and
                 the hub cannot be reached.

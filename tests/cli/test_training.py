@@ -188,3 +188,15 @@ def test_calibration_is_chosen_by_rows_or_by_an_option(kickbert, rows, tiny, tmp
     assert few in outputs[0] and "kickbert train … --calibrate" in outputs[0]
     assert "calibrated" not in outputs[1] and few not in outputs[2] and "TemperatureScaling" in outputs[2]
     assert temperatures[:2] == [1, 1] and temperatures[2] != 1
+
+
+def test_the_only_column_of_texts_is_read(kickbert, reviews, tiny, tmp_path):
+    rows = tmp_path / "reviews.csv"
+    reviews.rename(columns={"text": "What you think"}).to_csv(rows, index=False)
+    options = ["--out", tmp_path / "k", "--model", tiny, "--dry-run"]
+    done = kickbert("train", rows, *options)
+    assert done.returncode == 0 and "reading 'What you think', the only column" in done.stdout
+    reviews.assign(title=reviews["text"]).rename(columns={"text": "body"}).to_csv(rows, index=False)
+    for command in (["train", rows, *options], ["explore", rows, "--out", tmp_path / "page.html"]):
+        done = kickbert(*command)
+        assert done.returncode == 1 and "several look like text: ['body', 'title']" in done.stderr
