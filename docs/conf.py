@@ -5,7 +5,10 @@ import os
 import subprocess
 import sys
 import tempfile
+from functools import partialmethod
 from pathlib import Path
+
+from nbclient import NotebookClient
 
 import kickbert
 
@@ -34,6 +37,8 @@ suppress_warnings = ["myst.xref_missing"]  # files outside the guide; make_check
 nb_execution_mode = "force"  # pages show what this version printed
 nb_execution_in_temp = True
 nb_execution_timeout = 600  # seconds per cell; slow machines run seven pages on two cores
+# As long for the start of a kernel, for which myst-nb has no setting; nbclient gives up after a minute.
+NotebookClient.__init__ = partialmethod(NotebookClient.__init__, startup_timeout=nb_execution_timeout)
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 

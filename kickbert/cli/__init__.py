@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = attach(
         "training": [],
         "launching": [],
         "prediction": [],
+        "functions": [],
         "label_command": [],
         "output": [],
         "output_files": [],

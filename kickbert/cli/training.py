@@ -110,16 +110,13 @@ def train(
     with prints_to_stderr(json):
         df, text_col = _labeled(rows, encoding, sep, text, label=label, split=split, group=group)
         out = _model_folder(rows, out)
-    if split:
-        df["split"] = df[split]
     import kickbert
     from kickbert.inference.exports.exporting import check_formats
     from kickbert.models.artifact.saving import save_artifact
     from kickbert.training.fitting import fit_default
 
     check_formats(export_formats or [])  # before training, so that a typo costs no time
-    own = own_functions(functions)
-    steps = cleaning_steps(cleaning, own)
+    steps = cleaning_steps(cleaning, own := own_functions(functions))
     with prints_to_stderr(json):
         df = kickbert.split(
             df, valid=valid, test=test, label_col=label, label_delim=label_delim, seed=seed, text_col=text_col,
@@ -157,12 +154,15 @@ def _labeled(
 ) -> tuple[Any, list[str]]:
     """Read the rows of a file or of the labeling page's database, as `read_columns` does."""
     if rows.suffix != ".db":
-        return read_columns(rows, encoding, sep, text, **others)
-    from kickbert.labeling.tables import read
+        df, columns = read_columns(rows, encoding, sep, text, **others)
+    else:
+        from kickbert.labeling.tables import read
 
-    df = read(rows)
-    columns = text or df.attrs["text_col"]
-    check_options(list(df), rows, columns, **others)
+        df = read(rows)
+        columns = text or df.attrs["text_col"]
+        check_options(list(df), rows, columns, **others)
+    if others.get("split"):
+        df["split"] = df[others["split"]]
     return df, columns
 
 

@@ -1,5 +1,7 @@
 """The three most useful sentences about a table of texts: first what needs action, then what is fine."""
 
+from collections import Counter
+
 import pandas as pd
 
 from kickbert.utils.messages import plural, shorten
@@ -14,7 +16,7 @@ def findings(summary: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> list[str
     Args:
         summary, tables: as in `Exploration`.
     """
-    count = dict(zip(summary["statistic"], summary["value"], strict=True))
+    count = Counter(dict(zip(summary["statistic"], summary["value"], strict=True)))
     problems = [*_leaks(count), *_labels(count), *_classes(tables), *_texts(count), *_lengths(tables)]
     return [*problems, *_fine(count)][:FINDINGS]
 
@@ -24,13 +26,13 @@ def uneven(counts: pd.Series) -> bool:
     return bool(counts.max() > UNEVEN * counts.min())
 
 
-def _leaks(count: dict[str, int]) -> list[str]:
-    leaked = count.get("test rows also in the training set", 0)
+def _leaks(count: Counter[str]) -> list[str]:
+    leaked = count["test rows also in the training set"]
     return [f"{plural(leaked, 'test row')} also in the training set: scores will look too good."] if leaked else []
 
 
-def _labels(count: dict[str, int]) -> list[str]:
-    doubtful = count.get("suspicious labels", 0)
+def _labels(count: Counter[str]) -> list[str]:
+    doubtful = count["suspicious labels"]
     return [f"{plural(doubtful, 'label')} probably wrong: read them on the page."] if doubtful else []
 
 
@@ -50,7 +52,7 @@ def _name(row: pd.Series) -> str:
     return repr(shorten(row["class"], 40))
 
 
-def _texts(count: dict[str, int]) -> list[str]:
+def _texts(count: Counter[str]) -> list[str]:
     """Rows whose text is missing or repeated."""
     out = []
     if empty := count["rows without text"]:
@@ -69,7 +71,7 @@ def _lengths(tables: dict[str, pd.DataFrame]) -> list[str]:
     return [f"{share:.0%} of the texts are longer than {tokens} tokens and would be truncated."] if share > 0.05 else []
 
 
-def _fine(count: dict[str, int]) -> list[str]:
+def _fine(count: Counter[str]) -> list[str]:
     """What needs no action, to fill up the three sentences."""
     classes = f" in {plural(count['classes'], 'class', 'classes')}" if "classes" in count else ""
     repeated = count["exact duplicates"] or count["rows without text"]

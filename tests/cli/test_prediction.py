@@ -84,6 +84,6 @@ def test_export(kickbert, served, rows, monkeypatch):
     monkeypatch.setattr("kickbert.export", export)
     done = kickbert("export", served / "one", rows, "--format", "onnx", "--limit", 1, "--force", "--json")
     assert [row["format"] for row in json.loads(done.stdout)] == ["torch", "onnx"], done.stderr
-    assert calls == [(120, ["onnx"], {"limit": 1, "force": True})]
+    assert calls == [(120, ["onnx"], {"limit": 1, "force": True, "functions": ()})]
     done = kickbert("export", served / "two", rows)
     assert done.returncode == 1 and done.stderr.startswith("error: rows.csv has no column 'more' (--text). Columns: ")

@@ -6,7 +6,8 @@ from kickbert.cli.rows import check_model_columns, read_columns
 
 
 def test_columns_that_exist(rows):
-    assert len(read_columns(rows, None, None, ["text"], "label")) == 120
+    df, columns = read_columns(rows, None, None, None, label="label", group=None)
+    assert len(df) == 120 and columns == ["text"]
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,7 @@ def test_columns_that_exist(rows):
 )
 def test_columns_that_do_not_exist(rows, text, label, message):
     with pytest.raises(ValueError, match=message):
-        read_columns(rows, None, None, text, label)
+        read_columns(rows, None, None, text, label=label)
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_options_are_checked_before_training(kickbert, rows, tiny, tmp_path, mon
 
 
 def test_a_failed_export_is_a_warning(kickbert, rows, tiny, tmp_path, monkeypatch):
-    def export(folder, df, formats):
+    def export(folder, df, formats, functions):
         if formats == ["onnx-int8"]:
             raise ArtifactError("int8 costs 3.00 points")
         return pd.DataFrame([{"format": formats[0]}])

@@ -64,4 +64,4 @@ def test_multi_label_targets_of_long_documents(make, letters):
 def test_show_batch(make, letters, capsys):
     learn = make(letters, **WINDOWS)
     learn.dls.valid.show_batch(max_n=3)  # longest first
-    assert max(letters["text"], key=len)[:20] in capsys.readouterr().out
+    assert max((row.text for row in learn.dls.valid_ds.items), key=len)[:20] in capsys.readouterr().out

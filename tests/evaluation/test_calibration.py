@@ -123,7 +123,7 @@ def test_fit_few_calibrates_too(make, many, capsys):
 @pytest.mark.parametrize("case", ["few rows", "ordered", "perfect"])
 def test_otherwise_the_error_and_the_way_to_calibrate_are_printed(make, many, reviews, case, capsys):
     amount = np.where(many["label"] == "good", 1.0, 9.0) + np.arange(len(many)) % 7
-    perfect = pd.concat([reviews] * 5, ignore_index=True)
+    perfect = pd.concat([reviews.assign(split="train")] * 3 + [reviews.assign(split="valid")] * 2, ignore_index=True)
     cases = {
         "few rows": (many.head(ENOUGH_ROWS - 1).assign(split="valid"), {}, "199 validation rows, fewer than 200"),
         "ordered": (many.assign(label=amount), {"bins": 3}, "the label of ordered classes is their median"),

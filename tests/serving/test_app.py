@@ -55,7 +55,7 @@ def test_predict_a_file(client):
     answer = client.post("/predict/file", content=csv.encode(), headers=CSV)
     assert [answer.headers[name] for name in ("X-Rows", "X-Without-Text", "X-Skipped")] == ["2", "1", "1"]
     lines = answer.text.splitlines()
-    assert lines[0] == "id,text,label,confidence,prob_bad,prob_good"
+    assert lines[0] == "id,text,predicted_label,confidence,prob_bad,prob_good"
     assert lines[1].startswith("007,") and lines[3] == "8,,,,,"
     refused = client.post("/predict/file", content=b"a,b\n1,2\n", headers=CSV)
     assert refused.status_code == 409 and "no column 'text'" in refused.json()["detail"]

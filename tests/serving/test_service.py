@@ -106,7 +106,7 @@ def test_a_file_has_a_maximum_of_rows(served):
     content, report = serving(main, served / "one", max_rows=50)
     lines = content.decode().splitlines()
     assert report.rows == 50 and content.count(b"\r\n") == 51
-    assert lines[0].startswith("'=id,text,label") and lines[1].startswith("'=1+1,'@a,")
+    assert lines[0].startswith("'=id,text,predicted_label") and lines[1].startswith("'=1+1,'@a,")
     assert lines[2].startswith("-5,'-a film,")
 
 

@@ -35,8 +35,7 @@ def test_a_predictor_gives_the_learners_predictions(trained_learners, rows, tmp_
     with pytest.warns(UserWarning, match="text"):
         predicted, expected = model.predict_df(rows), learn.predict_df(rows)
     pd.testing.assert_frame_equal(predicted, expected, atol=1e-5, check_dtype=False)
-    key = {"several": "labels", "columns": "labels", "number": "value"}.get(how, "label")
-    assert model.predict(rows.iloc[:-1]) == predicted[key].iloc[:-1].tolist() and model.predict([]) == []
+    assert model.predict(rows.iloc[:-1]) == predicted["predicted_label"].iloc[:-1].tolist() and model.predict([]) == []
 
 
 def test_training_continues_from_an_artifact(trained, rows, tmp_path):
