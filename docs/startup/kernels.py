@@ -74,7 +74,7 @@ def start(path: str, arguments: list[str]) -> None:
         connection.recv(1)
 
 
-def _connect(connection: socket.socket, path: str, seconds: float = 60.0) -> None:
+def _connect(connection: socket.socket, path: str, seconds: float = 600.0) -> None:
     """Connect once the server listens, after it has imported everything."""
     end = time.monotonic() + seconds
     while True:
