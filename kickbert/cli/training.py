@@ -112,7 +112,6 @@ def train(
         out = _model_folder(rows, out)
     import kickbert
     from kickbert.inference.exports.exporting import check_formats
-    from kickbert.models.artifact.saving import save_artifact
     from kickbert.training.fitting import fit_default
 
     check_formats(export_formats or [])  # before training, so that a typo costs no time
@@ -137,12 +136,8 @@ def train(
             return  # only the first process evaluates and saves
         if calibrated:
             print(kickbert.calibrate(learn))
-        held_out = df[df["split"] == "test"]
-        evaluation = kickbert.evaluate(learn, held_out) if len(held_out) else None
-        folder = save_artifact(learn, out, evaluation)
-        _remove_checkpoint(learn)
-        exports = _exported(folder, df[df["split"] == "valid"], export_formats, own) if export_formats else None
-    result = {"model": folder, "ladder": ladder, "exports": exports}
+        evaluation, saved = _saved(learn, out, df, export_formats or [], own)
+    result = {"ladder": ladder, **saved}
     print_result(
         result | {name: getattr(evaluation, name, None) for name in ("scores", "summary")}, json,
         lambda console: _print_training(console, result, evaluation, out, every_score),
@@ -164,6 +159,19 @@ def _labeled(
     if others.get("split"):
         df["split"] = df[others["split"]]
     return df, columns
+
+
+def _saved(learn: Any, out: Path, df: Any, formats: list[str], functions: Sequence[Any]) -> tuple[Any, dict[str, Any]]:
+    """Evaluate a model on the test rows, save it, and export it; return the evaluation, and the folder and exports."""
+    import kickbert
+    from kickbert.models.artifact.saving import save_artifact
+
+    held_out = df[df["split"] == "test"]
+    evaluation = kickbert.evaluate(learn, held_out) if len(held_out) else None
+    folder = save_artifact(learn, out, evaluation)
+    _remove_checkpoint(learn)
+    exports = _exported(folder, df[df["split"] == "valid"], formats, functions) if formats else None
+    return evaluation, {"model": folder, "exports": exports}
 
 
 def _model_folder(rows: Path, out: Path | None) -> Path:

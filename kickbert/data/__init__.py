@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "rows": [],
+        "row_groups": [],
         "splits": ["split"],
         "imbalance": [],
         "transforms": ["TextTokenizer", "Tokens"],

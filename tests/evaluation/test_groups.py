@@ -43,7 +43,10 @@ def test_by_a_column(trained, reviews, tmp_path):
 
 def test_by_detected_language(trained, reviews):
     pytest.importorskip("py3langid", reason="the extra kickbert[report] is not installed")
-    texts = ["this is a wonderful story about a family and its old house", "das ist eine wunderbare Geschichte über eine Familie"] * 10
+    texts = [
+        "this is a wonderful story about a family and its old house",
+        "das ist eine wunderbare Geschichte über eine Familie",
+    ] * 10
     df = pd.DataFrame({"text": texts, "label": ["good", "bad"] * 10})
     groups = evaluate(trained, df, by="language", compare=False, rounds=5).groups
     assert groups["language"].tolist() == ["de", "de", "en", "en"] and (groups["rows"] == 10).all()

@@ -372,7 +372,7 @@ def test_a_row_without_a_group_is_a_group_of_its_own(reviews, tiny, tmp_path):
     options = {"model": tiny, "path": tmp_path, "group_col": "customer", **HEAD}
     with pytest.warns(UserWarning, match="60 rows without a group in 'customer', each a group of its own: .2, 3, 6"):
         folds = kickbert.cross_validate(rows, folds=2, **options)
-    assert folds.probs["label"].notna().all()
+    assert folds.probs["predicted_label"].notna().all()
 
 
 def test_no_fold_of_groups_is_empty():
