@@ -1,15 +1,12 @@
 """A fastai Learner with a lean event loop, the model's own precision, and run logs by name."""
 
-import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stdout
-from io import StringIO
+from contextlib import contextmanager
 from typing import Any
 
 from fastai.callback.core import event
 from fastai.callback.fp16 import AMPMode, MixedPrecision
 from fastai.callback.progress import ProgressCallback
-from fastai.callback.tracker import TrackerCallback
 from fastai.learner import Learner
 from fastai.torch_core import to_detach
 
@@ -80,16 +77,4 @@ class LeanLearner(Learner):
         # A callback without the event would look it up in the learner and the model: 10 to 20 µs each time.
         handlers = [cb for cb in self.cbs if event_name in vars(cb) or hasattr(type(cb), event_name)]
         for cb in sorted(handlers, key=lambda cb: cb.order):
-            with _epochs_from_one() if isinstance(cb, TrackerCallback) else nullcontext():
-                cb(event_name)
-
-
-@contextmanager
-def _epochs_from_one() -> Iterator[None]:
-    """Count the epochs in printed lines from 1, as the tables do; fastai's trackers count them from 0."""
-    printed = StringIO()
-    try:
-        with redirect_stdout(printed):
-            yield
-    finally:
-        print(re.sub(r"\bepoch (\d+)", lambda found: f"epoch {int(found[1]) + 1}", printed.getvalue()), end="")
+            cb(event_name)
