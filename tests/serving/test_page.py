@@ -93,12 +93,19 @@ def test_predict_explain_and_predict_a_file(server, browser, downloads):
     find("#file")[0].send_keys(str(downloads / "rows.csv"))
     until(browser, lambda: find("#classified a"))
     assert "2 rows classified, 1 without text" in find("#classified p")[0].text
-    assert [c.text for c in find("#classified th")] == ["id", "text", "label", "confidence", "prob_bad", "prob_good"]
+    assert [c.text for c in find("#classified th")] == [
+        "id",
+        "text",
+        "predicted_label",
+        "confidence",
+        "prob_bad",
+        "prob_good",
+    ]
     cells = [c.text for c in find("#classified td")]
     assert cells[1] == "a dull, <b>cold</b> film" and cells[3].endswith("%")  # as text, not as HTML
     find("#classified a")[0].click()
     until(browser, lambda: (downloads / "classified_rows.csv").exists())
-    assert (downloads / "classified_rows.csv").read_text().startswith("id,text,label")
+    assert (downloads / "classified_rows.csv").read_text().startswith("id,text,predicted_label")
 
     (downloads / "other.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     find("#file")[0].send_keys(str(downloads / "other.csv"))
