@@ -38,4 +38,4 @@ print(classification_report(test[args.label].astype(str), predicted["predicted_l
 confident = predicted.nlargest(3, "confidence").join(test[args.text])
 print("The three most confident predictions:")
 for row in confident.itertuples():
-    print(f"  {row.label} ({row.confidence:.2f}): {shorten(getattr(row, args.text), 80)}")
+    print(f"  {row.predicted_label} ({row.confidence:.2f}): {shorten(getattr(row, args.text), 80)}")
