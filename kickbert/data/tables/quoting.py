@@ -31,6 +31,8 @@ def fit_of(lines: Iterable[str], sep: str, escaped: bool) -> int:
     [0, 2]
     >>> [fit_of(['folder,label\\n', '"C:\\\\",x\\n'], ",", escaped) for escaped in (False, True)]
     [2, 0]
+    >>> [fit_of(['text\\n', '"\\\\"\\n', '\\n', '"\\\\"\\n'], ",", escaped) for escaped in (False, True)]
+    [4, 2]
     """
     reader = csv_reader(lines, sep, escaped)
     width = None
@@ -44,7 +46,8 @@ def fit_of(lines: Iterable[str], sep: str, escaped: bool) -> int:
         if cells is None:
             return fit
         width = width or len(cells)
-        fit += 1 if len(cells) == width else -1
+        if cells or width == 1:  # an empty line is a missing cell of one column, and nothing in others
+            fit += 1 if max(1, len(cells)) == width else -1
 
 
 def hides_rows(cells: list[str], sep: str) -> bool:
