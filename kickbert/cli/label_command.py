@@ -8,7 +8,7 @@ import typer
 
 from kickbert.cli.arguments import KINDS, Encoding, Json, Separator, Texts
 from kickbert.cli.output import print_result, prints_to_stderr
-from kickbert.cli.rows import check_options
+from kickbert.cli.rows import read_columns
 from kickbert.cli.tasks import task_name
 
 
@@ -44,11 +44,9 @@ def label(
     from kickbert.utils.extras import require
 
     require("fastapi", extra="label")
-    from kickbert.data.tables.reading import read_rows
     from kickbert.labeling.server import label_rows
     from kickbert.labeling.session import Settings
     from kickbert.labeling.tables import read
-    from kickbert.text.text_columns import find_text_columns
 
     if rows.suffix == ".db" and (encoding or sep):
         raise ValueError(f"{'--encoding' if encoding else '--sep'} is for text files, but {rows} is a label database")
@@ -56,10 +54,9 @@ def label(
     if rows.suffix == ".db":
         out = rows
     else:
-        columns = _text_columns(text, out)
-        df = read_rows(rows, encoding, sep, [*columns, *filter(None, [label_col])])  # names stay as they are written
-        text = find_text_columns(df, columns, others=[label_col])
-        check_options(list(df), rows, text, label=label_col)
+        names = [label_col] if label_col else []
+        with prints_to_stderr(json):
+            df, text = read_columns(rows, encoding, sep, text or _known_columns(out), names, label=label_col)
     classes = [name for name in next(csv.reader([labels], skipinitialspace=True), []) if name.strip()]
     with prints_to_stderr(json):
         label_rows(
@@ -81,12 +78,12 @@ def label(
         print_result({"labels": str(out), "labeled": len(read(out))}, json, print)
 
 
-def _text_columns(text: list[str] | None, out: Path) -> list[str]:
-    """Return the text columns: the given ones, those of an existing database, or "text"."""
+def _known_columns(out: Path) -> list[str] | None:
+    """Return the text columns of an existing database; None if there is none."""
     from kickbert.labeling.database import LabelDatabase
 
-    if text or not out.expanduser().exists():
-        return text or ["text"]
+    if not out.expanduser().exists():
+        return None
     database = LabelDatabase(out)
     database.close()
     return database.text_col

@@ -9,7 +9,7 @@ from kickbert.cli.arguments import FORMAT_HELP, KINDS, Backend, Encoding, Functi
 from kickbert.cli.functions import own_functions
 from kickbert.cli.output import print_result, prints_to_stderr, table
 from kickbert.cli.output_files import check_output
-from kickbert.cli.rows import check_model_columns
+from kickbert.cli.rows import check_model_columns, read_model_rows
 from kickbert.utils.messages import listed, plural
 
 
@@ -138,13 +138,10 @@ def export(
     json: Json = False,
 ) -> None:
     """Export a model to ONNX and int8, and check each against PyTorch on labeled rows (such as validation rows)."""
-    check_model_columns(model, rows, encoding, sep, None)
-    import kickbert
-    from kickbert.data.tables.reading import read_rows
-    from kickbert.models.artifact.reading import read_artifact
-
     with prints_to_stderr(json):
-        df = read_rows(rows, encoding, sep, read_artifact(model).metadata["text_col"])
+        df = read_model_rows(model, rows, encoding, sep)
+        import kickbert
+
         exports = kickbert.export(
             model, df, formats or ["onnx", "onnx-int8"], limit=limit, force=force, functions=own_functions(functions)
         )
@@ -166,17 +163,16 @@ def bench(
     json: Json = False,
 ) -> None:
     """Benchmark throughput and latency by batch size."""
-    if rows:
-        check_model_columns(model, rows, encoding, sep, None)
-    from kickbert.data.tables.reading import read_rows
+    with prints_to_stderr(json):
+        df = read_model_rows(model, rows, encoding, sep) if rows else None
     from kickbert.inference.benchmarking import SIZES, benchmark
     from kickbert.inference.predictor import load
 
     with prints_to_stderr(json):
         loaded = load(model, backend, functions=own_functions(functions))
         texts = [f"a short text of a dozen words, as people write in review {i}" for i in range(1_000)]
-        if rows:
-            texts = loaded.read(read_rows(rows, encoding, sep, loaded.text_col))[0]
+        if df is not None:
+            texts = loaded.read(df)[0]
         timings = benchmark(loaded, texts, batch_size or SIZES, seconds)
     title = f"Backend {loaded.backend.name}, {plural(loaded.backend.workers, 'worker')}"
     print_result(timings, json, lambda console: console.print(table(timings, title)))

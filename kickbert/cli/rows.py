@@ -11,13 +11,19 @@ if TYPE_CHECKING:
 
 
 def read_columns(
-    file: Path, encoding: str | None, sep: str | None, text: Sequence[str] | None, **others: str | None
+    file: Path,
+    encoding: str | None,
+    sep: str | None,
+    text: Sequence[str] | None,
+    as_written: Sequence[str] = (),
+    **others: str | None,
 ) -> "tuple[pd.DataFrame, list[str]]":
     """Read a file, and check that it has the columns that options name.
 
     Args:
         file, encoding, sep: as for `read_rows`.
         text: the text columns; None to find them.
+        as_written: further columns whose cells stay text.
         others: columns of other options, by the option's name.
     Returns:
         The rows, and their text columns.
@@ -27,7 +33,7 @@ def read_columns(
     from kickbert.data.tables.reading import read_rows
     from kickbert.text.text_columns import find_text_columns
 
-    df = read_rows(file, encoding, sep, text or ["text"])
+    df = read_rows(file, encoding, sep, [*(text or ["text"]), *as_written])
     columns = list(text or find_text_columns(df, others=list(others.values())))
     check_options(list(df), file, columns, **others)
     return df, columns
@@ -48,6 +54,27 @@ def check_options(columns: Sequence[str], file: Path, text: Sequence[str], **oth
             raise ValueError(f"{file.name} has no column {name!r} ({option}). Columns: {known}{hint}")
 
 
+def read_model_rows(
+    model: Path,
+    file: Path,
+    encoding: str | None,
+    sep: str | None,
+    text: Sequence[str] | None = None,
+    label: str | None = None,
+) -> "pd.DataFrame":
+    """Read a file, and check that it has the text columns that a model reads and the label column.
+
+    Raises:
+        ValueError: a column does not exist, or --text names another number of columns than the model reads.
+    """
+    from kickbert.data.tables.reading import read_rows
+
+    names = _text_names(model, text)
+    df = read_rows(file, encoding, sep, names)
+    check_options(list(df), file, names, label=label)
+    return df
+
+
 def check_model_columns(
     model: Path, file: Path, encoding: str | None, sep: str | None, text: Sequence[str] | None, keep: Sequence[str] = ()
 ) -> None:
@@ -57,13 +84,20 @@ def check_model_columns(
         ValueError: a column does not exist, or --text names another number of columns than the model reads.
     """
     from kickbert.data.tables.reading import TableFile
+
+    names = _text_names(model, text)
+    columns = list(next(TableFile(file, encoding, sep).chunks(1)))
+    check_options(columns, file, names)
+    for name in keep:
+        if name not in columns:
+            raise ValueError(f"{file.name} has no column {name!r} (--keep){nearest(name, map(str, columns))}")
+
+
+def _text_names(model: Path, text: Sequence[str] | None) -> list[str]:
+    """The text columns of a file: those of --text, or the model's."""
     from kickbert.models.artifact.reading import read_artifact
 
     names = read_artifact(model).metadata["text_col"]
     if text and len(text) != len(names):
         raise ValueError(f"--text names {list(text)}, but the model has {plural(len(names), 'text column')}: {names}")
-    columns = list(next(TableFile(file, encoding, sep).chunks(1)))
-    check_options(columns, file, text or names)
-    for name in keep:
-        if name not in columns:
-            raise ValueError(f"{file.name} has no column {name!r} (--keep){nearest(name, map(str, columns))}")
+    return list(text or names)

@@ -13,7 +13,7 @@ from kickbert.cli.functions import cleaning_steps, own_functions
 from kickbert.cli.launching import launched
 from kickbert.cli.output import print_result, prints_to_stderr, table, warned
 from kickbert.cli.output_files import check_page
-from kickbert.cli.rows import check_model_columns, check_options, read_columns
+from kickbert.cli.rows import check_options, read_columns, read_model_rows
 from kickbert.cli.tasks import Task
 from kickbert.utils.messages import plural
 from kickbert.utils.processes import rank
@@ -149,7 +149,7 @@ def _labeled(
 ) -> tuple[Any, list[str]]:
     """Read the rows of a file or of the labeling page's database, as `read_columns` does."""
     if rows.suffix != ".db":
-        df, columns = read_columns(rows, encoding, sep, text, **others)
+        df, columns = read_columns(rows, encoding, sep, text, (), **others)
     else:
         from kickbert.labeling.tables import read
 
@@ -337,16 +337,13 @@ def _rows_for(
     Raises:
         ValueError: the number of text columns differs from the model's, or a column does not exist.
     """
-    from kickbert.data.tables.reading import read_rows
     from kickbert.models.artifact.reading import read_artifact
 
-    check_model_columns(model, file, encoding, sep, text)
     trained = read_artifact(model).metadata
     text_col, label_col = trained["text_col"], trained["label_col"]
     if label and not isinstance(label_col, str):
         raise ValueError(f"--label names one column, but the model was trained on several: {label_col}")
-    df = read_rows(file, encoding, sep, text or text_col)
-    check_options(list(df), file, [], label=label)
+    df = read_model_rows(model, file, encoding, sep, text, label)
     names = dict(zip(text or [], text_col, strict=False)) | ({label: label_col} if label else {})
     return df.drop(columns=[c for c in names.values() if c in df and c not in names]).rename(columns=names)
 

@@ -19,7 +19,6 @@ from kickbert.data import display  # noqa: F401 - registers show_batch, show_res
 from kickbert.data.bucketing import BucketDL
 from kickbert.data.imbalance import row_weights
 from kickbert.data.packed import Packed
-from kickbert.data.row_groups import row_groups
 from kickbert.data.rows import Part, Split, TextRows
 from kickbert.data.splits import valid_rows
 from kickbert.data.transforms import TextTokenizer, model_tokenizer, target_tensor, target_transforms
@@ -175,7 +174,7 @@ class TextDataLoaders(Described, DataLoaders):
         reader = model_tokenizer(model, tokenizer, max_length=max_length, long=long, stride=stride, **hub)
         target = TargetOptions(label_col, bins, bin_format, label_delim, task, labels, decimal)
         rows = TextRows.from_df(df, reader, target, text_col=text_col, cleaning=cleaning)
-        train, held = valid_rows(rows.df, valid, rows.column.strata, row_groups(rows.texts), seed)
+        train, held = valid_rows(rows.df, valid, rows.column.strata, rows.texts, seed)
         used = train | held
         if not used.all():  # test rows
             rows, train, held = rows.subset(used), train[used], held[used]
@@ -380,7 +379,7 @@ def soft_loaders(
         further: arrays with one entry per row, passed to the loss after the codes.
     """
     strata = quantiles(codes) if target.is_number else codes
-    numbers = [np.flatnonzero(mask) for mask in valid_rows(df, valid, strata, row_groups(texts), seed)]
+    numbers = [np.flatnonzero(mask) for mask in valid_rows(df, valid, strata, texts, seed)]
     parts: list[Part] = []
     for rows in numbers:
         chosen = [texts[i] for i in rows]

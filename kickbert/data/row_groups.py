@@ -48,8 +48,10 @@ def row_groups(texts: Sequence[str], groups: pd.Series | None = None) -> np.ndar
 
 def _numbered(names: pd.Series) -> np.ndarray:
     """Number distinct values in order of appearance; each missing value has a number of its own."""
-    alone = pd.Series(np.arange(len(names)), index=names.index).where(names.isna(), -1)
-    return pd.MultiIndex.from_arrays([names.astype(object).where(names.notna(), ""), alone]).factorize()[0]
+    numbers, distinct = pd.factorize(names)  # -1 for a missing value
+    alone = numbers < 0
+    numbers[alone] = len(distinct) + np.arange(alone.sum())
+    return pd.factorize(numbers)[0]
 
 
 def warn_of_leaks(groups: np.ndarray, parts: np.ndarray) -> None:

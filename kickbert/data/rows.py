@@ -102,6 +102,11 @@ class TextRows:
     def _tokens(self) -> tuple[Packed, np.ndarray]:
         return self.tokenizer.pack(self.texts)
 
+    @cached_property
+    def _originals(self) -> list[str]:
+        """The texts before cleaning."""
+        return original_texts(self.df, self.text_col, self.texts, self.cleaner)
+
     def split(self, train: np.ndarray, held: np.ndarray) -> "Split":
         """Fit the target to the training rows, and separate training and validation rows.
 
@@ -120,10 +125,9 @@ class TextRows:
         if not target.is_multilabel:
             used = used[~unseen]
         ids, cut = self._tokens
-        originals = original_texts(self.df, self.text_col, self.texts, self.cleaner)
         numbers = (used[train[used]], used[held[used]])
         training, validation = (
-            Part([self.texts[i] for i in part], ids.take(part), codes[part], [originals[i] for i in part])
+            Part([self.texts[i] for i in part], ids.take(part), codes[part], [self._originals[i] for i in part])
             for part in numbers
         )
         return Split(self, target, training, validation, cut[numbers[0]])

@@ -213,7 +213,7 @@ def _held_out(
 
 
 def valid_rows(
-    df: pd.DataFrame, valid: float | str | Sequence | None, strata: np.ndarray, groups: np.ndarray, seed: int | None
+    df: pd.DataFrame, valid: float | str | Sequence | None, strata: np.ndarray, texts: Sequence[str], seed: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Select the training rows and the validation rows.
 
@@ -221,7 +221,7 @@ def valid_rows(
         valid: a fraction (stratified); 0 or None for no validation rows; a column as for `read_parts`; the index
             labels of the validation rows; or a mask of them.
         strata: stratum of each row, shape (n,).
-        groups: the result of `row_groups`, shape (n,); a fraction leaves groups together.
+        texts: text of each row, length n; a fraction leaves rows with the same text together.
     Returns:
         Two masks, bool, shape (n,). Test rows are in neither.
     Raises:
@@ -231,6 +231,7 @@ def valid_rows(
     """
     if valid is None or (isinstance(valid, (int, float)) and valid == 0):
         return np.ones(len(df), dtype=bool), np.zeros(len(df), dtype=bool)
+    groups = row_groups(texts)
     if isinstance(valid, (int, float)):
         held = stratified_sample(strata, float(valid), seed, groups)
         train = ~held

@@ -112,9 +112,9 @@ class Batcher:
 
     async def _answer_batch(self, batch: list[Entry]) -> None:
         self.waiting -= sum(len(texts) for texts, _ in batch)
-        texts = [text for entry, rows in batch if not rows.done() for text in entry]
-        if texts:
-            self.on_batch(len(texts))
+        size = sum(len(texts) for texts, rows in batch if not rows.done())
+        if size:
+            self.on_batch(size)
             await self._answer(batch)
 
     async def _answer(self, batch: list[Entry]) -> None:

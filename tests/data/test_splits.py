@@ -97,30 +97,30 @@ def rows_of(**columns):
 
 
 def test_valid_by_column_leaves_test_rows_out():
-    train, held = valid_rows(rows_of(split=["train", "valid", "test", "train"]), "split", np.zeros(4), np.arange(4), 0)
+    train, held = valid_rows(rows_of(split=["train", "valid", "test", "train"]), "split", np.zeros(4), texts(4), 0)
     assert train.tolist() == [True, False, False, True] and held.tolist() == [False, True, False, False]
 
 
 def test_valid_by_booleans_and_by_index_labels():
-    assert valid_rows(rows_of(held=[True, False, False, True]), "held", np.zeros(4), np.arange(4), 0)[1].tolist() == [
+    assert valid_rows(rows_of(held=[True, False, False, True]), "held", np.zeros(4), texts(4), 0)[1].tolist() == [
         True,
         False,
         False,
         True,
     ]
-    assert valid_rows(rows_of(), [11, 13], np.zeros(4), np.arange(4), 0)[1].tolist() == [False, True, False, True]
+    assert valid_rows(rows_of(), [11, 13], np.zeros(4), texts(4), 0)[1].tolist() == [False, True, False, True]
 
 
 @pytest.mark.parametrize("valid", [0, None])
 def test_valid_may_be_empty(valid):
-    train, held = valid_rows(rows_of(), valid, np.zeros(4), np.arange(4), 0)
+    train, held = valid_rows(rows_of(), valid, np.zeros(4), texts(4), 0)
     assert train.all() and not held.any()
 
 
 @pytest.mark.parametrize("valid", ["split", []])
 def test_a_split_without_validation_rows_warns(valid):
     with pytest.warns(UserWarning, match="selects no validation rows: training runs without validation"):
-        train, held = valid_rows(rows_of(split=["train"] * 4), valid, np.zeros(4), np.arange(4), 0)
+        train, held = valid_rows(rows_of(split=["train"] * 4), valid, np.zeros(4), texts(4), 0)
     assert train.all() and not held.any()
 
 
@@ -138,4 +138,4 @@ def test_a_split_without_validation_rows_warns(valid):
 def test_invalid_valid(valid, message):
     df = rows_of(split=["train"] * 4, part=["holdout"] * 4)
     with pytest.raises(ValueError, match=message):
-        valid_rows(df, valid, np.zeros(4), np.arange(4), 0)
+        valid_rows(df, valid, np.zeros(4), texts(4), 0)

@@ -4,10 +4,9 @@ import csv
 from collections.abc import Iterator
 
 from kickbert.data.tables.quoting import csv_reader, hides_rows
-from kickbert.data.tables.text_lines import Skip, TextLines, named_lines, span
+from kickbert.data.tables.text_lines import SHOWN, Skip, TextLines, named_lines, span
 from kickbert.utils.messages import listed
 
-SHOWN = 5  # lines that a note names
 MAX_CELL = 2**31 - 1  # characters; the csv module's default is 131,072
 
 
@@ -43,9 +42,7 @@ class CsvRows:
         named = max(i for i, name in enumerate(self.header, 1) if name or i == 1)
         for first, cells in self._records():
             if any(cells[width:]) or (width == 1 < len(cells)):  # a comma at the end may belong to the only cell
-                self._skip(
-                    first, self._lines.number, self._lines.first, f"{len(cells)} cells where the header has {width}"
-                )
+                self._leave_out(first, f"{len(cells)} cells where the header has {width}")
             elif cells == self.header and width > 1:
                 self._repeated.append(first)
             elif cells or width == 1:  # an empty line is a missing cell of one column, as pyarrow and polars write it
@@ -61,12 +58,7 @@ class CsvRows:
             try:
                 cells = next(self._reader, None)
             except csv.Error as err:  # the reader continues at the next line
-                self._skip(
-                    first,
-                    self._lines.number,
-                    self._lines.first,
-                    f"a quote is not closed at the end of the cell ({err})",
-                )
+                self._leave_out(first, f"a quote is not closed at the end of the cell ({err})")
                 continue
             if cells is None:
                 return

@@ -24,14 +24,14 @@ from kickbert.data.tables.annotations import read_annotations
 from kickbert.data.tables.cells import cell_kind, column_names, column_type, parse_column
 from kickbert.data.tables.class_labels import features_of, name_classes
 from kickbert.data.tables.compression import content, open_file, table_name
-from kickbert.data.tables.csv_rows import SHOWN, CsvRows
+from kickbert.data.tables.csv_rows import CsvRows
 from kickbert.data.tables.encodings import detect_encoding
 from kickbert.data.tables.formats import table_kind, usual_separator
 from kickbert.data.tables.headers import delimiter_of_text, detect_layout, separator_line
 from kickbert.data.tables.json_rows import json_rows
 from kickbert.data.tables.quoting import fit_of
 from kickbert.data.tables.sheets import read_sheet
-from kickbert.data.tables.text_lines import TextLines, named_lines, span
+from kickbert.data.tables.text_lines import SHOWN, TextLines, named_lines, span
 from kickbert.utils.extras import require
 from kickbert.utils.messages import listed, plural, shorten
 
