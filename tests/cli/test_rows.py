@@ -1,8 +1,10 @@
 """Errors about columns name the command-line option."""
 
+import json
+
 import pytest
 
-from kickbert.cli.rows import check_model_columns, read_columns
+from kickbert.cli.rows import check_model_columns, read_columns, read_model_rows
 
 
 def test_columns_that_exist(rows):
@@ -34,3 +36,13 @@ def test_the_columns_of_a_model(rows, served, options, message):
     check_model_columns(served / "one", rows, None, None, None)
     with pytest.raises(ValueError, match=message):
         check_model_columns(served / "one", rows, None, None, **options)
+
+
+def test_the_columns_of_an_annotation_export_are_those_it_is_read_as(served, tmp_path):
+    file = tmp_path / "export.json"
+    result = [{"from_name": "mood", "type": "choices", "value": {"choices": ["good"]}}]
+    tasks = [{"id": i, "data": {"text": f"a warm film {i}"}, "annotations": [{"result": result}]} for i in range(3)]
+    file.write_text(json.dumps(tasks), encoding="utf-8")
+    with pytest.warns(UserWarning, match="Label Studio export: read as 3 texts"):
+        df = read_model_rows(served / "one", file, None, None, label="label")
+    assert df["label"].tolist() == ["good"] * 3
