@@ -297,7 +297,7 @@ def test_more_than_nine_classes_are_searched(page, serve):
 
 @pytest.mark.parametrize("page", [390, 1280], indirect=True)
 def test_the_panel_shows_what_the_model_has_learned(page, serve, tmp_path):
-    settings = Settings(hidden_first=5, hidden_share=0, random_share=0.5)
+    settings = Settings(hidden_first=5, hidden_share=0, random_share=0.75)
     url, session = serve(topics(120, seed=2, topic_words=4), NAMES, settings=settings)
     page.open(url)
     times = []
