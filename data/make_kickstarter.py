@@ -25,6 +25,7 @@ REACH = {"grand": 0.45, "plain": 0.43, "local": 0.12}
 PROOF = {"strong": 0.44, "unsaid": 0.12, "weak": 0.44}
 SPREAD = 0.25  # standard deviation of log10 dollars that the text says nothing about
 LABEL_NOISE = 0.06  # share of rows whose amount belongs to some other row
+FASHION = 0.3  # standard deviation of the noise, as a share of the ranks
 MOST = 500_000
 FIRST_DAY, LAST_DAY = date(2009, 5, 1), date(2017, 12, 31)
 ROUND_GOALS = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7.5, 8, 10)
@@ -81,6 +82,14 @@ def swap_amounts(rows: list[tuple[float, float]], share: float, rng: random.Rand
     return swapped
 
 
+def in_fashion(days: list[date], pledged: list[float], rng: random.Random) -> list[date]:
+    """Give the later days to campaigns that raised more, with noise: crowdfunding came into fashion."""
+    order = sorted(range(len(pledged)), key=lambda i: pledged[i])
+    place = {row: rank / len(order) + rng.gauss(0, FASHION) for rank, row in enumerate(order)}
+    by_row = dict(zip(sorted(place, key=place.__getitem__), sorted(days), strict=True))
+    return [by_row[row] for row in range(len(days))]
+
+
 def make_kickstarter(rows: int, seed: int) -> pd.DataFrame:
     """Make synthetic crowdfunding campaigns.
 
@@ -99,7 +108,7 @@ def make_kickstarter(rows: int, seed: int) -> pd.DataFrame:
     amounts = swap_amounts([money(*kind, rng) for kind in kinds], LABEL_NOISE, rng)
     span = (LAST_DAY - FIRST_DAY).days
     days = [FIRST_DAY + timedelta(days=rng.randint(0, span)) for _ in range(rows)]
-    columns = zip(kinds, texts, amounts, days, strict=True)
+    columns = zip(kinds, texts, amounts, in_fashion(days, [pledged for _, pledged in amounts], rng), strict=True)
     table = [(*text, kind[0], *amount, day.isoformat()) for kind, text, amount, day in columns]
     return pd.DataFrame(table, columns=["name", "blurb", "category", "goal", "pledged", "launched"])
 
