@@ -110,7 +110,7 @@ def read_numbers(values: pd.Series, decimal: str | None = None) -> np.ndarray:
     if pd.api.types.is_numeric_dtype(values):
         return check_finite(values, values.to_numpy(dtype=float, na_value=np.nan))
     mark = decimal_mark(values, decimal) or "."
-    numbers = np.array([_number(cell, mark) for cell in values], dtype=float)
+    numbers = np.array([read_number(cell, mark) for cell in values], dtype=float)
     bad = ~np.isfinite(numbers)
     if bad.any():
         raise ValueError(
@@ -144,7 +144,7 @@ def decimal_mark(values: pd.Series, decimal: str | None = None) -> str | None:
     certain: dict[str, str] = {}  # a cell that needs each mark
     either: str | None = None  # a cell that allows both
     for cell in dict.fromkeys(cell for cell in values if isinstance(cell, str)):
-        readings = {mark: number for mark in MARKS if np.isfinite(number := _number(cell, mark))}
+        readings = {mark: number for mark in MARKS if np.isfinite(number := read_number(cell, mark))}
         different = len(set(readings.values())) > 1
         if different and _CURRENCY.search(cell):
             certain.setdefault(max(readings, key=readings.__getitem__), cell)
@@ -154,7 +154,7 @@ def decimal_mark(values: pd.Series, decimal: str | None = None) -> str | None:
             certain.setdefault(next(iter(readings)), cell)
     unclear = certain.get(",", None if "." in certain else either)
     if unclear is not None:
-        numbers = {name: _number(unclear, mark) for mark, name in MARKS.items()}
+        numbers = {name: read_number(unclear, mark) for mark, name in MARKS.items()}
         shown = [
             f"{number:.12g} with a decimal {name}" if number == number else f"not a number with a decimal {name}"
             for name, number in numbers.items()
@@ -166,7 +166,7 @@ def decimal_mark(values: pd.Series, decimal: str | None = None) -> str | None:
     return "."
 
 
-def _number(cell: object, mark: str) -> float:
+def read_number(cell: object, mark: str) -> float:
     """Parse a cell as a number; NaN if it is not a number with this decimal mark."""
     if not isinstance(cell, str):
         return float(cell) if isinstance(cell, (Real, Decimal)) else np.nan
