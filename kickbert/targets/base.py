@@ -75,6 +75,23 @@ class Target(ABC):
     def activate(cls, outputs: np.ndarray, temperature: float = 1.0) -> np.ndarray:
         """Turn the model's outputs into probabilities, or numbers; the same shape."""
 
+    @classmethod
+    @abstractmethod
+    def logits(cls, probs: np.ndarray) -> np.ndarray:
+        """Turn probabilities, or numbers, back into outputs that `activate` turns into them; the same shape."""
+
+    @classmethod
+    def shift(cls, probs: np.ndarray, offsets: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+        """Add offsets to the outputs behind probabilities, or to numbers; the same shape and type.
+
+        Args:
+            probs: what `activate` returned for the outputs without offsets.
+            offsets: shape (n, outputs).
+            temperature: the divisor of the outputs.
+        """
+        shifted = cls.logits(probs.astype(float)) + offsets / temperature
+        return cls.activate(shifted).astype(probs.dtype)
+
     @abstractmethod
     def encode(self, values: Column) -> np.ndarray:
         """Encode cells: `codes_dtype`, shape (n,) or (n, labels)."""

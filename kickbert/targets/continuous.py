@@ -64,6 +64,10 @@ class Continuous(Target):
     def activate(cls, outputs: np.ndarray, temperature: float = 1.0) -> np.ndarray:
         return outputs
 
+    @classmethod
+    def logits(cls, probs: np.ndarray) -> np.ndarray:
+        return probs
+
     def standardize(self, numbers: np.ndarray) -> np.ndarray:
         """Convert numbers in the unit of the column to what the model learns, float32."""
         scaled = np.log1p(np.maximum(numbers, 0)) if self.log else numbers

@@ -80,6 +80,10 @@ class Labels(Target):
         powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
 
+    @classmethod
+    def logits(cls, probs: np.ndarray) -> np.ndarray:
+        return np.log(np.maximum(probs, np.finfo(np.float32).tiny))
+
     def encode(self, values: Column) -> np.ndarray:
         """Class numbers, int64, shape (n,); -1 for a value that is not a class.
 

@@ -90,6 +90,12 @@ class MultiLabels(Labels):
     def activate(cls, outputs: np.ndarray, temperature: float = 1.0) -> np.ndarray:
         return 0.5 * (1 + np.tanh(outputs / temperature / 2))  # a sigmoid that does not overflow
 
+    @classmethod
+    def logits(cls, probs: np.ndarray) -> np.ndarray:
+        info = np.finfo(np.float32)
+        probs = np.clip(probs, info.tiny, 1 - info.epsneg)
+        return np.log(probs) - np.log1p(-probs)
+
     def encode(self, values: Column) -> np.ndarray:
         """Zeros and ones, float32, shape (n, classes); labels that are not classes are ignored."""
         if self.columns:

@@ -14,7 +14,10 @@ from kickbert.evaluation.scores import all_scores, main_score
 from kickbert.experiments.comparison import row_losses
 from kickbert.targets.base import PREDICTED, Target, from_dict
 from kickbert.targets.binning import quantiles
+from kickbert.targets.continuous import Continuous
 from kickbert.targets.fitting import fit_target, read_target
+from kickbert.targets.labels import Labels
+from kickbert.targets.multi_labels import MultiLabels
 from kickbert.targets.options import TargetOptions
 from kickbert.targets.outputs import prediction_frame, prediction_records
 
@@ -58,6 +61,10 @@ class Count(Target):
     @classmethod
     def activate(cls, outputs, temperature=1.0):
         return np.exp(outputs)
+
+    @classmethod
+    def logits(cls, probs):
+        return np.log(probs)
 
     @classmethod
     def decide(cls, probs, thresh=0.5):
@@ -104,3 +111,20 @@ def test_a_new_kind_of_target_needs_one_class():
     assert all_scores(predictions)(np.ones(4)) == {"share of exact counts": 0.75}
     assert row_losses(predictions).tolist() == [0, 0, 0, 1]
     assert majority(target, codes, 2).tolist() == [[1.5], [1.5]]
+
+
+@pytest.mark.parametrize(
+    ("target", "outputs"),
+    [
+        (Labels(("a", "b", "c")), [[1.0, -2.0, 3.0], [0.0, 0.0, 50.0]]),
+        (MultiLabels(("a", "b")), [[1.0, -2.0], [9.0, 0.0]]),
+        (Continuous("x", 0.0, 1.0), [[1.5], [-3.0]]),
+    ],
+)
+def test_offsets_added_to_probabilities_are_offsets_added_to_outputs(target, outputs):
+    outputs = np.array(outputs)
+    offsets = np.array([[0.5], [-1.0]]) * np.arange(1, outputs.shape[1] + 1)
+    temperature = 1.0 if target.is_number else 2.0
+    shifted = target.shift(target.activate(outputs, temperature), offsets, temperature)
+    assert shifted == pytest.approx(target.activate(outputs + offsets, temperature), abs=1e-6)
+    assert target.shift(outputs[:0], offsets[:0]).shape == (0, outputs.shape[1])
