@@ -57,6 +57,7 @@ class BucketDL(TfmdDL):
         renew: returns the `Packed` token ids of an epoch, if they change from epoch to epoch.
         further: tensors with one row per item that a training loss needs besides the targets, such as soft predictions.
             They are part of a batch only with `shuffle`.
+        offsets: what is added to the logits of each item, float32, shape (n, outputs); None for nothing.
         kwargs: passed to fastai's `TfmdDL`.
     Raises:
         ValueError: a fastai hook that packed rows never call, or `item_tfms` with documents in windows.
@@ -71,6 +72,7 @@ class BucketDL(TfmdDL):
         weights: np.ndarray | None = None,
         renew: Callable[[], Packed] | None = None,
         further: tuple[Tensor, ...] = (),
+        offsets: Tensor | None = None,
         **kwargs: Any,
     ):
         kwargs["num_workers"] = 0  # gathering is cheaper than sending a batch from another process
@@ -80,6 +82,7 @@ class BucketDL(TfmdDL):
         self.weights = weights
         self.renew = renew
         self.further = further
+        self.offsets = offsets
         self.batch_rows: Sequence[int] = ()
         self.batch_ids: Tensor | None = None
         self.batch_items: Sequence[int] = ()
@@ -120,8 +123,8 @@ class BucketDL(TfmdDL):
     def new(self, dataset: Any = None, cls: type | None = None, **kwargs) -> "BucketDL":
         """A copy with other arguments; it keeps the packed rows unless the dataset changes."""
         if dataset is None:
-            own = {"rows": self.rows, "weights": self.weights, "renew": self.renew, "further": self.further}
-            kwargs = own | kwargs
+            names = ("rows", "weights", "renew", "further", "offsets")
+            kwargs = {name: getattr(self, name) for name in names} | kwargs
         return super().new(dataset, cls, **kwargs)
 
     def some_rows(self, count: int, seed: int | None) -> "BucketDL":
@@ -133,7 +136,8 @@ class BucketDL(TfmdDL):
         rows = (ids.take(drawn), *(t[drawn] for t in targets))
         further = tuple(t[drawn] for t in self.further)
         weights = None if self.weights is None else self.weights[drawn] / self.weights[drawn].sum()
-        made = self.new(rows=rows, further=further, weights=weights, n=count)
+        offsets = None if self.offsets is None else self.offsets[drawn]
+        made = self.new(rows=rows, further=further, weights=weights, offsets=offsets, n=count)
         made.rng = self.rng  # the order of batches continues this one's
         return made
 

@@ -22,6 +22,8 @@ from kickbert.data.packed import Packed
 from kickbert.data.rows import Part, Split, TextRows
 from kickbert.data.splits import valid_rows
 from kickbert.data.transforms import TextTokenizer, model_tokenizer, target_tensor, target_transforms
+from kickbert.tabular.column_model import ColumnModel
+from kickbert.tabular.columns import ColumnNames, Names
 from kickbert.targets.base import Target
 from kickbert.targets.binning import quantiles
 from kickbert.targets.kinds import unseen_labels
@@ -39,11 +41,19 @@ BATCH = 32
 
 
 class Row(NamedTuple):
-    """An item of the datasets: a text and, if known, its target in readable form and the text before cleaning."""
+    """An item of the datasets.
+
+    Args:
+        text: the text.
+        target: the target in readable form; None if it is unknown.
+        original: the text before cleaning, for display; None if it is the same.
+        offsets: what other columns add to the logits, float32, shape (outputs,); None without other columns.
+    """
 
     text: str
     target: Any = None
-    original: str | None = None  # for display; None if it is the text
+    original: str | None = None
+    offsets: np.ndarray | None = None
 
 
 def _text_of(row: Row) -> str:
@@ -75,6 +85,7 @@ class TextDataLoaders(Described, DataLoaders):
         cleaner: cleaning before tokenization; None for no cleaning.
         model: the model that the texts were tokenized for; None if unknown.
         in_order: whether the caller listed the classes in order.
+        columns: the model of the columns beside the text; None without such columns.
     """
 
     def __init__(
@@ -88,6 +99,7 @@ class TextDataLoaders(Described, DataLoaders):
         cleaner: Cleaner | None = None,
         model: str | Path | None = None,
         in_order: bool = False,
+        columns: ColumnModel | None = None,
         **kwargs: Any,
     ):
         super().__init__(train, valid, **kwargs)
@@ -97,6 +109,7 @@ class TextDataLoaders(Described, DataLoaders):
         self.cleaner = cleaner
         self.model = model
         self.in_order = in_order
+        self.columns = columns
 
     @classmethod
     def from_df(
@@ -105,6 +118,9 @@ class TextDataLoaders(Described, DataLoaders):
         *,
         text_col: str | Sequence[str] = "text",
         label_col: str | Sequence[str] = "label",
+        cat_names: Names = None,
+        cont_names: Names = None,
+        date_names: Names = None,
         model: str | Path | None = None,
         tokenizer: str | Path | PreTrainedTokenizerBase | None = None,
         revision: str | None = None,
@@ -134,6 +150,8 @@ class TextDataLoaders(Described, DataLoaders):
                 "text", the default is the only column that looks like text.
             label_col: the target; several columns of zeros and ones are one label each. A list of one column is that
                 column.
+            cat_names, cont_names, date_names: columns of categories, numbers and dates to read beside the text; "auto"
+                for all columns of this kind that do not name rows or give the target away, which a line lists.
             model: the model that provides the tokenizer: hub id, folder written by `save_pretrained`, or "minilm",
                 which needs no network. None for roberta-base, or for minilm if roberta-base is not in the cache and
                 the hub cannot be reached.
@@ -173,7 +191,9 @@ class TextDataLoaders(Described, DataLoaders):
         model = choose_model(model)
         reader = model_tokenizer(model, tokenizer, max_length=max_length, long=long, stride=stride, **hub)
         target = TargetOptions(label_col, bins, bin_format, label_delim, task, labels, decimal)
-        rows = TextRows.from_df(df, reader, target, text_col=text_col, cleaning=cleaning)
+        columns = ColumnNames(cat_names, cont_names, date_names)
+        skip = [valid] if isinstance(valid, str) else []
+        rows = TextRows.from_df(df, reader, target, text_col=text_col, cleaning=cleaning, columns=columns, skip=skip)
         train, held = valid_rows(rows.df, valid, rows.column.strata, rows.texts, seed)
         used = train | held
         if not used.all():  # test rows
@@ -201,7 +221,7 @@ class TextDataLoaders(Described, DataLoaders):
         """
         if augment is not None and not isinstance(augment, Augmenter):
             raise TypeError(f"augment={augment!r} is not an Augmenter; pass kickbert.text.EDA(), or your own subclass")
-        rows, target, train, valid, cut = split
+        rows, target, train, valid, cut, columns = split
         rng = np.random.default_rng(seed)
         if augment and not augment.each_epoch:
             train, cut_variants = _with_variants(train, rows.tokenizer, augment, rng)
@@ -219,13 +239,16 @@ class TextDataLoaders(Described, DataLoaders):
             cleaner=rows.cleaner,
             model=model,
             in_order=rows.column.options.labels is not None,
+            columns=columns,
             path=Path(path).expanduser(),
             device=default_device(),
         )
 
     def facts(self) -> dict[str, str]:
         """Task, columns, rows, batches and next step, for `repr`."""
-        read, predicted = (" + ".join(map(str, as_list(names))) for names in (self.text_col, self.label_col))
+        beside = [] if self.columns is None else self.columns.names
+        names = ([*self.text_col, *beside], as_list(self.label_col))
+        read, predicted = (" + ".join(map(str, part)) for part in names)
         size = f"{self.bs} rows in training, {self.valid.bs} in validation; at most {self.tokenizer.max_length} tokens"
         return {
             "task": self.target.describe(),
@@ -270,19 +293,29 @@ class TextDataLoaders(Described, DataLoaders):
             rows, codes = list(test_items), None
             # fastai's Interpretation requests these rows again and expects them in its own order, in one batch.
             kwargs |= {"bs": len(rows), "get_idxs": lambda: list(range(len(rows)))}
+            kwargs["offsets"] = _stacked([row.offsets for row in rows])
         else:
             codes = self._codes(test_items) if with_labels else None
             texts, _ = self.read(test_items)
             shown = [None] * len(texts) if codes is None else map(self.target.shown, codes)
             originals = original_texts(test_items, self.text_col, texts, self.cleaner)
             rows = [Row(*row) for row in zip(texts, shown, originals, strict=True)]
+            kwargs["offsets"] = self._offsets(test_items)
         ids, _ = self.tokenizer.pack([row.text for row in rows])
         return self._loader(rows, ids, codes, with_labels, **kwargs)
+
+    def _offsets(self, items: Any) -> torch.Tensor | None:
+        """Compute what the columns beside the text add to the logits; None without such columns.
+
+        Raises:
+            ValueError: a column is missing.
+        """
+        return None if self.columns is None else torch.from_numpy(self.columns.offsets(items))
 
     def rows_dl(self, rows: TextRows, numbers: np.ndarray) -> BucketDL:
         """Make batches of some rows that were read before, without their targets."""
         texts, ids = rows.part(numbers)
-        return self._loader([Row(text) for text in texts], ids)
+        return self._loader([Row(text) for text in texts], ids, offsets=self._offsets(rows.df.iloc[numbers]))
 
     def _loader(
         self, rows: list[Row], ids: Packed, codes: np.ndarray | None = None, with_labels: bool = False, **kwargs: Any
@@ -303,6 +336,12 @@ class TextDataLoaders(Described, DataLoaders):
         return self.target.encode(values)
 
 
+def _stacked(offsets: list[np.ndarray | None]) -> torch.Tensor | None:
+    """Stack the offsets of rows; None without other columns."""
+    known = [row for row in offsets if row is not None]
+    return torch.from_numpy(np.stack(known)) if known else None
+
+
 def _with_variants(
     part: Part, tokenizer: TextTokenizer, augment: Augmenter, rng: np.random.Generator
 ) -> tuple[Part, np.ndarray]:
@@ -312,7 +351,10 @@ def _with_variants(
     ids, cut = tokenizer.pack(added)
     codes = np.concatenate([part.codes, np.repeat(part.codes, list(map(len, variants)), axis=0)])
     texts, originals = [*part.texts, *added], [*part.originals, *added]
-    return Part(texts, part.ids + ids if added else part.ids, codes, originals), cut
+    offsets = part.offsets
+    if offsets is not None:
+        offsets = np.concatenate([offsets, np.repeat(offsets, list(map(len, variants)), axis=0)])
+    return Part(texts, part.ids + ids if added else part.ids, codes, originals, offsets), cut
 
 
 def _varied(texts: list[str], augment: Augmenter, rng: np.random.Generator, tokenizer: TextTokenizer) -> Packed:
@@ -339,9 +381,15 @@ def bucket_loaders(
     """Make the training and validation batches of rows that are tokenized and encoded."""
     bs = bs or (SMALL_BATCH if len(train.texts) <= FEW_ROWS else BATCH)
     items = [
-        Row(text, target.shown(code), original)
+        Row(text, target.shown(code), original, offsets)
         for part in (train, valid)
-        for text, code, original in zip(part.texts, part.codes, part.originals, strict=True)
+        for text, code, original, offsets in zip(
+            part.texts,
+            part.codes,
+            part.originals,
+            [None] * len(part.texts) if part.offsets is None else part.offsets,
+            strict=True,
+        )
     ]
     size = len(train.texts)
     datasets = Datasets(
@@ -353,9 +401,10 @@ def bucket_loaders(
         types=[Row],
     )
     rows = [(part.ids, target_tensor(target, part.codes)) for part in (train, valid)]
+    offsets = [None if part.offsets is None else torch.from_numpy(part.offsets) for part in (train, valid)]
     return [
-        BucketDL(datasets.subset(0), bs=bs, shuffle=True, rows=rows[0]),
-        BucketDL(datasets.subset(1), bs=2 * bs, rows=rows[1]),
+        BucketDL(datasets.subset(0), bs=bs, shuffle=True, rows=rows[0], offsets=offsets[0]),
+        BucketDL(datasets.subset(1), bs=2 * bs, rows=rows[1], offsets=offsets[1]),
     ]
 
 

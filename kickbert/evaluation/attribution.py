@@ -42,7 +42,7 @@ def attribute(
             is the same for every class (Abnar and Zuidema 2020).
         steps: steps of the integral.
     Returns:
-        Scores by word; for rollout, shares of attention.
+        Scores by word, and by column beside the text; for rollout, shares of attention of the words.
     Raises:
         ValueError: an unknown method or class, or a text without words.
     """
@@ -51,8 +51,11 @@ def attribute(
         raise ValueError(f"method={method!r} is not one of {['gradients', 'occlusion', 'rollout']}")
     target, tokenizer = learn.target, learn.dls.tokenizer
     cleaned = learn.read([text])[0][0]
+    temperature = getattr(learn.loss_func, "temperature", 1.0)
+    columns = None if learn.columns is None else learn.columns.effects(text, temperature)
     if method == "occlusion":
-        model = {"target": target, "token_encoder": tokenizer.token_encoder, "mask_id": tokenizer.mask_id}
+        model: dict[str, Any] = {"target": target, "token_encoder": tokenizer.token_encoder, "columns": columns}
+        model["mask_id"] = tokenizer.mask_id
         return occlusion(cleaned, label, lambda rows: token_probabilities(learn, rows), **model)
     words, word_of_token = tokenizer.token_encoder.words(cleaned)
     if not words:
@@ -60,12 +63,17 @@ def attribute(
     ids = _batch([tokenizer.encode_batch([cleaned])[0][0]], learn)
     with _evaluating(learn.model):
         with torch.no_grad():
-            probs = learn.loss_func.activation(_logits(learn.model, ids))[0].cpu().double().numpy()
+            logits = _logits(learn.model, ids)
+            logits = logits if columns is None else logits + torch.from_numpy(columns.offsets).to(logits.device)
+            probs = learn.loss_func.activation(logits)[0].cpu().double().numpy()
         output = int(probs.argmax()) if label is None or target.is_number else class_number(target, label)
         scores, gap = methods[method](learn, ids, word_of_token, output, steps)
     in_word = word_of_token >= 0
     word_scores = np.bincount(word_of_token[in_word], weights=scores[in_word], minlength=len(words))
-    return Explanation(words, word_scores, target.names[output], explained_value(target, probs, output), method, gap)
+    effects = {} if columns is None or method == "rollout" else columns.effects
+    by_column = {name: float(effect[output]) for name, effect in effects.items()}
+    value = explained_value(target, probs, output)
+    return Explanation(words, word_scores, target.names[output], value, method, gap, by_column)
 
 
 @torch.no_grad()

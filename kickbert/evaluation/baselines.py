@@ -1,6 +1,7 @@
-"""Baselines that a model should beat: the majority class, and a linear model on TF-IDF."""
+"""Baselines that a model should beat: the majority class, a linear model on TF-IDF, and other columns alone."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -12,6 +13,7 @@ from kickbert.targets.thresholds import best_thresholds
 from kickbert.text.word_statistics import tfidf_vectorizer
 
 LINEAR = "TF-IDF + linear model"
+COLUMNS = "columns alone"
 MAJORITY = "majority"
 
 
@@ -105,3 +107,20 @@ def baseline_predictions(
         probs = probs[len(valid_texts) :]
         out[LINEAR] = Predictions(target, probs, target.decide(probs, thresholds), predictions.y_true)
     return out
+
+
+def columns_alone(model: Any, predictions: Predictions) -> dict[str, Predictions]:
+    """Predict rows by the columns beside the text, without the text.
+
+    Args:
+        model: a learner or a predictor.
+        predictions: its predictions of rows of a DataFrame, or of a learner's validation rows.
+    Returns:
+        One entry; none for a model that reads text alone.
+    """
+    if model.columns is None:
+        return {}
+    target, df = predictions.target, predictions.df
+    offsets = model.dls.valid.offsets.numpy() if df is None else model.columns.offsets(df)
+    probs = target.activate(offsets.astype(float))
+    return {COLUMNS: Predictions(target, probs, target.decide(probs), predictions.y_true)}

@@ -22,6 +22,7 @@ SPARSE = 100  # training rows of a class below which more of them help most
 WELL = 0.9  # recall from which a class needs no advice
 NAMED = 5  # maximum number of classes in a sentence
 LINEAR = "TF-IDF plus a linear model"
+NAMES = {baselines.LINEAR: LINEAR, baselines.COLUMNS: "the other columns alone"}
 # How a sentence states the main score.
 LEVELS: dict[type[Target], str] = {
     Target: "{score} {value} on {rows} ({interval}).",  # type: ignore[type-abstract]
@@ -112,7 +113,7 @@ def _comparison(target: Target, scores: pd.DataFrame, differences: pd.DataFrame)
     """Compare with the baselines; claim a difference only if its interval excludes zero."""
     names: dict[str, list[str]] = {"better": [], "same": [], "worse": []}
     for baseline, difference in differences.dropna().iterrows():
-        name = LINEAR if baseline == baselines.LINEAR else for_target(CONSTANTS, target)
+        name = NAMES.get(baseline) or for_target(CONSTANTS, target)
         outcome = "better" if difference["low"] > 0 else "worse" if difference["high"] < 0 else "same"
         names[outcome].append(f"{name} ({_formatted(target, scores.loc[target.shown_scores[0], baseline])})")
     cheaper = ", which costs less to run" if any(name.startswith(LINEAR) for name in names["worse"]) else ""

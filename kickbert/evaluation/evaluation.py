@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kickbert.evaluation.baselines import baseline_predictions, tied_classes
+from kickbert.evaluation.baselines import baseline_predictions, columns_alone, tied_classes
 from kickbert.evaluation.conclusions import few_rows, no_majority, summarize
 from kickbert.evaluation.groups import group_scores
 from kickbert.evaluation.predictions import Predictions
@@ -133,7 +133,8 @@ def evaluate(
         learn: a learner or a predictor; or `Predictions`; or the true class of each row, if `df` contains
             probabilities.
         df: rows with labels; None for the validation rows. Without the label column there are only predictions.
-        compare: whether to score the majority class and TF-IDF plus a linear model as well, trained on the same rows.
+        compare: whether to score the majority class and TF-IDF plus a linear model as well, trained on the same rows;
+            for a model that reads columns beside the text, also these columns alone.
             If several classes are the largest in training, the majority class is left out, and a note says so.
         by: a column of df; its values define groups of rows to score separately. If df has no column "language",
             `by="language"` detects the language of each text.
@@ -161,12 +162,14 @@ def evaluate(
     values = scores(np.ones(len(predictions)))
     table = pd.DataFrame({"score": list(values), "model": list(values.values())}).set_index("score")
     table = table.join(score_intervals(scores, len(predictions), rounds, seed))
-    differences = {}
+    baselines, differences = {}, {}
     if compare and train is not None:
-        texts, codes = train
-        for name, baseline in baseline_predictions(predictions, texts, codes, learn.labeled_rows("valid")).items():
-            table[name] = pd.Series(all_scores(baseline)(np.ones(len(baseline))))
-            differences[name] = compare_scores(predictions, baseline, rounds, seed).loc["difference"]
+        baselines = baseline_predictions(predictions, *train, learn.labeled_rows("valid"))
+    if compare and is_model(learn):
+        baselines |= columns_alone(learn, predictions)
+    for name, baseline in baselines.items():
+        table[name] = pd.Series(all_scores(baseline)(np.ones(len(baseline))))
+        differences[name] = compare_scores(predictions, baseline, rounds, seed).loc["difference"]
     classes = None
     if not predictions.target.is_number:
         classes = per_class(predictions.y_true, predictions.probs, predictions.y_pred, predictions.target.names)

@@ -5,7 +5,7 @@
 
 import html
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,8 @@ def explain(model: Any, text: Any, label: Any = None, method: str | None = None,
 
     Args:
         model: a learner or a predictor.
-        text: a string, or a tuple or dict for several columns; text beyond the model's limit is ignored.
+        text: a string, or a tuple or dict for several columns; text beyond the model's limit is ignored. For a model
+            that reads columns beside the text, a dict with them.
         label: the class; None for the most probable one.
         method: "gradients" (integrated gradients, the default for a learner), "occlusion" (the only one for a
             predictor), or "rollout".
@@ -79,6 +80,7 @@ class Explanation:
         method: how the scores were computed.
         gap: completeness gap of integrated gradients (Sundararajan, Taly and Yan 2017, section 3): how far their sum is
             from the change of the output, `|sum - change| / |change|`.
+        columns: score of each column beside the text, compared with an empty cell, on the scale of the words.
     """
 
     words: list[str]
@@ -87,14 +89,17 @@ class Explanation:
     value: float
     method: str
     gap: float | None = None
+    columns: dict[str, float] = field(default_factory=dict)
 
     def to_frame(self) -> pd.DataFrame:
-        """The scores as a table (word, score) in the order of the text."""
-        return pd.DataFrame({"word": self.words, "score": self.scores})
+        """The scores as a table (word, score) in the order of the text; the columns beside the text come last."""
+        names = [*self.words, *self.columns]
+        return pd.DataFrame({"word": names, "score": [*self.scores, *self.columns.values()]})
 
     def _strength(self) -> np.ndarray:
-        """Scores as shares of the largest, -1 to 1."""
-        return self.scores / max(1e-12, np.abs(self.scores).max(initial=0.0))
+        """Scores of words, then of columns, as shares of the largest, -1 to 1."""
+        scores = np.array([*self.scores, *self.columns.values()])
+        return scores / max(1e-12, np.abs(scores).max(initial=0.0))
 
     def _heading(self) -> str:
         gap = "" if self.gap is None else f", completeness gap {self.gap:.1%}"
@@ -103,20 +108,26 @@ class Explanation:
     def __repr__(self) -> str:
         if not sys.stdout.isatty():
             order = np.argsort(-np.abs(self.scores), kind="stable")[:8]
-            return f"{self._heading()}\n" + ", ".join(f"{self.words[i]} {self.scores[i]:+.2f}" for i in order)
-        return f"{self._heading()}\n" + " ".join(map(_highlighted, self.words, self._strength()))
+            words = ", ".join(f"{self.words[i]} {self.scores[i]:+.2f}" for i in order)
+        else:
+            words = " ".join(map(_highlighted, self.words, self._strength()))
+        columns = ", ".join(f"{name} {score:+.2f}" for name, score in self.columns.items())
+        return f"{self._heading()}\n{words}" + (f"\ncolumns: {columns}" if columns else "")
 
     def to_html(self) -> str:
         """Render the text with its words marked: orange for, blue against, darker for larger scores.
 
         Each mark has its score as a tooltip.
         """
+        table = self.to_frame()
         marks = [
             f'<mark title="{s:+.3f}" style="color:inherit;border-radius:3px;padding:0 2px;'
             f'background:rgba({",".join(map(str, FOR if s > 0 else AGAINST))},{abs(x):.2f})">{html.escape(w)}</mark>'
-            for w, s, x in zip(self.words, self.scores, 0.75 * self._strength(), strict=True)
+            for w, s, x in zip(table["word"], table["score"], 0.75 * self._strength(), strict=True)
         ]
-        return f"<p><strong>{html.escape(self._heading())}</strong></p><p>{' '.join(marks)}</p>"
+        words = " ".join(marks[: len(self.words)])
+        columns = f"<p>columns: {' '.join(marks[len(self.words) :])}</p>" if self.columns else ""
+        return f"<p><strong>{html.escape(self._heading())}</strong></p><p>{words}</p>{columns}"
 
     _repr_html_ = to_html
 

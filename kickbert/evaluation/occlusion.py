@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kickbert.evaluation.explanation import Explanation, class_number, explained_value
+from kickbert.tabular.column_model import ColumnEffects
 from kickbert.targets.base import Target
 from kickbert.text.tokenization import TokenEncoder
 
@@ -23,6 +24,7 @@ def occlusion(
     target: Target,
     token_encoder: TokenEncoder,
     mask_id: int,
+    columns: ColumnEffects | None = None,
 ) -> Explanation:
     """Mask each word in turn and score it by the log-probability that the class loses (Zeiler and Fergus 2014).
 
@@ -34,8 +36,9 @@ def occlusion(
         target: target of the model.
         token_encoder: token encoder of the model.
         mask_id: id of the mask token.
+        columns: what the columns beside the text add; None without such columns. `predict` leaves it out.
     Returns:
-        A score for each word; for a number, the change of the standardized number.
+        A score for each word and column; for a number, the change of the standardized number.
     Raises:
         ValueError: an unknown class, or a text without words.
     """
@@ -46,12 +49,21 @@ def occlusion(
     row = token_encoder.encode_batch([text])[0][0]
     masked = np.unique(word_of_token[word_of_token >= 0])
     probs = predict([row, *(np.where(word_of_token == word, mask_id, row) for word in masked)]).astype(float)
+    emptied = {}
+    if columns is not None:
+        emptied = {name: columns.shift(target, probs[:1], without=name) for name in columns.effects}
+        probs = columns.shift(target, probs)
     if output is None:
         output = int(probs[0].argmax())
     outputs = probs[:, output]
     scores = np.zeros(len(words))
     scores[masked] = outputs[0] - outputs[1:] if target.is_number else occlusion_scores(outputs)
-    return Explanation(words, scores, target.names[output], explained_value(target, probs[0], output), "occlusion")
+    by_column = {}
+    for name, without in emptied.items():
+        pair = np.array([outputs[0], without[0, output]])
+        by_column[name] = float(pair[0] - pair[1] if target.is_number else occlusion_scores(pair)[0])
+    value = explained_value(target, probs[0], output)
+    return Explanation(words, scores, target.names[output], value, "occlusion", columns=by_column)
 
 
 def occlusion_scores(probs: np.ndarray) -> np.ndarray:

@@ -27,6 +27,7 @@ from kickbert.data.splits import TEST, TRAIN, VALID, fold_assignments
 from kickbert.data.transforms import model_tokenizer
 from kickbert.evaluation.predictions import Predictions
 from kickbert.evaluation.scores import all_scores, main_score
+from kickbert.tabular.columns import ColumnNames
 from kickbert.targets.base import Target
 from kickbert.targets.bins import UnorderedBins
 from kickbert.targets.directions import with_directions
@@ -46,7 +47,7 @@ from kickbert.utils.progress import bar, interactive, say
 PART = "part of the fold"  # column name; its values are train, valid and test
 # Arguments of `learner_from_df` that determine how texts and target are read. The model needs the first ones, too.
 MODEL = ("model", "revision", "trust_remote_code")
-READING = (*MODEL, "text_col", "cleaning", "tokenizer", "max_length", "long", "stride")
+READING = (*MODEL, "text_col", *ColumnNames._fields, "cleaning", "tokenizer", "max_length", "long", "stride")
 TARGET = ("label_col", "bins", "bin_format", "label_delim", "task", "labels", "decimal")
 
 
@@ -180,7 +181,8 @@ def usable_rows(df: pd.DataFrame, recipe: dict, **columns: Any) -> TextRows:
     tokenizer = model_tokenizer(choose_model(recipe.get("model")), recipe.get("tokenizer"), **lengths, **hub)
     target = TargetOptions(recipe.get("label_col", "label"), **{name: recipe.get(name) for name in TARGET[1:]})
     texts = {"text_col": recipe.get("text_col", "text"), "cleaning": recipe.get("cleaning")}
-    return TextRows.from_df(df, tokenizer, target, **texts, **columns)
+    beside = ColumnNames(*(recipe.get(name) for name in ColumnNames._fields))
+    return TextRows.from_df(df, tokenizer, target, **texts, columns=beside, **columns)
 
 
 def assign_folds(
@@ -218,7 +220,8 @@ def experiment_key(assignment: FoldAssignment, seed: int, name: str | None, **mo
     """
     recipe: dict[str, Any] = {"precision": "auto", "text_col": "text", "label_col": "label"}
     recipe |= assignment.recipe
-    columns = dict.fromkeys([*as_list(recipe["text_col"]), *as_list(recipe["label_col"])])
+    read = [name for name in assignment.rows if str(name) in assignment.texts.beside]
+    columns = dict.fromkeys([*as_list(recipe["text_col"]), *as_list(recipe["label_col"]), *read])
     recipe |= {"rows": [assignment.rows[list(columns)], assignment.parts], **more}
     # The folder may be shared with a machine that has other hardware.
     recipe["precision"] = choose_precision(recipe["precision"], default_device())

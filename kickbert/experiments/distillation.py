@@ -81,6 +81,13 @@ def distill(
     if seed is not None:
         set_seed(seed)
     source = read_teacher(teacher, model, as_list(text_col), label_col)
+    for one in source.models:
+        if (columns := one.metadata.get("columns")) is not None:
+            names = [column["name"] for column in columns["columns"]]
+            raise ValueError(
+                f"the teacher reads {names} beside the text, and a student reads text alone. Train a teacher without "
+                "these columns"
+            )
     encoder = None if layers is None else source.encoder.first_layers(layers)  # fails before the teacher predicts
     path = Path(path).expanduser()
     target, rows = source.target, _rows(source, texts, label_weight, path / "models")

@@ -29,7 +29,8 @@ SCHEDULE: dict[str, Any] = {
 }
 # Arguments that must be the same in all trials, so that their scores are comparable.
 FIXED = {
-    "df", "text_col", "label_col", "bins", "bin_format", "label_delim", "labels", "decimal", "task", "valid", "seed",
+    "df", "text_col", "label_col", "cat_names", "cont_names", "date_names",
+    "bins", "bin_format", "label_delim", "labels", "decimal", "task", "valid", "seed",
     "precision", "cache", "schedule", "metrics", "cbs", "path",
 }  # fmt: skip
 ARGUMENTS = [name for name in inspect.signature(learner_from_df).parameters if name not in FIXED]

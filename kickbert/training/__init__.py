@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = attach(
         "ladder": [],
         "presets": [],
         "head_solver": [],
+        "column_offsets": [],
         "adaptive": [],
         "guard": ["TrainingDiverged"],
         "collapse": [],

@@ -92,6 +92,7 @@ class Shard(BucketDL):
             n=counts[-whole.drop_last], bs=-(-whole.bs // ranks),
             rows=(ids.take(own.tolist()), *(t[own] for t in targets)),
             weights=None if weights is None else weights[own] / weights[own].sum(),
+            offsets=None if whole.offsets is None else whole.offsets[own],
             renew=None if renew is None else lambda: renew().take(own.tolist()),
         )  # fmt: skip
 

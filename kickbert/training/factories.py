@@ -24,6 +24,7 @@ from kickbert.models.encoder import Encoder, load_config, load_encoder
 from kickbert.models.head import Head
 from kickbert.models.hf_conversion import checkpoint_head, keeps_head, unused_head, why_not_portable
 from kickbert.models.pooling import sentence_pooling
+from kickbert.tabular.columns import ColumnNames, Names
 from kickbert.targets.options import Format, TargetOptions
 from kickbert.text.augmentation import Augmenter
 from kickbert.text.cleaning import Cleaner
@@ -43,6 +44,9 @@ def learner_from_df(
     *,
     text_col: str | Sequence[str] = "text",
     label_col: str | Sequence[str] = "label",
+    cat_names: Names = None,
+    cont_names: Names = None,
+    date_names: Names = None,
     model: str | Path | None = None,
     tokenizer: str | Path | PreTrainedTokenizerBase | None = None,
     revision: str | None = None,
@@ -87,9 +91,9 @@ def learner_from_df(
 
     Args:
         df: the rows; never changed.
-        text_col, label_col, model, tokenizer, revision, trust_remote_code, bins, bin_format, label_delim, labels,
-            decimal, task, cleaning, augment, valid, max_length, long, stride, bs, sampling: as in
-            `TextDataLoaders.from_df`.
+        text_col, label_col, cat_names, cont_names, date_names, model, tokenizer, revision, trust_remote_code, bins,
+            bin_format, label_delim, labels, decimal, task, cleaning, augment, valid, max_length, long, stride, bs,
+            sampling: as in `TextDataLoaders.from_df`.
         pooling, dropout, encoder_dropout, head_layers, head, portable, loss, class_weights, optimizer, lr, wd,
             precision, device, cache, schedule, metrics, cbs: as in `text_learner`.
         seed: makes runs on the same machine identical; it sets the seeds of Python, NumPy and torch. None does not set
@@ -104,7 +108,8 @@ def learner_from_df(
     model = choose_model(model)
     load_config(model, revision=revision or "main", trust_remote_code=trust_remote_code)  # is the model supported?
     dls = TextDataLoaders.from_df(
-        df, text_col=text_col, label_col=label_col, model=model, tokenizer=tokenizer, revision=revision,
+        df, text_col=text_col, label_col=label_col, cat_names=cat_names, cont_names=cont_names, date_names=date_names,
+        model=model, tokenizer=tokenizer, revision=revision,
         trust_remote_code=trust_remote_code, bins=bins, bin_format=bin_format, label_delim=label_delim, labels=labels,
         decimal=decimal, task=task, cleaning=cleaning, augment=augment, valid=valid, max_length=max_length, long=long,
         stride=stride, bs=bs, sampling=sampling, seed=seed, path=path,
@@ -347,7 +352,8 @@ def learner_from_artifact(
     tokenizer = TextTokenizer(load_tokenizer(artifact.folder), **lengths)
     tokenizer.token_encoder = artifact.token_encoder  # the one that the artifact was trained with
     column = TargetOptions(info["label_col"], target=target)
-    rows = TextRows.from_df(df, tokenizer, column, text_col=info["text_col"], cleaning=artifact.cleaner)
+    texts = {"text_col": info["text_col"], "cleaning": artifact.cleaner}
+    rows = TextRows.from_df(df, tokenizer, column, **texts, columns=artifact.columns or ColumnNames())
     train, held = valid_rows(rows.df, valid, rows.column.strata, rows.texts, seed)
     dls = TextDataLoaders.from_split(rows.split(train, held), bs=bs, seed=seed, path=path)
     return GradualLearner(

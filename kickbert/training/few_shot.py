@@ -101,6 +101,7 @@ def few_labels(learn: Any) -> bool:
     plain = head.pooling == "mean" and head.pre_classifier is None
     plain = plain and type(loss) is nn.CrossEntropyLoss and loss.weight is None and not loss.label_smoothing
     plain = plain and dls.train.weights is None and not dls.train.varies and not dls.train.further
+    plain = plain and dls.columns is None
     return plain and len(dls.train.rows[1]) <= FEW * len(dls.target.names)
 
 
@@ -132,6 +133,11 @@ class FewRows:
         if target is None:
             raise ValueError(
                 "fit_few needs the DataLoaders of learner_from_df. With those of a DataBlock, use fit_gradual()"
+            )
+        if learn.dls.columns is not None:
+            raise ValueError(
+                f"fit_few reads text alone, and this learner reads {learn.dls.columns.names} too. Use fit_gradual(), "
+                "or make the learner without these columns"
             )
         if len(learn.splitter(learn.model)) != len(learn.model.groups()):
             raise ValueError("fit_few needs the model's layer groups, and splitter= defines others. Omit splitter")

@@ -19,6 +19,7 @@ from torch.nn import functional as F  # noqa: N812 - as torch's own documentatio
 from kickbert.cache.callback import PrefixCache
 from kickbert.cache.embeddings import pooled_states
 from kickbert.models.head import Head
+from kickbert.training.column_offsets import OffsetLoss
 from kickbert.training.distributed import Shard
 
 STRENGTHS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4)  # of the L2 regularization of standardized states
@@ -44,7 +45,8 @@ class SolveHead(Callback):
         ids, targets, *further = dl.rows
         device = next(self.model.parameters()).device
         view = self.cache.view(ids) if hasattr(self.learn, "cache") else None
-        parts = [pooled_states(self.model, ids, view), targets, *further, *dl.further]
+        offsets = [] if dl.offsets is None else [dl.offsets]
+        parts = [pooled_states(self.model, ids, view), targets, *further, *dl.further, *offsets]
         if isinstance(dl, Shard):
             parts = [dl.of_whole(part) for part in parts]
             dl = dl.whole
@@ -54,7 +56,8 @@ class SolveHead(Callback):
         if dl.weights is not None:
             drawn = torch.from_numpy(rng.choice(len(parts[0]), len(parts[0]), p=dl.weights))
             parts = [part[drawn] for part in parts]
-        loss = solve(self.model.head, self.loss_func, [part.to(device) for part in parts], rng)
+        loss_func = OffsetLoss(self.loss_func) if offsets else self.loss_func
+        loss = solve(self.model.head, loss_func, [part.to(device) for part in parts], rng)
         if loss is None:
             return
         self.learn.loss = loss

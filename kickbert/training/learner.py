@@ -28,6 +28,7 @@ from kickbert.models.side_network import SideNetwork
 from kickbert.targets.thresholds import best_thresholds
 from kickbert.training.adaptive import Adaptive
 from kickbert.training.collapse import Collapse
+from kickbert.training.column_offsets import ColumnOffsets
 from kickbert.training.distributed import data_parallel, on_first
 from kickbert.training.few_shot import FewShot, few_labels, fit_few
 from kickbert.training.guard import Guard
@@ -125,6 +126,8 @@ class GradualLearner(PredictingLearner):
         self.add_cbs([Guard, Collapse, History, Progress if interactive() else NoBars])
         if target and target.is_multilabel:  # the gradient of a batch with a rare label can undo an epoch
             self.add_cb(GradientClip(MAX_NORM))
+        if getattr(dls, "columns", None) is not None:
+            self.add_cb(ColumnOffsets())
         if cache:
             self.add_cb(PrefixCache(cache) if isinstance(cache, Cache) else PrefixCache())
 

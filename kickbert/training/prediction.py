@@ -18,6 +18,7 @@ from kickbert.models.artifact.hub import push_to_hub
 from kickbert.models.artifact.metadata import learner_metadata
 from kickbert.models.artifact.saving import save_artifact
 from kickbert.models.protocol import Labeled
+from kickbert.tabular.column_model import ColumnModel
 from kickbert.targets.base import Target
 from kickbert.targets.outputs import prediction_frame
 from kickbert.text.columns import check_columns, without_text
@@ -120,6 +121,11 @@ class PredictingLearner(Described, RowsLearner):
         return self.text_dls.text_col
 
     @property
+    def columns(self) -> ColumnModel | None:
+        """The model of the columns beside the text; None if the learner reads text alone."""
+        return self.text_dls.columns
+
+    @property
     def label_col(self) -> str | list[str]:
         """The column, or columns, to predict."""
         label_col = self.text_dls.label_col
@@ -136,7 +142,11 @@ class PredictingLearner(Described, RowsLearner):
         token_encoder = self.text_dls.tokenizer.token_encoder
         temperature = getattr(self.loss_func, "temperature", 1.0)
         settings = f"{self.model}{self.model.precision}{temperature}{token_encoder.to_dict()}"
-        return digest(settings + token_encoder.tokenizer.to_str(), self.model.state_dict().values())
+        columns = self.text_dls.columns
+        arrays = {} if columns is None else columns.to_arrays()
+        settings += "" if columns is None else str(columns.to_dict())
+        states = [*self.model.state_dict().values(), *(torch.from_numpy(array) for array in arrays.values())]
+        return digest(settings + token_encoder.tokenizer.to_str(), states)
 
     def read(self, items: Any) -> tuple[list[str], np.ndarray]:
         """Return cleaned texts with their columns joined, and a mask of the rows without text (bool, shape (n,))."""
