@@ -15,6 +15,7 @@ from kickbert.data.tables.formats import WRITABLE, table_kind
 from kickbert.data.tables.reading import TableFile
 from kickbert.data.tables.writing import table_writer
 from kickbert.models.protocol import TextModel
+from kickbert.tabular.column_model import IMPUTE
 from kickbert.targets.base import PREDICTED
 from kickbert.targets.label_cells import DELIMITER
 from kickbert.utils.atomic_files import replacing
@@ -95,14 +96,17 @@ def predict_file(
     if source.exists() and out.exists() and out.samefile(source):
         raise ValueError(f"{out} is the file to predict, and would be overwritten. Give another name for the output")
     texts = text_names(model, text_col)
+    read = [] if model.columns is None else model.columns.names
+    needed = needed_columns(model)
     table = TableFile(source, encoding, sep)
     done = PredictedFile(out, skipped=table.skipped, notes=table.notes)
     types = [column for column in table.schema or () if keep is None or column.name in keep]
     progress = bar(None, source.name, table.rows, " rows")
     with replacing(out) as part, progress, table_writer(part, out, types) as write:
         for df in table.chunks(chunk_rows):
-            check_columns(source.name, list(df.columns), [*texts, *(keep or ())])
-            cells = df[list(texts)].rename(columns=texts)
+            check_columns(source.name, list(df.columns), [*texts, *(keep or ()), *needed])
+            beside = df[[column for column in df if str(column) in read and column not in texts]]
+            cells = pd.concat([df[list(texts)].rename(columns=texts), beside], axis=1)
             predictions = _counted(done, *_predicted(model, cells, min_confidence, skip_errors))
             write(_side_by_side(df if keep is None else df[list(keep)], predictions, done))
             progress.update(len(df))
@@ -119,6 +123,11 @@ def predict_file(
 def _unreadable(name: str) -> bool:
     """Whether a label would be read differently from a cell of several labels with `DELIMITER` between them."""
     return DELIMITER in name or name.strip() != name or not name
+
+
+def needed_columns(model: TextModel) -> list[str]:
+    """List the columns beside the text that a file must have."""
+    return [] if model.columns is None or model.columns.missing == IMPUTE else model.columns.names
 
 
 def text_names(model: TextModel, text_col: Sequence[str] | None) -> dict[str, str]:

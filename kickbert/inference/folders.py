@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kickbert.data.tables.reading import TableFile
-from kickbert.inference.batch_prediction import MAX_LISTED, check_columns, predict_file, text_names
+from kickbert.inference.batch_prediction import MAX_LISTED, check_columns, needed_columns, predict_file, text_names
 from kickbert.inference.predictor import Predictor
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.extras import require
@@ -91,7 +91,7 @@ def predict_folder(
     _check_arguments(model, engine, workers)
     source = Path(source).expanduser().resolve()
     names, notes = _list_files(source)
-    _check_columns(source, names, text_names(model, text_col), keep)
+    _check_columns(source, names, [*text_names(model, text_col), *needed_columns(model)], keep)
     out = Path(out).expanduser()
     job = FolderJob(source, out.resolve(), model.fingerprint, text_col, keep, min_confidence)
     manifest = _open_manifest(job, names)

@@ -16,6 +16,7 @@ from kickbert.inference.predictor import BATCH, Predictor
 from kickbert.models.artifact.metadata import encoder_name
 from kickbert.models.artifact.reading import Artifact, read_artifact
 from kickbert.models.artifact.shared_encoder import encoder_differences
+from kickbert.tabular.columns import Column
 from kickbert.targets.outputs import prediction_frame
 from kickbert.text.cleaning_steps import Step
 from kickbert.text.columns import check_columns
@@ -134,11 +135,21 @@ class TaskPredictors(Described):
         """The text columns, in the order in which they are joined."""
         return self._joint.text_col
 
+    @property
+    def beside(self) -> list[Column]:
+        """The columns that any of the tasks reads beside the text, each once by its name."""
+        columns = [column for model in self.tasks.values() if model.columns for column in model.columns.columns]
+        return list({column.name: column for column in reversed(columns)}.values())[::-1]
+
+    def with_columns(self, probs: np.ndarray, items: Any) -> np.ndarray:
+        """Add what the columns beside the text say to probabilities side by side; as `Predictor.with_columns`."""
+        return np.concatenate(list(self._split(probs, items).values()), axis=-1)
+
     def facts(self) -> dict[str, str]:
         """Facts for `repr`: the shared encoder, and the target of each task."""
         encoder = self._joint.metadata["encoder"]
         return {
-            "columns": " + ".join(map(str, self.text_col)),
+            "columns": " + ".join(map(str, [*self.text_col, *(column.name for column in self.beside)])),
             "encoder": f"{encoder_name(encoder)} of {encoder['width']}, one pass for all tasks; {self.backend.name}",
             **{name: model.target.describe() for name, model in self.tasks.items()},
             "next": "predict(texts), predict_df(df), predict_proba(texts); tasks[name] is a Predictor",
@@ -148,13 +159,13 @@ class TaskPredictors(Described):
         """Predict labels, by task; arguments and values as for `Predictor.predict`."""
         if isinstance(texts, str):
             return {name: labels[0] for name, labels in self.predict([texts], batch_size).items()}
-        texts, empty = self.read(texts)
-        probs = self.split(self.probabilities_of(texts, batch_size))
+        cleaned, empty = self.read(texts)
+        probs = self._split(self.probabilities_of(cleaned, batch_size), texts)
         return {name: model.labels_of(probs[name], empty) for name, model in self.tasks.items()}
 
     def predict_proba(self, texts: Any, batch_size: int = BATCH) -> dict[str, np.ndarray]:
         """Predict probabilities, by task; values as for `Predictor.predict_proba`."""
-        return self.split(self.probabilities_of(self.read(texts)[0], batch_size))
+        return self._split(self.probabilities_of(self.read(texts)[0], batch_size), texts)
 
     def predict_df(
         self, df: pd.DataFrame, min_confidence: float | None = None, batch_size: int = BATCH
@@ -162,7 +173,7 @@ class TaskPredictors(Described):
         """Predict the rows of df, by task; values as for `Predictor.predict_df`."""
         check_columns(df, text_col=self.text_col)
         texts, empty = self.read(df)
-        probs = self.split(self.probabilities_of(texts, batch_size))
+        probs = self._split(self.probabilities_of(texts, batch_size), df)
         return {
             name: prediction_frame(model.target, own, model.decide(own), df.index, empty, min_confidence)
             for (name, model), own in zip(self.tasks.items(), probs.values(), strict=True)
@@ -175,6 +186,10 @@ class TaskPredictors(Described):
     def probabilities_of(self, texts: list[str], batch_size: int = BATCH) -> np.ndarray:
         """Predict the probabilities of all tasks side by side, float32, shape (n, outputs), for texts from `read`."""
         return self._joint.probabilities_of(texts, batch_size)
+
+    def _split(self, probs: np.ndarray, items: Any) -> dict[str, np.ndarray]:
+        """Split probabilities by task, and add what the columns beside the text say in each."""
+        return {name: self.tasks[name].with_columns(own, items) for name, own in self.split(probs).items()}
 
     def split(self, probs: np.ndarray) -> dict[str, np.ndarray]:
         """Split probabilities side by side, shape (..., outputs), by task."""

@@ -22,6 +22,7 @@ from kickbert.inference.backends.choice import open_backend
 from kickbert.models.artifact.json_checks import ArtifactError
 from kickbert.models.artifact.metadata import encoder_name
 from kickbert.models.artifact.reading import Artifact, read_artifact
+from kickbert.tabular.column_model import REFUSE, ColumnModel
 from kickbert.targets.base import Target
 from kickbert.targets.outputs import prediction_frame
 from kickbert.text.cleaning_steps import Step
@@ -34,7 +35,12 @@ TOKENS = 8_192  # maximum tokens per batch, which limits the memory that long te
 
 
 def load(
-    folder: str | Path, backend: str = "auto", *, functions: Iterable[Step] = (), threads: int | None = None
+    folder: str | Path,
+    backend: str = "auto",
+    *,
+    functions: Iterable[Step] = (),
+    threads: int | None = None,
+    missing: str = REFUSE,
 ) -> "Predictor":
     """Load a model that `learn.save_artifact` wrote.
 
@@ -44,21 +50,25 @@ def load(
             available and fast on this machine.
         functions: custom cleaning functions that the model was trained with.
         threads: number of threads of ONNX Runtime or OpenVINO; None for all cores.
+        missing: for a model that reads columns beside the text: "refuse" rows without one of them, or "impute" it, as
+            if its cells were empty.
     Raises:
         ArtifactError: the folder is not an artifact, or it is incomplete, was changed, or has a newer format.
     """
     artifact = read_artifact(folder, functions)
-    return Predictor(artifact, open_backend(artifact, backend, threads))
+    return Predictor(artifact, open_backend(artifact, backend, threads), missing=missing)
 
 
 @lru_cache(maxsize=4)  # Ray, Spark and Dask unpickle a predictor for every task
-def reopen(folder: Path, identity: str, backend: str, threads: int, functions: tuple[Step, ...]) -> "Predictor":
+def reopen(
+    folder: Path, identity: str, backend: str, threads: int, functions: tuple[Step, ...], missing: str = REFUSE
+) -> "Predictor":
     """Open a pickled predictor, once per process.
 
     Args:
         folder: folder of the version.
         identity: identity of the artifact when it was pickled.
-        backend, threads, functions: as for `load`.
+        backend, threads, functions, missing: as for `load`.
     Raises:
         ArtifactError: the folder does not exist on this machine or contains a different model.
     """
@@ -68,7 +78,7 @@ def reopen(folder: Path, identity: str, backend: str, threads: int, functions: t
             f"{folder} contains a different model than when the predictor was loaded. Load the model again, or copy "
             "the same version to every machine"
         )
-    return Predictor(artifact, open_backend(artifact, backend, threads))
+    return Predictor(artifact, open_backend(artifact, backend, threads), missing=missing)
 
 
 class Predictor(Described):
@@ -78,17 +88,20 @@ class Predictor(Described):
         artifact: tokenizer, cleaning steps, target, and metadata.
         backend: backend that runs the network.
         outputs: number of columns of the backend's result; None for one per class of the artifact.
+        missing: what to do with rows that lack a column beside the text, as for `load`.
     """
 
-    def __init__(self, artifact: Artifact, backend: Backend, outputs: int | None = None):
+    def __init__(self, artifact: Artifact, backend: Backend, outputs: int | None = None, missing: str = REFUSE):
         self.artifact, self.backend = artifact, backend
         self.outputs = len(artifact.target.names) if outputs is None else outputs
         self.token_encoder, self.cleaner = artifact.token_encoder, artifact.cleaner
+        self._columns = artifact.columns and artifact.columns.with_missing(missing)
         self._pools: dict[int, ThreadPoolExecutor] = {}
 
     def facts(self) -> dict[str, str]:
         """Facts for `repr`: task, columns, encoder, folder, scores, and next steps."""
-        info, columns = self.artifact.metadata, " + ".join(map(str, self.text_col))
+        info = self.artifact.metadata
+        columns = " + ".join(map(str, [*self.text_col, *(self.columns.names if self.columns else [])]))
         encoder = info["encoder"]
         known = [f"{name} {value:.4f}" for name, value in info["metrics"].items() if value is not None]
         return {
@@ -111,7 +124,9 @@ class Predictor(Described):
         """
         artifact = self.artifact
         folder = artifact.folder.resolve()  # other processes may have a different working directory
-        return folder, artifact.identity, self.backend.name, threads or self.backend.workers, artifact.functions
+        missing = self.columns.missing if self.columns else REFUSE
+        options = (self.backend.name, threads or self.backend.workers, artifact.functions, missing)
+        return folder, artifact.identity, *options
 
     @property
     def target(self) -> Target:
@@ -144,6 +159,11 @@ class Predictor(Described):
         return self.artifact.metadata["text_col"]
 
     @property
+    def columns(self) -> ColumnModel | None:
+        """The model of the columns beside the text; None if the model reads text alone."""
+        return self._columns
+
+    @property
     def label_col(self) -> str | list[str]:
         """The target column or columns used in training."""
         return self.artifact.metadata["label_col"]
@@ -157,8 +177,8 @@ class Predictor(Described):
         """
         if isinstance(texts, str):
             return self.predict([texts], batch_size)[0]
-        texts, empty = self.read(texts)
-        return self.labels_of(self.probabilities_of(texts, batch_size), empty)
+        cleaned, empty = self.read(texts)
+        return self.labels_of(self.with_columns(self.probabilities_of(cleaned, batch_size), texts), empty)
 
     def labels_of(self, probs: np.ndarray, empty: np.ndarray) -> list[Any]:
         """Convert probabilities to labels as `predict` returns them; None for an empty row."""
@@ -167,7 +187,20 @@ class Predictor(Described):
 
     def predict_proba(self, texts: Any, batch_size: int = BATCH) -> np.ndarray:
         """Predict probabilities, float32, shape (n, classes); for regression standardized values, shape (n, 1)."""
-        return self.probabilities_of(self.read(texts)[0], batch_size)
+        return self.with_columns(self.probabilities_of(self.read(texts)[0], batch_size), texts)
+
+    def with_columns(self, probs: np.ndarray, items: Any) -> np.ndarray:
+        """Add what the columns beside the text say to the probabilities of the text; the same without such columns.
+
+        Args:
+            probs: what `probabilities_of` returned for the texts of these items.
+            items: a DataFrame, or a list of dicts.
+        Raises:
+            ValueError: a column is missing.
+        """
+        if self.columns is None:
+            return probs
+        return self.target.shift(probs, self.columns.offsets(items), self.artifact.metadata["temperature"])
 
     def predict_df(
         self, df: pd.DataFrame, min_confidence: float | None = None, batch_size: int = BATCH
@@ -180,7 +213,7 @@ class Predictor(Described):
         """
         check_columns(df, text_col=self.text_col)
         texts, empty = self.read(df)
-        probs = self.probabilities_of(texts, batch_size)
+        probs = self.with_columns(self.probabilities_of(texts, batch_size), df)
         return prediction_frame(self.target, probs, self.decide(probs), df.index, empty, min_confidence)
 
     def decide(self, probs: np.ndarray) -> np.ndarray:
@@ -191,7 +224,7 @@ class Predictor(Described):
         """Explain a prediction by how much each word contributes to a class (`occlusion`).
 
         Args:
-            text: a string, or a tuple or dict for several columns.
+            text: a string, or a tuple or dict for several columns, also for those beside the text.
             label: the class; None for the predicted one.
             method: "occlusion", which only needs predictions; other methods need a learner.
         Raises:
@@ -206,6 +239,7 @@ class Predictor(Described):
             "target": self.target,
             "token_encoder": self.token_encoder,
             "mask_id": self.artifact.metadata["mask"],
+            "columns": self.columns and self.columns.effects(text, self.artifact.metadata["temperature"]),
         }
         return occlusion(self.read([text])[0][0], label, self._row_probabilities, **options)
 

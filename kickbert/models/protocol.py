@@ -5,6 +5,7 @@ from typing import Any, Protocol, TypeGuard
 import numpy as np
 import pandas as pd
 
+from kickbert.tabular.column_model import ColumnModel
 from kickbert.targets.base import Target
 
 Labeled = tuple[list[str], np.ndarray]  # texts and their target codes
@@ -24,6 +25,10 @@ class TextModel(Protocol):
     @property
     def label_col(self) -> str | list[str]:
         """The label column or columns it was trained on."""
+
+    @property
+    def columns(self) -> ColumnModel | None:
+        """The model of the columns beside the text; None if the model reads text alone."""
 
     @property
     def metadata(self) -> dict[str, Any]:

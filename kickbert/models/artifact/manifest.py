@@ -8,13 +8,14 @@ from kickbert.models.artifact.json_checks import ArtifactError, check_shape, rea
 from kickbert.utils.atomic_files import replacing
 from kickbert.utils.hashing import file_digest
 
-FORMAT = 1  # a reader supports this number and every lower one
+FORMAT = 2  # a reader supports this number and every lower one; 2 is for models that read columns beside the text
 INFO = "kickbert.json"
 MANIFEST = "manifest.json"
 CARD = "README.md"
 TOKENIZER = "tokenizer.json"
 WEIGHTS = "model.safetensors"
 HEAD = "head.safetensors"
+COLUMNS = "columns.safetensors"
 
 Files = dict[str, dict[str, Any]]  # size and sha256 by file name
 
@@ -45,7 +46,8 @@ def read_manifest(folder: Path) -> Files:
 def write_manifest(folder: Path, files: Files) -> None:
     """Write the manifest of a version."""
     with replacing(folder / MANIFEST) as part:
-        part.write_text(json.dumps({"format": FORMAT, "files": files}, indent=1), encoding="utf-8")
+        number = FORMAT if COLUMNS in files else 1
+        part.write_text(json.dumps({"format": number, "files": files}, indent=1), encoding="utf-8")
 
 
 def file_entry(path: Path) -> dict[str, Any]:

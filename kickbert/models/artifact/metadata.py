@@ -54,6 +54,7 @@ def learner_metadata(learn: "GradualLearner", evaluation: "Evaluation | None" = 
         "target": dls.target.to_dict(),
         "text_col": list(dls.text_col),
         "label_col": dls.label_col if isinstance(dls.label_col, str) else list(dls.label_col),
+        **({} if dls.columns is None else {"columns": dls.columns.to_dict()}),
         "cleaning": dls.cleaner.names if dls.cleaner else None,
         "tokens": dls.tokenizer.token_encoder.to_dict(),
         "mask": dls.tokenizer.mask_id,

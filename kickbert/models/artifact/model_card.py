@@ -32,7 +32,7 @@ def model_card(info: dict[str, Any], plain: str) -> str:
         info: the metadata.
         plain: a sentence about how transformers loads the folder.
     """
-    columns = info["text_col"]
+    columns = [*info["text_col"], *(column["name"] for column in _columns_beside(info))]
     example = '"some text"' if len(columns) == 1 else json.dumps(dict.fromkeys(columns, "…"), ensure_ascii=False)
     parts = [
         _front_matter(info),
@@ -111,12 +111,24 @@ def _scores(info: dict[str, Any]) -> str:
     return "\n".join(lines + [f"| {name} | {value:.4g} |" for name, value in scores.items()])
 
 
+def _columns_beside(info: dict[str, Any]) -> list[dict[str, Any]]:
+    columns: list[dict[str, Any]] = info.get("columns", {}).get("columns", [])
+    return columns
+
+
+def _columns(info: dict[str, Any]) -> list[str]:
+    """Describe the columns that the model reads beside the text, as a list of at most one line."""
+    columns = [f"{escape_markdown(column['name'])} ({column['kind']})" for column in _columns_beside(info)]
+    return [f"columns beside the text: {listed(columns, 20)}"] if columns else []
+
+
 def _training(info: dict[str, Any]) -> str:
     data, encoder = info["data"], info["encoder"]
     lines = [
         f"{plural(data['training rows'], 'training row')}, {plural(data['validation rows'], 'validation row')}",
         f"encoder: {encoder_name(encoder)}, width {encoder['width']}; pooling: {info['head']['pooling']}",
         f"maximum length: {info['tokens']['max_length']} tokens; longer texts: {info['tokens']['long']}",
+        *_columns(info),
         f"cleaning: {', '.join(map(escape_markdown, info['cleaning'] or [])) or 'none'}",
         f"temperature: {info['temperature']:.3f}",
         f"fingerprint of the rows: `{data['fingerprint']}`",

@@ -8,12 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from kickbert.models.artifact.json_checks import ArtifactError, check_shape, read_json, usable
-from kickbert.models.artifact.manifest import CARD, INFO, MANIFEST, TOKENIZER, Files, checked_file, read_manifest
+from kickbert.models.artifact.manifest import (
+    CARD,
+    COLUMNS,
+    INFO,
+    MANIFEST,
+    TOKENIZER,
+    Files,
+    checked_file,
+    read_manifest,
+)
 from kickbert.models.artifact.metadata import METADATA
 from kickbert.models.artifact.versions import LATEST, version_folder
+from kickbert.tabular.column_model import ColumnModel
 from kickbert.targets import fitting  # noqa: F401 - registers every kind of target
 from kickbert.targets.base import Target, from_dict
 from kickbert.text.cleaning import Cleaner
@@ -103,6 +114,16 @@ class Artifact:
         with usable(self.folder / INFO, TypeError, ValueError):
             return TokenEncoder(tokenizer, **self.metadata["tokens"])
 
+    @cached_property
+    def columns(self) -> ColumnModel | None:
+        """The model of the columns beside the text; None without such columns."""
+        content = self.metadata.get("columns")
+        if content is None:
+            return None
+        path = self.file(COLUMNS)
+        with usable(path, Exception):  # of safetensors, and of arrays that do not fit
+            return ColumnModel.from_parts(content, load_file(path))
+
     @property
     def thresholds(self) -> float | np.ndarray:
         """Decision thresholds of multi-label probabilities: one number, or one per class, shape (classes,)."""
@@ -138,5 +159,5 @@ def read_artifact(folder: str | Path, functions: Iterable[Step] = ()) -> Artifac
     if kind is not None:
         check_shape(metadata["target"], kind.json_fields, folder / INFO, "target")
     artifact = Artifact(folder, metadata, files, tuple(functions))
-    _ = artifact.target  # fail now, not at the first prediction
+    _ = artifact.target, artifact.columns  # fail now, not at the first prediction
     return artifact

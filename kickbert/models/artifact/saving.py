@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 from transformers import PreTrainedModel
 
 from kickbert.models.artifact.json_checks import ArtifactError
-from kickbert.models.artifact.manifest import CARD, HEAD, INFO, TOKENIZER
+from kickbert.models.artifact.manifest import CARD, COLUMNS, HEAD, INFO, TOKENIZER
 from kickbert.models.artifact.metadata import learner_metadata
 from kickbert.models.artifact.model_card import model_card
 from kickbert.models.artifact.versions import write_artifact
@@ -44,6 +46,8 @@ def save_artifact(learn: "GradualLearner", folder: str | Path, evaluation: "Eval
             (plain or model.encoder.body).save_pretrained(part)
             if plain is None:
                 labeled_config(model.encoder.body.config, dls.target).save_pretrained(part)
+        if dls.columns is not None:
+            save_arrays({k: np.ascontiguousarray(v) for k, v in dls.columns.to_arrays().items()}, part / COLUMNS)
         save_file({k: v.detach().cpu().contiguous() for k, v in model.head.state_dict().items()}, part / HEAD)
         (part / INFO).write_text(json.dumps(info, indent=1, ensure_ascii=False), encoding="utf-8")
         (part / CARD).write_text(model_card(info, sentence), encoding="utf-8")
@@ -56,6 +60,8 @@ def save_artifact(learn: "GradualLearner", folder: str | Path, evaluation: "Eval
 def _plain_model(learn: "GradualLearner") -> tuple[PreTrainedModel | None, str]:
     """The learner's model as a plain transformers model, or None; and a sentence about it for the model card."""
     dls, model = learn.text_dls, learn.model
+    if dls.columns is not None:
+        return None, ""
     training = model.training
     temperature = getattr(learn.loss_func, "temperature", 1.0)
     classifier = ProbabilityModel(model, dls.target, temperature).eval().cpu()

@@ -45,7 +45,7 @@ def without_tokenizer(manifest: dict) -> dict:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m | {"format": 99}, "has format 99, and this kickbert reads formats up to 1"),
+        (lambda m: m | {"format": 99}, "has format 99, and this kickbert reads formats up to 2"),
         (lambda m: m | {"files": {"../../etc/passwd": {}}}, "may only list files of its own folder"),
         (lambda m: m | {"files": {}}, "lists no files"),
         (without_tokenizer, "has no tokenizer.json"),
