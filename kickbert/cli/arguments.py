@@ -16,6 +16,13 @@ Texts = Annotated[
         "--text", help="text column; repeat for several (default: text, or the only column of texts; or the model's)"
     ),
 ]
+Missing = Annotated[
+    str,
+    typer.Option(
+        help="for a model that reads columns beside the text: refuse a file without one of them, or impute it, as if "
+        "its cells were empty"
+    ),
+]
 Encoding = Annotated[str | None, typer.Option(help="encoding of the text file, such as cp1252 (default: detected)")]
 Separator = Annotated[str | None, typer.Option("--sep", help="column separator of the CSV file (default: detected)")]
 FORMAT_HELP = "onnx, onnx-int8, openvino-int8, onnx-fp16 or torch-export; repeat for several"

@@ -5,7 +5,19 @@ from typing import Annotated, Any
 
 import typer
 
-from kickbert.cli.arguments import FORMAT_HELP, KINDS, Backend, Encoding, Functions, Json, Model, Rows, Separator, Texts
+from kickbert.cli.arguments import (
+    FORMAT_HELP,
+    KINDS,
+    Backend,
+    Encoding,
+    Functions,
+    Json,
+    Missing,
+    Model,
+    Rows,
+    Separator,
+    Texts,
+)
 from kickbert.cli.functions import own_functions
 from kickbert.cli.output import print_result, prints_to_stderr, table
 from kickbert.cli.output_files import check_output
@@ -29,6 +41,7 @@ def predict(
     min_confidence: Annotated[float | None, typer.Option(help="leave the label empty below this confidence")] = None,
     backend: Backend = "auto",
     functions: Functions = None,
+    missing: Missing = "refuse",
     encoding: Encoding = None,
     sep: Separator = None,
     keep: Annotated[
@@ -48,14 +61,14 @@ def predict(
 
     _check_options(source.is_dir(), encoding, sep, engine, workers)
     if not source.is_dir():
-        check_model_columns(model, source, encoding, sep, text, keep or ())
+        check_model_columns(model, source, encoding, sep, text, keep or (), missing)
         check_output(out, source, overwrite)
     from kickbert.inference.batch_prediction import PredictedFile, predict_file
     from kickbert.inference.folders import PredictedFolder, predict_folder
     from kickbert.inference.predictor import load
 
     with prints_to_stderr(json):
-        loaded = load(model, backend, functions=own_functions(functions))
+        loaded = load(model, backend, functions=own_functions(functions), missing=missing)
         if source.is_dir():
             done: PredictedFolder | PredictedFile = predict_folder(
                 loaded,

@@ -61,8 +61,9 @@ def read_model_rows(
     sep: str | None,
     text: Sequence[str] | None = None,
     label: str | None = None,
+    missing: str = "refuse",
 ) -> "pd.DataFrame":
-    """Read a file, and check that it has the text columns that a model reads and the label column.
+    """Read a file, and check that it has the columns that a model reads and the label column.
 
     Raises:
         ValueError: a column does not exist, or --text names another number of columns than the model reads.
@@ -72,13 +73,20 @@ def read_model_rows(
     names = _text_names(model, text)
     df = read_rows(file, encoding, sep, names)
     check_options(list(df), file, names, label=label)
+    _check_beside(model, list(df), file, missing)
     return df
 
 
 def check_model_columns(
-    model: Path, file: Path, encoding: str | None, sep: str | None, text: Sequence[str] | None, keep: Sequence[str] = ()
+    model: Path,
+    file: Path,
+    encoding: str | None,
+    sep: str | None,
+    text: Sequence[str] | None,
+    keep: Sequence[str] = (),
+    missing: str = "refuse",
 ) -> None:
-    """Check that a file has the text columns that a model reads and the columns to keep; reads a row at most.
+    """Check that a file has the columns that a model reads and the columns to keep; reads a row at most.
 
     Raises:
         ValueError: a column does not exist, or --text names another number of columns than the model reads.
@@ -88,9 +96,28 @@ def check_model_columns(
     names = _text_names(model, text)
     columns = list(next(TableFile(file, encoding, sep).chunks(1)))
     check_options(columns, file, names)
+    _check_beside(model, columns, file, missing)
     for name in keep:
         if name not in columns:
             raise ValueError(f"{file.name} has no column {name!r} (--keep){nearest(name, map(str, columns))}")
+
+
+def _check_beside(model: Path, columns: Sequence[str], file: Path, missing: str) -> None:
+    """Check the columns that a model reads beside the text.
+
+    Raises:
+        ValueError: one does not exist, and `missing` is "refuse".
+    """
+    from kickbert.models.artifact.reading import read_artifact
+
+    beside = read_artifact(model).metadata.get("columns", {}).get("columns", [])
+    absent = [column["name"] for column in beside if column["name"] not in columns]
+    if absent and missing == "refuse":
+        raise ValueError(
+            f"{file.name} has no column {absent[0]!r}, which the model reads beside the text. Columns: "
+            f"{', '.join(map(repr, columns))}{nearest(absent[0], map(str, columns))}. To predict without it, as if its "
+            "cells were empty: --missing impute"
+        )
 
 
 def _text_names(model: Path, text: Sequence[str] | None) -> list[str]:

@@ -8,7 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from kickbert.cli.arguments import FORMAT_HELP, All, Backend, Encoding, Functions, Json, Model, Rows, Separator, Texts
+from kickbert.cli.arguments import (
+    FORMAT_HELP,
+    All,
+    Backend,
+    Encoding,
+    Functions,
+    Json,
+    Missing,
+    Model,
+    Rows,
+    Separator,
+    Texts,
+)
 from kickbert.cli.functions import cleaning_steps, own_functions
 from kickbert.cli.launching import launched
 from kickbert.cli.output import print_result, prints_to_stderr, table, warned
@@ -34,6 +46,18 @@ def train(
     ] = None,
     text: Texts = None,
     label: Annotated[str, typer.Option(*LABEL, help="label column")] = "label",
+    cat: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--cat", help="column of categories to read beside the text; repeat for several; auto: all that help"
+        ),
+    ] = None,
+    cont: Annotated[
+        list[str] | None, typer.Option("--cont", help="column of numbers to read beside the text; or auto")
+    ] = None,
+    date: Annotated[
+        list[str] | None, typer.Option("--date", help="column of dates to read beside the text; or auto")
+    ] = None,
     bins: Annotated[int | None, typer.Option(help="number of quantile bins for a numeric label")] = None,
     unit: Annotated[str | None, typer.Option(help='unit in bin names, such as "$"')] = None,
     decimal: Annotated[str | None, typer.Option(help='decimal mark of numbers stored as text: "." or ","')] = None,
@@ -109,6 +133,7 @@ def train(
         return
     with prints_to_stderr(json):
         df, text_col = _labeled(rows, encoding, sep, text, label=label, split=split, group=group)
+        beside = _beside(df, rows, cat=cat, cont=cont, date=date)
         out = _model_folder(rows, out)
     import kickbert
     from kickbert.inference.exports.exporting import check_formats
@@ -122,7 +147,8 @@ def train(
             group_col=group,
         )  # fmt: skip
         learn = kickbert.learner_from_df(
-            df[df["split"] != "test"], text_col=text_col, label_col=label, model=model, bins=bins,
+            _without(df[df["split"] != "test"], split, group), text_col=text_col, label_col=label, **beside,
+            model=model, bins=bins,
             bin_format=unit, decimal=decimal, task=task, label_delim=label_delim, cleaning=steps,
             max_length=max_length, long=long, valid="split", seed=seed, path=out, bs=batch_size, precision=precision,
             class_weights=class_weights, augment=_augmenter(augment), schedule=_schedule(epochs, lr),
@@ -159,6 +185,21 @@ def _labeled(
     if others.get("split"):
         df["split"] = df[others["split"]]
     return df, columns
+
+
+def _beside(df: Any, file: Path, **options: list[str] | None) -> dict[str, Any]:
+    """Check the columns to read beside the text, and return them as arguments of `learner_from_df`."""
+    names = {f"{option}_names": "auto" if given == ["auto"] else given for option, given in options.items() if given}
+    for option, given in options.items():
+        if given and given != ["auto"]:
+            for name in given:
+                check_options(list(df), file, (), **{option: name})
+    return names
+
+
+def _without(df: Any, split: str | None, group: str | None) -> Any:
+    """Leave out the columns of splits and groups, which "auto" would read beside the text."""
+    return df.drop(columns=[name for name in {split, group} - {None, "split"} if name in df])
 
 
 def _saved(learn: Any, out: Path, df: Any, formats: list[str], functions: Sequence[Any]) -> tuple[Any, dict[str, Any]]:
@@ -274,15 +315,16 @@ def _exported(folder: Path, rows: Any, formats: list[str], functions: Sequence[A
 
 def evaluate(
     model: Model, rows: Rows, text: Texts = None, label: Label = None, backend: Backend = "auto",
-    functions: Functions = None, encoding: Encoding = None, sep: Separator = None, every_score: All = False,
-    json: Json = False,
+    functions: Functions = None, missing: Missing = "refuse", encoding: Encoding = None, sep: Separator = None,
+    every_score: All = False, json: Json = False,
 ) -> None:  # fmt: skip
     """Evaluate a model on labeled rows."""
     with prints_to_stderr(json):
-        df = _rows_for(model, rows, text, label, encoding, sep)
+        df = _rows_for(model, rows, text, label, encoding, sep, missing)
         import kickbert
 
-        evaluation = kickbert.evaluate(kickbert.load(model, backend, functions=own_functions(functions)), df)
+        loaded = kickbert.load(model, backend, functions=own_functions(functions), missing=missing)
+        evaluation = kickbert.evaluate(loaded, df)
     classes, scores = evaluation.worst_classes(), evaluation.to_frame()
 
     def as_text(console: Any) -> None:
@@ -304,6 +346,7 @@ def report(
     label: Label = None,
     backend: Backend = "auto",
     functions: Functions = None,
+    missing: Missing = "refuse",
     encoding: Encoding = None,
     sep: Separator = None,
     json: Json = False,
@@ -311,11 +354,11 @@ def report(
     """Evaluate a model on labeled rows and write an HTML report."""
     check_page(out)
     with prints_to_stderr(json):
-        df = _rows_for(model, rows, text, label, encoding, sep)
+        df = _rows_for(model, rows, text, label, encoding, sep, missing)
         import kickbert
         from kickbert.evaluation.findings import findings
 
-        loaded = kickbert.load(model, backend, functions=own_functions(functions))
+        loaded = kickbert.load(model, backend, functions=own_functions(functions), missing=missing)
         evaluation = kickbert.evaluate(loaded, df)
         page = kickbert.report(loaded, out, evaluation=evaluation, source=rows.name)
     found = [*evaluation.summary[:1], *findings(evaluation)]
@@ -330,7 +373,13 @@ def _print_page(console: Any, page: Path, found: list[str]) -> None:
 
 
 def _rows_for(
-    model: Path, file: Path, text: list[str] | None, label: str | None, encoding: str | None, sep: str | None
+    model: Path,
+    file: Path,
+    text: list[str] | None,
+    label: str | None,
+    encoding: str | None,
+    sep: str | None,
+    missing: str,
 ) -> Any:
     """Read the rows of a file and rename its columns to the names used in training.
 
@@ -343,7 +392,7 @@ def _rows_for(
     text_col, label_col = trained["text_col"], trained["label_col"]
     if label and not isinstance(label_col, str):
         raise ValueError(f"--label names one column, but the model was trained on several: {label_col}")
-    df = read_model_rows(model, file, encoding, sep, text, label)
+    df = read_model_rows(model, file, encoding, sep, text, label, missing)
     names = dict(zip(text or [], text_col, strict=False)) | ({label: label_col} if label else {})
     return df.drop(columns=[c for c in names.values() if c in df and c not in names]).rename(columns=names)
 

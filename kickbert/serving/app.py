@@ -24,6 +24,7 @@ from kickbert.serving.errors import DETAIL, describe_errors, handle_errors
 from kickbert.serving.json_limits import json_route
 from kickbert.serving.middleware import BodyLimit, RequestMetrics
 from kickbert.serving.schemas import (
+    ColumnInfo,
     ExplanationResponse,
     Health,
     ManyPredictionsResponse,
@@ -35,9 +36,11 @@ from kickbert.serving.schemas import (
 from kickbert.serving.service import Service, open_services, reload_models
 from kickbert.serving.settings import Settings
 from kickbert.serving.telemetry import Telemetry
+from kickbert.tabular.columns import Column
 from kickbert.utils.messages import shorten
 
 CSV = {"content": {"text/csv": {"schema": {"type": "string"}}}}
+MAX_VALUES = 200  # categories of a column that the page offers
 # The page loads nothing from elsewhere, and no other script may run in it.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
 
@@ -93,12 +96,13 @@ def _prediction_routes(services: dict[str, Service], settings: Settings) -> APIR
     """Create the routes whose schema depends on the models."""
     models = list(_models(services).values())
     columns = models[0].text_col
+    beside = [column.name for column in _beside(services)]
     labels = list(dict.fromkeys(label for model in models for label in model.labels))
     single = not any(model.target.is_multilabel or model.target.is_number for model in models)
     max_texts = min(settings.max_texts, settings.queue_size)
-    request_of, explanation_of = request_models(columns, labels, single, settings.max_chars, max_texts)
+    request_of, explanation_of = request_models(columns, labels, single, settings.max_chars, max_texts, beside)
     # A text has one brace and one comma, and for each column its name, its value and a comma.
-    router = APIRouter(route_class=json_route(64 + max_texts * (2 + 3 * len(columns))))
+    router = APIRouter(route_class=json_route(64 + max_texts * (2 + 3 * len([*columns, *beside]))))
     response_of = PredictionResponse if len(models) == 1 else ManyPredictionsResponse
 
     @router.post("/predict", response_model=response_of, responses=describe_errors(400, 408, 413, 422, 429, 503, 504))
@@ -168,6 +172,7 @@ async def describe_model(
         task=predictor.task,
         labels=predictor.labels,
         text_col=predictor.text_col,
+        columns=[_described(column) for column in _beside(services)],
         backend=predictor.backend.name,
         metrics={name: value for name, value in metadata["metrics"].items() if value is not None and isfinite(value)},
         evaluated_on=metadata["evaluated on"] or "",
@@ -175,6 +180,16 @@ async def describe_model(
         card=artifact.card,
         models=list(services),
     )
+
+
+def _beside(services: dict[str, Service]) -> list[Column]:
+    """List the columns that any model of the service reads beside the text, each once by its name."""
+    columns = [column for service in _unique(services) for column in service.models.beside]
+    return list({column.name: column for column in reversed(columns)}.values())[::-1]
+
+
+def _described(column: Column) -> ColumnInfo:
+    return ColumnInfo(name=column.name, kind=column.kind, values=list(getattr(column, "values", ()))[:MAX_VALUES])
 
 
 @private.post("/reload", responses=describe_errors(403, 409), dependencies=[Depends(_same_origin)])

@@ -1,5 +1,6 @@
 """JSON of requests and responses, validated by pydantic and described in `/openapi.json`."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
@@ -27,15 +28,15 @@ class TextsRequest(Strict):
         return self
 
     @property
-    def items(self) -> list[dict[str, str]]:
-        """Each text as a dict from column to cell."""
+    def items(self) -> list[dict[str, Any]]:
+        """Each text as a dict from column to cell, with the columns beside it."""
         fields: Any = self
         rows = fields.texts if "texts" in self.model_fields_set else [fields.text]
         return [row.model_dump(by_alias=True) for row in rows]
 
 
 def request_models(
-    columns: list[str], labels: list[str], single: bool, max_chars: int, max_texts: int
+    columns: list[str], labels: list[str], single: bool, max_chars: int, max_texts: int, beside: Sequence[str] = ()
 ) -> tuple[type[TextsRequest], type[Strict]]:
     """Create the models of requests: texts to predict, and a text to explain.
 
@@ -45,13 +46,16 @@ def request_models(
         single: whether each text gets one label, so that a minimum confidence makes sense.
         max_chars: maximum characters per column of a text.
         max_texts: maximum texts per request.
+        beside: columns that the models read beside the text, further fields of the object; null for an empty cell.
     """
     cell: Any = Annotated[str, Field(max_length=max_chars)]
     cells: dict[str, Any] = {f"c{i}": (cell, Field(alias=column)) for i, column in enumerate(columns)}
+    other: Any = Annotated[str, Field(max_length=max_chars)] | int | float | bool | None
+    cells |= {f"b{i}": (other, Field(alias=column)) for i, column in enumerate(beside)}
     row: Any = create_model("Row", __base__=Strict, **cells)
     one = row
     described = row
-    if len(columns) == 1:
+    if len(cells) == 1:
         described = cell | row
         as_row = BeforeValidator(lambda text: {columns[0]: text} if isinstance(text, str) else text, described)
         one = Annotated[row, as_row]
@@ -109,12 +113,28 @@ class WordScore(BaseModel):
     score: float = Field(description="above zero if the word makes the class more probable")
 
 
+class ColumnScore(BaseModel):
+    """A column beside the text and its attribution score, compared with an empty cell."""
+
+    column: str
+    score: float = Field(description="above zero if the cell makes the class more probable")
+
+
 class ExplanationResponse(BaseModel):
     """Attribution scores of the words of a text for a class, by occlusion."""
 
     label: str | None = Field(description="the explained class")
     value: float | None = Field(description="its probability, or the predicted number")
     words: list[WordScore] = Field(description="in the order of the text; empty for an empty text")
+    columns: list[ColumnScore] = Field(description="columns beside the text; empty for a model of texts alone")
+
+
+class ColumnInfo(BaseModel):
+    """A column that a model reads beside the text."""
+
+    name: str
+    kind: str = Field(description="category, number or date")
+    values: list[str] = Field(description="the most frequent categories; empty for numbers and dates")
 
 
 class ModelInfo(BaseModel):
@@ -126,6 +146,7 @@ class ModelInfo(BaseModel):
     task: str
     labels: list[str]
     text_col: list[str]
+    columns: list[ColumnInfo] = Field(description="columns beside the text, further fields of a request")
     backend: str
     metrics: dict[str, float] = Field(description="scores on the rows in evaluated_on; empty if there are none")
     evaluated_on: str

@@ -128,26 +128,28 @@ class Service:
             raise ArtifactError(f"{err}; or restart the service, which then runs an encoder for each") from err
         for name, running in self.models.tasks.items():
             model = models[name]
-            if (model.text_col, model.labels) != (running.text_col, running.labels):
+            if (model.text_col, _beside(model), model.labels) != (running.text_col, _beside(running), running.labels):
                 raise ArtifactError(
-                    f"{model.artifact.version} reads {model.text_col} and predicts {model.labels[:5]}: other columns "
-                    f"or labels than {running.artifact.version}, which is running; restart the service to change them"
+                    f"{model.artifact.version} reads {[*model.text_col, *_beside(model)]} and predicts "
+                    f"{model.labels[:5]}: other columns or labels than {running.artifact.version}, which is running; "
+                    "restart the service to change them"
                 )
         _warm_up(models)
         return models
 
-    def _predict_batch(self, texts: list[dict[str, str]], check: Callable[[], None]) -> list[Row]:
+    def _predict_batch(self, texts: list[dict[str, Any]], check: Callable[[], None]) -> list[Row]:
         models = self._limited(check)
         rows: list[Any] = [None] * len(texts)
-        chars = np.array([sum(map(len, text.values())) for text in texts])
+        chars = np.array([sum(len(text[column]) for column in models.text_col) for text in texts])
         for positions in length_batches(chars, tokens=CHARS):
-            cleaned, empty = models.read([texts[i] for i in positions])
-            probs = models.probabilities_of(cleaned, BATCH)
+            items = [texts[i] for i in positions]
+            cleaned, empty = models.read(items)
+            probs = models.with_columns(models.probabilities_of(cleaned, BATCH), items)
             for i, *answer in zip(positions, probs, empty, strict=True):
                 rows[i] = Row(models, *answer)
         return rows
 
-    async def predict(self, texts: list[dict[str, str]], min_confidence: float | None = None) -> dict[str, Any]:
+    async def predict(self, texts: list[dict[str, Any]], min_confidence: float | None = None) -> dict[str, Any]:
         """Predict texts; each is a dict from column to cell.
 
         Returns:
@@ -172,7 +174,7 @@ class Service:
             answers[name] = {"version": model.artifact.version, "predictions": predictions}
         return answers
 
-    async def explain(self, name: str, text: dict[str, str], label: str | None) -> dict[str, Any]:
+    async def explain(self, name: str, text: dict[str, Any], label: str | None) -> dict[str, Any]:
         """Explain a prediction of one model by the attribution of each word to a class.
 
         Returns:
@@ -183,12 +185,13 @@ class Service:
             ValueError: The class does not exist.
         """
         if self.models.read([text])[1].all():
-            return {"label": None, "value": None, "words": []}
+            return {"label": None, "value": None, "words": [], "columns": []}
 
         def explain(model: Predictor) -> dict[str, Any]:
             result = model.explain(text, label)
             words = [{"word": w, "score": float(score)} for w, score in zip(result.words, result.scores, strict=True)]
-            return {"label": result.label, "value": result.value, "words": words}
+            columns = [{"column": name, "score": score} for name, score in result.columns.items()]
+            return {"label": result.label, "value": result.value, "words": words, "columns": columns}
 
         return await self._job(name, explain, self.settings.timeout, f"send a shorter text, {ADVICE}")
 
@@ -289,7 +292,12 @@ async def reload_models(services: Iterable[Service]) -> None:
 
 def _warm_up(models: TaskPredictors) -> None:
     """Predict an empty text, because the first call takes longer."""
-    models.predict_proba([[""] * len(models.text_col)])
+    models.probabilities_of(models.read([[""] * len(models.text_col)])[0])
+
+
+def _beside(model: Predictor) -> list[str]:
+    """Names of the columns that a model reads beside the text."""
+    return model.columns.names if model.columns else []
 
 
 def _too_long(seconds: float, advice: str) -> TimeoutError:

@@ -47,7 +47,12 @@ def test_explain(client):
     answer = client.post("/explain", json={"text": "a bright, warm film", "label": "good"}).json()
     assert [w["word"] for w in answer["words"]] == ["a", "bright,", "warm", "film"] and answer["label"] == "good"
     assert client.post("/explain", json={"text": "a film", "label": "none"}).status_code == 422
-    assert client.post("/explain", json={"text": "  "}).json() == {"label": None, "value": None, "words": []}
+    assert client.post("/explain", json={"text": "  "}).json() == {
+        "label": None,
+        "value": None,
+        "words": [],
+        "columns": [],
+    }
 
 
 def test_predict_a_file(client):
