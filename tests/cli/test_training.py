@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from helpers.campaigns import campaigns
 
 from kickbert.models.artifact.json_checks import ArtifactError
 from kickbert.training.factories import learner_from_df
@@ -200,3 +201,22 @@ def test_the_only_column_of_texts_is_read(kickbert, reviews, tiny, tmp_path):
     for command in (["train", rows, *options], ["explore", rows, "--out", tmp_path / "page.html"]):
         done = kickbert(*command)
         assert done.returncode == 1 and "several look like text: ['body', 'title']" in done.stderr
+
+
+def test_columns_beside_the_text(kickbert, tiny, tmp_path):
+    rows = tmp_path / "campaigns.csv"
+    campaigns(120).to_csv(rows, index=False)
+    model = tmp_path / "k"
+    options = ("--model", tiny, "--out", model, "--epochs", 1)
+    beside = ("--cat", "auto", "--cont", "goal", "--date", "launched")
+    done = kickbert("train", rows, *options, *beside)
+    assert done.returncode == 0 and "columns beside the text: category (3 categories)" in done.stdout, done.stderr
+    assert "columns alone" in " ".join(done.stdout.split())
+    done = kickbert("train", rows, *options, "--cont", "gaol")
+    assert done.returncode and "campaigns.csv has no column 'gaol' (--cont)" in done.stderr + done.stdout
+    less = tmp_path / "less.csv"
+    campaigns(20).drop(columns=["goal", "label"]).to_csv(less, index=False)
+    done = kickbert("predict", less, tmp_path / "out.csv", "--model", model)
+    assert done.returncode and "less.csv has no column 'goal', which the model reads" in done.stderr + done.stdout
+    done = kickbert("predict", less, tmp_path / "out.csv", "--model", model, "--missing", "impute")
+    assert done.returncode == 0 and len(pd.read_csv(tmp_path / "out.csv")) == 20, done.stderr
