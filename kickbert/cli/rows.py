@@ -70,10 +70,10 @@ def read_model_rows(
     """
     from kickbert.data.tables.reading import read_rows
 
-    names = _text_names(model, text)
+    names, needed = _columns_of(model, text, missing)
     df = read_rows(file, encoding, sep, names)
     check_options(list(df), file, names, label=label)
-    _check_beside(model, list(df), file, missing)
+    _check_beside(list(df), file, needed)
     return df
 
 
@@ -93,38 +93,43 @@ def check_model_columns(
     """
     from kickbert.data.tables.reading import TableFile
 
-    names = _text_names(model, text)
+    names, needed = _columns_of(model, text, missing)
     columns = list(next(TableFile(file, encoding, sep).chunks(1)))
     check_options(columns, file, names)
-    _check_beside(model, columns, file, missing)
+    _check_beside(columns, file, needed)
     for name in keep:
         if name not in columns:
             raise ValueError(f"{file.name} has no column {name!r} (--keep){nearest(name, map(str, columns))}")
 
 
-def _check_beside(model: Path, columns: Sequence[str], file: Path, missing: str) -> None:
+def _columns_of(model: Path, text: Sequence[str] | None, missing: str) -> tuple[list[str], list[str]]:
+    """The text columns of a file, those of --text or the model's, and the columns that it needs beside them.
+
+    Raises:
+        ValueError: --text names another number of columns than the model reads, or `missing` is unknown.
+    """
+    from kickbert.models.artifact.reading import read_artifact
+    from kickbert.tabular.column_model import check_missing
+
+    check_missing(missing)
+    artifact = read_artifact(model)
+    names = artifact.metadata["text_col"]
+    if text and len(text) != len(names):
+        raise ValueError(f"--text names {list(text)}, but the model has {plural(len(names), 'text column')}: {names}")
+    columns = artifact.columns and artifact.columns.with_missing(missing)
+    return list(text or names), columns.needed if columns else []
+
+
+def _check_beside(columns: Sequence[str], file: Path, needed: Sequence[str]) -> None:
     """Check the columns that a model reads beside the text.
 
     Raises:
-        ValueError: one does not exist, and `missing` is "refuse".
+        ValueError: one does not exist.
     """
-    from kickbert.models.artifact.reading import read_artifact
-
-    beside = read_artifact(model).metadata.get("columns", {}).get("columns", [])
-    absent = [column["name"] for column in beside if column["name"] not in columns]
-    if absent and missing == "refuse":
+    absent = [name for name in needed if name not in columns]
+    if absent:
         raise ValueError(
             f"{file.name} has no column {absent[0]!r}, which the model reads beside the text. Columns: "
             f"{', '.join(map(repr, columns))}{nearest(absent[0], map(str, columns))}. To predict without it, as if its "
             "cells were empty: --missing impute"
         )
-
-
-def _text_names(model: Path, text: Sequence[str] | None) -> list[str]:
-    """The text columns of a file: those of --text, or the model's."""
-    from kickbert.models.artifact.reading import read_artifact
-
-    names = read_artifact(model).metadata["text_col"]
-    if text and len(text) != len(names):
-        raise ValueError(f"--text names {list(text)}, but the model has {plural(len(names), 'text column')}: {names}")
-    return list(text or names)

@@ -147,9 +147,9 @@ def train(
             group_col=group,
         )  # fmt: skip
         learn = kickbert.learner_from_df(
-            _without(df[df["split"] != "test"], split, group), text_col=text_col, label_col=label, **beside,
-            model=model, bins=bins,
-            bin_format=unit, decimal=decimal, task=task, label_delim=label_delim, cleaning=steps,
+            _without(df[df["split"] != "test"], {split, group} - {*(cat or ()), *(cont or ()), *(date or ())}),
+            text_col=text_col, label_col=label, **beside, model=model, bins=bins, bin_format=unit, decimal=decimal,
+            task=task, label_delim=label_delim, cleaning=steps,
             max_length=max_length, long=long, valid="split", seed=seed, path=out, bs=batch_size, precision=precision,
             class_weights=class_weights, augment=_augmenter(augment), schedule=_schedule(epochs, lr),
         )  # fmt: skip
@@ -189,17 +189,20 @@ def _labeled(
 
 def _beside(df: Any, file: Path, **options: list[str] | None) -> dict[str, Any]:
     """Check the columns to read beside the text, and return them as arguments of `learner_from_df`."""
-    names = {f"{option}_names": "auto" if given == ["auto"] else given for option, given in options.items() if given}
+    names: dict[str, Any] = {}
     for option, given in options.items():
-        if given and given != ["auto"]:
+        if given == ["auto"]:
+            names[f"{option}_names"] = "auto"
+        elif given:
+            names[f"{option}_names"] = given
             for name in given:
                 check_options(list(df), file, (), **{option: name})
     return names
 
 
-def _without(df: Any, split: str | None, group: str | None) -> Any:
+def _without(df: Any, names: set[str | None]) -> Any:
     """Leave out the columns of splits and groups, which "auto" would read beside the text."""
-    return df.drop(columns=[name for name in {split, group} - {None, "split"} if name in df])
+    return df.drop(columns=[name for name in names - {None, "split"} if name in df])
 
 
 def _saved(learn: Any, out: Path, df: Any, formats: list[str], functions: Sequence[Any]) -> tuple[Any, dict[str, Any]]:

@@ -22,7 +22,7 @@ from kickbert.data.packed import Packed
 from kickbert.data.rows import Part, Split, TextRows
 from kickbert.data.splits import valid_rows
 from kickbert.data.transforms import TextTokenizer, model_tokenizer, target_tensor, target_transforms
-from kickbert.tabular.column_model import ColumnModel
+from kickbert.tabular.column_model import ColumnModel, names_beside
 from kickbert.tabular.columns import ColumnNames, Names
 from kickbert.targets.base import Target
 from kickbert.targets.binning import quantiles
@@ -246,8 +246,7 @@ class TextDataLoaders(Described, DataLoaders):
 
     def facts(self) -> dict[str, str]:
         """Task, columns, rows, batches and next step, for `repr`."""
-        beside = [] if self.columns is None else self.columns.names
-        names = ([*self.text_col, *beside], as_list(self.label_col))
+        names = ([*self.text_col, *names_beside(self.columns)], as_list(self.label_col))
         read, predicted = (" + ".join(map(str, part)) for part in names)
         size = f"{self.bs} rows in training, {self.valid.bs} in validation; at most {self.tokenizer.max_length} tokens"
         return {
@@ -375,22 +374,19 @@ def _warn_of_truncated(cut: np.ndarray, max_length: int) -> None:
         )
 
 
+def _items(part: Part, target: Target) -> list[Row]:
+    """Make the items of the datasets from rows that are tokenized and encoded."""
+    shown = map(target.shown, part.codes)
+    offsets = [None] * len(part.texts) if part.offsets is None else part.offsets
+    return [Row(*row) for row in zip(part.texts, shown, part.originals, offsets, strict=True)]
+
+
 def bucket_loaders(
     tokenizer: TextTokenizer, target: Target, train: Part, valid: Part, bs: int | None
 ) -> list[BucketDL]:
     """Make the training and validation batches of rows that are tokenized and encoded."""
     bs = bs or (SMALL_BATCH if len(train.texts) <= FEW_ROWS else BATCH)
-    items = [
-        Row(text, target.shown(code), original, offsets)
-        for part in (train, valid)
-        for text, code, original, offsets in zip(
-            part.texts,
-            part.codes,
-            part.originals,
-            [None] * len(part.texts) if part.offsets is None else part.offsets,
-            strict=True,
-        )
-    ]
+    items = [*_items(train, target), *_items(valid, target)]
     size = len(train.texts)
     datasets = Datasets(
         items,

@@ -89,20 +89,10 @@ class TextRows:
         check_not_in_texts(text_col, named["label_col"])
         texts, empty = read_texts(df, text_col, cleaner)
         values = pick(df, target.label_col)
-        if empty.any():
-            skipped = f"Skipped {plural(int(empty.sum()), 'row')} without a text"
-            warnings.warn(f"{skipped}: {row_names(empty, df.index)}", stacklevel=4)
         labeled = labeled_rows(values)
         kind = column_kind(values[labeled], target)
+        _warn_of_skipped(empty, labeled, df.index, no_labels(values, target.delim) if kind.is_multilabel else "")
         mask = ~empty & labeled
-        if not labeled.all():
-            skipped = f"Skipped {plural(int((~labeled).sum()), 'row')} without a label: {row_names(~labeled, df.index)}"
-            hint = (
-                f". If none of the labels applies to them, {no_labels(values, target.delim)}"
-                if kind.is_multilabel
-                else ""
-            )
-            warnings.warn(skipped + hint, stacklevel=4)
         if not mask.any():
             raise ValueError(f"no row of df has both a text in {text_col} and a {target.label_col!r}")
         texts = [text for text, usable in zip(texts, mask, strict=True) if usable]
@@ -186,6 +176,17 @@ class TextRows:
         """Return the same rows, not yet tokenized, numbered from 0."""
         column = replace(self.column, values=self.column.values.reset_index(drop=True))
         return replace(self, df=self.df.reset_index(drop=True), column=column)
+
+
+def _warn_of_skipped(empty: np.ndarray, labeled: np.ndarray, index: pd.Index, advice: str) -> None:
+    """Warn of rows without a text or a label; `advice` tells how to write that none of several labels applies."""
+    if empty.any():
+        skipped = f"Skipped {plural(int(empty.sum()), 'row')} without a text"
+        warnings.warn(f"{skipped}: {row_names(empty, index)}", stacklevel=5)
+    if not labeled.all():
+        skipped = f"Skipped {plural(int((~labeled).sum()), 'row')} without a label: {row_names(~labeled, index)}"
+        hint = f". If none of the labels applies to them, {advice}" if advice else ""
+        warnings.warn(skipped + hint, stacklevel=5)
 
 
 def _columns_beside(

@@ -18,6 +18,7 @@ from kickbert.evaluation.probing import enough_layers, probe
 from kickbert.experiments.teachers import Teacher, read_teacher
 from kickbert.models.classifier import TextClassifier
 from kickbert.models.encoder import Encoder
+from kickbert.tabular.column_model import names_beside
 from kickbert.targets.base import for_target
 from kickbert.targets.kinds import unseen_labels
 from kickbert.targets.label_cells import labeled_rows
@@ -82,8 +83,7 @@ def distill(
         set_seed(seed)
     source = read_teacher(teacher, model, as_list(text_col), label_col)
     for one in source.models:
-        if (columns := one.metadata.get("columns")) is not None:
-            names = [column["name"] for column in columns["columns"]]
+        if names := names_beside(one.columns):
             raise ValueError(
                 f"the teacher reads {names} beside the text, and a student reads text alone. Train a teacher without "
                 "these columns"

@@ -4,7 +4,6 @@ learner → parameters, ladder, scores, figures, artifact → a run → a regist
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +13,7 @@ import pandas as pd
 from kickbert import __version__
 from kickbert.inference.predictor import load
 from kickbert.models.artifact.metadata import flat_metadata
-from kickbert.models.artifact.reading import read_artifact
+from kickbert.models.artifact.reading import Artifact, read_artifact
 from kickbert.training.run_logs.mlflow_store import experiment_id, mlflow_name, open_store
 
 CHAMPION = "champion"  # alias of the version to serve
@@ -63,22 +62,26 @@ def log_run(
             mlflow.log_text(evaluation.to_json(), "evaluation.json")
         for title, figure in (figures or {}).items():
             mlflow.log_figure(figure, f"figures/{title}.png")
-        info = _log_model(mlflow, artifact.folder, artifact.metadata["text_col"], name)
+        info = _log_model(mlflow, artifact, name)
     if alias:
         mlflow.MlflowClient().set_registered_model_alias(name, alias, info.registered_model_version)
     return info
 
 
-def _log_model(mlflow: Any, folder: Path, columns: Sequence[str], name: str) -> Any:
-    """Log the artifact as a pyfunc model, which this module loads without pickle."""
+def _log_model(mlflow: Any, artifact: Artifact, name: str) -> Any:
+    """Log the artifact as a pyfunc model, which this module loads without pickle.
+
+    A model that reads columns beside the text has no signature: MLflow would refuse a number kept as another type.
+    """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
+    texts = Schema([ColSpec("string", column) for column in artifact.metadata["text_col"]])
     return mlflow.pyfunc.log_model(
         name="model",
         loader_module="kickbert.experiments.tracking",
-        data_path=str(folder),
-        signature=ModelSignature(inputs=Schema([ColSpec("string", c) for c in columns])),
+        data_path=str(artifact.folder),
+        signature=None if artifact.columns else ModelSignature(inputs=texts),
         pip_requirements=[f"kickbert=={__version__}"],
         registered_model_name=name,
     )

@@ -15,7 +15,7 @@ from kickbert.data.tables.formats import WRITABLE, table_kind
 from kickbert.data.tables.reading import TableFile
 from kickbert.data.tables.writing import table_writer
 from kickbert.models.protocol import TextModel
-from kickbert.tabular.column_model import IMPUTE
+from kickbert.tabular.column_model import names_beside
 from kickbert.targets.base import PREDICTED
 from kickbert.targets.label_cells import DELIMITER
 from kickbert.utils.atomic_files import replacing
@@ -96,7 +96,7 @@ def predict_file(
     if source.exists() and out.exists() and out.samefile(source):
         raise ValueError(f"{out} is the file to predict, and would be overwritten. Give another name for the output")
     texts = text_names(model, text_col)
-    read = [] if model.columns is None else model.columns.names
+    read = names_beside(model.columns)
     needed = needed_columns(model)
     table = TableFile(source, encoding, sep)
     done = PredictedFile(out, skipped=table.skipped, notes=table.notes)
@@ -127,7 +127,7 @@ def _unreadable(name: str) -> bool:
 
 def needed_columns(model: TextModel) -> list[str]:
     """List the columns beside the text that a file must have."""
-    return [] if model.columns is None or model.columns.missing == IMPUTE else model.columns.names
+    return [] if model.columns is None else model.columns.needed
 
 
 def text_names(model: TextModel, text_col: Sequence[str] | None) -> dict[str, str]:

@@ -16,7 +16,7 @@ from kickbert.inference.predictor import BATCH, Predictor
 from kickbert.models.artifact.metadata import encoder_name
 from kickbert.models.artifact.reading import Artifact, read_artifact
 from kickbert.models.artifact.shared_encoder import encoder_differences
-from kickbert.tabular.columns import Column
+from kickbert.tabular.columns import Column, distinct
 from kickbert.targets.outputs import prediction_frame
 from kickbert.text.cleaning_steps import Step
 from kickbert.text.columns import check_columns
@@ -138,12 +138,11 @@ class TaskPredictors(Described):
     @property
     def beside(self) -> list[Column]:
         """The columns that any of the tasks reads beside the text, each once by its name."""
-        columns = [column for model in self.tasks.values() if model.columns for column in model.columns.columns]
-        return list({column.name: column for column in reversed(columns)}.values())[::-1]
+        return distinct(column for model in self.tasks.values() if model.columns for column in model.columns.columns)
 
     def with_columns(self, probs: np.ndarray, items: Any) -> np.ndarray:
         """Add what the columns beside the text say to probabilities side by side; as `Predictor.with_columns`."""
-        return np.concatenate(list(self._split(probs, items).values()), axis=-1)
+        return np.concatenate(list(self._split(probs, items).values()), axis=-1) if self.beside else probs
 
     def facts(self) -> dict[str, str]:
         """Facts for `repr`: the shared encoder, and the target of each task."""

@@ -22,7 +22,7 @@ from kickbert.inference.backends.choice import open_backend
 from kickbert.models.artifact.json_checks import ArtifactError
 from kickbert.models.artifact.metadata import encoder_name
 from kickbert.models.artifact.reading import Artifact, read_artifact
-from kickbert.tabular.column_model import REFUSE, ColumnModel
+from kickbert.tabular.column_model import REFUSE, ColumnModel, check_missing, names_beside
 from kickbert.targets.base import Target
 from kickbert.targets.outputs import prediction_frame
 from kickbert.text.cleaning_steps import Step
@@ -95,13 +95,14 @@ class Predictor(Described):
         self.artifact, self.backend = artifact, backend
         self.outputs = len(artifact.target.names) if outputs is None else outputs
         self.token_encoder, self.cleaner = artifact.token_encoder, artifact.cleaner
+        self.missing = check_missing(missing)
         self._columns = artifact.columns and artifact.columns.with_missing(missing)
         self._pools: dict[int, ThreadPoolExecutor] = {}
 
     def facts(self) -> dict[str, str]:
         """Facts for `repr`: task, columns, encoder, folder, scores, and next steps."""
         info = self.artifact.metadata
-        columns = " + ".join(map(str, [*self.text_col, *(self.columns.names if self.columns else [])]))
+        columns = " + ".join(map(str, [*self.text_col, *names_beside(self.columns)]))
         encoder = info["encoder"]
         known = [f"{name} {value:.4f}" for name, value in info["metrics"].items() if value is not None]
         return {
@@ -124,8 +125,7 @@ class Predictor(Described):
         """
         artifact = self.artifact
         folder = artifact.folder.resolve()  # other processes may have a different working directory
-        missing = self.columns.missing if self.columns else REFUSE
-        options = (self.backend.name, threads or self.backend.workers, artifact.functions, missing)
+        options = (self.backend.name, threads or self.backend.workers, artifact.functions, self.missing)
         return folder, artifact.identity, *options
 
     @property
@@ -151,7 +151,8 @@ class Predictor(Described):
     @property
     def fingerprint(self) -> str:
         """Hash of everything that determines predictions except the texts: the artifact's files and the backend."""
-        return digest(json.dumps(self.artifact.manifest, sort_keys=True), self.backend.name)
+        settings = [self.backend.name, *([self.missing] if self.columns else [])]
+        return digest(json.dumps(self.artifact.manifest, sort_keys=True), *settings)
 
     @property
     def text_col(self) -> list[str]:

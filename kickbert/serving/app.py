@@ -36,7 +36,7 @@ from kickbert.serving.schemas import (
 from kickbert.serving.service import Service, open_services, reload_models
 from kickbert.serving.settings import Settings
 from kickbert.serving.telemetry import Telemetry
-from kickbert.tabular.columns import Column
+from kickbert.tabular.columns import Column, distinct
 from kickbert.utils.messages import shorten
 
 CSV = {"content": {"text/csv": {"schema": {"type": "string"}}}}
@@ -184,8 +184,7 @@ async def describe_model(
 
 def _beside(services: dict[str, Service]) -> list[Column]:
     """List the columns that any model of the service reads beside the text, each once by its name."""
-    columns = [column for service in _unique(services) for column in service.models.beside]
-    return list({column.name: column for column in reversed(columns)}.values())[::-1]
+    return distinct(column for service in _unique(services) for column in service.models.beside)
 
 
 def _described(column: Column) -> ColumnInfo:

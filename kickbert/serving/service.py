@@ -22,6 +22,7 @@ from kickbert.serving.batcher import Batcher
 from kickbert.serving.csv_files import check_csv, escape_formulas
 from kickbert.serving.settings import Settings
 from kickbert.serving.telemetry import Telemetry
+from kickbert.tabular.column_model import names_beside
 from kickbert.targets.outputs import prediction_records
 
 CHUNK = 500  # rows of a file that are predicted at a time
@@ -128,9 +129,10 @@ class Service:
             raise ArtifactError(f"{err}; or restart the service, which then runs an encoder for each") from err
         for name, running in self.models.tasks.items():
             model = models[name]
-            if (model.text_col, _beside(model), model.labels) != (running.text_col, _beside(running), running.labels):
+            read, expected = ([*m.text_col, *names_beside(m.columns)] for m in (model, running))
+            if (read, model.labels) != (expected, running.labels):
                 raise ArtifactError(
-                    f"{model.artifact.version} reads {[*model.text_col, *_beside(model)]} and predicts "
+                    f"{model.artifact.version} reads {read} and predicts "
                     f"{model.labels[:5]}: other columns or labels than {running.artifact.version}, which is running; "
                     "restart the service to change them"
                 )
@@ -293,11 +295,6 @@ async def reload_models(services: Iterable[Service]) -> None:
 def _warm_up(models: TaskPredictors) -> None:
     """Predict an empty text, because the first call takes longer."""
     models.probabilities_of(models.read([[""] * len(models.text_col)])[0])
-
-
-def _beside(model: Predictor) -> list[str]:
-    """Names of the columns that a model reads beside the text."""
-    return model.columns.names if model.columns else []
 
 
 def _too_long(seconds: float, advice: str) -> TimeoutError:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from kickbert.tabular.columns import Category, Column, ColumnNames, Date, Number, is_auto, known_cells, read_cells
 from kickbert.tabular.dates import date_format
-from kickbert.tabular.leaks import LEAK, skills
+from kickbert.tabular.leaks import leaks
 from kickbert.text.columns import check_columns
 from kickbert.utils.messages import listed
 
@@ -42,21 +42,22 @@ def find_columns(
     Warns:
         A named column that alone nearly determines the target.
     """
+    check_columns(df, **names.by_argument)
+    df = df.set_axis(df.columns.map(str), axis=1)
+    taken = list(map(str, taken))
     named = _fitted(df, names, taken, decimal)
     free = [name for name in df.columns if name not in {*taken, *(column.name for column in named)}]
     chosen, left_out = _choose(df, free, names, decimal)
-    found = skills(df, [*named, *chosen], strata)
-    known = [name for name, value in found.items() if value >= LEAK]
+    found = leaks(df, [*named, *chosen], strata)
     for column in named:
-        if column.name in known:
+        if column in found:
             warnings.warn(
                 f"column {column.name!r} alone predicts the target almost always. If it is only known afterwards, or "
-                f"computed from the target, leave it out: the model would learn nothing else",
+                "computed from the target, leave it out: the model would learn nothing else",
                 stacklevel=4,
             )
-    leaks = [column for column in chosen if column.name in known]
-    left_out += [(column.name, "it alone gives the target away") for column in leaks]
-    chosen = [column for column in chosen if column not in leaks]
+    left_out += [(column.name, "it alone gives the target away") for column in chosen if column in found]
+    chosen = [column for column in chosen if column not in found]
     if any(names.auto):
         say(_line(chosen, left_out))
     return (*named, *chosen)
@@ -64,15 +65,15 @@ def find_columns(
 
 def _fitted(df: pd.DataFrame, names: ColumnNames, taken: Sequence[str], decimal: str | None) -> list[Column]:
     """Fit the columns that are named."""
-    by_argument = names.by_argument
-    check_columns(df, **by_argument)
-    seen: dict[str, str] = dict.fromkeys(map(str, taken), "text_col, label_col, or the split")
-    for argument in ARGUMENTS:
-        for name in by_argument[argument]:
-            if str(name) in seen:
-                raise ValueError(f"{argument} names {name!r}, which is in {seen[str(name)]} too; name it once")
-            seen[str(name)] = argument
-    return [kind.fit(df[name], decimal) for argument, kind in ARGUMENTS.items() for name in by_argument[argument]]
+    seen: dict[str, str] = dict.fromkeys(taken, "text_col, label_col, or the split")
+    columns: list[tuple[type[Column], str]] = []
+    for argument, kind in ARGUMENTS.items():
+        for name in map(str, names.by_argument[argument]):
+            if name in seen:
+                raise ValueError(f"{argument} names {name!r}, which is in {seen[name]} too; name it once")
+            seen[name] = argument
+            columns.append((kind, name))
+    return [kind.fit(df[name], decimal) for kind, name in columns]
 
 
 def _choose(

@@ -23,6 +23,17 @@ from kickbert.utils.messages import nearest
 REFUSE, IMPUTE = "refuse", "impute"  # what to do if a column is missing
 
 
+def check_missing(missing: str) -> str:
+    """Return what to do with rows that lack a column, after checking it.
+
+    Raises:
+        ValueError: an unknown value.
+    """
+    if missing not in (REFUSE, IMPUTE):
+        raise ValueError(f"missing={missing!r} is not one of {[REFUSE, IMPUTE]}")
+    return missing
+
+
 @dataclass(frozen=True, eq=False)
 class ColumnModel:
     """Boosted trees on the columns of a table beside its texts.
@@ -47,14 +58,17 @@ class ColumnModel:
         Raises:
             ValueError: an unknown value.
         """
-        if missing not in (REFUSE, IMPUTE):
-            raise ValueError(f"missing={missing!r} is not one of {[REFUSE, IMPUTE]}")
-        return replace(self, missing=missing)
+        return replace(self, missing=check_missing(missing))
 
     @property
     def names(self) -> list[str]:
         """Names of the columns."""
         return [column.name for column in self.columns]
+
+    @property
+    def needed(self) -> list[str]:
+        """Names of the columns that rows must have."""
+        return self.names if self.missing == REFUSE else []
 
     def read(self, df: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Read the columns of a DataFrame.
@@ -81,14 +95,14 @@ class ColumnModel:
             ValueError: a column is missing, and `missing` is "refuse".
         """
         names = [str(name) for name in df.columns]
-        absent = [name for name in self.names if name not in names]
-        if absent and self.missing == REFUSE:
+        absent = [name for name in self.needed if name not in names]
+        if absent:
             given = (
                 f"columns are {names}{nearest(absent[0], names)}" if names else "give a DataFrame or a list of dicts"
             )
             raise ValueError(
                 f"column {absent[0]!r}, which the model reads beside the text, is missing; {given}. To predict without "
-                "it, as if its cells were empty: missing='impute'"
+                "it, as if its cells were empty: kickbert.load(folder, missing='impute')"
             )
 
     def offsets(self, items: Any) -> np.ndarray:
@@ -116,16 +130,10 @@ class ColumnModel:
         """
         row = as_frame([item])
         self.check(row)
-        emptied = pd.concat([row.astype(object)] * (len(self.columns) + 1), ignore_index=True)
-        emptied.columns = emptied.columns.map(str)
-        for i, name in enumerate(self.names, 1):
-            emptied[name] = (
-                [None if j == i else cell for j, cell in enumerate(emptied[name])] if name in emptied else None
-            )
-        whole, *others = self.offsets(emptied)
-        return ColumnEffects(
-            whole, dict(zip(self.names, (whole - other for other in others), strict=True)), temperature
-        )
+        cells = {str(name): cell for name, cell in row.astype(object).iloc[0].items()}
+        whole, *others = self.offsets([cells, *(cells | {name: None} for name in self.names)])
+        effects = dict(zip(self.names, (whole - other for other in others), strict=True))
+        return ColumnEffects(whole, effects, temperature)
 
     def joined(self, scores: Sequence[np.ndarray]) -> np.ndarray:
         """Put the log odds of several labels side by side; otherwise there is one array of scores."""
@@ -179,6 +187,11 @@ class ColumnEffects:
         """Add the columns to the probabilities of texts, shape (n, outputs), without one of them if it is named."""
         offsets = self.offsets if without is None else self.offsets - self.effects[without]
         return target.shift(probs, offsets[None], self.temperature)
+
+
+def names_beside(columns: ColumnModel | None) -> list[str]:
+    """Name the columns that a model reads beside the text; none for a model of texts alone."""
+    return [] if columns is None else columns.names
 
 
 def as_frame(items: Any) -> pd.DataFrame:

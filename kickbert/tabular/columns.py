@@ -5,16 +5,17 @@ A column is fitted to training rows, kept as JSON, and reads the same cells in t
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from kickbert.tabular.dates import PARTS, date_format, date_parts, read_dates
+from kickbert.tabular.dates import date_format, date_parts, read_dates
 from kickbert.targets.binning import decimal_mark, read_number
 from kickbert.targets.label_numbers import written
+from kickbert.text.columns import as_list
 from kickbert.utils.cells import is_blank
 from kickbert.utils.messages import plural
 
@@ -44,7 +45,7 @@ class ColumnNames(NamedTuple):
     def by_argument(self) -> dict[str, list[str]]:
         """The names by argument, without "auto"."""
         return {
-            argument: [] if names is None or is_auto(names) else [names] if isinstance(names, str) else list(names)
+            argument: [] if names is None or is_auto(names) else as_list(names)
             for argument, names in self._asdict().items()
         }
 
@@ -131,7 +132,7 @@ class Number:
         """
         known = cells[known_cells(cells)]
         column = cls(str(cells.name), decimal_mark(known, decimal))
-        bad = np.isnan(column.read(known)).sum()
+        bad = (~np.isfinite(read_cells(known, column.decimal))).sum()
         if bad > len(known) / 2:
             raise ValueError(
                 f"{bad:,} of {len(known):,} cells of column {cells.name!r} are not numbers, such as "
@@ -203,6 +204,11 @@ Column: TypeAlias = Category | Number | Date
 KINDS: dict[str, type[Column]] = {kind.kind: kind for kind in (Category, Number, Date)}
 
 
+def distinct(columns: Iterable[Column]) -> list[Column]:
+    """List columns that several models read, each once by its name."""
+    return list({column.name: column for column in columns}.values())
+
+
 def to_dict(column: Column) -> dict[str, Any]:
     """Convert a column to JSON types."""
     return {"kind": column.kind, **asdict(column)}
@@ -217,11 +223,6 @@ def from_dict(content: dict[str, Any]) -> Column:
     return column
 
 
-def part_names(column: Column) -> list[str]:
-    """Name the numbers that a column becomes."""
-    return [f"{column.name}: {part}" for part in PARTS] if isinstance(column, Date) else [column.name]
-
-
 def known_cells(cells: pd.Series) -> np.ndarray:
     """Find the cells that hold something, bool, shape (n,)."""
     return np.array([not (isinstance(c, str) and is_blank(c)) for c in cells], dtype=bool) & cells.notna().to_numpy()
@@ -233,18 +234,9 @@ def category_names(cells: pd.Series) -> list[str | None]:
     >>> category_names(pd.Series(["a ", 1.0, None, ""], dtype=object))
     ['a', '1', None, None]
     """
-    known = known_cells(cells)
-    distinct: dict[Any, str] = {}
-    names: list[str | None] = []
-    for cell, there in zip(cells, known, strict=True):
-        if not there:
-            names.append(None)
-            continue
-        key = (type(cell), cell) if isinstance(cell, (str, int, float, bool)) else (str, str(cell))
-        if key not in distinct:
-            distinct[key] = written(key[1].strip() if isinstance(key[1], str) else key[1])
-        names.append(distinct[key])
-    return names
+    texts = [str(cell).strip() if known else None for cell, known in zip(cells, known_cells(cells), strict=True)]
+    names = {text: None if text is None else written(text) for text in set(texts)}
+    return [names[text] for text in texts]
 
 
 def read_cells(cells: pd.Series, decimal: str | None) -> np.ndarray:

@@ -75,5 +75,5 @@ def date_parts(dates: pd.Series) -> np.ndarray:
     """
     days = (dates - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1)
     calendar = dates.dt
-    parts = [days, calendar.month, calendar.day, calendar.dayofweek, calendar.dayofyear, calendar.hour]
+    parts = [days, calendar.month, calendar.day, calendar.day_of_week, calendar.day_of_year, calendar.hour]
     return np.stack([part.to_numpy(dtype=float, na_value=np.nan) for part in parts], axis=1)

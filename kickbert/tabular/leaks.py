@@ -48,9 +48,14 @@ def skill(values: np.ndarray, strata: np.ndarray) -> float:
     return float((right - shares[0]) / (best - shares[0])) if distinct > 1 else 0.0
 
 
-def skills(df: pd.DataFrame, columns: Sequence[Column], strata: np.ndarray) -> dict[str, float]:
-    """Measure the skill of several columns, by name; the best first."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about cells that cannot be read
-        found = {column.name: skill(column.read(df[column.name]), strata) for column in columns}
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+def leaks(df: pd.DataFrame, columns: Sequence[Column], strata: np.ndarray) -> list[Column]:
+    """Find the columns that give the target away.
+
+    Args:
+        df: the rows, with names of columns that are strings.
+        columns: the columns.
+        strata: as for `skill`.
+    Warns:
+        Cells that cannot be read: counted, and the first of them shown.
+    """
+    return [column for column in columns if skill(column.read(df[column.name]), strata) >= LEAK]

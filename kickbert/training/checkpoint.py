@@ -97,7 +97,7 @@ def run_parts(
         loss.__dict__ = {key: value for key, value in vars(loss).items() if key not in FITTED}
     callbacks = [cb for cb in [*learn.cbs, *L(cbs)] if type(cb) not in USUAL]
     return {
-        "rows": lambda: [getattr(learn.dls, "target", None), [[dl.rows, dl.further] for dl in loaders]],
+        "rows": lambda: [getattr(learn.dls, "target", None), [[dl.rows, dl.further, dl.offsets] for dl in loaders]],
         "batches": lambda: [_batches(dl, name) for dl in loaders],
         "phases": lambda: list(phases),
         "seed": lambda: learn.seed,

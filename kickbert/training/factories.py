@@ -24,7 +24,7 @@ from kickbert.models.encoder import Encoder, load_config, load_encoder
 from kickbert.models.head import Head
 from kickbert.models.hf_conversion import checkpoint_head, keeps_head, unused_head, why_not_portable
 from kickbert.models.pooling import sentence_pooling
-from kickbert.tabular.columns import ColumnNames, Names
+from kickbert.tabular.columns import TEXT_ALONE, Names
 from kickbert.targets.options import Format, TargetOptions
 from kickbert.text.augmentation import Augmenter
 from kickbert.text.cleaning import Cleaner
@@ -352,8 +352,14 @@ def learner_from_artifact(
     tokenizer = TextTokenizer(load_tokenizer(artifact.folder), **lengths)
     tokenizer.token_encoder = artifact.token_encoder  # the one that the artifact was trained with
     column = TargetOptions(info["label_col"], target=target)
-    texts = {"text_col": info["text_col"], "cleaning": artifact.cleaner}
-    rows = TextRows.from_df(df, tokenizer, column, **texts, columns=artifact.columns or ColumnNames())
+    rows = TextRows.from_df(
+        df,
+        tokenizer,
+        column,
+        text_col=info["text_col"],
+        cleaning=artifact.cleaner,
+        columns=artifact.columns or TEXT_ALONE,
+    )
     train, held = valid_rows(rows.df, valid, rows.column.strata, rows.texts, seed)
     dls = TextDataLoaders.from_split(rows.split(train, held), bs=bs, seed=seed, path=path)
     return GradualLearner(

@@ -11,6 +11,8 @@ from helpers.campaigns import BESIDE, campaigns
 
 import kickbert
 from kickbert import Phase
+from kickbert.models.artifact.reading import read_artifact
+from kickbert.models.artifact.vocabulary import trim_vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -191,3 +193,40 @@ def test_a_service_has_fields_for_the_columns(trained):
         assert [entry["column"] for entry in explained["columns"]] == ["category", "goal", "launched"]
         file = client.post("/predict/file", content=new.to_csv(index=False), headers={"Content-Type": "text/csv"})
         assert file.headers["X-Rows"] == "40"
+
+
+def test_keys_hold_the_columns(trained, make, tmp_path):
+    _, folder, _ = trained
+    refusing, lenient = (kickbert.load(folder, "torch", missing=missing) for missing in ("refuse", "impute"))
+    assert refusing.fingerprint != lenient.fingerprint  # a folder of predictions is not continued with the other
+    learn = make(campaigns(60), **BESIDE)
+    phases = learn.phases()[:1]
+    learn.fit_gradual(phases)
+    learn.fit_gradual(phases, resume=True)
+    learn.dls.train.offsets = learn.dls.train.offsets + 1
+    with pytest.raises(ValueError, match="rows"):
+        learn.fit_gradual(phases, resume=True)
+
+
+def test_an_unknown_way_with_missing_columns_is_an_error_for_any_model(served):
+    with pytest.raises(ValueError, match="missing='ignore' is not one of"):
+        kickbert.load(served / "one", "torch", missing="ignore")
+
+
+def test_a_trimmed_vocabulary_keeps_the_columns(trained, tmp_path):
+    learn, _, new = trained
+    artifact = read_artifact(learn.save_artifact(tmp_path / "model"))
+    trimmed = trim_vocabulary(artifact, [*campaigns(240)["text"], *new["text"]])
+    predicted = kickbert.load(trimmed.folder, "torch").predict_df(new)
+    assert np.allclose(probabilities(predicted), probabilities(learn.predict_df(new)), atol=1e-5)
+
+
+@pytest.mark.system
+def test_a_model_in_mlflow_reads_its_columns(trained, tmp_path):
+    mlflow = pytest.importorskip("mlflow", reason="the extra kickbert[track] is not installed")
+    from kickbert.experiments import tracking
+
+    learn, folder, new = trained
+    tracking.log_run(None, "campaigns", folder=folder, store=tmp_path / "runs")
+    predicted = mlflow.pyfunc.load_model("models:/campaigns@champion").predict(new)
+    assert np.allclose(probabilities(predicted), probabilities(learn.predict_df(new)), atol=0.02)

@@ -82,3 +82,26 @@ def test_a_name_that_cannot_be_read_is_an_error(names, message):
 )
 def test_what_a_column_holds(cells, kind):
     assert guess_column(pd.Series(cells))[0].kind == kind
+
+
+def test_columns_named_by_numbers_and_a_single_name():
+    df = campaigns(60).rename(columns={"goal": 0, "category": 1})
+    columns = find_columns(df, ColumnNames(cat_names=1, cont_names=[0]), strata(df), TAKEN)
+    assert [column.name for column in columns] == ["1", "0"]
+    lines = []
+    assert len(find_columns(df, AUTO, strata(df), TAKEN, say=lines.append)) == 3
+
+
+def test_cells_that_cannot_be_read_are_counted_once():
+    df = campaigns(60)
+    df.loc[:2, "launched"] = "soon"
+    df["goal"] = df["goal"].astype(object)
+    df.loc[0, "goal"] = "a lot"
+    with pytest.warns(UserWarning) as caught:
+        find_columns(df, AUTO, strata(df), TAKEN, say=lambda line: None)
+    messages = [str(warning.message) for warning in caught]
+    assert len(messages) == 2
+    assert "1 cell of column 'goal' is not a finite number, such as 'a lot': read as missing" in messages
+    assert any(
+        message.startswith("3 cells of column 'launched' are not a date like the others") for message in messages
+    )

@@ -20,7 +20,7 @@ from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
 from kickbert.models.artifact.json_checks import ArtifactError
-from kickbert.models.artifact.manifest import CARD, HEAD, INFO, TOKENIZER, WEIGHTS
+from kickbert.models.artifact.manifest import CARD, COLUMNS, HEAD, INFO, TOKENIZER, WEIGHTS
 from kickbert.models.artifact.reading import Artifact, read_artifact
 from kickbert.models.artifact.versions import write_artifact
 from kickbert.text.columns import read_items
@@ -28,7 +28,7 @@ from kickbert.text.tokenization import AT_ONCE, SEP
 from kickbert.utils.messages import plural, shorten
 
 CONFIG = "config.json"
-UNCHANGED = (HEAD, CARD, "tokenizer_config.json", "special_tokens_map.json")
+UNCHANGED = (HEAD, COLUMNS, CARD, "tokenizer_config.json", "special_tokens_map.json")
 EMBEDDINGS = re.compile(r"(^|\.)embeddings\.(word|tok)_embeddings\.weight$")
 BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # a byte token of SentencePiece
 FROM_PAD = {"camembert", "longformer", "mpnet", "roberta", "xlm-roberta"}  # number positions from the padding's id
